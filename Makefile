@@ -1,0 +1,89 @@
+# Every target does its own set-up, on a machine that has only Python >= 3.11 and apt-get.
+#   make decode   install, simulate a subject, decode it, print the path of the report
+#   make test     install, check, run every test
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+NEW := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$p -c '$(NEW)' 2>/dev/null && echo $$p && exit; done; echo python3)
+DATA ?= data/simulated
+RUN ?= runs/first
+RECIPE ?= takagi-miniature
+
+VENV := .venv
+OPENCLIP := .venv-openclip
+ROOMS := app brain decode encoders evaluation pipelines
+PINS := constraints/tested.txt
+
+# Nothing here ever needs the network after installation; two threads are what the smallest machine has.
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DIFFUSERS_DISABLE_REMOTE_CODE := 1
+export GRADIO_ANALYTICS_ENABLED := False
+export TOKENIZERS_PARALLELISM := false
+export MPLBACKEND := Agg
+
+# $(call environment,folder,extras): a fresh environment with the project in it, then everything compiled, because
+# PYTHONDONTWRITEBYTECODE may be set and would make every later start pay for it.
+define environment
+	$(call new_environment,$(1))
+	$(1)/bin/python -m pip install --disable-pip-version-check --quiet --constraint $(PINS) --editable ".$(2)"
+	$(1)/bin/python -m compileall -q $(ROOMS)
+endef
+
+# Debian leaves ensurepip out of python3; python3-venv brings it.
+define new_environment
+	rm -rf $(1)
+	@$(PYTHON) -c '$(NEW)' || { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  sudo=; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
+	  version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  $$sudo apt-get update -q; \
+	  $$sudo apt-get install -q -y "python$$version-venv" || $$sudo apt-get install -q -y python3-venv; \
+	fi
+	@echo "installing into $(1) (a few minutes the first time)"
+	$(PYTHON) -m venv $(1)
+endef
+
+.PHONY: help install decode test lint bench clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+install: $(VENV)/.core
+
+$(VENV)/.core: pyproject.toml $(PINS)
+	$(call environment,$(VENV),)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --constraint $(PINS) --editable ".[dev]"
+	@touch $@
+
+$(OPENCLIP)/.done: pyproject.toml $(PINS)
+	$(call environment,$(OPENCLIP),[test,openclip])
+	@touch $@
+
+decode: install
+	@$(VENV)/bin/afterimage simulate $(DATA)
+	@$(VENV)/bin/afterimage study $(DATA) --recipe $(RECIPE) --out $(RUN)
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+# The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
+test: lint $(VENV)/.dev $(OPENCLIP)/.done
+	OMP_NUM_THREADS=2 $(VENV)/bin/python -m pytest --ignore=tests/openclip
+	OMP_NUM_THREADS=2 $(OPENCLIP)/bin/python -m pytest tests/openclip
+
+bench: $(VENV)/.dev
+	$(VENV)/bin/python -m benchmarks.help_time
+
+clean:
+	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

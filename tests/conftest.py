@@ -1,0 +1,86 @@
+"""What every test stands on: no network but this machine itself, few threads, real classes at toy size."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+for name, value in {
+    "HF_HUB_OFFLINE": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "Agg",
+}.items():
+    os.environ[name] = value
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import pytest  # noqa: E402 - the environment comes first, libraries read it when imported
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that reaches for another machine fails, whatever it wanted there."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOOPBACK:
+            raise AssertionError(f"a test reached for the network: {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the checkout that is tested."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stack of the real classes, random and tiny, in the miniature's structure."""
+    from pipelines.tiny import tiny_stack as write
+
+    return write(tmp_path_factory.mktemp("stacks") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of our own format in which voxels are a noisy linear picture of the pictures: 36 of them, shown twice.
+
+    Regions early, ventral, lateral and nsdgeneral; captions and category labels; a split "held-out" of 28 and 8.
+    """
+    import numpy as np
+
+    from brain.pack import write_arrays
+
+    rng = np.random.default_rng(0)
+    ids = [f"s{number:02d}" for number in range(36)]
+    coarse = rng.integers(0, 256, (36, 4, 4, 3), np.uint8)
+    images = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    signal = (coarse.reshape(36, -1) / 255.0 - 0.5) @ rng.standard_normal((48, 90))
+    order = np.concatenate([rng.permutation(36), rng.permutation(36)])
+    kinds = ("red", "round", "far")
+    return write_arrays(
+        tmp_path_factory.mktemp("data") / "planted.h5",
+        responses=(signal[order] + 0.3 * rng.standard_normal((72, 90))).astype(np.float32),
+        stimulus=[ids[row] for row in order],
+        images=images,
+        image_ids=ids,
+        fields={
+            "session": np.repeat([1, 2], 36),
+            "subject": "subj01",
+            "ijk": np.stack([np.arange(90) % 9, np.arange(90) // 9, np.zeros(90, int)], 1),
+            "affine": np.diag([2.0, 2.0, 2.0, 1.0]),
+        },
+        regions={name: np.arange(90) % 3 == place for place, name in enumerate(("early", "ventral", "lateral"))}
+        | {"nsdgeneral": np.ones(90, bool)},
+        splits={"held-out": (ids[:28], ids[28:])},
+        captions={name: [f"{kinds[number % 3]} {number}"] for number, name in enumerate(ids)},
+    )
