@@ -1,0 +1,40 @@
+"""What can go wrong, said for people: one sentence with what was wanted, what came and the next step.
+
+Every error that a user can cause is one of these five; the command line turns it into its exit code and prints
+the sentence alone. Anything else that escapes is a fault of ours and keeps its traceback.
+"""
+
+
+class AfterimageError(Exception):
+    """An error whose message is meant for the user. `exit_code` is what the command line leaves with."""
+
+    exit_code = 1
+
+
+class UsageError(AfterimageError):
+    """A flag, name or setting that cannot be used as given."""
+
+    exit_code = 2
+
+
+class InputError(AfterimageError):
+    """A file or array that is missing, damaged or not what it claims to be."""
+
+    exit_code = 3
+
+
+class StorageError(AfterimageError):
+    """No room or no rights where something has to be written."""
+
+    exit_code = 4
+
+
+class CheckpointAbsent(AfterimageError):
+    """A pretrained checkpoint that is needed and not at hand."""
+
+    exit_code = 5
+
+
+def wanted(subject: object, want: str, came: str, then: str) -> str:
+    """One sentence in the house form: `subject`: wanted `want`, came `came`; `then`."""
+    return f"{subject}: wanted {want}, came {came}; {then}"

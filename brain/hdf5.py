@@ -1,0 +1,146 @@
+"""Opening HDF5 files that others wrote: whole, of the right kind, and reaching nothing outside themselves.
+
+    with open_hdf5(path, ["responses"], optional=["roi"]) as data:
+        data["responses"][:]; data["roi/V1"][:]
+
+Only what is asked for is reachable. External and soft links, external storage, virtual data sets, hard-link loops,
+data sets that claim far more than the file holds, and types other than numbers and text are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from brain.errors import InputError, wanted
+from brain.files import HDF5_MAGIC, check_magic, present
+
+LIMIT = 32 * 2**30
+"""Bytes that a data set which is read whole may claim."""
+STREAM_LIMIT = 2**28
+"""Bytes that one row, or one chunk, of a data set which is streamed may claim."""
+RATIO, RATIO_FROM = 2000, 2**24
+"""A data set of more than `RATIO_FROM` bytes may claim this many times what the file stores of it."""
+OBJECTS = 10000
+
+
+@contextmanager
+def open_hdf5(
+    path: Path,
+    keys: Sequence[str],
+    *,
+    optional: Sequence[str] = (),
+    streamed: Sequence[str] = (),
+    then: str = "fetch the file again",
+) -> Iterator[dict[str, h5py.Dataset]]:
+    """The data sets named by `keys` and, where present, by `optional`, as name -> h5py.Dataset (open inside `with`).
+
+    A name may be a group: it gives its data sets as "group/name". Those in `streamed` are read row by row and may be
+    larger than memory. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest when its
+    data are read inside `with`.
+    """
+    present(path, what="an HDF5 file", then=then)
+    check_magic(path, HDF5_MAGIC, what="an HDF5 file")
+    file = _open(path, then)
+    with file:
+        try:
+            missing = [key for key in keys if not _holds(file, key, path)]
+            if missing:
+                raise InputError(
+                    wanted(path, f"the data set {missing[0]!r}", f"one with {', '.join(file)[:200] or 'nothing'}", then)
+                )
+            found: dict[str, h5py.Dataset] = {}
+            for key in [*keys, *(key for key in optional if _holds(file, key, path))]:
+                _collect(file[key], key, path, found=found, seen=set())
+            for key, dataset in found.items():
+                _check(dataset, key, path, streamed=key in streamed)
+            yield found
+        except OSError as error:
+            # what h5py finds damaged has no errno; a full disk or missing right inside `with` is another's to report
+            if error.errno is not None:
+                raise
+            raise InputError(wanted(path, "intact data", f"damaged ones ({_short(error)})", then)) from error
+
+
+def names_in(path: Path) -> tuple[str, ...]:
+    """The names at the root of an HDF5 file, sorted; nothing behind them is opened."""
+    present(path, what="an HDF5 file", then="give the path of one")
+    check_magic(path, HDF5_MAGIC, what="an HDF5 file")
+    with _open(path, "fetch the file again") as file:
+        return tuple(sorted(file))
+
+
+def _open(path: Path, then: str) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except OSError as error:
+        cut = re.search(r"stored_eof = (\d+)", str(error))
+        if "truncated" in str(error) and cut:
+            size = path.stat().st_size
+            raise InputError(wanted(path, f"{cut[1]} bytes", f"a file cut short at {size}", then)) from error
+        raise InputError(wanted(path, "an intact HDF5 file", f"a damaged one ({_short(error)})", then)) from error
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]
+
+
+def _holds(file: h5py.File, key: str, path: Path) -> bool:
+    """Does every step to `key` exist? A step that is a link to elsewhere is refused before it is followed."""
+    node: Any = file
+    for step in key.split("/"):
+        if not isinstance(node, h5py.Group):
+            return False
+        link = node.get(step, getlink=True)
+        if link is None:
+            return False
+        if not isinstance(link, h5py.HardLink):
+            kind = "an external link" if isinstance(link, h5py.ExternalLink) else "a soft link"
+            raise InputError(wanted(f"{path}, {key}", "data in the file itself", kind, "copy the data into the file"))
+        node = node[step]
+    return True
+
+
+def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset], seen: set[int]) -> None:
+    if isinstance(node, h5py.Dataset):
+        found[key] = node
+    elif isinstance(node, h5py.Group):
+        address = h5py.h5o.get_info(node.id).addr
+        if address in seen or len(found) > OBJECTS:
+            came = "a group that holds itself" if address in seen else f"more than {OBJECTS} objects"
+            raise InputError(wanted(f"{path}, {key}", "a plain group", came, "write it anew"))
+        for name in node:
+            _holds(node, name, path)
+            _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})
+    else:
+        raise InputError(wanted(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
+
+
+def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> None:
+    where = f"{path}, {key}"
+    if dataset.external or dataset.is_virtual:
+        kind = "external storage" if dataset.external else "a virtual data set"
+        raise InputError(wanted(where, "data in the file itself", kind, "copy the data into the file"))
+    if dataset.dtype.kind not in "iufbSU" and h5py.check_string_dtype(dataset.dtype) is None:
+        raise InputError(wanted(where, "numbers or text", f"type {dataset.dtype}", "store plain arrays"))
+    claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
+    if streamed:
+        rows = max(dataset.shape[0], 1) if dataset.shape else 1
+        chunk = _product(dataset.chunks or ()) * dataset.dtype.itemsize
+        if max(claims // rows, chunk) > STREAM_LIMIT:
+            raise InputError(wanted(where, f"rows below {STREAM_LIMIT} bytes", f"{claims // rows}", "check the file"))
+    elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
+        came = f"{claims} bytes claimed and {stored} stored"
+        raise InputError(wanted(where, "data as large as they claim", came, "check the file"))
+
+
+def _product(numbers: Sequence[int]) -> int:
+    product = 1
+    for number in numbers:
+        product *= number
+    return product

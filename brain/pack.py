@@ -1,0 +1,219 @@
+"""Turns any laboratory's arrays into the one file that `brain.readers.arrays` reads; the format: docs/own_data.md.
+
+    pack(Path("data.h5"), responses=Path("responses.npy"), stimulus=Path("ids.txt"), images=Path("images"))
+
+What is written is read back before it is given its name, so that a file which `pack` made is one that works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.files import present
+from brain.readers._media import IMAGE_ENDINGS, SOUND_ENDINGS, open_image
+from brain.readers.arrays import FIELDS, Arrays
+
+COLUMNS = ("session", "repeat", "group", "ncsnr", "ijk", "shape", "affine")
+"""Fields that `pack` takes as further files."""
+
+
+def write_arrays(
+    out: Path,
+    *,
+    responses: NDArray[Any],
+    stimulus: NDArray[Any] | Sequence[str] | None = None,
+    images: NDArray[Any] | None = None,
+    image_ids: Sequence[str] | None = None,
+    fields: Mapping[str, NDArray[Any] | Sequence[Any] | str] | None = None,
+    regions: Mapping[str, NDArray[Any]] | None = None,
+    splits: Mapping[str, tuple[Sequence[str], Sequence[str]]] | None = None,
+    captions: Mapping[str, Sequence[str]] | None = None,
+) -> Path:
+    """Write the own-data format as HDF5 with checksums and return `out`.
+
+    responses (trial, voxel); stimulus (trial,) ids; images (image, H, W[, 3]) and their ids (one a trial without ids);
+    fields: the smaller ones of `brain.readers.arrays.FIELDS`, such as session, group, ncsnr, ijk, affine, subject;
+    regions: name -> (voxel,) bool; splits: name -> (training ids, test ids); captions: id -> captions.
+
+    Arrays that the reader would refuse are an InputError, and nothing is left at `out`.
+    """
+    pairs = [(name, caption) for name, texts in (captions or {}).items() for caption in texts]
+    arrays: dict[str, Any] = {"responses": np.asarray(responses), **(fields or {})}
+    given = {
+        "stimulus": stimulus,
+        "images": images,
+        "image_ids": image_ids,
+        "captions": [caption for _, caption in pairs] or None,
+        "caption_ids": [name for name, _ in pairs] or None,
+    }
+    arrays |= {name: value for name, value in given.items() if value is not None}
+    strange = [name for name in arrays if name not in FIELDS]
+    if strange:
+        raise UsageError(f"{out}: {strange[0]!r} is no field of the format; fields are {', '.join(FIELDS)}")
+    arrays |= {f"roi/{name}": np.asarray(mask) for name, mask in (regions or {}).items()}
+    for name, halves in (splits or {}).items():
+        arrays |= {f"split/{name}/{part}": list(ids) for part, ids in zip(("train", "test"), halves, strict=True)}
+    return _store(out, arrays)
+
+
+def _store(out: Path, arrays: Mapping[str, Any]) -> Path:
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        with h5py.File(draft, "w") as file:
+            for name, value in arrays.items():
+                _create(file, name, value)
+        recording = Arrays().read(draft, subject="", sessions=(), betas="", fields={})
+        if "images" in arrays or "folder" in arrays:
+            recording.stimuli.open(recording.stimuli.ids[0])
+        draft.replace(out)
+    except OSError as error:
+        raise StorageError(f"{out}: the data could not be written ({error}); free some room or rights") from error
+    except InputError as error:
+        raise InputError(str(error).replace(str(draft), str(out))) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return out
+
+
+def _create(file: h5py.File, name: str, value: Any) -> None:
+    array = np.asarray(value)
+    if array.dtype.kind in "UO":
+        file.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
+    elif array.ndim < 2:
+        file.create_dataset(name, data=array)
+    elif name == "images":
+        file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", fletcher32=True)
+    else:
+        file.create_dataset(name, data=array, fletcher32=True)
+
+
+def pack(
+    out: Path,
+    *,
+    responses: Path,
+    stimulus: Path | None,
+    images: Path | None,
+    columns: Mapping[str, Path] | None = None,
+    regions: Mapping[str, Path] | None = None,
+    captions: Path | None = None,
+    subject: str = "",
+    unit: str = "",
+    size: int = 0,
+) -> Path:
+    """`write_arrays` from files: .npy, .txt (one value a line), .csv or .tsv (rows of numbers or text).
+
+    images    an .npy of (image, H, W[, 3]), a folder of image files named after the stimuli (put into `out`), or a
+              folder of sound files (left where it is, which must be beside `out` or below)
+    columns   session, repeat, group, ncsnr, ijk, shape, affine -> file;  regions: name -> file of (voxel,) 0 and 1
+    captions  .csv or .tsv of two columns, stimulus id and caption
+    size      pixels to which images of a folder are cut square and scaled; 0 keeps them, and they must be of one size
+    """
+    unfit = sorted(set(columns or {}) - set(COLUMNS))
+    if unfit:
+        raise UsageError(f"{unfit[0]!r} is no column that can be packed; columns are {', '.join(COLUMNS)}")
+    fields: dict[str, Any] = {name: read_table(path) for name, path in (columns or {}).items()}
+    fields |= {name: text for name, text in (("subject", subject), ("unit", unit)) if text}
+    ids = None if stimulus is None else [str(name) for name in read_table(stimulus).tolist()]
+    pixels: NDArray[Any] | None = None
+    names: list[str] | None = None
+    if images is not None and images.is_dir():
+        if ids is None:
+            raise UsageError(f"{images}: a folder of pictures needs the stimulus of each trial; give the ids too")
+        pixels, names = _folder_images(images, sorted(set(ids)), size=size)
+        if pixels is None:
+            fields["folder"] = _beside(images, out)
+    elif images is not None:
+        pixels = read_table(images)
+    return write_arrays(
+        out,
+        responses=read_table(responses),
+        stimulus=ids,
+        images=pixels,
+        image_ids=names,
+        fields=fields,
+        regions={name: read_table(path).astype(bool) for name, path in (regions or {}).items()},
+        captions=None if captions is None else _read_captions(captions),
+    )
+
+
+def read_table(path: Path) -> NDArray[Any]:
+    """A .npy array, or the values of a text file: numbers where all are numbers, else text; one column is 1-D."""
+    present(path, what="an .npy, .txt, .csv or .tsv file", then="give the path of one")
+    if path.suffix == ".npy":
+        try:
+            return np.asarray(np.load(path, allow_pickle=False))
+        except (ValueError, OSError, EOFError) as error:
+            then = "save a plain array, not objects"
+            raise InputError(wanted(path, "an npy array", f"another file ({error})", then)) from error
+    rows = _rows(path)
+    if len({len(row) for row in rows}) != 1:
+        raise InputError(wanted(path, "rows of one length", f"{len(rows)} rows that differ or none", "correct it"))
+    texts = np.array(rows, np.str_)
+    try:
+        values: NDArray[Any] = texts.astype(np.float64)
+        # ids such as 007 are names: they are kept as they are written
+        if texts.shape[1] == 1 and any(len(text) > 1 and text[0] == "0" and text.isdigit() for text in texts[:, 0]):
+            values = texts
+    except ValueError:
+        values = texts
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.rint(values)).all():
+        values = values.astype(np.int64)
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+def _rows(path: Path) -> list[list[str]]:
+    import csv
+
+    mark = {".csv": ",", ".tsv": "\t"}.get(path.suffix)
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        lines = csv.reader(file, delimiter=mark) if mark else ([line.strip()] for line in file)
+        return [[cell.strip() for cell in row] for row in lines if any(row)]
+
+
+def _read_captions(path: Path) -> dict[str, list[str]]:
+    captions: dict[str, list[str]] = {}
+    for row in _rows(path):
+        if len(row) != 2:
+            then = "use a .csv or .tsv with quotes where needed"
+            raise InputError(wanted(path, "stimulus id and caption", f"{len(row)} columns", then))
+        captions.setdefault(row[0], []).append(row[1])
+    return captions
+
+
+def _folder_images(folder: Path, ids: Sequence[str], *, size: int) -> tuple[NDArray[np.uint8] | None, list[str] | None]:
+    """The images of `ids` as (image, H, W, 3) and their ids; None and None where the folder holds sounds."""
+    from PIL import Image, ImageOps
+
+    files = {name: path for path in sorted(folder.iterdir()) for name in (path.stem, path.name)}
+    missing = [name for name in ids if name not in files]
+    if missing:
+        then = "name the files after the stimulus ids"
+        raise InputError(wanted(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
+    if files[ids[0]].suffix.lower() in SOUND_ENDINGS:
+        return None, None
+    foreign = [name for name in ids if files[name].suffix.lower() not in IMAGE_ENDINGS]
+    if foreign:
+        raise InputError(wanted(files[foreign[0]], "an image", "another kind of file", "export it as PNG"))
+    opened = [open_image(files[name]) for name in ids]
+    if size:
+        opened = [ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) for image in opened]
+    sizes = sorted({image.size for image in opened})
+    if len(sizes) > 1:
+        came = f"{len(sizes)} sizes, such as {sizes[0]} and {sizes[-1]}"
+        raise InputError(wanted(folder, "images of one size", came, "give --size to cut them square and scale them"))
+    return np.stack([np.asarray(image, np.uint8) for image in opened]), list(ids)
+
+
+def _beside(folder: Path, out: Path) -> str:
+    home = out.resolve().parent
+    if not folder.resolve().is_relative_to(home):
+        then = "write the file beside the folder"
+        raise InputError(wanted(folder, f"a folder of sounds within {home}", "one elsewhere", then))
+    return str(folder.resolve().relative_to(home))

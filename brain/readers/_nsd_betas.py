@@ -1,0 +1,136 @@
+"""NSD's volume betas, from HDF5 or NIfTI: two roads to the same columns, bit for bit.
+
+The column order is `np.argwhere(mask)` over (X, Y, Z). HDF5 holds (trial, Z, Y, X) with one voxel's trials a chunk, so
+it is read voxel by voxel; NIfTI holds (X, Y, Z, trial) and must be unzipped whole.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, UsageError, wanted
+from brain.files import GZIP_MAGIC, check_magic, present
+from brain.hdf5 import open_hdf5
+from brain.nsd_facts import SCALE, SPACES, VERSIONS
+from brain.types import Float, Int
+
+FORMATS = ("hdf5", "nii.gz")
+FETCH = "fetch it again from the natural-scenes-dataset bucket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Betas:
+    """One version of a subject's betas: its folder and the files of its sessions (1-based), HDF5 before NIfTI."""
+
+    space: str
+    version: str
+    folder: Path
+    files: dict[int, Path]
+
+
+def find_betas(root: Path, subject: str) -> tuple[Betas, ...]:
+    """The versions that hold at least one session, the most used first."""
+    found = []
+    for space in SPACES:
+        home = root / "nsddata_betas/ppdata" / subject / space
+        here = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+        ranked = [*(version for version in VERSIONS if version in here), *(v for v in here if v not in VERSIONS)]
+        for version in ranked:
+            files = _session_files(home / version)
+            if files:
+                found.append(Betas(space=space, version=version, folder=home / version, files=files))
+    return tuple(found)
+
+
+def _session_files(folder: Path) -> dict[int, Path]:
+    files: dict[int, Path] = {}
+    for ending in reversed(FORMATS):
+        for path in folder.glob(f"betas_session*.{ending}"):
+            number = re.fullmatch(rf"betas_session(\d+)\.{re.escape(ending)}", path.name)
+            if number:
+                files[int(number[1])] = path
+    return dict(sorted(files.items()))
+
+
+def choose_betas(root: Path, subject: str, name: str) -> Betas:
+    """The version called `name` ("version" or "space/version"), or the first where `name` is empty."""
+    found = find_betas(root, subject)
+    if not found:
+        where = root / "nsddata_betas/ppdata" / subject
+        raise InputError(wanted(where, "betas_sessionNN.hdf5 or .nii.gz of a version", "none", "fetch the betas"))
+    for betas in found:
+        if name in ("", betas.version, f"{betas.space}/{betas.version}"):
+            return betas
+    known = ", ".join(f"{betas.space}/{betas.version}" for betas in found)
+    raise UsageError(f"{subject} has no betas called {name!r}; there are {known}")
+
+
+def read_session(path: Path, ijk: Int, shape: Sequence[int], *, trials: int) -> Float:
+    """(trial, voxel) float32 percent signal change of one session: int16 is cast, then divided by 300; float is kept.
+
+    `ijk` (voxel, 3) places, `shape` (X, Y, Z) of the volume they are in, `trials` how many the design says.
+    """
+    read = _read_nifti if path.name.endswith(".nii.gz") else _read_hdf5
+    stored = read(path, ijk, (*shape, trials))
+    if stored.dtype.kind in "iu":
+        return stored.astype(np.float32) / np.float32(SCALE)
+    return stored.astype(np.float32)
+
+
+def _refuse_shape(path: Path, want: Sequence[int], came: Sequence[int]) -> None:
+    if tuple(came) != tuple(want):
+        then = "read the betas of the space that the masks are in, whole sessions only"
+        raise InputError(wanted(path, f"betas of shape {tuple(want)}", f"{tuple(came)}", then))
+
+
+def _read_hdf5(path: Path, ijk: Int, shape: Sequence[int]) -> NDArray[Any]:
+    with open_hdf5(path, ["betas"], streamed=["betas"], then=FETCH) as file:
+        betas = file["betas"]
+        _refuse_shape(path, shape[::-1], betas.shape)
+        if betas.chunks is None or betas.chunks[1:] != (1, 1, 1):
+            return _by_slabs(betas, ijk)
+        columns = np.empty((len(ijk), shape[-1]), betas.dtype)
+        for column, (i, j, k) in zip(columns, ijk.tolist(), strict=True):
+            column[:] = betas[:, k, j, i]
+        return columns.T
+
+
+def _by_slabs(betas: Any, ijk: Int) -> NDArray[Any]:
+    """The same columns from a file that is not chunked by voxel: one Z slab at a time, cut to the voxels' box."""
+    columns = np.empty((betas.shape[0], len(ijk)), betas.dtype)
+    for k in np.unique(ijk[:, 2]).tolist():
+        here = np.flatnonzero(ijk[:, 2] == k)
+        (i0, j0), (i1, j1) = ijk[here, :2].min(axis=0).tolist(), ijk[here, :2].max(axis=0).tolist()
+        slab = betas[:, k, j0 : j1 + 1, i0 : i1 + 1]
+        columns[:, here] = slab[:, ijk[here, 1] - j0, ijk[here, 0] - i0]
+    return columns
+
+
+def _read_nifti(path: Path, ijk: Int, shape: Sequence[int]) -> NDArray[Any]:
+    volume, _ = load_volume(path, shape=shape)
+    return np.ascontiguousarray(volume[tuple(ijk.T)].T)
+
+
+def load_volume(path: Path, *, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """A NIfTI volume as stored (int16 stays int16 where no slope is set) and its affine; `shape` is what it must be."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    present(path, what="a NIfTI file", then=FETCH)
+    check_magic(path, GZIP_MAGIC, what="a gzipped NIfTI file")
+    try:
+        image = nibabel.loadsave.load(path)
+        if shape is not None:
+            _refuse_shape(path, shape, image.shape)
+        return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        came = f"a damaged one of {path.stat().st_size} bytes ({error})"
+        raise InputError(wanted(path, "an intact NIfTI file", came, FETCH)) from error

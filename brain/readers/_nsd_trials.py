@@ -1,0 +1,189 @@
+"""Who saw what when in NSD: the design file, held against responses.tsv row by row. 1-based becomes 0-based here."""
+
+from __future__ import annotations
+
+import csv
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.averages import count_repeats
+from brain.errors import InputError, wanted
+from brain.files import check_magic, present
+from brain.nsd_facts import SESSION_TRIALS, SHARED
+from brain.types import Bool, Int
+
+DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
+STIM_INFO = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """The stimulus trials of one subject, in the order in which they were shown.
+
+    session  (trial,) int64, 1-based
+    place    (trial,) int64, 0-based place in the session: the row of the session's betas
+    nsd      (trial,) int64, nsdId, 0-based: the row of imgBrick
+    shared   (trial,) bool, one of the images that all subjects were to see
+    repeat   (trial,) int64, 0 for the first showing to this subject
+    """
+
+    session: Int
+    place: Int
+    nsd: Int
+    shared: Bool
+    repeat: Int
+
+    def take(self, rows: NDArray[Any]) -> Trials:
+        """Only these trials; places and repeats keep their meaning."""
+        return Trials(
+            session=self.session[rows],
+            place=self.place[rows],
+            nsd=self.nsd[rows],
+            shared=self.shared[rows],
+            repeat=self.repeat[rows],
+        )
+
+
+def responses_path(root: Path, subject: str) -> Path:
+    """Where a subject's behaviour lies."""
+    return root / "nsddata/ppdata" / subject / "behav/responses.tsv"
+
+
+def read_trials(root: Path, subject: str) -> Trials:
+    """Every trial of the sessions that `subject` did, by the design and by responses.tsv alike.
+
+    The first row in which the two differ is named in an InputError.
+    """
+    shown = read_responses(responses_path(root, subject))
+    planned = planned_trials(root, subject)
+    done = np.isin(planned.session, np.unique([session for session, _ in shown]))
+    trials = planned.take(np.flatnonzero(done))
+    _check_same(responses_path(root, subject), trials, shown)
+    return trials
+
+
+def planned_trials(root: Path, subject: str) -> Trials:
+    """Every trial that the design file plans for `subject`, whether or not it was run."""
+    design = _load_design(present(root / DESIGN, what="NSD's design file", then="fetch nsddata/experiments/nsd"))
+    order = design["masterordering"].ravel()
+    index = int(subject.removeprefix("subj")) - 1
+    images = design["subjectim"]
+    if not 0 <= index < len(images) or order.min() < 1 or order.max() > images.shape[1]:
+        came = f"{images.shape} with orders {order.min()}..{order.max()}"
+        raise InputError(wanted(root / DESIGN, f"images of {subject}", came, "fetch the design file again"))
+    session, place = _sessions(design["stimpattern"], len(order))
+    nsd = images[index, order - 1][: len(session)] - 1
+    _check_shared(root / DESIGN, design["sharedix"], nsd=nsd, shared=order[: len(session)] <= SHARED)
+    return Trials(
+        session=session, place=place, nsd=nsd, shared=order[: len(session)] <= SHARED, repeat=count_repeats(nsd)
+    )
+
+
+def _load_design(path: Path) -> dict[str, Int]:
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    check_magic(path, b"MATLAB 5.0", what="a MATLAB 5 file")
+    names = ("masterordering", "subjectim", "sharedix", "stimpattern")
+    try:
+        found = loadmat(path, variable_names=names)
+    except (ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, MatReadError, zlib.error) as error:
+        came = f"one of {path.stat().st_size} bytes that cannot be read ({error})"
+        raise InputError(wanted(path, "a MATLAB 5 file", came, "fetch it again")) from error
+    missing = [name for name in names[:3] if name not in found]
+    if missing or np.ndim(found["subjectim"]) != 2:
+        what = missing[0] if missing else "subjectim (subject, image)"
+        raise InputError(wanted(path, what, "a file without it", "fetch nsd_expdesign.mat again"))
+    return {name: np.asarray(found.get(name, ()), np.int64) for name in names}
+
+
+def _sessions(stimpattern: Int, planned: int) -> tuple[Int, Int]:
+    """Two (trial,): the session and the place in it of each trial, from the design's own counts of stimulus trials."""
+    if stimpattern.ndim == 3:
+        counts = stimpattern.sum(axis=(1, 2))
+    else:
+        counts = np.full(planned // SESSION_TRIALS, SESSION_TRIALS)
+    counts = counts[np.cumsum(counts) <= planned]
+    session = np.repeat(np.arange(1, len(counts) + 1), counts)
+    place = np.concatenate([np.arange(count) for count in counts]) if len(counts) else np.zeros(0)
+    return session.astype(np.int64), place.astype(np.int64)
+
+
+def _check_shared(path: Path, sharedix: Int, *, nsd: Int, shared: Bool) -> None:
+    strange = np.setdiff1d(nsd[shared], sharedix.ravel() - 1)
+    if strange.size:
+        came = f"73KID {int(strange[0]) + 1}, which is not among them"
+        raise InputError(wanted(path, "shared images from sharedix", came, "fetch the design file again"))
+
+
+def read_responses(path: Path) -> list[tuple[int, int]]:
+    """(SESSION, 73KID) of every row of a responses.tsv, both 1-based as they stand there."""
+    present(path, what="the subject's behaviour", then="fetch nsddata/ppdata/<subject>/behav")
+    rows: list[tuple[int, int]] = []
+    with open(path, encoding="utf-8", errors="replace", newline="") as file:
+        table = csv.DictReader(file, delimiter="\t")
+        if table.fieldnames is None or not {"SESSION", "73KID"} <= set(table.fieldnames):
+            came = ", ".join(table.fieldnames or ["an empty file"])[:120]
+            raise InputError(wanted(path, "columns SESSION and 73KID", came, "fetch responses.tsv again"))
+        for number, row in enumerate(table, start=1):
+            rows.append((_whole(row["SESSION"], path, number), _whole(row["73KID"], path, number)))
+    if not rows:
+        raise InputError(wanted(path, "a row for each trial", "none", "fetch responses.tsv again"))
+    return rows
+
+
+def _whole(text: str | None, path: Path, row: int) -> int:
+    try:
+        number = float(text or "")
+        if not math.isfinite(number) or number != int(number):
+            raise ValueError(text)
+    except ValueError as error:
+        raise InputError(wanted(f"{path}, row {row}", "whole numbers", repr(text), "fetch it again")) from error
+    return int(number)
+
+
+def _check_same(path: Path, trials: Trials, shown: list[tuple[int, int]]) -> None:
+    planned = zip(trials.session.tolist(), (trials.nsd + 1).tolist(), trials.place.tolist(), strict=True)
+    for row, ((session, image, place), came) in enumerate(zip(planned, shown, strict=False), start=1):
+        if (session, image) != came:
+            raise InputError(
+                wanted(
+                    f"{path}, row {row}",
+                    f"session {session} and 73KID {image}, as nsd_expdesign.mat has for its trial {place + 1}",
+                    f"session {came[0]} and 73KID {came[1]}",
+                    "one of the two files is not this data set's: fetch both again",
+                )
+            )
+    if len(shown) != len(trials.nsd):
+        came_rows = f"{len(shown)}"
+        raise InputError(wanted(path, f"{len(trials.nsd)} rows", came_rows, "fetch responses.tsv again"))
+
+
+def check_stim_info(root: Path, trials: Trials) -> None:
+    """Hold the csv's shared1000 column against the design for every image of `trials`; no csv is no complaint."""
+    path = root / STIM_INFO
+    if not path.exists():
+        return
+    says = _read_shared(path)
+    for image, shared in zip(trials.nsd.tolist(), trials.shared.tolist(), strict=True):
+        if says.get(image) is not shared:
+            came = "no row" if image not in says else f"shared1000 {says[image]}"
+            raise InputError(wanted(f"{path}, nsdId {image}", f"shared1000 {shared}", came, "fetch the csv again"))
+
+
+def _read_shared(path: Path) -> dict[int, bool]:
+    """nsdId (0-based) -> shared1000 of every row of the csv."""
+    import pandas
+
+    try:
+        table = pandas.read_csv(path, usecols=["nsdId", "shared1000"], dtype={"nsdId": np.int64, "shared1000": np.str_})
+    except (ValueError, OSError) as error:
+        came = f"another table ({error})"
+        raise InputError(wanted(path, "columns nsdId and shared1000", came, "fetch the csv again")) from error
+    return {int(nsd): says in ("True", "TRUE", "1") for nsd, says in table.itertuples(index=False)}

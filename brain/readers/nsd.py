@@ -1,0 +1,318 @@
+"""Reads the Natural Scenes Dataset as its authors lay it out, whole or in part, and the simulated brain alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brain.errors import InputError, UsageError, wanted
+from brain.files import present
+from brain.hdf5 import open_hdf5
+from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
+from brain.readers import Inspection
+from brain.readers._nsd_betas import Betas, choose_betas, find_betas, load_volume, read_session
+from brain.readers._nsd_regions import Atlas, read_atlases, regions_at, voxels_of
+from brain.readers._nsd_trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
+from brain.types import Bool, Float, Int, Recording, Responses, Split, Stimuli, VoxelSpace
+from brain.validity import Validity
+
+BRICK = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
+SIDECARS = "nsddata_stimuli/stimuli/nsd"
+PLAUSIBLE = (0.02, 50.0)
+"""Percent signal change: where the median voxel's standard deviation must lie."""
+
+
+class NSD:
+    """The reader of NSD's official layout: `nsddata`, `nsddata_betas` and `nsddata_stimuli` side by side."""
+
+    name = "nsd"
+    title = "a folder with nsddata and nsddata_betas, as NSD's bucket has them"
+
+    def recognises(self, path: Path) -> bool:
+        """A folder that holds nsddata or nsddata_betas."""
+        return (path / "nsddata").is_dir() or (path / "nsddata_betas").is_dir()
+
+    def subjects(self, path: Path) -> tuple[str, ...]:
+        """The subjects with betas, such as ("subj01",)."""
+        folders = sorted((path / "nsddata_betas/ppdata").glob("subj[0-9][0-9]"))
+        return tuple(folder.name for folder in folders if find_betas(path, folder.name))
+
+    def read(
+        self, path: Path, *, subject: str, sessions: Sequence[int], betas: str, fields: Mapping[str, str]
+    ) -> Recording:
+        """One subject in percent signal change: the voxels of nsdgeneral, or of all masks where it was not fetched."""
+        if fields:
+            raise UsageError("NSD's files have fixed names; --fields is for data of your own")
+        name = self._subject(path, subject)
+        chosen = choose_betas(path, name, betas)
+        trials = read_trials(path, name)
+        check_stim_info(path, trials)
+        kept = trials.take(np.isin(trials.session, _wanted_sessions(chosen, trials, tuple(sessions))))
+        atlases = read_atlases(path, name, chosen.space)
+        space = _space(name, chosen, atlases)
+        values, validity = _read_values(chosen, kept, trials, space=space)
+        columns = np.flatnonzero(validity.usable)
+        if not columns.size:
+            raise InputError(f"{chosen.folder}: {'; '.join(validity.sentences())}; no voxel is left to decode")
+        ids = np.array([stimulus_id(nsd) for nsd in kept.nsd.tolist()])
+        responses = Responses(values=values, stimulus=ids, session=kept.session, repeat=kept.repeat, space=space)
+        if len(columns) < len(space):
+            responses = responses.voxels(columns)
+        ncsnr, unknown = _read_ncsnr(chosen, responses.space)
+        return Recording(
+            responses=responses,
+            stimuli=_stimuli(path, sorted(set(ids.tolist()))),
+            regions=regions_at(atlases, responses.space.ijk)[0],
+            splits=splits_of(kept, trials),
+            ncsnr=ncsnr,
+            masked=(*validity.sentences(), *unknown),
+            reader=self.name,
+            source=str(path),
+        )
+
+    def _subject(self, path: Path, subject: str) -> str:
+        known = self.subjects(path)
+        if not known:
+            where = path / "nsddata_betas/ppdata"
+            raise InputError(wanted(where, "betas of a subject (subjNN/func1pt8mm/...)", "none", "fetch the betas"))
+        if subject in known:
+            return subject
+        if subject or len(known) > 1:
+            asked = f"no subject is called {subject!r}" if subject else "the data hold several subjects"
+            raise UsageError(f"{path}: {asked}; choose one of {', '.join(known)}")
+        return known[0]
+
+    def inspect(self, path: Path) -> Inspection:
+        """What of NSD lies under `path`, against what is known of the whole; reads no betas."""
+        subjects = self.subjects(path)
+        lines, facts = _inspect_shared(path)
+        facts["subjects"] = {}
+        for subject in subjects:
+            more, found = _inspect_subject(path, subject)
+            lines += more
+            facts["subjects"][subject] = found
+        if not subjects:
+            lines.append("betas: none; fetch nsddata_betas/ppdata/<subject>/func1pt8mm/<version>")
+        return Inspection(lines=tuple(lines), facts=facts)
+
+
+def stimulus_id(nsd: int) -> str:
+    """The id of an image by its nsdId, 0-based: 13 -> "nsd00013"."""
+    return f"nsd{nsd:05d}"
+
+
+def _wanted_sessions(betas: Betas, trials: Trials, sessions: tuple[int, ...]) -> Int:
+    done = np.unique(trials.session).tolist()
+    strange = sorted(set(sessions) - set(done))
+    if strange:
+        raise InputError(wanted(betas.folder, f"a session of {done[0]}..{done[-1]}", f"{strange}", "name others"))
+    chosen = sorted(set(sessions)) or done
+    missing = [session for session in chosen if session not in betas.files]
+    if missing:
+        there = " ".join(str(session) for session in betas.files)
+        raise InputError(
+            wanted(
+                betas.folder,
+                f"betas of {len(chosen)} sessions",
+                f"a folder without session {', '.join(map(str, missing))}",
+                f"fetch them, or read what is there with --sessions {there}",
+            )
+        )
+    return np.array(chosen, np.int64)
+
+
+def _space(subject: str, betas: Betas, atlases: Sequence[Atlas]) -> VoxelSpace:
+    general = next((atlas for atlas in atlases if atlas.name == "nsdgeneral"), atlases[0])
+    mask = voxels_of(atlases)
+    shape = (int(mask.shape[0]), int(mask.shape[1]), int(mask.shape[2]))
+    ijk = np.argwhere(mask)
+    return VoxelSpace(
+        subject=subject, name=betas.space, betas=betas.version, unit="psc", shape=shape, affine=general.affine, ijk=ijk
+    )
+
+
+def _read_values(betas: Betas, kept: Trials, trials: Trials, *, space: VoxelSpace) -> tuple[Float, Validity]:
+    """(trial, voxel) of `kept`, indexed by (session, place) alone, and which voxels can be used."""
+    values = np.empty((len(kept.nsd), len(space)), np.float32)
+    validity = Validity(len(space))
+    for session in np.unique(kept.session).tolist():
+        planned = int((trials.session == session).sum())
+        here = read_session(betas.files[session], space.ijk, space.shape, trials=planned)
+        rows = kept.session == session
+        values[rows] = here[kept.place[rows]]
+        validity.look(here, session)
+        _check_plausible(betas.files[session], here, validity.usable)
+    return values, validity
+
+
+def _check_plausible(path: Path, values: Float, usable: Bool) -> None:
+    """A wrong scale hides behind every z-score, so it is looked for here."""
+    if not usable.any():
+        return
+    spread = float(np.median(values[:, usable].std(axis=0)))
+    if not PLAUSIBLE[0] <= spread <= PLAUSIBLE[1]:
+        want = f"betas in percent signal change (median spread {PLAUSIBLE[0]}..{PLAUSIBLE[1]})"
+        raise InputError(wanted(path, want, f"a median spread of {spread:.3g}", "check the file's scale and type"))
+
+
+def _read_ncsnr(betas: Betas, space: VoxelSpace) -> tuple[Float | None, tuple[str, ...]]:
+    path = betas.folder / "ncsnr.nii.gz"
+    if not path.exists():
+        return None, ()
+    volume, _ = load_volume(path, shape=space.shape)
+    ncsnr = np.asarray(volume[tuple(space.ijk.T)], np.float32)
+    unknown = ~np.isfinite(ncsnr) | (ncsnr < 0)
+    said = (f"{int(unknown.sum())} voxels have no ncsnr; 0 is taken for theirs",) if unknown.any() else ()
+    return np.where(unknown, np.float32(0), ncsnr), said
+
+
+def splits_of(kept: Trials, trials: Trials) -> tuple[Split, ...]:
+    """The named splits that the sessions read allow; `trials` are all that the subject did.
+
+    nsd-shared1000        test: every shared image shown; training: every other image shown
+    nsd-shared982-37ses   where sessions 1..37 were read. Test: shared images with three showings in them (982 for a
+                          complete subject); training: the subject's own images shown in them
+    nsd-special515        where sessions 1..30 were read. Test: images that all eight subjects saw three times, which
+                          are those of the first 30 sessions, since all follow one order; training: every other image
+    """
+    splits = [_split("nsd-shared1000", test=kept.nsd[kept.shared], train=kept.nsd[~kept.shared])]
+    done = set(kept.session.tolist())
+    for name, last in (("nsd-shared982-37ses", 37), ("nsd-special515", 30)):
+        if done >= set(range(1, last + 1)):
+            early = trials.session <= last
+            images, counts = np.unique(trials.nsd[early & trials.shared], return_counts=True)
+            test = images[counts == 3]
+            own = kept.nsd[~kept.shared & (kept.session <= 37)]
+            train = own if last == 37 else np.setdiff1d(kept.nsd, test)
+            splits.append(_split(name, test=test, train=train))
+    return tuple(split for split in splits if split is not None)
+
+
+def _split(name: str, *, test: Int, train: Int) -> Split | None:
+    if not len(test) or not len(train):
+        return None
+    ids = [tuple(stimulus_id(nsd) for nsd in np.unique(images).tolist()) for images in (train, test)]
+    return Split(name=name, train=ids[0], test=ids[1])
+
+
+@dataclass(frozen=True)
+class BrickImages:
+    """Opens one image of imgBrick at a time: (P, P, 3) uint8 -> PIL RGB. `path` is nsd_stimuli.hdf5."""
+
+    path: Path
+
+    def __call__(self, stimulus: str) -> Any:
+        """The image of an id such as "nsd00013"."""
+        from PIL import Image
+
+        row = int(stimulus.removeprefix("nsd"))
+        then = "fetch nsddata_stimuli, or evaluate without pictures of what was seen"
+        with open_hdf5(self.path, ["imgBrick"], streamed=["imgBrick"], then=then) as file:
+            brick = file["imgBrick"]
+            if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
+                came = f"{brick.dtype} {brick.shape}"
+                raise InputError(wanted(self.path, f"uint8 (image, P, P, 3) with row {row}", came, then))
+            stored = brick.chunks is None or brick.id.get_chunk_info_by_coord((row, 0, 0, 0)).size
+            if not stored:
+                raise InputError(wanted(f"{self.path}, row {row}", "an image", "a row never written", then))
+            return Image.fromarray(brick[row])
+
+
+def _stimuli(root: Path, ids: Sequence[str]) -> Stimuli:
+    captions = {name: tuple(texts) for name, texts in _sidecar(root, "captions", ids).items()}
+    labels = {name: dict(entry) for name, entry in _sidecar(root, "labels", ids).items()}
+    opener = BrickImages(root / BRICK)
+    return Stimuli(ids=tuple(ids), modality="image", opener=opener, captions=captions, labels=labels)
+
+
+def _sidecar(root: Path, name: str, ids: Sequence[str]) -> dict[str, Any]:
+    """What captions.json or labels.json says of these images; the files are ours, NSD leaves both to COCO."""
+    path = root / SIDECARS / f"{name}.json"
+    if not path.exists():
+        return {}
+    try:
+        table = json.loads(present(path, what="a JSON file", then="write it again").read_text(encoding="utf-8"))
+        entries = {f"nsd{int(row):05d}": entry for row, entry in table.items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(wanted(path, "JSON of nsdId -> entry", f"another text ({error})", "write it again")) from error
+    return {stimulus: entries[stimulus] for stimulus in ids if stimulus in entries}
+
+
+def _inspect_shared(root: Path) -> tuple[list[str], dict[str, Any]]:
+    lines = [f"NSD layout at {root}"]
+    facts: dict[str, Any] = {"format": "nsd", "simulated": (root / "simulation.json").is_file()}
+    if facts["simulated"]:
+        lines.append("simulated: yes, a brain with a known answer (simulation.json)")
+    needed = {"design": DESIGN, "stimulus table": STIM_INFO, "images": BRICK}
+    for what, relative in needed.items():
+        facts[what] = (root / relative).is_file()
+        lines.append(f"{what}: {relative}" if facts[what] else f"{what}: MISSING; fetch {relative}")
+    if facts["images"]:
+        with open_hdf5(root / BRICK, ["imgBrick"], streamed=["imgBrick"]) as file:
+            facts["image shape"] = list(file["imgBrick"].shape)
+        lines.append(f"images: {facts['image shape']}" + _against(facts["image shape"][0], IMAGES, "rows"))
+    return lines, facts
+
+
+def _against(count: int, known: int, what: str) -> str:
+    return "" if count == known else f" (NSD has {known} {what})"
+
+
+def _inspect_subject(root: Path, subject: str) -> tuple[list[str], dict[str, Any]]:
+    lines, facts = [f"{subject}:"], dict[str, Any](betas={})
+    index = int(subject[4:]) - 1
+    official = index in range(len(SUBJECT_SESSIONS))
+    done: list[int] = []
+    if (root / DESIGN).is_file() and responses_path(root, subject).is_file():
+        trials = read_trials(root, subject)
+        done = np.unique(trials.session).tolist()
+        counts = f"{len(done)} sessions, {len(trials.nsd)} trials, {len(np.unique(trials.nsd))} images"
+        shared = len(np.unique(trials.nsd[trials.shared]))
+        note = _against(len(done), SUBJECT_SESSIONS[index], "sessions of this subject") if official else ""
+        lines.append(f"  did {counts}, {shared} of them shared{note}; design and responses.tsv agree")
+        facts |= {"sessions": done, "trials": len(trials.nsd), "shared": shared}
+    else:
+        lines.append("  design or responses.tsv MISSING; both are needed to know what was shown")
+    for betas in find_betas(root, subject):
+        missing = [session for session in done if session not in betas.files]
+        formats = sorted({path.name.split(".", 1)[1] for path in betas.files.values()})
+        gap = f", MISSING session {', '.join(map(str, missing))}" if missing else ""
+        ncsnr = "" if (betas.folder / "ncsnr.nii.gz").is_file() else ", MISSING ncsnr.nii.gz"
+        name = f"{betas.space}/{betas.version}"
+        lines.append(f"  betas {name}: {len(betas.files)} sessions ({', '.join(formats)}){gap}{ncsnr}")
+        facts["betas"][name] = {"sessions": list(betas.files), "missing": missing}
+    more, regions = _inspect_regions(root, subject, find_betas(root, subject)[0].space)
+    simulated = (root / "simulation.json").is_file()
+    known = facts_differ(regions, index) if official and not simulated else ""
+    return lines + more + ([f"  note: {known}"] if known else []), facts | regions
+
+
+def _inspect_regions(root: Path, subject: str, space: str) -> tuple[list[str], dict[str, Any]]:
+    atlases = read_atlases(root, subject, space)
+    mask = voxels_of(atlases)
+    regions, empty = regions_at(atlases, np.argwhere(mask))
+    counts = {region.name: int(region.mask.sum()) for region in regions}
+    lines = [f"  volume {mask.shape}, {int(mask.sum())} voxels to read"]
+    for atlas in atlases:
+        here = [f"{region.name} {counts[region.name]}" for region in regions if region.atlas == atlas.name]
+        source = f" [names: {atlas.named_by}]" if atlas.named_by else " [no ctab: its labels have no names, not read]"
+        lines.append(f"  {atlas.name}: {', '.join(here) or 'no region'}{source}")
+    if empty:
+        lines.append(f"  empty, left out: {', '.join(empty)}")
+    return lines, {"volume": list(mask.shape), "voxels": int(mask.sum()), "regions": counts, "empty": list(empty)}
+
+
+def facts_differ(facts: Mapping[str, Any], index: int) -> str:
+    """In words, how volume and voxel count differ from those of NSD's subject `index` (0..7); "" where they do not."""
+    volume, voxels = SUBJECT_VOLUMES[index], NSDGENERAL_VOXELS[index]
+    if tuple(facts["volume"]) == volume and facts["voxels"] == voxels:
+        return ""
+    return f"NSD's own func1pt8mm has a volume of {volume} and {voxels} voxels in nsdgeneral"
+
+
+ENTRIES = (NSD(),)

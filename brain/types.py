@@ -1,0 +1,293 @@
+"""The types that flow from a brain: frozen, axes and units named, impossible to build wrong.
+
+    VoxelSpace  which voxels, in which volume, of which betas: the contract a mapping is held to
+    Responses   values (trial, voxel) with stimulus, session and repeat of each trial
+    Region      a named subset of the voxels
+    Stimuli     what was shown, opened one at a time
+    Split       training and test STIMULI, disjoint by construction
+    Recording   all of it for one subject, as a reader returns it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+LEAVE_OUT = "leave-out"
+"""What the names of splits begin with that leave out one group or one stimulus each."""
+
+
+def sha256_of(*parts: bytes) -> str:
+    """The hex digest of the parts, each preceded by its length so that no two lists of parts collide."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelSpace:
+    """The voxel contract: the columns of a response matrix, by place and provenance.
+
+    subject   such as "subj01"
+    name      the volume's name, such as "func1pt8mm"; "native" where the laboratory gave none
+    betas     the betas' version, such as "betas_fithrf_GLMdenoise_RR"
+    unit      "psc" (percent signal change) or "z" or what the laboratory says
+    shape     (X, Y, Z) of the volume
+    affine    (4, 4) float64, voxel index -> millimetres
+    ijk       (voxel, 3) int64, the voxels' places in the volume, in column order
+    """
+
+    subject: str
+    name: str
+    betas: str
+    unit: str
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+    ijk: Int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
+        object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
+        if self.affine.shape != (4, 4):
+            raise InputError(f"voxel space of {self.subject}: the affine must be (4, 4), came {self.affine.shape}")
+        if self.ijk.ndim != 2 or self.ijk.shape[1] != 3:
+            raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), came {self.ijk.shape}")
+
+    def __len__(self) -> int:
+        return len(self.ijk)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of everything a mapping must not be wrong about."""
+        facts = [self.subject, self.name, self.betas, self.unit, list(self.shape)]
+        return sha256_of(
+            json.dumps(facts).encode(), self.affine.round(6).tobytes(), np.ascontiguousarray(self.ijk).tobytes()
+        )
+
+    def take(self, columns: NDArray[Any]) -> VoxelSpace:
+        """The same space with only these voxels, in this order. `columns`: (voxel,) bool mask or int index."""
+        return replace(self, ijk=self.ijk[columns])
+
+    def columns_of(self, needed: VoxelSpace) -> Int:
+        """Where each voxel that `needed` names stands in this space, (voxel,) int64: reorder or refuse, never count."""
+        for fact in ("subject", "name", "betas", "unit", "shape"):
+            have, want = getattr(self, fact), getattr(needed, fact)
+            if have != want:
+                raise InputError(
+                    f"voxel space: the mapping was fitted on {fact} {want!r} and these data have {have!r}; "
+                    "decode the data the mapping was fitted on, or fit again"
+                )
+        if not np.allclose(self.affine, needed.affine, atol=1e-4):
+            raise InputError("voxel space: the affine differs from the mapping's; fit again on these data")
+        place = {tuple(voxel): column for column, voxel in enumerate(self.ijk.tolist())}
+        missing = [voxel for voxel in needed.ijk.tolist() if tuple(voxel) not in place]
+        if missing:
+            raise InputError(
+                f"voxel space: {len(missing)} of the mapping's {len(needed)} voxels are not in these data "
+                f"(first missing: ijk {missing[0]}); use the regions the mapping was fitted on, or fit again"
+            )
+        return np.array([place[tuple(voxel)] for voxel in needed.ijk.tolist()], np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Responses:
+    """Responses of one subject.
+
+    values    (trial, voxel) float32, in `space.unit`
+    stimulus  (trial,) str, the stimulus id of each trial
+    session   (trial,) int, 1-based as the laboratory counts
+    repeat    (trial,) int, 0 for a stimulus' first showing
+    space     VoxelSpace of the columns
+    """
+
+    values: Float
+    stimulus: NDArray[np.str_]
+    session: Int
+    repeat: Int
+    space: VoxelSpace
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, np.float32))
+        object.__setattr__(self, "stimulus", np.asarray(self.stimulus, np.str_))
+        object.__setattr__(self, "session", np.asarray(self.session, np.int64))
+        object.__setattr__(self, "repeat", np.asarray(self.repeat, np.int64))
+        if self.values.ndim != 2:
+            raise InputError(f"responses must be (trial, voxel), came shape {self.values.shape}")
+        trials = len(self.values)
+        for axis in ("stimulus", "session", "repeat"):
+            if getattr(self, axis).shape != (trials,):
+                raise InputError(f"responses: {trials} trials but {axis} has shape {getattr(self, axis).shape}")
+        if self.values.shape[1] != len(self.space):
+            raise InputError(
+                f"responses: {self.values.shape[1]} columns but the voxel space names {len(self.space)} voxels"
+            )
+
+    def trials(self, rows: NDArray[Any]) -> Responses:
+        """Only these trials. `rows`: (trial,) bool mask or int index."""
+        return replace(
+            self,
+            values=self.values[rows],
+            stimulus=self.stimulus[rows],
+            session=self.session[rows],
+            repeat=self.repeat[rows],
+        )
+
+    def voxels(self, columns: NDArray[Any]) -> Responses:
+        """Only these voxels, in this order."""
+        return replace(self, values=self.values[:, columns], space=self.space.take(columns))
+
+    def of(self, ids: Iterable[str]) -> Bool:
+        """(trial,) bool: the trials that showed one of these stimuli."""
+        return np.isin(self.stimulus, np.array(sorted(ids), np.str_))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """A named region: `mask` (voxel,) bool over the recording's voxels, never empty; `atlas` is its mask file."""
+
+    name: str
+    atlas: str
+    mask: Bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", np.asarray(self.mask, np.bool_))
+        if not self.mask.any():
+            raise InputError(f"region {self.name!r} of {self.atlas} is empty in these data; choose another region")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimuli:
+    """What was shown. `open(id)` returns a PIL RGB image, or (waveform (sample,) float32, rate in Hz); one at a time.
+
+    captions  id -> captions, maybe none
+    labels    id -> {"category": "faces", ...}, maybe none
+    """
+
+    ids: tuple[str, ...]
+    modality: str
+    opener: Callable[[str], Any] = field(repr=False)
+    captions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.modality not in ("image", "sound"):
+            raise InputError(f"stimuli: modality must be image or sound, came {self.modality!r}")
+        if len(set(self.ids)) != len(self.ids):
+            raise InputError("stimuli: every id must be unique; an id stands twice")
+
+    def open(self, stimulus: str) -> Any:
+        """The stimulus itself; an id that nobody showed is an InputError."""
+        if stimulus not in self._known:
+            raise InputError(unknown("stimulus", stimulus, self.ids))
+        return self.opener(stimulus)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Training and test stimuli: two tuples of ids without an id in common. `sha256` travels into every table."""
+
+    name: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "train", tuple(sorted(set(self.train))))
+        object.__setattr__(self, "test", tuple(sorted(set(self.test))))
+        both = sorted(set(self.train) & set(self.test))
+        if both:
+            raise InputError(
+                f"split {self.name!r}: {len(both)} stimuli stand in training and test alike (first: {both[0]}); "
+                "take them out of one of the two"
+            )
+        if not self.train or not self.test:
+            raise InputError(
+                f"split {self.name!r}: {len(self.train)} training and {len(self.test)} test stimuli; both are needed"
+            )
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of both lists."""
+        return sha256_of("\n".join(self.train).encode(), "\n".join(self.test).encode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One subject as a reader returns it.
+
+    responses  Responses, in the data's own unit (not z-scored)
+    stimuli    Stimuli of every trial (and maybe more)
+    regions    Regions over the responses' voxels; a name may be a union ("V1" of V1v and V1d)
+    splits     the named splits these data carry; the first is the default
+    ncsnr      (voxel,) float32 noise ceiling SNR, or None where the laboratory gave none
+    masked     one sentence per group of voxels left out (NaN, constant in a session), for the card and the report
+    reader     the reader's name; `source` the folder or file it read
+    """
+
+    responses: Responses
+    stimuli: Stimuli
+    regions: tuple[Region, ...]
+    splits: tuple[Split, ...]
+    ncsnr: Float | None = None
+    masked: tuple[str, ...] = ()
+    reader: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for region in self.regions:
+            if region.mask.shape != (len(self.responses.space),):
+                raise InputError(
+                    f"region {region.name!r}: mask {region.mask.shape} over {len(self.responses.space)} voxels"
+                )
+
+    def region(self, name: str) -> Region:
+        """The region of that name; an unknown one is a UsageError with the nearest."""
+        for region in self.regions:
+            if region.name == name:
+                return region
+        raise UsageError(unknown("region", name, tuple(region.name for region in self.regions)))
+
+    def split(self, name: str = "") -> Split:
+        """The split of that name; no name takes the first."""
+        if not self.splits:
+            raise InputError(f"{self.source or 'these data'}: no split can be made of them; read more sessions")
+        for split in self.splits:
+            if name in ("", split.name):
+                return split
+        raise UsageError(unknown("split", name, tuple(split.name for split in self.splits)))
+
+    def folds(self, name: str = "") -> tuple[Split, ...]:
+        """The splits to go through under `name`: one split, or every "leave-out-..." where the name is "leave-out".
+
+        No name takes the first split, with all its kind where it is a "leave-out-..."; an unknown one is a UsageError.
+        """
+        family = tuple(split for split in self.splits if split.name.startswith(f"{LEAVE_OUT}-"))
+        if family and (name == LEAVE_OUT or (not name and family[0] is self.splits[0])):
+            return family
+        return (self.split(name),)
+
+    def columns(self, names: Iterable[str]) -> Int:
+        """The voxels of the union of these regions, (voxel,) int64 in column order, each once."""
+        mask = np.zeros(len(self.responses.space), np.bool_)
+        for name in names:
+            mask |= self.region(name).mask
+        return np.flatnonzero(mask).astype(np.int64)

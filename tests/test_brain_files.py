@@ -1,0 +1,225 @@
+"""Files that others wrote: cut short, of another kind, reaching outside themselves, or claiming more than they hold."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from brain.errors import InputError
+from brain.hdf5 import names_in, open_hdf5
+from brain.npz import read_npz
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    path = tmp_path / "whole.h5"
+    with h5py.File(path, "w") as file:
+        file["numbers"] = np.arange(4000.0)
+        file["text"] = ["a", "é"]
+        file["group/one"] = np.ones(3)
+        file["group/deeper/two"] = np.full(2, 2)
+    return path
+
+
+def test_what_is_asked_for_is_reachable_and_nothing_else(whole: Path) -> None:
+    with open_hdf5(whole, ["numbers"], optional=["group", "absent"]) as data:
+        assert sorted(data) == ["group/deeper/two", "group/one", "numbers"]
+        assert data["numbers"][3] == 3
+    assert names_in(whole) == ("group", "numbers", "text")
+    with pytest.raises(InputError, match=r"data set 'betas', came one with group, numbers, text"), open_hdf5(
+        whole, ["betas"]
+    ):
+        pass
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.99])
+def test_a_truncated_file_is_told_with_both_sizes(whole: Path, keep: float) -> None:
+    content = whole.read_bytes()
+    whole.write_bytes(content[: int(len(content) * keep)])
+    says = f"wanted {len(content)} bytes, came a file cut short at {int(len(content) * keep)}; fetch"
+    with pytest.raises(InputError, match=says), open_hdf5(whole, ["numbers"]):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html><html><body>403", "a web page"),
+        (b"\n <html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "git-lfs pointer"),
+        (b"../.git/annex/objects/xx", "git-annex pointer"),
+        (b"PK\x03\x04....", "a zip or npz archive"),
+        (b"\x80\x04\x95pickle", "a Python pickle"),
+        (b"\x1f\x8b\x08....", "a gzip file"),
+        (b"\0" * 344 + b"n+1\0", "a NIfTI file"),
+        (b"hello, world", "begins with b'hello, w'"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "betas.hdf5"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=says), open_hdf5(path, ["betas"]):
+        pass
+
+
+def test_an_absent_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+    for path, says in ((tmp_path / "none.h5", "no such file; do this"), (tmp_path, "a folder; do this")):
+        with pytest.raises(InputError, match=says), open_hdf5(path, ["x"], then="do this"):
+            pass
+
+
+def external_link(file: h5py.File, secret: Path) -> None:
+    file["data"] = h5py.ExternalLink("other.h5", "/x")
+
+
+def soft_link(file: h5py.File, secret: Path) -> None:
+    file["data"] = h5py.SoftLink("/elsewhere")
+
+
+def soft_link_inside_a_group(file: h5py.File, secret: Path) -> None:
+    file.create_group("data")["x"] = h5py.SoftLink("/")
+
+
+def external_storage(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("data", (36,), "u1", external=[(str(secret), 0, 36)])
+
+
+def virtual(file: h5py.File, secret: Path) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(4,))
+    file.create_virtual_dataset("data", layout)
+
+
+def loop(file: h5py.File, secret: Path) -> None:
+    group = file.create_group("data")
+    group["again"] = group
+
+
+def bomb(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("data", (10**12,), "f8", chunks=(10**6,), compression="gzip")
+
+
+def small_bomb(file: h5py.File, secret: Path) -> None:
+    file.create_dataset("data", (10**7,), "f8", chunks=(10**6,), compression="gzip")
+
+
+def compound(file: h5py.File, secret: Path) -> None:
+    file["data"] = np.zeros(3, [("a", "f8"), ("b", "i4")])
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (external_link, "an external link"),
+        (soft_link, "a soft link"),
+        (soft_link_inside_a_group, "a soft link"),
+        (external_storage, "external storage"),
+        (virtual, "a virtual data set"),
+        (loop, "a group that holds itself"),
+        (bomb, "8000000000000 bytes claimed"),
+        (small_bomb, "80000000 bytes claimed and 0 stored"),
+        (compound, "numbers or text"),
+    ],
+)
+def test_a_file_that_reaches_outside_or_claims_too_much_is_refused(
+    tmp_path: Path, build: Callable[[h5py.File, Path], None], says: str
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_bytes(b"a secret that must not be read, ever")
+    path = tmp_path / "foreign.h5"
+    with h5py.File(path, "w") as file:
+        build(file, secret)
+    with pytest.raises(InputError, match=says), open_hdf5(path, ["data"]):
+        pass
+
+
+def test_a_streamed_data_set_may_be_large_but_not_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "brick.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("tall", (10**9, 8), "u1", chunks=(1, 8))
+        file.create_dataset("wide", (2, 10**9), "u1", chunks=(1, 1000))
+    with open_hdf5(path, ["tall"], streamed=["tall"]) as data:
+        assert (data["tall"][123456789] == 0).all()
+    with pytest.raises(InputError, match="rows below"), open_hdf5(path, ["wide"], streamed=["wide"]):
+        pass
+
+
+def test_a_flipped_bit_under_a_checksum_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "checked.h5"
+    values = np.arange(500.0)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", data=values, fletcher32=True, chunks=(500,))
+    content = bytearray(path.read_bytes())
+    content[content.index(values.tobytes()) + 77] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(InputError, match="damaged"), open_hdf5(path, ["data"]) as data:
+        data["data"][:]
+
+
+def test_another_error_inside_the_block_stays_what_it_is(whole: Path) -> None:
+    with pytest.raises(FileNotFoundError), open_hdf5(whole, ["numbers"]):
+        os.stat(whole.with_name("absent"))
+
+
+def npz(path: Path, members: dict[str, bytes], *, compressed: bool = False) -> Path:
+    kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_an_npz_archive_gives_plain_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "plain.npz"
+    np.savez_compressed(path, numbers=np.arange(3), **{"roi/V1": np.array([True, False])})
+    arrays = read_npz(path, ["numbers", "roi/V1"])
+    assert arrays["numbers"].tolist() == [0, 1, 2] and arrays["roi/V1"].tolist() == [True, False]
+    with pytest.raises(InputError, match="'betas', came one with numbers, roi/V1"):
+        read_npz(path, ["betas"])
+
+
+def test_a_pickled_member_is_never_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "objects.npz"
+    np.savez(path, data=np.array([{"a": 1}], object))
+    with pytest.raises(InputError, match="store numbers or text, not objects"):
+        read_npz(path, ["data"])
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brain.npz.RATIO_FROM", 10**6)
+    path = npz(tmp_path / "bomb.npz", {"data": npy(np.zeros(2_000_000, np.uint8))}, compressed=True)
+    assert path.stat().st_size < 4000
+    with pytest.raises(InputError, match="2000128 bytes claimed"):
+        read_npz(path, ["data"])
+
+
+def test_a_header_that_claims_more_than_its_member_holds_is_refused(tmp_path: Path) -> None:
+    honest = npy(np.zeros(100, np.uint8))
+    lying = honest.replace(b"(100,), }" + b" " * 11, b"(10000000000000,), }")
+    assert len(lying) == len(honest) and lying != honest
+    with pytest.raises(InputError, match="10000000000000 bytes claimed and 228 stored"):
+        read_npz(npz(tmp_path / "lying.npz", {"data": lying}), ["data"])
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.9])
+def test_a_truncated_npz_is_told(tmp_path: Path, keep: float) -> None:
+    path = tmp_path / "cut.npz"
+    np.savez(path, data=np.arange(1000))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(InputError, match=f"damaged one of {int(len(content) * keep)} bytes"):
+        read_npz(path, ["data"])

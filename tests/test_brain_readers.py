@@ -1,0 +1,109 @@
+"""What every reader of the catalogue promises, and what a catalogue itself does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brain.catalogue import Catalogue, unknown
+from brain.errors import AfterimageError, UsageError
+from brain.readers import CATALOGUE, Reader, open_recording, reader_of
+from brain.simulated.tiny import tiny_nsd
+
+
+def write_tiny_arrays(folder: Path) -> Path:
+    path = folder / "data.npz"
+    numbers = np.random.default_rng(0).normal(size=(12, 5))
+    np.savez(path, responses=numbers, stimulus=np.arange(12) % 4, images=np.arange(4 * 9).reshape(4, 3, 3))
+    return path
+
+
+EXAMPLES: dict[str, Callable[[Path], Path]] = {
+    "nsd": lambda folder: tiny_nsd(folder / "nsd").root,
+    "arrays": write_tiny_arrays,
+}
+"""Reader -> a function that writes an example of its format into a folder."""
+
+
+@pytest.fixture(scope="module", params=CATALOGUE.names())
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Reader, Path]:
+    """A reader and data of its format; a new reader needs one line in EXAMPLES."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return CATALOGUE[request.param], EXAMPLES[request.param](folder)
+
+
+def test_a_reader_recognises_its_own_data_and_no_other_does(example: tuple[Reader, Path]) -> None:
+    reader, path = example
+    assert [other.name for other in CATALOGUE if other.recognises(path)] == [reader.name]
+    assert reader_of(path) is reader and reader.title
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"])
+@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_a_reader_meets_nonsense_with_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / "nonsense.npz"
+    path.write_bytes(content)
+    reader = CATALOGUE[name]
+    reader.recognises(path)
+    with pytest.raises(AfterimageError) as caught:
+        reader.read(path, subject="", sessions=(), betas="", fields={})
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_a_recording_is_whole(example: tuple[Reader, Path]) -> None:
+    reader, path = example
+    subjects = reader.subjects(path)
+    recording = reader.read(path, subject=subjects[0], sessions=(), betas="", fields={})
+    responses = recording.responses
+    assert recording.reader == reader.name and recording.source == str(path)
+    assert responses.space.subject == subjects[0] and np.isfinite(responses.values).all()
+    assert set(responses.stimulus.tolist()) <= set(recording.stimuli.ids)
+    assert recording.regions and recording.splits and recording.stimuli.open(recording.stimuli.ids[0])
+    for stimulus in set(responses.stimulus.tolist()):
+        repeats = responses.repeat[responses.stimulus == stimulus]
+        assert sorted(repeats.tolist()) == list(range(len(repeats)))
+    for split in recording.splits:
+        assert set(split.train) | set(split.test) <= set(recording.stimuli.ids)
+    again = open_recording(path)
+    assert again.responses.values.tobytes() == responses.values.tobytes()
+    assert again.responses.space.sha256 == responses.space.sha256
+    assert [split.sha256 for split in again.splits] == [split.sha256 for split in recording.splits]
+
+
+def test_a_session_read_alone_is_as_it_is_among_the_others(example: tuple[Reader, Path]) -> None:
+    _, path = example
+    whole = open_recording(path).responses
+    last = int(whole.session.max())
+    alone = open_recording(path, sessions=[last]).responses
+    np.testing.assert_array_equal(alone.values, whole.values[whole.session == last])
+    assert alone.stimulus.tolist() == whole.stimulus[whole.session == last].tolist()
+
+
+def test_an_inspection_is_lines_and_json(example: tuple[Reader, Path]) -> None:
+    reader, path = example
+    found = reader.inspect(path)
+    assert found.lines and all("\n" not in line for line in found.lines)
+    json.dumps(found.facts)
+
+
+def test_a_catalogue_answers_an_unknown_name_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no reader is called 'array'; did you mean arrays"):
+        CATALOGUE["array"]
+    assert unknown("reader", "zzz", ("a", "b")).endswith("known are a, b")
+
+
+def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "twins"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    source = "class Entry:\n    name = 'twin'\n\nENTRIES = (Entry(),)\n"
+    for module in ("one", "two"):
+        (package / f"{module}.py").write_text(source)
+    (package / "_private.py").write_text("raise RuntimeError('an underscore keeps a module out')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"two entries named 'twin': twins\.one and twins\.two"):
+        Catalogue("twins", "twin").names()
