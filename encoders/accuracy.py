@@ -1,0 +1,72 @@
+"""How well the features of a picture predict each voxel: ridge from features to voxels, scored by correlation.
+
+This is ENCODING accuracy, of a voxel; it stands in the report against the voxel's noise ceiling (a correlation can
+reach sqrt(NC)). It is not decoding accuracy, which a judge measures on drawn pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brain.errors import InputError
+from brain.types import Float
+from encoders.ridge import RidgeSettings, fit_ridge
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelAccuracy:
+    """Correlation of predicted and measured responses over stimuli, -1..1; 0 where one of the two never moves.
+
+    test  (voxel,) float32 on the test stimuli
+    cv    (voxel,) float32 on held-out training stimuli
+    """
+
+    test: Float
+    cv: Float
+
+
+def voxel_prediction(
+    x: Float,
+    y: Float,
+    *,
+    x_test: Float,
+    y_test: Float,
+    groups: Sequence[str],
+    settings: RidgeSettings,
+) -> VoxelAccuracy:
+    """Fit features -> voxels on the training stimuli and correlate on both sides.
+
+    x, x_test  (stimulus, *shape) features, such as Conditions.values in pixels, vae-latent or clip-image
+    y, y_test  (stimulus, voxel) responses averaged over repeats, in one unit
+    groups     (stimulus,) ids of the training stimuli
+    """
+    flat, flat_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
+    if len(x_test) != len(y_test) or y.shape[1:] != y_test.shape[1:]:
+        raise InputError(
+            f"voxel accuracy: test features {x_test.shape} and responses {y_test.shape} do not fit training {y.shape}"
+        )
+    fit = fit_ridge(
+        flat,
+        y,
+        groups=groups,
+        alphas=settings.alphas,
+        folds=settings.folds,
+        seed=settings.seed,
+        chunk=settings.chunk,
+        per_target=settings.per_target,
+    )
+    test = columnwise_correlation(fit.predict(flat_test), y_test)
+    return VoxelAccuracy(test=test, cv=columnwise_correlation(fit.cv_prediction, y))
+
+
+def columnwise_correlation(a: Float, b: Float) -> Float:
+    """Pearson correlation of each column of two (row, column) arrays, (column,) float32; 0 where one never moves."""
+    if a.shape != b.shape or a.ndim != 2:
+        raise InputError(f"correlation: wanted two arrays of one shape (row, column), came {a.shape} and {b.shape}")
+    moving = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
+    a, b = a - a.mean(0, dtype=np.float64), b - b.mean(0, dtype=np.float64)
+    scale = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0))
+    return np.where(moving, (a * b).sum(0) / np.where(moving, scale, 1), 0).astype(np.float32)

@@ -1,0 +1,65 @@
+"""Condition spaces: from a stimulus to the numbers a generator draws from, one file a space.
+
+A file ends in `ENTRIES = (...)`; an entry names its space and opens it on a stack's folder:
+
+    space = CATALOGUE["clip-image"].open(folder, model="miniature-image", revision="", device="cpu")
+    conditions = space.encode(stimuli, ids, batch=32)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from brain.catalogue import Catalogue
+from brain.types import Stimuli
+from encoders.conditions import Conditions, SpaceCard
+
+
+class Space(Protocol):
+    """An opened space."""
+
+    @property
+    def card(self) -> SpaceCard:
+        """Which numbers these are."""
+
+    @property
+    def restoration(self) -> str:
+        """What a guess must satisfy before a generator eats it: "none", "spread" or "spread+norm"."""
+
+    def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
+        """The true conditions of these stimuli, `batch` at a time: how many never changes a number beyond 1e-5."""
+
+
+class SpaceEntry(Protocol):
+    """A space in the catalogue.
+
+    modality   what it encodes, "image" or "sound"
+    component  the stack's folder it needs ("image_encoder", "text_encoder", "vae"), "" for none
+    requires   import name of the package it needs beyond the core, "" for none
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def modality(self) -> str: ...
+    @property
+    def component(self) -> str: ...
+    @property
+    def requires(self) -> str: ...
+
+    def open(self, folder: Path, *, model: str, revision: str, device: str) -> Space:
+        """The space on the stack in `folder`; `model` names it, an empty `revision` becomes a digest of its files.
+
+        An absent component is a `CheckpointAbsent`, a damaged one an `InputError`.
+        """
+
+    def tiny(self, folder: Path) -> str:
+        """Write a random, tiny component of the real classes into `folder`, as a stack would hold it, for tests.
+
+        Returns the `model` to open it with.
+        """
+
+
+CATALOGUE: Catalogue[SpaceEntry] = Catalogue("encoders.spaces", "condition space")

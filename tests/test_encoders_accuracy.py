@@ -1,0 +1,47 @@
+"""Encoding accuracy: correlation as numpy counts it, high where features drive a voxel, at zero where they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brain.errors import InputError
+from encoders.accuracy import columnwise_correlation, voxel_prediction
+from encoders.ridge import RidgeSettings
+
+SETTINGS = RidgeSettings(alphas=(1.0, 10.0, 100.0, 1000.0, 10000.0), folds=4)
+
+
+def test_correlation_is_numpys() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((30, 4)).astype(np.float32)
+    b = (a + 100 + rng.standard_normal((30, 4))).astype(np.float32)
+    expected = [np.corrcoef(a[:, one], b[:, one])[0, 1] for one in range(4)]
+    np.testing.assert_allclose(columnwise_correlation(a, b), expected, atol=1e-5)
+    b[:, 1] = 0.1
+    assert columnwise_correlation(a, b)[1] == 0
+    with pytest.raises(InputError):
+        columnwise_correlation(a, b[:-1])
+
+
+def test_driven_voxels_are_predicted_and_others_not() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((260, 3, 4, 4)).astype(np.float32)
+    driven = features.reshape(260, -1) @ rng.standard_normal((48, 20)) / 7 + 0.5 * rng.standard_normal((260, 20))
+    responses = np.hstack([driven, rng.standard_normal((260, 20)), np.ones((260, 1))]).astype(np.float32)
+    accuracy = voxel_prediction(
+        features[:200],
+        responses[:200],
+        x_test=features[200:],
+        y_test=responses[200:],
+        groups=[str(one) for one in range(200)],
+        settings=SETTINGS,
+    )
+    for side in (accuracy.test, accuracy.cv):
+        assert side.shape == (41,) and side[:20].min() > 0.6
+        assert abs(side[20:40].mean()) < 0.15 and side[40] == 0
+    assert abs(accuracy.test[:20].mean() - accuracy.cv[:20].mean()) < 0.1
+    with pytest.raises(InputError):
+        voxel_prediction(
+            features, responses, x_test=features[:3], y_test=responses[:2], groups=["a"] * 260, settings=SETTINGS
+        )
