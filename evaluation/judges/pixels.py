@@ -1,0 +1,35 @@
+"""The judge that is no network: a small grey picture as features; for patterns and patches, such as 10 x 10 stimuli."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from evaluation.judges import Opinion
+
+SIDE = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelJudge:
+    """Features are the 16 x 16 grey values of a picture (PIL's bilinear, antialiased), 0..1; it gives no verdicts."""
+
+    name: str = "pixels"
+
+    @property
+    def card(self) -> Mapping[str, str]:
+        return {"name": self.name, "kind": f"{SIDE} x {SIDE} grey values, no network"}
+
+    def open(self) -> PixelJudge:
+        return self
+
+    def look(self, pictures: Iterable[Image.Image]) -> Opinion:
+        small = [picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR) for picture in pictures]
+        grey = np.array([np.asarray(picture, np.float32).ravel() / 255 for picture in small], np.float32)
+        return Opinion(features=grey.reshape(len(small), SIDE * SIDE))
+
+
+ENTRIES = (PixelJudge(),)

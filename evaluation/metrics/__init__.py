@@ -1,0 +1,107 @@
+"""Metrics, one file a family: each says what every sample would score against every reference, and never averages.
+
+A metric's diagonal is its value per stimulus; the rest of its table is what the same sample would have scored had
+another reference been its own, which is where chance and p-values come from. Means are taken in `evaluation.score`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.catalogue import Catalogue
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """A stack of pictures as metrics see them, one entry a stimulus.
+
+    pixels    (stimulus, height, width, 3) uint8, all brought to one canvas
+    features  (stimulus, feature) float32 of the judge
+    verdicts  group -> (stimulus,) str, the judge's choice among the group's labels
+    labels    group -> (stimulus,) str, the true labels, "" where nobody gave one (references only)
+    """
+
+    pixels: NDArray[np.uint8]
+    features: Float
+    verdicts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    labels: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: NDArray[Any]) -> Views:
+        """Only these stimuli. `rows`: (stimulus,) bool mask or int index."""
+        return Views(
+            pixels=self.pixels[rows],
+            features=self.features[rows],
+            verdicts={group: values[rows] for group, values in self.verdicts.items()},
+            labels={group: values[rows] for group, values in self.labels.items()},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """What a metric says of one set of samples.
+
+    table       (sample, reference) float32: the score of the sample were that reference its own; NaN where not asked
+    distractor  (reference,) float32 or None: how others fare against this stimulus as the wrong answer; it moves the
+                interval, since other stimuli would have meant other wrong answers too
+    """
+
+    table: Float
+    distractor: Float | None = None
+
+
+class Metric(Protocol):
+    """One comparison of samples with references.
+
+    name     "two_way"; `named(pool)` is what tables print, with the pool size in it where the value depends on it
+    needs    "pixels", "features" or "verdicts"
+    judged   whether the value depends on the judge
+    best     the value of identical pictures; higher is better in every metric here
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def needs(self) -> str: ...
+    @property
+    def judged(self) -> bool: ...
+    @property
+    def best(self) -> float: ...
+
+    def named(self, pool: int) -> str:
+        """The name that is printed for a pool of that many references."""
+        ...
+
+    def chance(self, pool: int) -> float | None:
+        """The value of knowing nothing, or None where it is measured on mismatched pairs."""
+        ...
+
+    def absent(self, references: Views) -> str:
+        """Why it cannot be computed on these references, "" when it can."""
+        ...
+
+    def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """Scores of samples (s stimuli) against references (r stimuli).
+
+        own     (sample,) int, the row of each sample's own reference
+        blocks  (reference,) int, block of each reference; costly metrics fill the table inside the blocks only
+        """
+        ...
+
+
+CATALOGUE: Catalogue[Metric] = Catalogue("evaluation.metrics", "metric")
+
+
+def own_values(marks: Marks, own: Int) -> Float:
+    """(sample,) the value of each sample against its own reference."""
+    return marks.table[np.arange(len(own)), own]

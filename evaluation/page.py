@@ -1,0 +1,357 @@
+"""The page: a report as one HTML file without remote content and without scripts; every text in it stays text.
+
+The answer first, then the ladder, every test stimulus beside all its decodes, the regions, and the card.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from evaluation.regions import glass_brain, read_regions
+from evaluation.samples import Sample, Samples
+from evaluation.score import Score
+
+if TYPE_CHECKING:
+    from evaluation.report import Report
+
+TITLES = {
+    "decoded": ("Decoded", "the brain's responses through the mapping and the generator"),
+    "shuffled": ("Shuffled brain", "the same decoder on another stimulus' responses"),
+    "mean": ("Mean condition", "the generator fed the average training condition"),
+    "prior": ("Prior only", "the generator without any condition"),
+    "retrieval": ("Nearest training image", "no generator: the training picture closest to the decoded condition"),
+    "category_oracle": ("Category only", "computed, not drawn: the true category and nothing else"),
+    "oracle": ("True condition", "the generator fed the stimulus' own condition: the ceiling of this decoder"),
+    "round_trip": ("Round trip", "the stimulus through the generator's autoencoder and back"),
+}
+METRICS = {
+    "two_way": ("Two-way", "the sample is more like its reference than like another reference"),
+    "two_way_other_recons": (
+        "Two-way, other direction",
+        "the reference is more like its sample than like another sample",
+    ),
+    "top1": ("Top-1", "its reference is the most similar of the pool"),
+    "category": ("Category", "the judge sees the true category in the sample"),
+    "category_pseudo": ("Category as judged", "the judge calls the sample what it calls the reference"),
+    "pixcorr": ("PixCorr", "correlation of all pixels; rewards blur"),
+    "ssim": ("SSIM", "structural similarity in two dimensions; rewards blur"),
+}
+PLOTTED = ("two_way", "two_way_other_recons", "top1", "category", "pixcorr", "ssim")
+ATTRIBUTES = "label_"
+CONTROLS = ("retrieval", "oracle", "round_trip", "shuffled", "mean", "prior")
+THUMB = 128
+NATIVE = 96
+MANY = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture in the gallery: a data URI, or none with the reason why."""
+
+    uri: str
+    why: str
+    small: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """One stimulus in the gallery: what was seen, all its decodes, one sample of each control."""
+
+    stimulus: str
+    captions: tuple[str, ...]
+    labels: tuple[str, ...]
+    marks: tuple[str, ...]
+    seen: Picture
+    decoded: tuple[Picture, ...]
+    controls: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A row in a panel of the ladder plot, in SVG units."""
+
+    row: str
+    title: str
+    y: float
+    x: float
+    low: float
+    high: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One metric of the ladder plot: marks from the top down, ticks and chance on an axis in SVG units."""
+
+    title: str
+    meaning: str
+    height: float
+    chance: float
+    chance_text: str
+    ticks: tuple[tuple[float, str], ...]
+    marks: tuple[Mark, ...]
+
+
+LEFT, WIDTH, TOP, STEP, RIGHT = 150.0, 210.0, 14.0, 26.0, 52.0
+
+
+def render(report: Report, samples: Samples) -> str:
+    """The page as text. Damaged region files are an InputError; absent ones are said in the page."""
+    from jinja2 import Environment, StrictUndefined
+
+    source = importlib.resources.files("evaluation").joinpath("page.html.jinja").read_text("utf-8")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    regions = read_regions(report.folder)
+    brain, brain_note = glass_brain(report.folder, regions)
+    run = report.card.get("run", {})
+    return environment.from_string(source).render(
+        answer=answer(report),
+        facts=header_facts(report, run),
+        tiles=[tile(found) for found in _headline(report)],
+        panels=[panel(report, name) for name in report.metrics() if name.partition("_of_")[0] in PLOTTED],
+        table=ladder_table(report),
+        attributes=attributes(report),
+        columns=_columns(samples),
+        strips=gallery(report, samples),
+        regions=regions,
+        brain=brain,
+        brain_note=brain_note,
+        absent=report.absent,
+        card=flatten(report.card),
+        withheld=report.card["evaluation"]["withheld"],
+        geometry={"left": LEFT, "width": WIDTH, "right": RIGHT, "top": TOP},
+    )
+
+
+def answer(report: Report) -> tuple[str, str]:
+    """One plain sentence, and the sentence that says how sure it is and how good it could have been."""
+    row = "decoded" if "decoded" in report.rows() else report.rows()[0]
+    found = report.score(row, "two_way")
+    if found is None:
+        return "There are too few stimuli here to say how good the samples are.", "Identification needs two or more."
+    share = percent(found.value)
+    if found.low > found.chance:
+        first = f"From what was drawn, the judge tells which of two pictures was seen {share} of the time."
+    else:
+        first = f"What was drawn does not tell which of two pictures was seen better than guessing: {share}."
+    p = "" if found.p is None else f", {probability(found.p)}"
+    parts = [f"The 95 % interval over {found.n} stimuli is {percent(found.low)} to {percent(found.high)}{p}."]
+    bounds = {"shuffled": "a shuffled brain", "category_oracle": "knowing the category and nothing else"}
+    lower = [f"{text} {percent(s.value)}" for r, text in bounds.items() if (s := report.score(r, "two_way"))]
+    parts.append(f"Guessing gives {', '.join([percent(found.chance), *lower])}.")
+    if found.ceiling is not None and row != "oracle":
+        parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
+    return first, " ".join(parts)
+
+
+def percent(share: float) -> str:
+    """0.934 -> "93.4 %", without a decimal that says nothing."""
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
+
+
+def probability(p: float) -> str:
+    """ "p = 0.014", and "p < 0.001" below what three digits show."""
+    return "p < 0.001" if p < 0.0005 else f"p = {p:.3f}"
+
+
+def number(value: float | None) -> str:
+    """Three digits with a true minus sign, an en dash for what does not exist."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}".replace("-", "−")
+
+
+def header_facts(report: Report, run: Mapping[str, Any]) -> list[str]:
+    """What the numbers are about, for the line above the answer."""
+    found = [f"{name} {value}" for name in ("subject", "recipe", "split") if (value := _fact(run, name))]
+    known = report.card["evaluation"]
+    return [*found, f"{known['references']} stimuli", f"{known['samples']} samples", f"judge {report.judge}"]
+
+
+def _fact(card: Mapping[str, Any], name: str) -> str:
+    for path, value in flatten(card):
+        last = path.rsplit(" / ", 1)
+        if last[-1] == name or (last[-1] in ("name", "id") and last[0].endswith(name) and len(last) == 2):
+            return value
+    return ""
+
+
+def metric_title(name: str) -> tuple[str, str]:
+    """The printed title of a metric and what it means: ("Top-1 of 100", ...)."""
+    base, _, pool = name.partition("_of_")
+    title, meaning = METRICS.get(base, (base.removeprefix(ATTRIBUTES).replace("_", " "), ""))
+    return (f"{title} of {pool}" if pool else title), meaning
+
+
+def row_title(row: str) -> tuple[str, str]:
+    """The printed title of a row and what it is."""
+    return TITLES.get(row, (row.replace("_", " "), ""))
+
+
+def _headline(report: Report) -> list[Score]:
+    row = "decoded" if "decoded" in report.rows() else report.rows()[0]
+    wanted = ("two_way", "top1", "category", "pixcorr", "ssim")
+    found = [report.score(row, name) for name in wanted]
+    return [score for score in found if score is not None][:4]
+
+
+def tile(found: Score) -> dict[str, str]:
+    """A headline number with its interval, and where it stands between chance and ceiling."""
+    title, _ = metric_title(found.metric)
+    effect = "" if found.effect is None else f"{100 * found.effect:.0f} % of the way to the ceiling"
+    return {
+        "title": title,
+        "value": number(found.value),
+        "interval": f"{number(found.low)} to {number(found.high)}",
+        "chance": number(found.chance),
+        "ceiling": number(found.ceiling),
+        "effect": effect,
+    }
+
+
+def panel(report: Report, metric: str) -> Panel:
+    """The ladder of one metric as coordinates."""
+    found = [score for score in report.scores if score.metric == metric]
+    low = min(0.0, *(math.floor(10 * min(s.low, s.chance)) / 10 for s in found))
+
+    def place(value: float) -> float:
+        return round(LEFT + WIDTH * (value - low) / (1 - low), 1)
+
+    marks = [
+        Mark(
+            row=s.row, title=row_title(s.row)[0], y=TOP + STEP * (i + 0.5), x=place(s.value), low=place(s.low),
+            high=place(s.high), text=number(s.value),
+        )
+        for i, s in enumerate(found)
+    ]  # fmt: skip
+    title, meaning = metric_title(metric)
+    ticks = tuple((place(t), f"{t:g}".replace("-", "−")) for t in (*((low,) if low < 0 else ()), 0.0, 0.5, 1.0))
+    return Panel(
+        title=title, meaning=meaning, height=TOP + STEP * len(found), chance=place(found[0].chance),
+        chance_text=number(found[0].chance), ticks=ticks, marks=tuple(marks),
+    )  # fmt: skip
+
+
+def ladder_table(report: Report) -> dict[str, Any]:
+    """The ladder with every number: one line a row, one column a metric."""
+    names = [name for name in report.metrics() if not name.startswith(ATTRIBUTES)]
+    lines = []
+    for row in report.rows():
+        cells = []
+        for name in names:
+            s = report.score(row, name)
+            cells.append(
+                None
+                if s is None
+                else {
+                    "value": number(s.value),
+                    "interval": f"{number(s.low)} to {number(s.high)}",
+                    "p": "" if s.p is None else probability(s.p),
+                }
+            )
+        scores = [s for s in report.scores if s.row == row]
+        counts = {"n": scores[0].n, "samples": scores[0].samples, "withheld": scores[0].withheld}
+        title, meaning = row_title(row)
+        lines.append({"row": row, "title": title, "meaning": meaning, "cells": cells, **counts})
+    chance = [number(next(s.chance for s in report.scores if s.metric == name)) for name in names]
+    return {"metrics": [metric_title(name) for name in names], "lines": lines, "chance": chance}
+
+
+def attributes(report: Report) -> list[dict[str, Any]]:
+    """What comes through: per group of labels the share right in decoded and oracle samples, and chance, in percent."""
+    found = []
+    for name in ("category", *(n for n in report.metrics() if n.startswith(ATTRIBUTES))):
+        decoded, oracle = report.score("decoded", name), report.score("oracle", name)
+        if decoded is not None:
+            found.append(
+                {
+                    "title": metric_title(name)[0].lower(),
+                    "value": round(100 * decoded.value, 1),
+                    "low": round(100 * decoded.low, 1),
+                    "high": round(100 * decoded.high, 1),
+                    "chance": round(100 * decoded.chance, 1),
+                    "ceiling": None if oracle is None else round(100 * oracle.value, 1),
+                }
+            )
+    return found if len(found) > 1 else []
+
+
+def _columns(samples: Samples) -> dict[str, Any]:
+    depth = {row: 1 + max(sample.index for sample in samples.of(row)) for row in samples.rows()}
+    main = "decoded" if "decoded" in depth else samples.rows()[0]
+    return {
+        "row": main,
+        "title": row_title(main)[0],
+        "decoded": depth[main],
+        "controls": [(row, row_title(row)[0]) for row in CONTROLS if row in depth and row != main],
+    }
+
+
+def gallery(report: Report, samples: Samples) -> list[Strip]:
+    """Every test stimulus in the order of ids, never in the order of scores."""
+    from tqdm import tqdm
+
+    columns = _columns(samples)
+    kept = {sample.key: sample for sample in samples.samples}
+    side = THUMB if len(kept) <= MANY else THUMB // 2
+    two_way, category = report.score(columns["row"], "two_way"), report.score(columns["row"], "category")
+    strips = []
+    for place, stimulus in enumerate(tqdm(sorted(samples.references), desc="gallery", unit="stimulus", disable=None)):
+        shown = samples.references[stimulus]
+        drawn = [kept.get((columns["row"], stimulus, index)) for index in range(columns["decoded"])]
+        others = [kept.get((row, stimulus, 0)) for row, _ in columns["controls"]]
+        strips.append(
+            Strip(
+                stimulus=stimulus,
+                captions=shown.captions,
+                labels=tuple(f"{group} {value}" for group, value in sorted(shown.labels.items())),
+                marks=tuple(
+                    f"{text} {number(float(s.values[place]))}"
+                    for text, s in (("two-way", two_way), ("category", category))
+                    if s is not None and np.isfinite(s.values[place])
+                ),
+                seen=picture(samples, shown, side),
+                decoded=tuple(picture(samples, sample, side) for sample in drawn),
+                controls=tuple(picture(samples, sample, side) for sample in others),
+            )
+        )
+    return strips
+
+
+def picture(samples: Samples, sample: Sample | None, side: int) -> Picture:
+    """A sample as a data URI: PNG as it is up to 96 pixels, else JPEG with no side above `side`."""
+    if sample is None or sample.withheld:
+        return Picture(uri="", why="withheld" if sample is not None else "none", small=False)
+    image = samples.open(sample)
+    out = io.BytesIO()
+    if max(image.size) <= min(side, NATIVE):
+        image.save(out, "PNG")
+        kind = "png"
+    else:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.save(out, "JPEG", quality=88)
+        kind = "jpeg"
+    uri = f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
+    return Picture(uri=uri, why="", small=max(image.size) <= NATIVE // 2)
+
+
+def flatten(card: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Every fact of the card as ("run / split / sha256", "..."), lists joined, all of it text."""
+    found: list[tuple[str, str]] = []
+    for key, value in card.items():
+        path = f"{above} / {key}" if above else str(key)
+        if isinstance(value, Mapping):
+            found += flatten(value, path)
+        elif isinstance(value, list | tuple):
+            plain = [str(part) for part in value]
+            found.append((path, "; ".join(plain) if plain else "none"))
+        else:
+            found.append((path, str(value)))
+    return found

@@ -1,0 +1,451 @@
+"""The folder format of samples: one file a sample, an append-only index, safe against a kill at any moment.
+
+    FOLDER/index.jsonl                   one line a sample, in the order in which they were finished
+    FOLDER/references/<stimulus>.png     what was shown (row "reference")
+    FOLDER/<row>/<stimulus>-<index>.png  what was drawn: row decoded, shuffled, mean, retrieval, oracle, round_trip, ...
+
+`SampleWriter` writes it; `read_samples` reads it, or any folder of images named by stimulus id beside a folder of
+references. A sample is first a whole file (temp name, fsync, rename) and then a line (append, fsync): a kill loses
+at most the sample in hand, and nothing is ever there twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from PIL import Image
+
+from brain.errors import InputError, StorageError
+from evaluation.images import SUFFIXES, decode_image, png_bytes, read_bytes
+
+REFERENCE = "reference"
+ROWS = ("decoded", "shuffled", "mean", "prior", "retrieval", "oracle", "round_trip")
+INDEX = "index.jsonl"
+_TEMPORARY = ".part"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One line of the index.
+
+    row       "decoded", "shuffled", ... or "reference"
+    stimulus  the id of the stimulus it belongs to
+    index     0, 1, ...: which of the stimulus' samples in that row
+    seed      what the generator was seeded with; `method` what drew it
+    file      path inside the folder, "" when nothing was kept; sha256 of the file's bytes, "" where nobody gave one
+    withheld  a safety checker or a fault kept it back: it is counted and never scored
+    captions  texts that belong to it; labels such as {"category": "faces"} (references carry the true ones)
+    """
+
+    row: str
+    stimulus: str
+    index: int
+    seed: int
+    file: str
+    sha256: str
+    method: str
+    withheld: bool
+    captions: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Row, stimulus, index: what must never stand twice in a folder."""
+        return self.row, self.stimulus, self.index
+
+    @property
+    def name(self) -> str:
+        """The sample's name: "nsd00013-0"; a reference is named by its stimulus alone."""
+        return self.stimulus if self.row == REFERENCE else f"{self.stimulus}-{self.index}"
+
+    def line(self) -> bytes:
+        """The index line, JSON in UTF-8 with its newline."""
+        facts: dict[str, Any] = {
+            "sample": self.name, "row": self.row, "stimulus": self.stimulus, "index": self.index, "seed": self.seed,
+            "file": self.file, "sha256": self.sha256, "method": self.method, "withheld": self.withheld,
+        }  # fmt: skip
+        if self.captions:
+            facts["captions"] = list(self.captions)
+        if self.labels:
+            facts["labels"] = dict(self.labels)
+        return json.dumps(facts, ensure_ascii=False).encode() + b"\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """A folder of samples as it was read.
+
+    folder      where the samples' files are relative to; `index` the file or folder errors name
+    samples     every sample but the references, ordered by row, stimulus, index
+    references  stimulus id -> Sample, each with a file relative to `reference_folder`
+    unmatched   files of a foreign folder that belong to no reference: named, never guessed
+    """
+
+    folder: Path
+    reference_folder: Path
+    samples: tuple[Sample, ...]
+    references: Mapping[str, Sample]
+    unmatched: tuple[str, ...] = ()
+
+    def rows(self) -> tuple[str, ...]:
+        """The rows present, the known ones first and in the ladder's order."""
+        present = {sample.row for sample in self.samples}
+        return (*(row for row in ROWS if row in present), *sorted(present - set(ROWS)))
+
+    def of(self, row: str) -> tuple[Sample, ...]:
+        """The samples of one row, ordered by stimulus and index."""
+        return tuple(sample for sample in self.samples if sample.row == row)
+
+    def open(self, sample: Sample) -> Image.Image:
+        """The sample's picture, 8-bit RGB; a file that differs from its sha256 is an InputError."""
+        root = self.reference_folder if sample.row == REFERENCE else self.folder
+        path = inside(root, sample.file)
+        data = read_bytes(path)
+        if sample.sha256 and hashlib.sha256(data).hexdigest() != sample.sha256:
+            raise InputError(f"{path}: wanted the bytes the index names (sha256), came others; draw this sample again")
+        return decode_image(data, path)
+
+
+class SampleWriter:
+    """Writes a folder of samples so that a kill at any moment loses at most the sample in hand.
+
+    Opening truncates a torn last line, drops lines whose file is gone or damaged (sha256) and removes half-written
+    files; `done` then says what need not be drawn again. One writer a folder: a second is a StorageError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with _storage(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / INDEX).touch()
+            self._index: FileIO = (folder / INDEX).open("r+b", buffering=0)
+        _lock(self._index, folder)
+        try:
+            self._done = {sample.key: sample for sample in self._recover()}
+        except BaseException:
+            self._index.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets the folder go."""
+        self._index.close()
+
+    def __len__(self) -> int:
+        return len(self._done)
+
+    def done(self, row: str, stimulus: str, index: int = 0) -> Sample | None:
+        """The finished and verified sample of that key, or None when it must (still, or again) be drawn."""
+        return self._done.get((row, stimulus, index))
+
+    def write(
+        self,
+        image: Image.Image | None,
+        *,
+        row: str,
+        stimulus: str,
+        index: int,
+        seed: int,
+        method: str,
+        withheld: bool = False,
+        captions: tuple[str, ...] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> Sample:
+        """Stores one RGB sample and its line, in that order, both on disk when this returns.
+
+        A withheld sample is a line without a file (`image` None). A sample that is done already is an InputError:
+        ask `done` first. No room or no rights is a StorageError.
+        """
+        if (row, stimulus, index) in self._done:
+            raise InputError(f"{self.folder}: sample {stimulus}-{index} of {row!r} is there already; ask done() first")
+        if (image is None) != withheld:
+            raise InputError(
+                f"{self.folder}: sample {stimulus}-{index}: a withheld one has no image, any other has one"
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", row) or row == "references":
+            raise InputError(
+                f"{self.folder}: wanted a row name of small letters, digits and _, came {row!r}; rename it"
+            )
+        data = b"" if image is None else png_bytes(image)
+        sample = Sample(
+            row=row, stimulus=stimulus, index=index, seed=seed, method=method, withheld=withheld, captions=captions,
+            labels=labels or {}, file="" if image is None else file_of(row, stimulus, index),
+            sha256=hashlib.sha256(data).hexdigest() if data else "",
+        )  # fmt: skip
+        with _storage(self.folder):
+            if data:
+                _store(self.folder / sample.file, data)
+            self._append(sample.line())
+        self._done[sample.key] = sample
+        return sample
+
+    def reference(
+        self,
+        image: Image.Image,
+        *,
+        stimulus: str,
+        captions: tuple[str, ...] = (),
+        labels: Mapping[str, str] | None = None,
+    ) -> Sample:
+        """Stores what was shown, with captions and true labels; `done("reference", stimulus)` says if it is there."""
+        return self.write(
+            image, row=REFERENCE, stimulus=stimulus, index=0, seed=0, method="", captions=captions, labels=labels
+        )
+
+    def _append(self, line: bytes) -> None:
+        end = self._index.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._index.write(line) :]
+        except OSError:
+            # A full disk may have taken half a line: leave the index as it was, whole lines only.
+            self._index.truncate(end)
+            raise
+        os.fsync(self._index.fileno())
+
+    def _recover(self) -> list[Sample]:
+        for part in self.folder.rglob(f"*{_TEMPORARY}"):
+            with _storage(self.folder):
+                part.unlink()
+        raw = self._index.read()
+        whole = raw[: raw.rfind(b"\n") + 1]
+        kept = [sample for sample in _parse(whole, self.folder / INDEX) if _intact(self.folder, sample)]
+        lines = b"".join(sample.line() for sample in kept)
+        if len(kept) == whole.count(b"\n"):
+            if len(whole) < len(raw):
+                with _storage(self.folder):
+                    self._index.truncate(len(whole))
+                    os.fsync(self._index.fileno())
+            return kept
+        with _storage(self.folder):
+            self._index.close()
+            _store(self.folder / INDEX, lines)
+            self._index = (self.folder / INDEX).open("r+b", buffering=0)
+        _lock(self._index, self.folder)
+        return kept
+
+
+def file_of(row: str, stimulus: str, index: int) -> str:
+    """Where a sample's picture lies inside the folder; characters a file name cannot bear are percent-quoted."""
+    stem = quote(stimulus, safe=" ").replace("~", "%7E")
+    stem = "%2E" + stem[1:] if stem.startswith(".") else stem
+    return f"references/{stem}.png" if row == REFERENCE else f"{quote(row, safe='')}/{stem}-{index}.png"
+
+
+def inside(folder: Path, file: str) -> Path:
+    """`file` under `folder`; a path that leaves the folder (absolute, "..", a link outwards) is an InputError."""
+    pure = PurePosixPath(file)
+    path = folder / pure
+    if not file or "\0" in file or "\\" in file or pure.is_absolute() or ".." in pure.parts:
+        raise InputError(f"{folder}: wanted a path inside the folder, came {file!r}; correct the index")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder}: {file!r} is a link that leads out of the folder; copy the file in")
+    return path
+
+
+def find_index(folder: Path) -> Path | None:
+    """The index of a run folder or of a samples folder, or None where there is none (a foreign folder)."""
+    return next((path for path in (folder / INDEX, folder / "samples" / INDEX) if path.is_file()), None)
+
+
+def read_samples(folder: Path, *, references: Path | None) -> Samples:
+    """A run, a samples folder, or any folder of images named by stimulus id beside a folder of `references`.
+
+    Foreign images are named `<stimulus>.png`, `<stimulus>-<index>.png` or `<stimulus>_<index>.png` (any usual suffix),
+    either at the top (row "decoded") or in sub-folders named by row; without `references` FOLDER/references is taken.
+    Nothing to judge, or a damaged index, is an InputError.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: wanted a folder of samples, came none; name a run or a folder of images")
+    index = find_index(folder)
+    if index is not None:
+        return _read_index(index, references)
+    shown = references if references is not None else folder / "references"
+    if not shown.is_dir():
+        raise InputError(
+            f"{folder}: wanted {INDEX} or a folder of references, came neither; "
+            "give --references FOLDER with one image a stimulus"
+        )
+    return _read_foreign(folder, shown)
+
+
+def _read_index(index: Path, references: Path | None) -> Samples:
+    raw = index.read_bytes()
+    lines = list(_parse(raw[: raw.rfind(b"\n") + 1], index))
+    shown = {line.stimulus: line for line in lines if line.row == REFERENCE}
+    reference_folder = index.parent
+    if references is not None:
+        shown, reference_folder = _named_references(references), references
+    drawn = sorted((line for line in lines if line.row != REFERENCE), key=lambda line: line.key)
+    if not drawn or not shown:
+        raise InputError(
+            f"{index}: wanted samples and references, came {len(drawn)} and {len(shown)}; "
+            "decode first (a stopped run resumes)"
+        )
+    known = tuple(line for line in drawn if line.stimulus in shown)
+    lost = tuple(f"{line.row}/{line.name}" for line in drawn if line.stimulus not in shown)
+    return Samples(
+        folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost
+    )
+
+
+def _named_references(folder: Path) -> dict[str, Sample]:
+    found: dict[str, Sample] = {}
+    for path in _images(folder):
+        if path.stem in found:
+            raise InputError(f"{folder}: two references are named {path.stem!r}; keep one image a stimulus")
+        found[path.stem] = _foreign(REFERENCE, path.stem, 0, path.name)
+    return found
+
+
+def _read_foreign(folder: Path, references: Path) -> Samples:
+    shown = _named_references(references)
+    if not shown:
+        raise InputError(f"{references}: wanted one reference image a stimulus, came none; name another folder")
+    drawn: dict[tuple[str, str, int], Sample] = {}
+    unmatched: list[str] = []
+    homes = [("decoded", folder), *((row, folder / row) for row in ROWS if (folder / row).is_dir())]
+    for row, home in homes:
+        for path in _images(home):
+            file = path.relative_to(folder).as_posix()
+            belongs = _belongs(path.stem, shown)
+            if belongs is None:
+                unmatched.append(file)
+                continue
+            sample = _foreign(row, *belongs, file)
+            if sample.key in drawn:
+                raise InputError(f"{folder}: {file} and {drawn[sample.key].file} are the same sample; keep one of them")
+            drawn[sample.key] = sample
+    if not drawn:
+        raise InputError(
+            f"{folder}: none of its {len(unmatched)} images is named like a reference (such as {next(iter(shown))!r}); "
+            "rename them to <stimulus>.png or <stimulus>-<index>.png"
+        )
+    ordered = tuple(drawn[key] for key in sorted(drawn))
+    return Samples(
+        folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched)
+    )
+
+
+def _belongs(stem: str, shown: Mapping[str, Sample]) -> tuple[str, int] | None:
+    if stem in shown:
+        return stem, 0
+    numbered = re.fullmatch(r"(.+)[-_](\d{1,6})", stem)
+    if numbered and numbered[1] in shown:
+        return numbered[1], int(numbered[2])
+    return None
+
+
+def _foreign(row: str, stimulus: str, index: int, file: str) -> Sample:
+    return Sample(
+        row=row, stimulus=stimulus, index=index, seed=0, file=file, sha256="", method="foreign", withheld=False
+    )
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )
+
+
+def _parse(raw: bytes, index: Path) -> Iterator[Sample]:
+    seen: set[tuple[str, str, int]] = set()
+    for number, line in enumerate(raw.split(b"\n")[:-1], 1):
+        try:
+            sample = _sample(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{index} line {number}: wanted one sample as JSON, came {error}; remove it") from error
+        if sample.file:
+            inside(index.parent, sample.file)
+        if sample.key in seen:
+            raise InputError(f"{index} line {number}: {sample.row} {sample.name} stands twice; remove one of the lines")
+        seen.add(sample.key)
+        yield sample
+
+
+def _sample(facts: Any) -> Sample:
+    if not isinstance(facts, dict):
+        raise TypeError("no object")
+    sample = Sample(
+        row=facts["row"],
+        stimulus=facts["stimulus"],
+        index=facts.get("index", 0),
+        seed=facts.get("seed", 0),
+        file=facts["file"],
+        sha256=facts.get("sha256", ""),
+        method=facts.get("method", ""),
+        withheld=facts.get("withheld", False),
+        captions=tuple(facts.get("captions", ())),
+        labels=dict(facts.get("labels", {})),
+    )
+    texts = (sample.row, sample.stimulus, sample.file, sample.sha256, sample.method, *sample.captions)
+    if not all(isinstance(text, str) for text in (*texts, *sample.labels, *sample.labels.values())):
+        raise TypeError("something other than text in a text field")
+    if not (type(sample.index) is int and type(sample.seed) is int and type(sample.withheld) is bool):
+        raise TypeError("index, seed or withheld of the wrong kind")
+    if not sample.file and not sample.withheld:
+        raise ValueError("neither a file nor withheld")
+    return sample
+
+
+def _intact(folder: Path, sample: Sample) -> bool:
+    if not sample.file:
+        return sample.withheld
+    path = inside(folder, sample.file)
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sample.sha256
+
+
+def _store(path: Path, data: bytes) -> None:
+    """Whole or not at all: temp name, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + _TEMPORARY)
+    with part.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(index: FileIO, folder: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(index.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        index.close()
+        raise StorageError(f"{folder}: another process is writing samples here; wait for it") from error
+
+
+@contextlib.contextmanager
+def _storage(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot write here ({error.strerror}); make room or choose another folder"
+        ) from error

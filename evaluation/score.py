@@ -1,0 +1,259 @@
+"""Scores: the one place where means are taken, over seeds within a stimulus first and then over stimuli.
+
+The unit of inference is the stimulus. An interval is a BCa bootstrap over stimuli (Efron 1987); for two-way
+identification a stimulus enters twice, as target and as wrong answer of others, since both would be other stimuli in
+another experiment. p = (1 + #) / (1 + N) counts the permutations of the assignment stimulus <-> sample that score at
+least as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.metrics import Int, Marks, own_values
+
+Wide = NDArray[np.float64]
+
+LEVEL = 0.95
+# Sums taken in another order differ in the last bits; a tie must count as a tie.
+SLACK = 1e-9
+_CHUNK = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One row of the ladder under one metric.
+
+    values     (stimulus,) float64, the mean over the stimulus' samples; NaN where there is nothing to score
+    ids        (stimulus,) the stimuli, in the order of `values`
+    chance     the value of knowing nothing: declared, or measured on mismatched pairs
+    null       what effects are measured from: the shuffled row's value where there is one, else chance
+    ceiling    the oracle row's value, None where there is none
+    low, high  the 95 % interval of `value`
+    p          one-sided, None where it means nothing (fewer than two stimuli)
+    pool       references a sample is compared with; samples, withheld: how many were scored and kept back
+    seed_sd    standard deviation of the row's mean between sample indices, None with fewer than two
+    """
+
+    row: str
+    metric: str
+    judge: str
+    ids: tuple[str, ...]
+    values: Wide
+    chance: float
+    null: float
+    ceiling: float | None
+    low: float
+    high: float
+    p: float | None
+    pool: int
+    samples: int
+    withheld: int
+    seed_sd: float | None
+
+    @cached_property
+    def value(self) -> float:
+        """The mean over stimuli."""
+        return float(np.nanmean(self.values))
+
+    @property
+    def n(self) -> int:
+        """How many stimuli were scored."""
+        return int(np.isfinite(self.values).sum())
+
+    @property
+    def effect(self) -> float | None:
+        """(value - null) / (ceiling - null): 0 is knowing nothing, 1 all the generator could do; None without both."""
+        if self.ceiling is None or self.ceiling - self.null < 1e-6:
+            return None
+        return (self.value - self.null) / (self.ceiling - self.null)
+
+    def facts(self) -> dict[str, Any]:
+        """The row of report.json; numbers that do not exist are None."""
+        return {
+            "row": self.row, "metric": self.metric, "judge": self.judge, "value": self.value, "low": self.low,
+            "high": self.high, "chance": self.chance, "n": self.n, "pool": self.pool, "p": self.p, "null": self.null,
+            "ceiling": self.ceiling, "effect": self.effect, "samples": self.samples, "withheld": self.withheld,
+            "seed_sd": self.seed_sd,
+        }  # fmt: skip
+
+
+class Tally:
+    """Gathers the marks of one row and metric, one call a sample index, and gives their means within the stimulus.
+
+    `references` is the number r of references; everything is (reference, reference), sample row = its own reference.
+    """
+
+    def __init__(self, references: int) -> None:
+        self._sum = np.zeros((references, references))
+        self._count = np.zeros((references, references), np.int64)
+        self._distractor = np.zeros(references)
+        self._met = np.zeros(references, np.int64)
+        self.means: list[float] = []
+        self.samples = 0
+
+    def add(self, marks: Marks, own: Int) -> None:
+        """Marks of samples whose own references are the rows `own` (sample,)."""
+        known = np.isfinite(marks.table)
+        self._sum[own] += np.where(known, marks.table, 0)
+        self._count[own] += known
+        scored = own_values(marks, own)
+        self.samples += int(np.isfinite(scored).sum())
+        if np.isfinite(scored).any():
+            self.means.append(float(np.nanmean(scored)))
+        if marks.distractor is not None:
+            faced = np.isfinite(marks.distractor)
+            self._distractor += np.where(faced, marks.distractor, 0)
+            self._met += faced
+
+    @property
+    def table(self) -> Wide:
+        """(stimulus, reference) mean over the stimulus' samples, NaN where none."""
+        return _ratio(self._sum, self._count)
+
+    @property
+    def distractor(self) -> Wide:
+        """(reference,) mean over sample indices, NaN where the metric has none."""
+        return _ratio(self._distractor, self._met)
+
+    @property
+    def seed_sd(self) -> float | None:
+        """Standard deviation (ddof 1) of the row's mean between sample indices."""
+        return float(np.std(self.means, ddof=1)) if len(self.means) > 1 else None
+
+
+def _ratio(total: Wide, count: Int) -> Wide:
+    mean: Wide = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return mean
+
+
+def mismatched(table: Wide) -> float:
+    """The mean over pairs of a sample with another stimulus' reference: what chance is where no metric declares it."""
+    off = table[~np.eye(len(table), dtype=bool)]
+    off = off[np.isfinite(off)]
+    return float(off.mean()) if len(off) else float("nan")
+
+
+def resamples(n: int, *, draws: int, rng: np.random.Generator) -> Wide:
+    """(draw, n) float64: how often each stimulus is drawn, over n, in a bootstrap of n stimuli."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
+
+
+def interval(units: Wide, weights: Wide, *, level: float) -> tuple[float, float]:
+    """BCa interval of the mean of `units` (n,) float64 under bootstrap `weights` (draw, n) as `resamples` draws them.
+
+    Fewer than two units, or units all alike, give the mean twice.
+    """
+    from scipy.stats import norm
+
+    mean = float(units.mean())
+    spread = units - mean
+    if len(units) < 2 or np.ptp(units) < SLACK:
+        return mean, mean
+    draws = np.sort(weights @ units)
+    below = (np.searchsorted(draws, mean - SLACK) + np.searchsorted(draws, mean + SLACK)) / 2 / len(draws)
+    edge = 0.5 / len(draws)
+    bias = norm.ppf(np.clip(below, edge, 1 - edge))
+    # The jackknife of a mean in closed form; the sign makes a long upper tail reach upwards.
+    skew = float((spread**3).sum() / (6 * (spread**2).sum() ** 1.5))
+    wanted = norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    at = norm.cdf(bias + (bias + wanted) / (1 - skew * (bias + wanted)))
+    low, high = np.quantile(draws, at)
+    return float(low), float(high)
+
+
+def units_of(values: Wide, distractor: Wide) -> Wide:
+    """(stimulus,) the stimuli's whole influence on the mean: own value, and what they do to others as wrong answers."""
+    if not np.isfinite(distractor).all():
+        return values
+    units: Wide = values + distractor - distractor.mean()
+    return units
+
+
+def assignments(blocks: Int, *, draws: int, rng: np.random.Generator) -> Int:
+    """(draw, n) int64: permutations of n stimuli that stay inside `blocks` (n,) int; the unit is the stimulus."""
+    order = np.tile(np.arange(len(blocks)), (draws, 1))
+    for block in np.unique(blocks):
+        places = np.flatnonzero(blocks == block)
+        order[:, places] = rng.permuted(order[:, places], axis=1)
+    return order
+
+
+def permutation_p(table: Wide, orders: Int) -> float:
+    """(1 + #{permuted mean >= observed}) / (1 + N) for a (stimulus, reference) table and (draw, stimulus) orders."""
+    n = len(table)
+    observed = np.diagonal(table).sum()
+    rows = np.arange(n)
+    step = max(1, _CHUNK // n)
+    reached = sum(
+        int((table[rows, orders[start : start + step]].sum(axis=1) >= observed - SLACK * n).sum())
+        for start in range(0, len(orders), step)
+    )
+    return (1 + reached) / (1 + len(orders))
+
+
+class Chances:
+    """The resamples and permutations of a report, drawn once per set of scored stimuli and shared by its scores."""
+
+    def __init__(self, *, seed: int, bootstrap: int, permutations: int) -> None:
+        self.seed, self.bootstrap, self.permutations = seed, bootstrap, permutations
+        self._weights: dict[int, Wide] = {}
+        self._orders: dict[bytes, Int] = {}
+
+    def interval(self, units: Wide) -> tuple[float, float]:
+        """The BCa interval of the mean of `units` (n,)."""
+        n = len(units)
+        if n not in self._weights:
+            rng = np.random.default_rng([self.seed, 1, n])
+            self._weights[n] = resamples(n, draws=self.bootstrap, rng=rng)
+        return interval(units, self._weights[n], level=LEVEL)
+
+    def p(self, table: Wide, blocks: Int) -> float | None:
+        """The permutation p of a table (n, n) whose permutations stay inside `blocks` (n,); None below two stimuli."""
+        if len(table) < 2 or not self.permutations:
+            return None
+        key = blocks.tobytes()
+        if key not in self._orders:
+            rng = np.random.default_rng([self.seed, 2, len(table)])
+            self._orders[key] = assignments(blocks, draws=self.permutations, rng=rng)
+        return permutation_p(table, self._orders[key])
+
+
+def score(
+    tally: Tally,
+    chances: Chances,
+    *,
+    row: str,
+    metric: str,
+    judge: str,
+    ids: Sequence[str],
+    chance: float | None,
+    bounds: tuple[float, float],
+    blocks: Int,
+    withheld: int,
+) -> Score | None:
+    """The score of one row under one metric, None where not one stimulus can be scored.
+
+    ids     (reference,) the references in the tally's order; blocks (reference,) int as the metric was given
+    chance  None measures it on mismatched pairs; bounds are the metric's possible values
+    """
+    table = tally.table
+    values = np.diagonal(table).copy()
+    scored = np.flatnonzero(np.isfinite(values))
+    if not len(scored):
+        return None
+    inner = table[np.ix_(scored, scored)]
+    whole = blocks if np.isnan(inner).any() else np.zeros_like(blocks)
+    low, high = chances.interval(units_of(values[scored], tally.distractor[scored]))
+    measured = mismatched(inner) if chance is None else chance
+    return Score(
+        row=row, metric=metric, judge=judge, ids=tuple(ids), values=values, chance=measured, null=measured,
+        ceiling=None, low=max(low, bounds[0]), high=min(high, bounds[1]), p=chances.p(inner, whole[scored]),
+        pool=len(ids), samples=tally.samples, withheld=withheld, seed_sd=tally.seed_sd,
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Means are taken in one order, intervals cover, p-values are uniform when there is nothing to find."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.metrics import Marks
+from evaluation.metrics.identification import two_way_marks
+from evaluation.score import (
+    Chances,
+    Tally,
+    assignments,
+    interval,
+    mismatched,
+    permutation_p,
+    resamples,
+    score,
+    units_of,
+)
+
+
+def test_seeds_are_averaged_within_the_stimulus_first() -> None:
+    tally = Tally(2)
+    tally.add(Marks(table=np.array([[1, 0], [0, 0]], np.float32)), np.array([0, 1]))
+    tally.add(Marks(table=np.array([[0, 0.5]], np.float32)), np.array([0]))
+    assert np.diagonal(tally.table).tolist() == [0.5, 0.0]  # not the 1/3 of pooled samples
+    assert tally.table[0].tolist() == [0.5, 0.25]
+    assert tally.samples == 3 and tally.seed_sd == pytest.approx(np.std([0.5, 0.0], ddof=1))
+
+
+def test_a_stimulus_without_samples_is_left_out() -> None:
+    tally = Tally(3)
+    tally.add(Marks(table=np.array([[1, 0, 0], [0, 0.5, 0]], np.float32)), np.array([0, 1]))
+    found = score(
+        tally, Chances(seed=0, bootstrap=100, permutations=10), row="r", metric="m", judge="", ids=("a", "b", "c"),
+        chance=0.0, bounds=(0, 1), blocks=np.zeros(3, np.int64), withheld=1,
+    )  # fmt: skip
+    assert found is not None and found.n == 2 and found.value == 0.75 and found.withheld == 1 and found.pool == 3
+    assert np.isnan(found.values[2])
+
+
+def test_nothing_to_score_is_none() -> None:
+    chances = Chances(seed=0, bootstrap=100, permutations=10)
+    blocks = np.zeros(3, np.int64)
+    assert (
+        score(Tally(3), chances, row="r", metric="m", judge="", ids=("a", "b", "c"), chance=0.0, bounds=(0, 1),
+              blocks=blocks, withheld=3) is None
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed", "shares"])
+def test_intervals_cover_the_truth(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    truth = {"normal": 0.3, "skewed": 1.0, "shares": 0.8}[kind]
+    weights = resamples(60, draws=1000, rng=rng)
+    covered = 0
+    for _ in range(200):
+        draw = {
+            "normal": lambda: rng.normal(0.3, 1, 60),
+            "skewed": lambda: rng.exponential(1, 60),
+            "shares": lambda: rng.beta(4, 1, 60),
+        }[kind]()
+        low, high = interval(draw, weights, level=0.95)
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+@pytest.mark.parametrize("signal", [0.0, 0.35])
+def test_two_way_intervals_cover_the_value_over_all_stimuli(signal: float) -> None:
+    """The truth is that of the population: other stimuli would have been other wrong answers too."""
+    rng = np.random.default_rng(1)
+
+    def experiment(n: int) -> Marks:
+        references = rng.normal(size=(n, 12))
+        samples = signal * references + rng.normal(size=(n, 12))
+        # a prototype that many samples drift to makes some stimuli popular wrong answers
+        samples += 0.7 * references.mean(axis=0) + 0.5
+        unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (samples, references)]
+        return two_way_marks(unit[0] @ unit[1].T, np.arange(n))
+
+    truth = float(np.mean([np.diagonal(experiment(300).table).mean() for _ in range(20)]))
+    weights = resamples(50, draws=600, rng=rng)
+    covered = 0
+    for _ in range(200):
+        marks = experiment(50)
+        assert marks.distractor is not None
+        units = units_of(np.diagonal(marks.table).astype(float), marks.distractor.astype(float))
+        assert units.mean() == pytest.approx(np.diagonal(marks.table).mean(), abs=1e-6)
+        low, high = interval(units, weights, level=0.95)
+        covered += low <= truth <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_bca_equals_scipy() -> None:
+    values = np.random.default_rng(2).exponential(1, 40)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=20000, method="BCa", rng=np.random.default_rng(3)
+    ).confidence_interval
+    ours = interval(values, resamples(40, draws=20000, rng=np.random.default_rng(4)), level=0.95)
+    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.01)
+
+
+def test_values_all_alike_have_no_width() -> None:
+    weights = resamples(5, draws=100, rng=np.random.default_rng(0))
+    assert interval(np.full(5, 0.7), weights, level=0.95) == pytest.approx((0.7, 0.7))
+
+
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_p_is_uniform_under_the_null(blocks: int) -> None:
+    rng = np.random.default_rng(5)
+    orders = assignments(np.arange(24) % blocks, draws=199, rng=rng)
+    found = []
+    for _ in range(300):
+        similar = rng.normal(size=(24, 24))
+        found.append(permutation_p(two_way_marks(similar, np.arange(24)).table.astype(float), orders))
+    assert stats.kstest(found, "uniform").pvalue > 0.001
+    assert 0.01 <= np.mean(np.array(found) <= 0.05) <= 0.1
+
+
+def test_p_equals_all_permutations_by_hand() -> None:
+    table = np.random.default_rng(6).normal(size=(4, 4))
+    every = np.array(list(itertools.permutations(range(4))))
+    reached = sum(table[range(4), order].sum() >= np.trace(table) - 1e-12 for order in every)
+    assert permutation_p(table, every) == (1 + reached) / 25
+
+
+def test_p_is_small_for_a_true_effect_and_one_for_a_constant() -> None:
+    orders = assignments(np.zeros(20, np.int64), draws=999, rng=np.random.default_rng(7))
+    assert permutation_p(np.eye(20), orders) == 1 / 1000
+    assert permutation_p(np.full((20, 20), 0.1), orders) == 1.0
+
+
+def test_assignments_stay_in_their_blocks() -> None:
+    blocks = np.array([0, 0, 1, 1, 1, 2])
+    orders = assignments(blocks, draws=50, rng=np.random.default_rng(8))
+    assert (blocks[orders] == blocks).all() and (np.sort(orders, axis=1) == np.arange(6)).all()
+    assert len(np.unique(orders, axis=0)) > 5
+
+
+def test_chance_is_the_mean_over_mismatched_pairs() -> None:
+    table = np.array([[9, 1, np.nan], [2, 9, 3], [np.nan, 6, 9]])
+    assert mismatched(table) == 3
