@@ -1,0 +1,6 @@
+"""The catalogue of generators: one file each, ending in ENTRIES."""
+
+from brain.catalogue import Catalogue
+from pipelines.drawing import Entry
+
+CATALOGUE: Catalogue[Entry] = Catalogue("pipelines.generators", "generator")

@@ -1,0 +1,304 @@
+"""The recipe of the miniature image stack: every network from nothing, on scenes nobody will be tested on.
+
+    accelerate launch -m pipelines.miniature.train --work runs/miniature             all stages, then export
+    accelerate launch -m pipelines.miniature.train --work runs/miniature --stage clip
+    torchrun --standalone --nproc_per_node 2 -m pipelines.miniature.train --work runs/miniature
+
+The last form is what really runs two processes without a graphics card (`accelerate launch --cpu` runs one).
+Stages: cortex, judge, autoencoder, clip (independent of each other), text (after clip), tiny (after autoencoder), unet
+(after autoencoder and text), export. Each resumes from its own checkpoint. `--scale 0.001` runs a few steps of each, to
+try it out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipelines.miniature import models, stages
+from pipelines.miniature.data import CORTEX_SEED, JUDGE_SEED, STACK_SEED, Scenes, rendered
+from pipelines.miniature.loop import Stage, indices, train
+
+SCENES = {"cortex": 30_000, "judge": 30_000, "stack": 60_000}
+STAGES = {
+    "cortex": Stage(name="cortex", steps=3000, batch=64, rate=2e-3, seed=11),
+    "judge": Stage(name="judge", steps=1600, batch=64, rate=2e-3, seed=12),
+    "autoencoder": Stage(name="autoencoder", steps=1700, batch=32, rate=2e-3, seed=13),
+    "clip": Stage(name="clip", steps=900, batch=192, rate=1e-3, seed=14, decay=0.05),
+    "text": Stage(name="text", steps=1000, batch=384, rate=1e-3, seed=17, decay=0.05),
+    "tiny": Stage(name="tiny", steps=500, batch=32, rate=2e-3, seed=15),
+    "unet": Stage(name="unet", steps=3000, batch=64, rate=1e-3, seed=16, average=0.999),
+}
+NOISE_LEVEL = 100  # the image embedding is noised up to this step of 1000 in training, so that a decoded one may err
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Where the work lies and how much of it to do. `scale` multiplies steps and scenes."""
+
+    work: Path
+    scale: float
+    accelerator: Any
+
+    def stage(self, name: str) -> Stage:
+        stage = STAGES[name]
+        return replace(stage, steps=max(3, round(stage.steps * self.scale)))
+
+    def scenes(self, name: str) -> Scenes:
+        seed = {"cortex": CORTEX_SEED, "judge": JUDGE_SEED, "stack": STACK_SEED}[name]
+        with self.accelerator.main_process_first():
+            return rendered(self.work / "cache", seed=seed, count=max(600, round(SCENES[name] * self.scale)))
+
+    def finished(self, name: str, model: torch.nn.Module, *, parts: tuple[str, ...] = ("",)) -> torch.nn.Module:
+        """The averaged weights a finished stage left behind; `parts` keeps to names that begin with one of them."""
+        from safetensors.torch import load_file
+
+        path = self.work / name / "checkpoint.safetensors"
+        if not path.is_file():
+            raise SystemExit(f"{path} is missing: run --stage {name} first")
+        tensors = load_file(path)
+        average = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
+        kept = {k: v for k, v in average.items() if k.startswith(parts)}
+        wanted = {k for k in model.state_dict() if k.startswith(parts)}
+        if set(kept) != wanted:
+            raise SystemExit(f"{path} holds another network than --stage {name} trains now: train it again")
+        model.load_state_dict(kept, strict=False)
+        return model.eval().requires_grad_(False)
+
+    def clip(self, tokens: Any) -> Any:
+        """The finished CLIPModel: the image tower of stage "clip", the text tower of stage "text"."""
+        whole = self.image_tower(tokens)
+        text = self.finished("text", stages.Text(tokens))
+        whole.text_model, whole.text_projection = text.text_model, text.text_projection
+        return whole
+
+    def image_tower(self, tokens: Any) -> Any:
+        """A CLIPModel of which only the image tower is trained."""
+        return self.finished("clip", stages.Clip(tokens), parts=("net.vis",)).net
+
+    @cached_property
+    def stack(self) -> Scenes:
+        return self.scenes("stack")
+
+
+def _rows(stage: Stage, step: int, count: int, rank: int, ranks: int) -> torch.Tensor:
+    return indices(stage, step, count)[rank::ranks]
+
+
+def _generator(stage: Stage, step: int, rank: int) -> torch.Generator:
+    return torch.Generator().manual_seed((stage.seed * 1_000_003 + step) * 64 + rank)
+
+
+def _pictures(scenes: Scenes, rows: torch.Tensor) -> torch.Tensor:
+    return stages.to_unit(torch.from_numpy(scenes.pictures[rows.numpy()]))
+
+
+def _labels(scenes: Scenes, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {group: torch.from_numpy(values[rows.numpy()]) for group, values in scenes.labels.items()}
+
+
+def train_namer(recipe: Recipe, name: str) -> None:
+    """Stages "cortex" and "judge": name what a worn picture shows."""
+    stage, scenes = recipe.stage(name), recipe.scenes(name)
+    model = stages.Cortex() if name == "cortex" else stages.Judge()
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        return net(stages.worn(_pictures(scenes, rows), _generator(stage, step, rank)), _labels(scenes, rows))
+
+    train(stage, model, recipe.work / name, loss=loss, accelerator=recipe.accelerator)
+
+
+def train_autoencoder(recipe: Recipe) -> None:
+    """Stage "autoencoder"."""
+    stage, scenes = recipe.stage("autoencoder"), recipe.stack
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        noise = torch.randn(len(rows), *models.LATENT, generator=_generator(stage, step, rank))
+        return net(_pictures(scenes, rows), noise)
+
+    train(stage, stages.Autoencoder(), recipe.work / "autoencoder", loss=loss, accelerator=recipe.accelerator)
+
+
+def train_clip(recipe: Recipe) -> None:
+    """Stage "clip"."""
+    stage, scenes, tokens = recipe.stage("clip"), recipe.stack, models.tokenizer()
+    ids = token_ids(tokens, scenes)
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        wording = torch.randint(3, (len(rows),), generator=_generator(stage, step, rank))
+        return net(_pictures(scenes, rows), ids[rows, wording], _labels(scenes, rows))
+
+    train(stage, stages.Clip(tokens), recipe.work / "clip", loss=loss, accelerator=recipe.accelerator)
+
+
+def train_text(recipe: Recipe) -> None:
+    """Stage "text"."""
+    stage, scenes, tokens = recipe.stage("text"), recipe.stack, models.tokenizer()
+    ids, images = token_ids(tokens, scenes), embeddings_of(recipe.image_tower(tokens), scenes)
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        wording = torch.randint(3, (len(rows),), generator=_generator(stage, step, rank))
+        return net(images[rows], ids[rows, wording])
+
+    train(stage, stages.Text(tokens), recipe.work / "text", loss=loss, accelerator=recipe.accelerator)
+
+
+def token_ids(tokens: Any, scenes: Scenes) -> torch.Tensor:
+    """(scene, wording, token) int64."""
+    flat = [caption for captions in scenes.captions for caption in captions]
+    ids = tokens(flat, padding="max_length", truncation=True, max_length=models.TOKENS).input_ids
+    return torch.tensor(ids).reshape(len(scenes), -1, models.TOKENS)
+
+
+@torch.no_grad()
+def latents_of(net: Any, scenes: Scenes, batch: int = 250) -> torch.Tensor:
+    """The autoencoder's mean latents, unscaled, (scene, 4, 16, 16) float32."""
+    from tqdm import tqdm
+
+    found = []
+    for first in tqdm(range(0, len(scenes), batch), desc="encoding pictures"):
+        rows = torch.arange(first, min(first + batch, len(scenes)))
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(net.encode(_pictures(scenes, rows) * 2 - 1).latent_dist.mean.float())
+    return torch.cat(found)
+
+
+def train_tiny(recipe: Recipe) -> None:
+    """Stage "tiny": distil the autoencoder."""
+    stage, scenes = recipe.stage("tiny"), recipe.stack
+    net_kl = recipe.finished("autoencoder", stages.Autoencoder()).net
+    latents = latents_of(net_kl, scenes)
+    latents = latents / latents.std()
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        return net(_pictures(scenes, rows), latents[rows])
+
+    train(stage, stages.TinyAutoencoder(), recipe.work / "tiny", loss=loss, accelerator=recipe.accelerator)
+
+
+@torch.no_grad()
+def embeddings_of(clip: Any, scenes: Scenes, batch: int = 250) -> torch.Tensor:
+    """The image tower's projected embeddings, unnormalised, (scene, 192) float32."""
+    from tqdm import tqdm
+
+    found = []
+    for first in tqdm(range(0, len(scenes), batch), desc="embedding pictures"):
+        rows = torch.arange(first, min(first + batch, len(scenes)))
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = clip.vision_model(pixel_values=_pictures(scenes, rows) * 2 - 1).pooler_output
+            found.append(clip.visual_projection(seen).float())
+    return torch.cat(found)
+
+
+def noised_image(embedding: torch.Tensor, level: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Normalised embeddings (batch, 192) at noise levels (batch,) -> the UNet's class condition (batch, 384)."""
+    from diffusers import DDPMScheduler
+    from diffusers.models.embeddings import get_timestep_embedding
+
+    noisy = DDPMScheduler(**noising_schedule()).add_noise(embedding, noise, level)
+    return torch.cat(
+        [noisy, get_timestep_embedding(level, models.WIDTH, flip_sin_to_cos=True, downscale_freq_shift=0)], 1
+    )
+
+
+def noising_schedule() -> dict[str, Any]:
+    """The schedule of the image embedding's own noise, as in Stable unCLIP."""
+    return {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
+
+
+def train_unet(recipe: Recipe) -> None:
+    """Stage "unet": the text is dropped from 45 % of the samples, the image from 50 %, both from 10 % of all."""
+    from diffusers import DDIMScheduler
+
+    stage, scenes, tokens = recipe.stage("unet"), recipe.stack, models.tokenizer()
+    clip = recipe.clip(tokens)
+    latents = latents_of(recipe.finished("autoencoder", stages.Autoencoder()).net, scenes)
+    latents = latents / latents.std()
+    images = embeddings_of(clip, scenes)
+    images = (images - images.mean(0)) / images.std(0)
+    ids = token_ids(tokens, scenes)
+    empty = torch.tensor(tokens([""], padding="max_length", max_length=models.TOKENS).input_ids)
+    scheduler = DDIMScheduler(**models.schedule())
+
+    def spoken(rows: torch.Tensor, draw: torch.Tensor) -> torch.Tensor:
+        """Hidden states of one wording, or their mean over all three, as a decoder averages captions."""
+        with torch.no_grad():
+            states = clip.text_model(input_ids=ids[rows].flatten(0, 1)).last_hidden_state
+        states = states.unflatten(0, (len(rows), -1)).float()
+        one = states[torch.arange(len(rows)), (draw * 3).long().clamp(max=2)]
+        return torch.where((draw < 0.5)[:, None, None], one, states.mean(1))
+
+    with torch.no_grad():
+        nothing = clip.text_model(input_ids=empty).last_hidden_state.float()
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        rows = _rows(stage, step, len(scenes), rank, ranks)
+        generator = _generator(stage, step, rank)
+        count = len(rows)
+        mode, wording = torch.rand(count, generator=generator), torch.rand(count, generator=generator)
+        times = torch.randint(1000, (count,), generator=generator)
+        noise = torch.randn(count, *models.LATENT, generator=generator)
+        level = torch.randint(NOISE_LEVEL, (count,), generator=generator)
+        image = noised_image(images[rows], level, torch.randn(count, models.WIDTH, generator=generator))
+        image = image * ((mode >= 0.4) & (mode < 0.9))[:, None]
+        silent = ((mode >= 0.55) & (mode < 0.9)) | (mode >= 0.9)
+        text = torch.where(silent[:, None, None], nothing, spoken(rows, wording))
+        clean = latents[rows]
+        velocity = scheduler.get_velocity(clean, noise, times)
+        return net(scheduler.add_noise(clean, noise, times), times, text, image, velocity)
+
+    train(stage, stages.Diffusion(), recipe.work / "unet", loss=loss, accelerator=recipe.accelerator)
+
+
+def main() -> None:
+    """Run one stage or all of them, then export."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the scene cache, checkpoints and logs")
+    parser.add_argument("--stage", default="all", choices=["all", *STAGES, "export"])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the steps and scenes (0.001 to try it out)")
+    parser.add_argument("--out", type=Path, default=None, help="export here instead of into the packages")
+    asked = parser.parse_args()
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16")
+    recipe = Recipe(work=asked.work, scale=asked.scale, accelerator=accelerator)
+    for name in STAGES if asked.stage == "all" else [asked.stage] if asked.stage != "export" else []:
+        torch.manual_seed(STAGES[name].seed)
+        {
+            "cortex": lambda: train_namer(recipe, "cortex"),
+            "judge": lambda: train_namer(recipe, "judge"),
+            "autoencoder": lambda: train_autoencoder(recipe),
+            "clip": lambda: train_clip(recipe),
+            "text": lambda: train_text(recipe),
+            "tiny": lambda: train_tiny(recipe),
+            "unet": lambda: train_unet(recipe),
+        }[name]()
+    if asked.stage in ("all", "export") and recipe.accelerator.is_main_process:
+        from pipelines.miniature.export import export
+
+        export(recipe, asked.out)
+    _close(accelerator)
+
+
+def _close(accelerator: Any) -> None:
+    """Leave the process group in order: gloo's threads abort an interpreter that exits around them."""
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    gc.collect()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

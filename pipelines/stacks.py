@@ -1,0 +1,434 @@
+"""Stacks: the one table of pretrained checkpoints, where each is found, how it is fetched, and what is checked.
+
+A stack is a folder in the Hugging Face layout (`model_index.json` and one folder a component). It comes with the
+package, from a folder of the user's, or from the Hugging Face cache; nothing above this module asks which.
+
+    resolve(name or folder) -> StackFolder     never downloads; absent is `CheckpointAbsent` with the command to run
+    fetch(name)                                the one place that downloads: safetensors and JSON, at a revision
+    check(name or folder) -> StackReport       every component loads; files with their sha256
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from brain.catalogue import unknown
+from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, wanted
+
+SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
+INDEX = "model_index.json"
+LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
+TEXT_TO_IMAGE: Mapping[str, str] = {
+    "unet": "UNet2DConditionModel",
+    "vae": "AutoencoderKL",
+    "text_encoder": "CLIPTextModel",
+    "tokenizer": "CLIPTokenizer",
+    "scheduler": "PNDMScheduler",
+    "safety_checker": "StableDiffusionSafetyChecker",
+    "feature_extractor": "CLIPImageProcessor",
+}
+UNCLIP: Mapping[str, str] = {
+    "unet": "UNet2DConditionModel",
+    "vae": "AutoencoderKL",
+    "text_encoder": "CLIPTextModel",
+    "tokenizer": "CLIPTokenizer",
+    "image_encoder": "CLIPVisionModelWithProjection",
+    "feature_extractor": "CLIPImageProcessor",
+    "image_normalizer": "StableUnCLIPImageNormalizer",
+    "image_noising_scheduler": "DDPMScheduler",
+    "scheduler": "PNDMScheduler",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRow:
+    """One row of the table.
+
+    name        what the user types
+    hub         hub id, or "" for a stack that comes with the package
+    revision    a commit of the hub repository (40 hex digits), or "main" where we know none to pin; "" if bundled
+    pinned_by   how far the revision was checked, in words that can be printed
+    licence     the licence's name, as the repository states it
+    gigabytes   of what `fetch` takes, about
+    generators  names of the generators it can serve
+    components  component folder -> class, as the repository's index names them
+    """
+
+    name: str
+    hub: str
+    revision: str
+    pinned_by: str
+    licence: str
+    gigabytes: float
+    generators: tuple[str, ...]
+    components: Mapping[str, str]
+
+
+CITED = "commit as cited in public repositories; not compared with the hub from here"
+MOVING = "no commit pinned: a community mirror, its content may move; the commit found is written into the card"
+
+ROWS: tuple[StackRow, ...] = (
+    StackRow(
+        name="miniature-image",
+        hub="",
+        revision="",
+        pinned_by="sha256 of its files",
+        licence="Apache-2.0",
+        gigabytes=0.06,
+        generators=("takagi", "unclip"),
+        components={**UNCLIP, "scheduler": "DDIMScheduler", "tiny_vae": "AutoencoderTiny"},
+    ),
+    StackRow(
+        name="sd14",
+        hub="CompVis/stable-diffusion-v1-4",
+        revision="133a221b8aa7292a167afc5127cb63fb5005638b",
+        pinned_by=CITED,
+        licence="CreativeML OpenRAIL-M",
+        gigabytes=5.5,
+        generators=("takagi",),
+        components=TEXT_TO_IMAGE,
+    ),
+    StackRow(
+        name="sd15",
+        hub="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        pinned_by=CITED,
+        licence="CreativeML OpenRAIL-M",
+        gigabytes=5.5,
+        generators=("takagi",),
+        components=TEXT_TO_IMAGE,
+    ),
+    StackRow(
+        name="stable-unclip",
+        hub="sd2-community/stable-diffusion-2-1-unclip",
+        revision="main",
+        pinned_by=MOVING,
+        licence="CreativeML OpenRAIL++-M",
+        gigabytes=7.8,
+        generators=("takagi", "unclip"),
+        components=UNCLIP,
+    ),
+    StackRow(
+        name="stable-unclip-small",
+        hub="sd2-community/stable-diffusion-2-1-unclip-small",
+        revision="main",
+        pinned_by=MOVING,
+        licence="CreativeML OpenRAIL++-M",
+        gigabytes=6.5,
+        generators=("takagi", "unclip"),
+        components=UNCLIP,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFolder:
+    """A stack at hand: its folder and, if it is one of the table's, its row."""
+
+    path: Path
+    row: StackRow | None
+
+    @property
+    def model(self) -> str:
+        """What a space card calls it: the hub id, else the row's name, else the folder's name."""
+        if self.row is None:
+            return self.path.name
+        return self.row.hub or self.row.name
+
+    @property
+    def revision(self) -> str:
+        """The hub commit where the folder is a hub snapshot, else "": condition spaces then digest their own files."""
+        snapshot = re.fullmatch(r"[0-9a-f]{40}", self.path.name) and self.path.parent.name == "snapshots"
+        return self.path.name if snapshot else ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """One digest of all its files, for the run's card."""
+        lines = [f"{name} {digest}" for name, digest in sorted(digests(self.path).items())]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @cached_property
+    def components(self) -> dict[str, tuple[str, str]]:
+        """Component -> (library, class) of the folder's own index, without those it leaves out."""
+        return read_index(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackReport:
+    """What `check` found: component -> class, file -> sha256, and the count of weights over all components."""
+
+    folder: StackFolder
+    components: dict[str, str]
+    files: dict[str, str]
+    weights: int
+
+
+def names() -> tuple[str, ...]:
+    """The names of the table, in its order."""
+    return tuple(row.name for row in ROWS)
+
+
+def row_named(name: str) -> StackRow:
+    """The row of that name or hub id; an unknown one is a `UsageError` with the nearest."""
+    for row in ROWS:
+        if name in (row.name, row.hub):
+            return row
+    raise UsageError(unknown("stack", name, names()))
+
+
+def resolve(stack: str, *, revision: str = "") -> StackFolder:
+    """Where a stack lies: `stack` is a name of the table, a hub id of the table, or a folder; never downloads.
+
+    Looked for in this order: the package (bundled stacks), the folder `$AFTERIMAGE_STACKS/NAME`, the Hugging Face
+    cache at `revision` (the row's own if ""). Absent or incomplete: `CheckpointAbsent`. Damaged: `InputError`.
+    """
+    known = {name for row in ROWS for name in (row.name, row.hub) if name}
+    if stack not in known and Path(stack).is_dir():
+        return _sound(StackFolder(path=Path(stack).resolve(), row=None))
+    row = row_named(stack)
+    for place in (_bundled, _shelved):
+        path = place(row)
+        if path is not None:
+            return _sound(StackFolder(path=path, row=row))
+    path = _cached(row, revision) if row.hub else None
+    if path is None:
+        raise absent(row)
+    return _sound(StackFolder(path=path, row=row))
+
+
+def absent(row: StackRow) -> CheckpointAbsent:
+    """The error for a stack that is not at hand: id, size, licence and the command that gets it."""
+    if not row.hub:
+        return CheckpointAbsent(
+            f"stack {row.name} ({row.gigabytes} GB, {row.licence}) belongs to the package and is not in this install; "
+            "install afterimage again, or train it: accelerate launch -m pipelines.miniature.train"
+        )
+    return CheckpointAbsent(
+        f"stack {row.name} is not at hand: {row.hub} at {row.revision}, about {row.gigabytes} GB, licence "
+        f"{row.licence}; get it with: afterimage stacks fetch {row.name}"
+    )
+
+
+def fetch(name: str, *, revision: str = "", say: Callable[[str], None] = print) -> StackFolder:
+    """Download a stack of the table into the Hugging Face cache: its components' safetensors and JSON, nothing else.
+
+    `revision` replaces the row's. `say` gets the licence and the size before the first byte. Offline, gated or gone:
+    `CheckpointAbsent`; a full disk: `StorageError`.
+    """
+    row = row_named(name)
+    if not row.hub:
+        say(f"{row.name} comes with the package; nothing to fetch")
+        return resolve(name)
+    say(f"{row.hub} at {revision or row.revision}: about {row.gigabytes} GB, licence {row.licence} ({row.pinned_by})")
+    return _sound(StackFolder(path=_snapshot(row, revision, local_only=False), row=row))
+
+
+def check(stack: str) -> StackReport:
+    """Load every component of a stack and list its files with their sha256; what does not load is an `InputError`."""
+    folder = resolve(stack)
+    loaded = {name: load_component(folder, name) for name in folder.components}
+    return StackReport(
+        folder=folder,
+        components={name: type(part).__name__ for name, part in loaded.items()},
+        files=digests(folder.path),
+        weights=sum(p.numel() for part in loaded.values() if hasattr(part, "parameters") for p in part.parameters()),
+    )
+
+
+def digests(path: Path) -> dict[str, str]:
+    """File (relative to the stack's folder) -> sha256, of the index and of every component's files."""
+    files = [path / INDEX] + [
+        file
+        for component in sorted(read_index(path))
+        for file in sorted((path / component).iterdir())
+        if file.is_file()
+    ]
+    return {file.relative_to(path).as_posix(): _sha256(file) for file in files}
+
+
+def read_index(path: Path) -> dict[str, tuple[str, str]]:
+    """Component -> (library, class) of a stack's `model_index.json`, without components that it leaves out.
+
+    No index, an unreadable one, or one that names another library than diffusers and transformers: `InputError`.
+    """
+    file = path / INDEX
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(
+            wanted(file, "a stack in the Hugging Face layout", f"{type(error).__name__}", _RESTORE)
+        ) from error
+    if not isinstance(facts, dict):
+        raise InputError(wanted(file, "an object", type(facts).__name__, _RESTORE))
+    named = {name: tuple(value) for name, value in facts.items() if isinstance(value, list) and len(value) == 2}
+    found = {name: pair for name, pair in named.items() if pair != (None, None)}
+    for name, (library, _) in found.items():
+        if library not in LIBRARIES or "/" in name or name.startswith("."):
+            raise InputError(
+                wanted(
+                    file, f"components of {', '.join(LIBRARIES)}", f"{name} of {library!r}", "no other code is loaded"
+                )
+            )
+    return found
+
+
+def load_component(folder: StackFolder, name: str) -> Any:
+    """One component by the class its index names, on the CPU, in its saved type; absent or damaged: `InputError`."""
+    if name not in folder.components:
+        raise InputError(
+            wanted(folder.path, f"a component {name}", ", ".join(sorted(folder.components)), "choose another stack")
+        )
+    library, kind = folder.components[name]
+    quiet()
+    found = getattr(_library(library), kind, None)
+    if not hasattr(found, "from_pretrained"):
+        raise InputError(
+            wanted(folder.path / INDEX, f"a class of {library}", kind, "update diffusers and transformers")
+        )
+    safe = {"use_safetensors": True} if _has_weights(folder.path / name) else {}
+    with damage(folder.path / name):
+        return found.from_pretrained(folder.path / name, local_files_only=True, **safe)
+
+
+class damage:
+    """A `with` block in which any failure to load becomes one `InputError` that names the folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (InputError, UsageError)):
+            first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise InputError(wanted(self.path, "a component that loads", first, _RESTORE)) from error
+
+
+def quiet() -> None:
+    """Keep diffusers and transformers from writing load reports and progress of loading into the user's terminal."""
+    from encoders.torchvision_guard import settle_torchvision
+
+    settle_torchvision()
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+_RESTORE = "fetch or copy the stack again"
+
+
+def _library(name: str) -> Any:
+    import diffusers
+    import diffusers.pipelines.stable_diffusion
+    import transformers
+
+    if name == "stable_diffusion":
+        return diffusers.pipelines.stable_diffusion
+    return {"diffusers": diffusers, "transformers": transformers}[name]
+
+
+def _bundled(row: StackRow) -> Path | None:
+    if row.hub:
+        return None
+    from importlib.resources import files
+
+    path = Path(str(files("pipelines.miniature"))) / row.name.removeprefix("miniature-")
+    return path if (path / INDEX).is_file() else None
+
+
+def _shelved(row: StackRow) -> Path | None:
+    shelf = os.environ.get(SHELF, "")
+    path = Path(shelf) / row.name
+    return path.resolve() if shelf and path.is_dir() else None
+
+
+def _cached(row: StackRow, revision: str) -> Path | None:
+    """The snapshot in the Hugging Face cache, or None if it is not there or not all of it is."""
+    try:
+        path = _snapshot(row, revision, local_only=True)
+    except CheckpointAbsent:
+        return None
+    here = (path / INDEX).is_file() and all((path / part).is_dir() for part in read_index(path))
+    return path if here else None
+
+
+def _snapshot(row: StackRow, revision: str, *, local_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        path = snapshot_download(
+            row.hub,
+            revision=revision or row.revision,
+            local_files_only=local_only,
+            allow_patterns=[
+                INDEX,
+                *(f"{part}/*.{end}" for part in row.components for end in ("json", "txt", "safetensors")),
+            ],
+            ignore_patterns=["*.fp16.safetensors", "*.non_ema.safetensors"],
+        )
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError) as error:
+        if local_only:
+            raise absent(row) from error
+        raise CheckpointAbsent(
+            f"stack {row.name}: {row.hub} at {revision or row.revision} could not be fetched ({type(error).__name__}); "
+            f"see https://huggingface.co/{row.hub} for access and licence, or put its folder into ${SHELF}"
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"stack {row.name}: about {row.gigabytes} GB could not be stored: {error}; free some space"
+        ) from error
+    return Path(path)
+
+
+def _sound(folder: StackFolder) -> StackFolder:
+    """The folder itself, if every component is there and every weight file whole: headers are read, weights are not."""
+    for name in folder.components:
+        part = folder.path / name
+        if not part.is_dir():
+            raise InputError(wanted(part, "a component's folder", "nothing", _RESTORE))
+        if (part / "config.json").is_file() and not _has_weights(part):
+            pickled = sorted(file.name for file in part.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+            raise InputError(
+                wanted(part, "weights as .safetensors", ", ".join(pickled) or "none", "pickles are never opened")
+            )
+        for file in part.glob("*.safetensors"):
+            _whole(file)
+    return folder
+
+
+def _has_weights(part: Path) -> bool:
+    return any(part.glob("*.safetensors"))
+
+
+def _whole(file: Path) -> None:
+    """Refuse a truncated or foreign safetensors file by its header: eight bytes of length, JSON, then the numbers."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        header = stream.read(length) if length < size else b""
+    try:
+        facts = json.loads(header)
+        end = max((fact["data_offsets"][1] for name, fact in facts.items() if name != "__metadata__"), default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise InputError(wanted(file, "a safetensors file", "a damaged header", _RESTORE)) from error
+    if size != 8 + length + end:
+        raise InputError(wanted(file, f"{8 + length + end} bytes", f"{size}", _RESTORE))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,348 @@
+"""The sampler: every scheduler, x0 there and back, guidance, hooks, starts, the bits of a sample in any batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from torch import Tensor
+
+from brain.errors import InputError, UsageError
+from pipelines.lanes import Lanes
+from pipelines.sampler import (
+    SCHEDULERS,
+    Gaussian,
+    Hooks,
+    Moment,
+    Noised,
+    Prompt,
+    classifier_free,
+    generators_of,
+    in_lanes,
+    noise_of,
+    output_of,
+    sample,
+    scheduler_named,
+    two_scales,
+    x0_of,
+)
+
+# diffusers' own way of handing a tensor to numpy
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+
+SHAPE = (4, 8, 8)
+OWN = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
+KINDS = ["epsilon", "v_prediction"]
+
+
+def stack_scheduler(kind: str = "epsilon") -> Any:
+    return diffusers.DDIMScheduler(
+        **OWN, prediction_type=kind, clip_sample=False, steps_offset=1, set_alpha_to_one=False
+    )
+
+
+def gaussian_denoiser(scheduler: Any, kind: str, mean: float = 0.0) -> Any:
+    """The exact model output for data N(mean, 1), by any scheduler whose input is variance preserving."""
+
+    def denoise(x: Tensor, t: Tensor, prompt: Prompt) -> Tensor:
+        a = float(scheduler.alphas_cumprod[int(t)])
+        x0 = mean + a**0.5 * (x - a**0.5 * mean)
+        return output_of(x0, x, a, kind=kind)
+
+    return denoise
+
+
+def nothing(count: int) -> Prompt:
+    return Prompt(text=torch.zeros(count, 2, 3))
+
+
+def walk(name: str, *, seeds: list[int], kind: str = "epsilon", denoise: Any = None, **more: Any) -> Tensor:
+    own = stack_scheduler(kind)
+    generators = generators_of(seeds)
+    settings = {"start": Gaussian(), "steps": 8, "eta": 0.0, "hooks": Hooks(), "watch": lambda step, t, x: x} | more
+    return sample(
+        denoise or gaussian_denoiser(own, kind),
+        nothing(len(seeds)),
+        scheduler=scheduler_named(name, own),
+        noise=noise_of(generators, SHAPE),
+        generators=generators,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_exact_score_gives_the_data_back(name: str, kind: str) -> None:
+    """With the exact denoiser of N(0.5, 1) every scheduler draws from about N(0.5, 1), whatever the model predicts."""
+    own = stack_scheduler(kind)
+    drawn = walk(name, seeds=list(range(24)), kind=kind, denoise=gaussian_denoiser(own, kind, 0.5), steps=50)
+    assert abs(float(drawn.mean()) - 0.5) < 0.06
+    assert 0.8 < float(drawn.std()) < 1.1
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_sample_is_the_same_in_any_company(name: str) -> None:
+    """One seed, one sample: alone, among others, in another order, and twice through one scheduler."""
+    together = walk(name, seeds=[3, 1, 4, 1, 5], eta=0.5 if name == "ddim" else 0.0)
+    alone = walk(name, seeds=[4], eta=0.5 if name == "ddim" else 0.0)
+    assert torch.equal(together[2], alone[0])
+    assert torch.equal(together[1], together[3])
+    assert not torch.equal(together[0], together[1])
+
+
+def test_the_scheduler_keeps_nothing_of_a_walk() -> None:
+    own = stack_scheduler()
+    scheduler = scheduler_named("dpm++", own)
+
+    def once(seed: int) -> Tensor:
+        return sample(
+            gaussian_denoiser(own, "epsilon"),
+            nothing(1),
+            scheduler=scheduler,
+            start=Gaussian(),
+            noise=noise_of(generators_of([seed]), SHAPE),
+            generators=generators_of([seed]),
+            steps=5,
+            eta=0.0,
+            hooks=Hooks(),
+            watch=lambda step, t, x: x,
+        )
+
+    first = once(1)
+    once(2)
+    assert torch.equal(first, once(1))
+    assert scheduler.num_inference_steps is None
+
+
+def test_eta_is_noise_of_the_samples_own_generator() -> None:
+    assert not torch.equal(walk("ddim", seeds=[1], eta=0.0), walk("ddim", seeds=[1], eta=1.0))
+    with pytest.raises(UsageError, match="eta"):
+        walk("dpm++", seeds=[1], eta=1.0)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "sample"])
+def test_x0_and_output_are_inverse(kind: str) -> None:
+    x, output = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 3, dtype=torch.float64)
+    there = x0_of(output, x, 0.3, kind=kind)
+    assert torch.allclose(output_of(there, x, 0.3, kind=kind), output, atol=1e-12)
+    with pytest.raises(InputError, match="prediction type"):
+        x0_of(output, x, 0.3, kind="flow")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_x0_is_what_the_scheduler_itself_sees(kind: str) -> None:
+    """DDIM says its own x0: ours, from any prediction type, is the same number."""
+    scheduler = stack_scheduler(kind)
+    scheduler.set_timesteps(10)
+    x, output, t = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE), scheduler.timesteps[3]
+    theirs = scheduler.step(output, t, x).pred_original_sample
+    assert torch.allclose(x0_of(output, x, float(scheduler.alphas_cumprod[t]), kind=kind), theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_hook_that_changes_nothing_changes_nothing(name: str, kind: str) -> None:
+    """The way to x0 and back is the same step, on sigmas and on timesteps alike."""
+    plain = walk(name, seeds=[1, 2], kind=kind)
+    hooked = walk(name, seeds=[1, 2], kind=kind, hooks=Hooks(on_x0=lambda x0, at: x0))
+    assert torch.allclose(plain, hooked, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["ddim", "dpm++", "euler"])
+def test_a_hook_on_x0_says_where_the_walk_ends(name: str, kind: str) -> None:
+    """A hook that always answers the same picture draws that picture: the scheduler steps towards what it returned."""
+    target = torch.linspace(-1, 1, 256).reshape(1, *SHAPE)
+    drawn = walk(name, seeds=[1], kind=kind, steps=20, hooks=Hooks(on_x0=lambda x0, at: target.expand_as(x0)))
+    assert torch.allclose(drawn, target, atol=0.12)  # ddim leaves the noise of the last timestep, 0.03 of N(0, 1)
+
+
+def test_hooks_are_called_in_order_with_where_they_are() -> None:
+    calls: list[tuple[str, int]] = []
+    moments: list[Moment] = []
+
+    def called(name: str) -> Any:
+        def hook(x: Tensor, at: Moment) -> Tensor:
+            calls.append((name, at.step))
+            moments.append(at)
+            assert x.shape == (2, *SHAPE)
+            return x
+
+        return hook
+
+    def watch(step: int, t: Tensor, x: Tensor) -> Tensor:
+        calls.append(("watch", step))
+        return x
+
+    hooks = Hooks(before_step=called("before"), on_x0=called("x0"), after_step=called("after"))
+    walk("ddim", seeds=[1, 2], steps=3, hooks=hooks, watch=watch)
+    assert calls == [(name, step) for step in range(3) for name in ("before", "x0", "after", "watch")]
+    own = stack_scheduler()
+    assert all(at.steps == 3 and at.alpha_bar == float(own.alphas_cumprod[int(at.t)].double()) for at in moments)
+    assert moments[0].alpha_bar < moments[-1].alpha_bar
+
+
+@pytest.mark.parametrize("place", ["before_step", "after_step"])
+def test_what_a_hook_returns_is_used(place: str) -> None:
+    moved = walk("ddim", seeds=[1], hooks=Hooks(**{place: lambda x, at: x + 1}))
+    assert not torch.allclose(moved, walk("ddim", seeds=[1]), atol=0.1)
+
+
+def test_hooked_guidance_tilts_the_law() -> None:
+    """N(0, 1) tilted by exp(x) is N(1, 1), whose x0 is the plain one moved by 1 - a: the walk ends in noise + 1.
+
+    Less sqrt(a) of the first step, because the walk starts in pure noise and the schedule does not quite.
+    """
+    seeds = list(range(4))
+    own = stack_scheduler()
+    for name in ("ddim", "dpm++"):
+        firsts: list[Moment] = []
+
+        def tilt(x0: Tensor, at: Moment, firsts: list[Moment] = firsts) -> Tensor:
+            firsts.append(at)
+            return x0 + (1 - at.alpha_bar)
+
+        drawn = walk(name, seeds=seeds, steps=50, hooks=Hooks(on_x0=tilt), denoise=gaussian_denoiser(own, "epsilon"))
+        moved = drawn - walk(name, seeds=seeds, steps=50)
+        assert torch.allclose(moved, torch.tensor(1 - firsts[0].alpha_bar ** 0.5), atol=0.03), name
+
+
+# guidance
+
+
+def linear(x: Tensor, t: Tensor, prompt: Prompt) -> Tensor:
+    image = 0 if prompt.image is None else prompt.image.mean(1)
+    return x + (prompt.text.mean((1, 2)) + image).reshape(-1, 1)
+
+
+def test_guidance_is_the_formula() -> None:
+    x, t = torch.randn(3, 5), torch.tensor(1)
+    prompt, empty = Prompt(text=torch.randn(3, 2, 4)), Prompt(text=torch.randn(1, 2, 4))
+    full, plain = linear(x, t, prompt), linear(x, t, empty.repeat(3))
+    assert torch.equal(classifier_free(linear, empty, 1)(x, t, prompt), full)
+    assert torch.equal(classifier_free(linear, empty, 0)(x, t, prompt), plain)
+    assert torch.allclose(classifier_free(linear, empty, 7.5)(x, t, prompt), plain + 7.5 * (full - plain), atol=1e-5)
+
+
+def test_two_scales_are_the_formula_and_one_scale_where_equal() -> None:
+    x, t = torch.randn(3, 5), torch.tensor(1)
+    prompt = Prompt(text=torch.randn(3, 2, 4), image=torch.randn(3, 6))
+    empty = Prompt(text=torch.randn(1, 2, 4), image=torch.zeros(1, 6))
+    plain, full = linear(x, t, empty.repeat(3)), linear(x, t, prompt)
+    seen = linear(x, t, Prompt(text=empty.repeat(3).text, image=prompt.image))
+    two = two_scales(linear, empty, text_scale=2.0, image_scale=3.0)(x, t, prompt)
+    assert torch.allclose(two, plain + 3 * (seen - plain) + 2 * (full - seen), atol=1e-5)
+    same = two_scales(linear, empty, text_scale=2.0, image_scale=2.0)(x, t, prompt)
+    assert torch.allclose(same, classifier_free(linear, empty, 2.0)(x, t, prompt), atol=1e-5)
+
+
+def test_text_of_another_length_is_refused() -> None:
+    with pytest.raises(InputError, match="text encoder"):
+        classifier_free(linear, Prompt(text=torch.zeros(1, 4, 4)), 2.0)(
+            torch.zeros(1, 5), torch.tensor(1), Prompt(text=torch.zeros(1, 3, 4))
+        )
+
+
+# starts
+
+
+def test_noised_start_walks_the_last_part_of_the_steps() -> None:
+    latents = torch.randn(2, *SHAPE)
+    for name in SCHEDULERS:
+        seen: list[int] = []
+        near = walk(
+            name,
+            seeds=[1, 2],
+            start=Noised(latents=latents, strength=0.25),
+            steps=20,
+            watch=lambda step, t, x, seen=seen: seen.append(step) or x,  # type: ignore[func-returns-value]
+        )
+        far = walk(name, seeds=[1, 2], start=Noised(latents=latents, strength=1.0), steps=20)
+        assert len(seen) in (5, 6), name  # the last quarter; pndm walks its second timestep twice
+        assert (near - latents).square().mean() < (far - latents).square().mean(), name
+
+
+@pytest.mark.parametrize("strength", [0.0, -0.1, 1.1])
+def test_strength_outside_its_range_is_refused(strength: float) -> None:
+    with pytest.raises(UsageError, match="strength"):
+        Noised(latents=torch.zeros(1, *SHAPE), strength=strength)
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="steps"):
+        walk("ddim", seeds=[1], steps=0)
+    with pytest.raises(UsageError, match="no step"):
+        walk("ddim", seeds=[1], steps=2, start=Noised(latents=torch.zeros(1, *SHAPE), strength=0.3))
+    with pytest.raises(UsageError, match="euler"):
+        scheduler_named("eulr", stack_scheduler())
+    for seed in (-1, 2**63):
+        with pytest.raises(UsageError, match="seed"):
+            generators_of([seed])
+
+
+def test_a_named_scheduler_keeps_the_stacks_schedule() -> None:
+    own = diffusers.PNDMScheduler(**OWN, steps_offset=1, skip_prk_steps=True)
+    for name in SCHEDULERS:
+        named = scheduler_named(name, own)
+        assert torch.allclose(named.alphas_cumprod, own.alphas_cumprod)
+        assert named.config.get("clip_sample", False) is False  # latents have no range
+
+
+# lanes
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(4, 48, 3, padding=1),
+        torch.nn.GroupNorm(4, 48),
+        torch.nn.SiLU(),
+        torch.nn.Conv2d(48, 48, 3, padding=1),
+        torch.nn.Flatten(2),
+        torch.nn.Linear(64, 96),
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 11])
+def test_lanes_give_the_same_bits_for_any_count_order_and_workers(count: int, workers: int) -> None:
+    net, x = network(), torch.randn(11, *SHAPE)
+    with torch.no_grad():
+        whole = Lanes(width=4, threads=1).run(net, x)
+        order = torch.randperm(11)[:count]
+        assert torch.equal(Lanes(width=4, threads=1, workers=workers).run(net, x[order]), whole[order])
+        assert torch.allclose(whole, net(x), atol=1e-5)
+
+
+def test_lanes_leave_threads_and_gradients_as_they_were() -> None:
+    net, x = network(), torch.randn(5, *SHAPE, requires_grad=True)
+    before = torch.get_num_threads()
+    lanes = Lanes(width=2, threads=1, workers=2)
+    lanes.run(net, x).sum().backward()
+    assert x.grad is not None and torch.get_num_threads() == before
+    with torch.no_grad():
+        assert not lanes.run(net, x).requires_grad
+
+
+def test_a_lane_holds_whole_samples_under_guidance() -> None:
+    counts: list[int] = []
+
+    def counting(x: Tensor, t: Tensor, prompt: Prompt) -> Tensor:
+        counts.append(len(x))
+        return linear(x, t, prompt)
+
+    empty = Prompt(text=torch.zeros(1, 2, 4))
+    spread = in_lanes(classifier_free(counting, empty, 2.0), Lanes(width=3, threads=0))
+    prompt, x = Prompt(text=torch.randn(4, 2, 4)), torch.randn(4, 5)
+    drawn = spread(x, torch.tensor(1), prompt)
+    assert counts == [6, 6]
+    assert torch.allclose(drawn, classifier_free(linear, empty, 2.0)(x, torch.tensor(1), prompt), atol=1e-6)
+
+
+def test_lanes_fit_the_network() -> None:
+    assert Lanes.fitting(network(), "cpu").threads == 1
+    large = torch.nn.Linear(8000, 8000, bias=False, device="meta")
+    assert Lanes.fitting(large, "cpu").width == 1
+    assert Lanes.fitting(network(), "cuda").width > Lanes.fitting(large, "cuda").width

@@ -1,0 +1,190 @@
+"""The table of stacks: found or absent, whole or damaged, and never anything but safetensors and JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from brain.errors import CheckpointAbsent, InputError, UsageError
+from pipelines import stacks
+from pipelines.generators import CATALOGUE
+from pipelines.tiny import tiny_stack
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_stack(tmp_path_factory.mktemp("stacks") / "whole", safety_checker=True)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stack of one's own to damage, and no other stack anywhere."""
+    monkeypatch.delenv(stacks.SHELF, raising=False)
+    return tiny_stack(tmp_path / "mine")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty Hugging Face cache."""
+    import huggingface_hub.constants
+
+    monkeypatch.delenv(stacks.SHELF, raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def cache(hub: Path, row: stacks.StackRow, stack: Path, *, commit: str) -> Path:
+    """Lay a stack out as the Hugging Face cache does."""
+    folder = hub / f"models--{row.hub.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    (folder / "snapshots").mkdir()
+    stack.rename(folder / "snapshots" / commit)
+    return folder / "snapshots" / commit
+
+
+def test_rows_are_complete_and_say_what_they_are() -> None:
+    assert len(set(stacks.names())) == len(stacks.ROWS)
+    for row in stacks.ROWS:
+        assert row.licence and row.gigabytes > 0 and row.pinned_by and set(row.generators) <= set(CATALOGUE.names())
+        assert {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= set(row.components)
+        assert re.fullmatch(r"[0-9a-f]{40}|main", row.revision) if row.hub else row.revision == ""
+        if "unclip" in row.generators:
+            assert {"image_encoder", "image_normalizer", "image_noising_scheduler"} <= set(row.components)
+
+
+def test_an_absent_stack_names_the_command_that_fetches_it(hub: Path) -> None:
+    for row in stacks.ROWS:
+        if row.hub:
+            with pytest.raises(CheckpointAbsent) as caught:
+                stacks.resolve(row.name)
+            said = str(caught.value)
+            assert caught.value.exit_code == 5
+            for fact in (row.hub, row.revision, row.licence, str(row.gigabytes), f"afterimage stacks fetch {row.name}"):
+                assert fact in said
+
+
+def test_fetching_offline_is_one_sentence(hub: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(CheckpointAbsent, match="could not be fetched"):
+        stacks.fetch("sd15", say=said.append)
+    assert "GB" in said[0] and "OpenRAIL" in said[0]
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(UsageError, match="sd15"):
+        stacks.resolve("sd115")
+
+
+def test_found_in_the_cache_by_name_and_by_hub_id(hub: Path, stack: Path) -> None:
+    row = stacks.row_named("stable-unclip")
+    path = cache(hub, row, stack, commit="a" * 40)
+    for name in (row.name, row.hub):
+        found = stacks.resolve(name)
+        assert (found.path, found.row, found.model, found.revision) == (path, row, row.hub, "a" * 40)
+    with pytest.raises(CheckpointAbsent):
+        stacks.resolve(row.name, revision="b" * 40)
+
+
+def test_half_a_download_is_absent(hub: Path, stack: Path) -> None:
+    row = stacks.row_named("stable-unclip")
+    path = cache(hub, row, stack, commit="a" * 40)
+    (path / "unet").rename(path / "elsewhere")
+    with pytest.raises(CheckpointAbsent, match="afterimage stacks fetch"):
+        stacks.resolve(row.name)
+
+
+def test_found_on_the_shelf(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(stacks.SHELF, str(stack.parent))
+    stack.rename(stack.parent / "sd15")
+    found = stacks.resolve("sd15")
+    assert found.path == stack.parent / "sd15" and found.model == stacks.row_named("sd15").hub
+    assert found.revision == ""  # nobody knows which commit: the files' digests stand in
+
+
+def test_any_folder_is_a_stack(stack: Path) -> None:
+    found = stacks.resolve(str(stack))
+    assert found.row is None and found.model == "mine" and len(found.sha256) == 64
+
+
+def test_check_loads_everything(whole: Path) -> None:
+    report = stacks.check(str(whole))
+    assert report.components["unet"] == "UNet2DConditionModel" and report.components["tiny_vae"] == "AutoencoderTiny"
+    assert report.components["safety_checker"] == "StableDiffusionSafetyChecker"
+    assert report.weights > 100_000 and "unet/diffusion_pytorch_model.safetensors" in report.files
+    assert all(len(digest) == 64 for digest in report.files.values())
+
+
+def test_the_digest_follows_the_weights(stack: Path) -> None:
+    before = stacks.resolve(str(stack)).sha256
+    assert stacks.resolve(str(stack)).sha256 == before
+    file = stack / "vae" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    assert stacks.resolve(str(stack)).sha256 != before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "longer", "header", "empty", "absent component", "absent weights"])
+def test_damage_is_found_without_loading(stack: Path, damage: str) -> None:
+    file = stack / "unet" / "diffusion_pytorch_model.safetensors"
+    content = file.read_bytes()
+    if damage == "absent component":
+        (stack / "unet").rename(stack / "elsewhere")
+    elif damage == "absent weights":
+        file.unlink()
+    else:
+        file.write_bytes(
+            {
+                "truncated": content[:-100],
+                "longer": content + b"0",
+                "header": content[:8] + b"x" * (len(content) - 8),
+                "empty": b"",
+            }[damage]
+        )
+    with pytest.raises(InputError, match="unet"):
+        stacks.resolve(str(stack))
+
+
+def test_pickled_weights_are_refused_by_name(stack: Path) -> None:
+    file = stack / "unet" / "diffusion_pytorch_model.safetensors"
+    file.rename(file.with_suffix(".bin"))
+    with pytest.raises(InputError, match=r"diffusion_pytorch_model\.bin"):
+        stacks.resolve(str(stack))
+
+
+@pytest.mark.parametrize(
+    "index", ["", "[]", "{", '{"unet": ["os", "system"]}', '{"../unet": ["diffusers", "UNet2DConditionModel"]}']
+)
+def test_a_foreign_index_runs_nothing(stack: Path, index: str) -> None:
+    (stack / "model_index.json").write_text(index)
+    with pytest.raises(InputError, match="model_index"):
+        stacks.resolve(str(stack))
+
+
+def test_a_class_nobody_has_and_weights_that_do_not_fit(stack: Path) -> None:
+    file = stack / "model_index.json"
+    index = json.loads(file.read_text())
+    file.write_text(json.dumps(index | {"unet": ["diffusers", "NoSuchModel"]}))
+    with pytest.raises(InputError, match="NoSuchModel"):
+        stacks.check(str(stack))
+    file.write_text(json.dumps(index))
+    config = stack / "unet" / "config.json"
+    config.write_text(config.read_text().replace('"cross_attention_dim": 32', '"cross_attention_dim": 48'))
+    with pytest.raises(InputError, match="unet"):
+        stacks.check(str(stack))
+
+
+def test_code_in_a_repository_is_switched_off_and_the_table_costs_nothing() -> None:
+    """Naming stacks and generators imports no torch; remote code is off before diffusers can be imported."""
+    program = (
+        "import sys, os; import pipelines.stacks; from pipelines.generators import CATALOGUE; CATALOGUE.names();"
+        "heavy = {'torch', 'diffusers', 'transformers', 'huggingface_hub'} & set(sys.modules);"
+        "assert not heavy, heavy; assert os.environ['DIFFUSERS_DISABLE_REMOTE_CODE'] == '1'"
+    )
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
