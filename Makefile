@@ -17,6 +17,7 @@ VENV := .venv
 OPENCLIP := .venv-openclip
 ROOMS := app brain decode encoders evaluation pipelines
 PINS := constraints/tested.txt
+OPENCLIP_TESTS := [test,openclip]
 
 # Nothing here ever needs the network after installation; two threads are what the smallest machine has.
 export HF_HUB_OFFLINE := 1
@@ -26,17 +27,9 @@ export GRADIO_ANALYTICS_ENABLED := False
 export TOKENIZERS_PARALLELISM := false
 export MPLBACKEND := Agg
 
-# $(call environment,folder,extras): a fresh environment with the project in it, then everything compiled, because
-# PYTHONDONTWRITEBYTECODE may be set and would make every later start pay for it.
-define environment
-	$(call new_environment,$(1))
-	$(1)/bin/python -m pip install --disable-pip-version-check --quiet --constraint $(PINS) --editable ".$(2)"
-	$(1)/bin/python -m compileall -q $(ROOMS)
-endef
-
 # Debian leaves ensurepip out of python3; python3-venv brings it.
-define new_environment
-	rm -rf $(1)
+%/bin/pip:
+	rm -rf $*
 	@$(PYTHON) -c '$(NEW)' || { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
 	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
 	  sudo=; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
@@ -44,9 +37,26 @@ define new_environment
 	  $$sudo apt-get update -q; \
 	  $$sudo apt-get install -q -y "python$$version-venv" || $$sudo apt-get install -q -y python3-venv; \
 	fi
-	@echo "installing into $(1) (a few minutes the first time)"
-	$(PYTHON) -m venv $(1)
+	@echo "installing into $* (a few minutes the first time)"
+	$(PYTHON) -m venv $*
+.PRECIOUS: %/bin/pip
+
+# $(call install,folder,extras): the project with its tested set, then everything of ours compiled, because
+# PYTHONDONTWRITEBYTECODE may be set and would make every later start pay for it.
+define install
+	$(1)/bin/python -m pip install --disable-pip-version-check --constraint $(PINS) --editable ".$(2)"
+	$(1)/bin/python -m compileall -q $(ROOMS)
+	@touch $@
 endef
+
+$(VENV)/.core: pyproject.toml $(PINS) | $(VENV)/bin/pip
+	$(call install,$(VENV),)
+
+$(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
+	$(call install,$(VENV),[dev])
+
+$(OPENCLIP)/.done: pyproject.toml $(PINS) | $(OPENCLIP)/bin/pip
+	$(call install,$(OPENCLIP),$(OPENCLIP_TESTS))
 
 .PHONY: help install decode test lint bench clean
 
@@ -54,18 +64,6 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 install: $(VENV)/.core
-
-$(VENV)/.core: pyproject.toml $(PINS)
-	$(call environment,$(VENV),)
-	@touch $@
-
-$(VENV)/.dev: $(VENV)/.core
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --constraint $(PINS) --editable ".[dev]"
-	@touch $@
-
-$(OPENCLIP)/.done: pyproject.toml $(PINS)
-	$(call environment,$(OPENCLIP),[test,openclip])
-	@touch $@
 
 decode: install
 	@$(VENV)/bin/afterimage simulate $(DATA)
@@ -79,7 +77,7 @@ lint: $(VENV)/.dev
 # The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
 test: lint $(VENV)/.dev $(OPENCLIP)/.done
 	OMP_NUM_THREADS=2 $(VENV)/bin/python -m pytest --ignore=tests/openclip
-	OMP_NUM_THREADS=2 $(OPENCLIP)/bin/python -m pytest tests/openclip
+	OMP_NUM_THREADS=2 $(OPENCLIP)/bin/python -m pytest tests/openclip tests/test_encoders_spaces.py
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time

@@ -163,8 +163,12 @@ def judge_samples(
             f"{samples.folder}: all {len(samples.samples)} samples are withheld; there is nothing to score"
         )
     scores += category_oracle(shown, chances, ids=ids, judge=bench.card["name"])
-    missing = tuple(f"{metric.name}: {metric.absent(shown)}" for metric in CATALOGUE if metric.absent(shown))
-    return _in_order(_with_ends(scores)), missing, trust(shown)
+    missing: dict[str, list[str]] = {}
+    for metric in CATALOGUE:
+        if reason := metric.absent(shown):
+            missing.setdefault(reason, []).append(metric.name)
+    said = tuple(f"{', '.join(names)}: {reason}" for reason, names in missing.items())
+    return _in_order(_with_ends(scores)), said, trust(shown)
 
 
 def _scored(

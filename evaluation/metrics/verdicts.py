@@ -34,6 +34,8 @@ class Verdict:
         return None
 
     def absent(self, references: Views) -> str:
+        if not references.verdicts:
+            return "the judge names nothing"
         if self.group not in references.verdicts:
             return f"the judge has no opinion on {self.group}"
         if not self.pseudo and not np.any(references.labels.get(self.group, np.array([""])) != ""):
