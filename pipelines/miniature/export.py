@@ -56,10 +56,10 @@ def _export_stack(recipe: Recipe, folder: Path) -> None:
 
     tokens = models.tokenizer()
     clip = recipe.clip(tokens)
-    vae = recipe.finished("autoencoder", stages.Autoencoder()).net
+    vae = recipe.autoencoder()
     tiny = recipe.finished("tiny", stages.TinyAutoencoder()).net
-    vae.register_to_config(scaling_factor=round(1 / float(latents_of(vae, recipe.stack).std()), 5))
-    images = embeddings_of(clip, recipe.stack)
+    vae.register_to_config(scaling_factor=round(1 / float(latents_of(recipe, vae).std()), 5))
+    images = embeddings_of(recipe, clip)
     normalizer = StableUnCLIPImageNormalizer(models.WIDTH)
     normalizer.mean.data, normalizer.std.data = images.mean(0, keepdim=True), images.std(0, keepdim=True)
     text, vision = (_tower(kind, clip) for kind in (CLIPTextModelWithProjection, CLIPVisionModelWithProjection))
@@ -90,7 +90,7 @@ def _export_stack(recipe: Recipe, folder: Path) -> None:
     index = folder / "model_index.json"
     facts = json.loads(index.read_text(encoding="utf-8")) | {"tiny_vae": ["diffusers", "AutoencoderTiny"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    names = ("autoencoder", "tiny", "clip", "text", "unet")
+    names = ("autoencoder", "decoder", "tiny", "clip", "text", "unet")
     _write_card(recipe, folder, names, "the miniature image stack: CLIP, AutoencoderKL, AutoencoderTiny, UNet")
 
 
@@ -131,7 +131,11 @@ def _write_card(recipe: Recipe, folder: Path, names: tuple[str, ...], what: str)
         with safe_open(recipe.work / name / "checkpoint.safetensors", "pt") as file:
             facts = file.metadata()
         log = json.loads(facts["log"])
-        trained[name] = {"settings": json.loads(facts["stage"]), "log": log[:: max(1, len(log) // 12)] + log[-1:]}
+        trained[name] = {
+            "settings": json.loads(facts["stage"]),
+            "stopped_at": int(facts["step"]),
+            "log": log[:: max(1, len(log) // 12)] + log[-1:],
+        }
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     card = {
         "what": what,

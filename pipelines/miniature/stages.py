@@ -75,11 +75,30 @@ class Autoencoder(nn.Module):
         posterior = self.net.encode(x).latent_dist
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         out = self.net.decode(mean + noise * (0.5 * logvar).exp()).sample.float()
-        edges = sum((torch.diff(out, dim=d) - torch.diff(x, dim=d)).abs().mean() for d in (2, 3))
-        squared = F.mse_loss(out, x)
         divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        psnr = float(10 * torch.log10(4 / squared.detach()))
-        return F.l1_loss(out, x) + squared + 0.5 * edges + 1e-4 * divergence, {"psnr": round(psnr, 2)}
+        apart, parts = drawn_loss(out, x)
+        return apart + 1e-4 * divergence, parts
+
+
+class Decoder(nn.Module):
+    """Stage "decoder": the autoencoder's decoder alone learns on; the latents stay what the UNet was trained on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = models.autoencoder()
+        self.post_quant_conv, self.decoder = whole.post_quant_conv, whole.decoder
+
+    def forward(self, pictures: torch.Tensor, latents: torch.Tensor) -> Parts:
+        x = pictures * 2 - 1
+        return drawn_loss(self.decoder(self.post_quant_conv(latents)).float(), x)
+
+
+def drawn_loss(out: torch.Tensor, x: torch.Tensor) -> Parts:
+    """How far a drawing is from its picture: absolute, squared and edge by edge; both (batch, 3, H, W) in [-1, 1]."""
+    edges = sum((torch.diff(out, dim=d) - torch.diff(x, dim=d)).abs().mean() for d in (2, 3))
+    squared = F.mse_loss(out, x)
+    psnr = float(10 * torch.log10(4 / squared.detach()))
+    return F.l1_loss(out, x) + squared + 0.5 * edges, {"psnr": round(psnr, 2)}
 
 
 class TinyAutoencoder(nn.Module):

@@ -5,15 +5,17 @@
     torchrun --standalone --nproc_per_node 2 -m pipelines.miniature.train --work runs/miniature
 
 The last form is what really runs two processes without a graphics card (`accelerate launch --cpu` runs one).
-Stages: cortex, judge, autoencoder, clip (independent of each other), text (after clip), tiny (after autoencoder), unet
-(after autoencoder and text), export. Each resumes from its own checkpoint. `--scale 0.001` runs a few steps of each, to
-try it out.
+Stages: cortex, judge, autoencoder, clip (independent of each other), text (after clip), tiny and decoder (after
+autoencoder), unet (after autoencoder and text), export. Each resumes from its own checkpoint. `--scale 0.001` runs a
+few steps of each, to try it out.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +35,7 @@ STAGES = {
     "clip": Stage(name="clip", steps=900, batch=192, rate=1e-3, seed=14, decay=0.05),
     "text": Stage(name="text", steps=1000, batch=384, rate=1e-3, seed=17, decay=0.05),
     "tiny": Stage(name="tiny", steps=500, batch=32, rate=2e-3, seed=15),
+    "decoder": Stage(name="decoder", steps=900, batch=32, rate=1e-3, seed=18),
     "unet": Stage(name="unet", steps=3000, batch=64, rate=1e-3, seed=16, average=0.999),
 }
 NOISE_LEVEL = 100  # the image embedding is noised up to this step of 1000 in training, so that a decoded one may err
@@ -76,6 +79,13 @@ class Recipe:
         whole = self.image_tower(tokens)
         text = self.finished("text", stages.Text(tokens))
         whole.text_model, whole.text_projection = text.text_model, text.text_projection
+        return whole
+
+    def autoencoder(self) -> Any:
+        """The finished AutoencoderKL: the encoder of stage "autoencoder", the decoder of stage "decoder"."""
+        whole = self.finished("autoencoder", stages.Autoencoder()).net
+        better = self.finished("decoder", stages.Decoder())
+        whole.post_quant_conv, whole.decoder = better.post_quant_conv, better.decoder
         return whole
 
     def image_tower(self, tokens: Any) -> Any:
@@ -143,7 +153,7 @@ def train_clip(recipe: Recipe) -> None:
 def train_text(recipe: Recipe) -> None:
     """Stage "text"."""
     stage, scenes, tokens = recipe.stage("text"), recipe.stack, models.tokenizer()
-    ids, images = token_ids(tokens, scenes), embeddings_of(recipe.image_tower(tokens), scenes)
+    ids, images = token_ids(tokens, scenes), embeddings_of(recipe, recipe.image_tower(tokens))
 
     def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
         rows = _rows(stage, step, len(scenes), rank, ranks)
@@ -153,6 +163,22 @@ def train_text(recipe: Recipe) -> None:
     train(stage, stages.Text(tokens), recipe.work / "text", loss=loss, accelerator=recipe.accelerator)
 
 
+def train_decoder(recipe: Recipe) -> None:
+    """Stage "decoder"."""
+    stage, scenes = recipe.stage("decoder"), recipe.stack
+    whole, model = recipe.finished("autoencoder", stages.Autoencoder()).net, stages.Decoder()
+    model.post_quant_conv.load_state_dict(whole.post_quant_conv.state_dict())
+    model.decoder.load_state_dict(whole.decoder.state_dict())
+
+    def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
+        pictures = _pictures(scenes, _rows(stage, step, len(scenes), rank, ranks))
+        with torch.no_grad():
+            latents = whole.encode(pictures * 2 - 1).latent_dist.mean
+        return net(pictures, latents)
+
+    train(stage, model, recipe.work / "decoder", loss=loss, accelerator=recipe.accelerator)
+
+
 def token_ids(tokens: Any, scenes: Scenes) -> torch.Tensor:
     """(scene, wording, token) int64."""
     flat = [caption for captions in scenes.captions for caption in captions]
@@ -160,24 +186,51 @@ def token_ids(tokens: Any, scenes: Scenes) -> torch.Tensor:
     return torch.tensor(ids).reshape(len(scenes), -1, models.TOKENS)
 
 
+Encode = Callable[[torch.Tensor], torch.Tensor]
+
+
 @torch.no_grad()
-def latents_of(net: Any, scenes: Scenes, batch: int = 250) -> torch.Tensor:
-    """The autoencoder's mean latents, unscaled, (scene, 4, 16, 16) float32."""
+def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 250) -> torch.Tensor:
+    """`encode` of every picture of the stack's scenes, kept in the cache under the digest of the network's weights."""
+    from safetensors.torch import load_file, save_file
     from tqdm import tqdm
 
+    digest = hashlib.sha256()
+    for value in net.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    path = recipe.work / "cache" / f"{name}-{digest.hexdigest()[:16]}.safetensors"
+    if path.is_file():
+        return load_file(path)[name]
     found = []
-    for first in tqdm(range(0, len(scenes), batch), desc="encoding pictures"):
-        rows = torch.arange(first, min(first + batch, len(scenes)))
+    for first in tqdm(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}"):
+        rows = torch.arange(first, min(first + batch, len(recipe.stack)))
         with torch.autocast("cpu", torch.bfloat16):
-            found.append(net.encode(_pictures(scenes, rows) * 2 - 1).latent_dist.mean.float())
+            found.append(encode(_pictures(recipe.stack, rows) * 2 - 1).float())
+    if recipe.accelerator.is_main_process:
+        partial = path.with_suffix(".partial")
+        save_file({name: torch.cat(found).contiguous()}, partial)
+        partial.rename(path)
     return torch.cat(found)
+
+
+def latents_of(recipe: Recipe, net: Any) -> torch.Tensor:
+    """The autoencoder's mean latents, unscaled, (scene, 4, 16, 16) float32."""
+    return encoded(recipe, "latents", net.encoder, encode=lambda x: net.encode(x).latent_dist.mean)
+
+
+def embeddings_of(recipe: Recipe, clip: Any) -> torch.Tensor:
+    """The image tower's projected embeddings, unnormalised, (scene, 192) float32."""
+
+    def encode(pixels: torch.Tensor) -> torch.Tensor:
+        return clip.visual_projection(clip.vision_model(pixel_values=pixels).pooler_output)
+
+    return encoded(recipe, "embeddings", clip.vision_model, encode=encode)
 
 
 def train_tiny(recipe: Recipe) -> None:
     """Stage "tiny": distil the autoencoder."""
     stage, scenes = recipe.stage("tiny"), recipe.stack
-    net_kl = recipe.finished("autoencoder", stages.Autoencoder()).net
-    latents = latents_of(net_kl, scenes)
+    latents = latents_of(recipe, recipe.finished("autoencoder", stages.Autoencoder()).net)
     latents = latents / latents.std()
 
     def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
@@ -185,20 +238,6 @@ def train_tiny(recipe: Recipe) -> None:
         return net(_pictures(scenes, rows), latents[rows])
 
     train(stage, stages.TinyAutoencoder(), recipe.work / "tiny", loss=loss, accelerator=recipe.accelerator)
-
-
-@torch.no_grad()
-def embeddings_of(clip: Any, scenes: Scenes, batch: int = 250) -> torch.Tensor:
-    """The image tower's projected embeddings, unnormalised, (scene, 192) float32."""
-    from tqdm import tqdm
-
-    found = []
-    for first in tqdm(range(0, len(scenes), batch), desc="embedding pictures"):
-        rows = torch.arange(first, min(first + batch, len(scenes)))
-        with torch.autocast("cpu", torch.bfloat16):
-            seen = clip.vision_model(pixel_values=_pictures(scenes, rows) * 2 - 1).pooler_output
-            found.append(clip.visual_projection(seen).float())
-    return torch.cat(found)
 
 
 def noised_image(embedding: torch.Tensor, level: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -223,9 +262,9 @@ def train_unet(recipe: Recipe) -> None:
 
     stage, scenes, tokens = recipe.stage("unet"), recipe.stack, models.tokenizer()
     clip = recipe.clip(tokens)
-    latents = latents_of(recipe.finished("autoencoder", stages.Autoencoder()).net, scenes)
+    latents = latents_of(recipe, recipe.finished("autoencoder", stages.Autoencoder()).net)
     latents = latents / latents.std()
-    images = embeddings_of(clip, scenes)
+    images = embeddings_of(recipe, clip)
     images = (images - images.mean(0)) / images.std(0)
     ids = token_ids(tokens, scenes)
     empty = torch.tensor(tokens([""], padding="max_length", max_length=models.TOKENS).input_ids)
@@ -282,6 +321,7 @@ def main() -> None:
             "clip": lambda: train_clip(recipe),
             "text": lambda: train_text(recipe),
             "tiny": lambda: train_tiny(recipe),
+            "decoder": lambda: train_decoder(recipe),
             "unet": lambda: train_unet(recipe),
         }[name]()
     if asked.stage in ("all", "export") and recipe.accelerator.is_main_process:
