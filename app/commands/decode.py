@@ -1,0 +1,48 @@
+"""`afterimage decode RUN`: test patterns to pictures, beside their controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from app.flags import parse
+from decode.run_folder import RunFolder
+from decode.settings import DecodeSettings, MachineSettings, Settings
+
+
+def run(words: Sequence[str]) -> None:
+    """Draws what is missing."""
+    stored, place = _stored(words)
+
+    def decode(
+        run: Positional[Path],
+        *,
+        data: Path = place,
+        stimuli: tuple[str, ...] = (),
+        machine: MachineSettings = stored.machine,
+        decode: DecodeSettings = stored.decode,
+    ) -> tuple[Path, Path, tuple[str, ...], Settings]:
+        """Turn test patterns into pictures, beside their controls. Defaults are what the run was made with.
+
+        Args:
+            run: A fitted run folder.
+            data: The data, if they have moved since the fit.
+            stimuli: Only these test stimuli; none named takes all.
+        """
+        return run, data, stimuli, replace(stored, machine=machine, decode=decode)
+
+    out, data, stimuli, settings = parse(decode, command="decode", words=words)
+    if not stored.recipe:
+        RunFolder(out).stored()
+    from decode.decode import decode as run_decode
+
+    print(run_decode(out, settings, data, stimuli=stimuli))
+
+
+def _stored(words: Sequence[str]) -> tuple[Settings, Path]:
+    """The settings of the run that is named, and its data; where none is, the dataclasses' own, for --help."""
+    run = next((Path(word) for word in words if (Path(word) / "settings.json").is_file()), None)
+    return (Settings(recipe=""), Path()) if run is None else RunFolder(run).stored()

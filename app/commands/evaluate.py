@@ -1,0 +1,43 @@
+"""`afterimage evaluate RUN_OR_FOLDER`: score pictures against what was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from app.flags import parse
+from decode.run_folder import RunFolder
+from decode.settings import EvaluateSettings, Settings
+
+
+def run(words: Sequence[str]) -> None:
+    """Judges and prints the path of the page, last."""
+    home = next((Path(word) for word in words if (Path(word) / "settings.json").is_file()), None)
+    stored, data = (Settings(recipe=""), Path()) if home is None else RunFolder(home).stored()
+
+    def evaluate(
+        folder: Positional[Path],
+        *,
+        references: Path | None = None,
+        out: Path | None = None,
+        evaluate: EvaluateSettings = stored.evaluate,
+    ) -> tuple[Path, Path | None, Path | None, EvaluateSettings]:
+        """Score pictures against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
+
+        Args:
+            folder: A run, or any folder of pictures named by stimulus.
+            references: What was shown, one image a stimulus, where the folder does not hold it.
+            out: Where the report goes; RUN/report if not said.
+        """
+        return folder, references, out, evaluate
+
+    folder, references, out, how = parse(evaluate, command="evaluate", words=words)
+    from decode.evaluate import evaluate_run, judge
+
+    if folder == home and references is None and out is None:
+        print(evaluate_run(folder, replace(stored, evaluate=how), data))
+    else:
+        print(judge(folder, how, references=references, out=out))

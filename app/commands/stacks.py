@@ -1,0 +1,73 @@
+"""`afterimage stacks list|check|fetch`: the pretrained checkpoints, which there are and which are here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from tyro.conf import Positional
+
+from app.flags import parse
+from brain.errors import CheckpointAbsent, InputError, UsageError
+
+
+def run(words: Sequence[str]) -> None:
+    """Lists the table, checks one stack, or fetches one."""
+
+    def stacks(
+        what: Positional[Literal["list", "check", "fetch"]] = "list", name: Positional[str] = ""
+    ) -> tuple[str, str]:
+        """The pretrained checkpoints: list them, check that one is whole and loads, or fetch one.
+
+        Args:
+            what: list, check or fetch.
+            name: A stack's name from the list, or (check) a folder in its layout.
+        """
+        return what, name
+
+    what, name = parse(stacks, command="stacks", words=words)
+    if what != "list" and not name:
+        raise UsageError(f"`afterimage stacks {what}`: wanted a stack's name, came none; see `afterimage stacks list`")
+    {"list": _list, "check": _check, "fetch": _fetch}[what](name)
+
+
+def _list(name: str) -> None:
+    from pipelines.stacks import ROWS, row_named
+
+    for row in ROWS if not name else (row_named(name),):
+        print(f"{row.name:<20} {_here(row.name):<8} {row.gigabytes:>5} GB  {row.licence:<26} {row.hub or 'bundled'}")
+
+
+def _here(name: str) -> str:
+    from pipelines.stacks import resolve
+
+    try:
+        resolve(name)
+    except CheckpointAbsent:
+        return "absent"
+    except InputError:
+        return "damaged"
+    return "here"
+
+
+def _check(name: str) -> None:
+    from pipelines.stacks import check
+
+    report = check(name)
+    for part, kind in sorted(report.components.items()):
+        print(f"{part:<24} {kind}")
+    print(
+        f"{report.folder.model} at {report.folder.revision or 'no revision'}: "
+        f"{len(report.components)} components load, {report.weights:,} weights"
+    )
+
+
+def _fetch(name: str) -> None:
+    import os
+
+    # The user asked for it: the one command that may reach for the network.
+    os.environ["HF_HUB_OFFLINE"] = "0"
+    from pipelines.stacks import fetch
+
+    folder = fetch(name)
+    print(f"{folder.model} at {folder.revision} is here")

@@ -1,0 +1,42 @@
+"""`afterimage study DATA --recipe NAME --out RUN`: fit, decode and evaluate in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from app.flags import named, parse
+from decode.recipes import CATALOGUE, DEFAULT
+from decode.settings import DecodeSettings, EvaluateSettings, FitSettings, MachineSettings, Settings
+
+
+def run(words: Sequence[str]) -> None:
+    """Runs or resumes the study and prints the path of its report, last."""
+    recipe = CATALOGUE[named("--recipe", words, DEFAULT)].settings()
+
+    def study(
+        data: Positional[Path],
+        *,
+        out: Path,
+        recipe: str = recipe.recipe,
+        machine: MachineSettings = recipe.machine,
+        fit: FitSettings = recipe.fit,
+        decode: DecodeSettings = recipe.decode,
+        evaluate: EvaluateSettings = recipe.evaluate,
+    ) -> tuple[Path, Path, Settings]:
+        """Fit, decode and evaluate in one go; a second call skips what is done.
+
+        Args:
+            data: The data: a folder in NSD's layout, or a file in the own-data format.
+            out: The run folder to make or to resume.
+            recipe: Complete settings by name; every other flag overrides one of them.
+        """
+        settings = Settings(recipe=recipe, machine=machine, fit=fit, decode=decode, evaluate=evaluate)
+        return data, out, settings
+
+    from decode.study import study as run_study
+
+    data, out, settings = parse(study, command="study", words=words)
+    print(run_study(data, out, settings))

@@ -1,0 +1,31 @@
+"""Settings as flags: a function's parameters, or a stage's settings, become a command line by tyro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def parse(function: Callable[..., Result], *, command: str, words: Sequence[str]) -> Result:
+    """Calls `function` with what `words` say; a wrong flag leaves with exit code 2 and the nearest right one."""
+    import tyro
+
+    return tyro.cli(
+        function,
+        prog=f"afterimage {command}",
+        args=list(words),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+    )
+
+
+def named(flag: str, words: Sequence[str], default: str) -> str:
+    """The last value given for `--flag`, read before all flags are parsed, because others' defaults hang on it."""
+    value = default
+    for place, word in enumerate(words):
+        if word == flag and place + 1 < len(words):
+            value = words[place + 1]
+        elif word.startswith(f"{flag}="):
+            value = word.partition("=")[2]
+    return value

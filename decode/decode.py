@@ -1,0 +1,250 @@
+"""Decode: test patterns become conditions, conditions become pictures, RUN/samples, with every control beside them.
+
+A sample is a whole file before it is a line of the index, and its seed is its own: the stage can be stopped at any
+moment and goes on where it stopped, and one stimulus alone gives the very picture it gives among all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError
+from brain.types import Recording, Split, Stimuli
+from decode.fit import is_fitted
+from decode.ladder import DRAWN, TAKEN, Ladder, partners
+from decode.painter import NAME as PIXELS
+from decode.painter import Painter
+from decode.patterns import first_repeats, folds_of, open_data
+from decode.run_folder import RunFolder
+from decode.seeds import sample_seed
+from decode.settings import DecodeSettings, Settings, needed_maps, to_json
+from encoders.conditions import Conditions
+from encoders.mapping import Mapping as BrainMap
+from evaluation.samples import REFERENCE, SampleWriter
+from pipelines.drawing import Drawn
+
+Draw = Callable[[Mapping[str, Conditions], Sequence[str], Sequence[int]], Iterator[Drawn]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hand:
+    """What draws: `draw` (conditions, ids, seeds) -> pictures, `round_trip` pictures -> pictures, facts for a card."""
+
+    method: str
+    size: tuple[int, int]
+    draw: Draw
+    round_trip: Callable[[Sequence[Image.Image]], Iterator[Image.Image]] | None
+    facts: dict[str, Any]
+
+
+def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] = ()) -> str:
+    """Draws what is missing of the run in `out`, of all test stimuli or of `stimuli`. Returns one sentence on it.
+
+    A run that is not fitted is an InputError, as are data that the mappings were not fitted on.
+    """
+    run = RunFolder(out)
+    check_rows(settings.decode)
+    with run.lock():
+        run.claim(settings, data, ("machine", "decode"))
+        if not is_fitted(run):
+            raise InputError(
+                f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` or `afterimage study` first"
+            )
+        chosen = _chosen(run, stimuli)
+        with SampleWriter(run.samples) as writer:
+            missing = _missing(writer, chosen, settings.decode)
+            if missing:
+                _draw_missing(run, writer, settings, data=data, missing=missing)
+            return (
+                f"{out}: {len(missing)} samples drawn, {len(writer)} pictures there"
+                if missing
+                else f"{out}: decoded already"
+            )
+
+
+def check_rows(decode: DecodeSettings) -> None:
+    """Refuses rows that nobody draws."""
+    for row in decode.rows:
+        if row not in (*DRAWN, *TAKEN):
+            raise UsageError(unknown("row", row, (*DRAWN, *TAKEN)))
+
+
+def samples_of(row: str, decode: DecodeSettings) -> int:
+    """How many samples of each stimulus a row holds."""
+    return decode.seeds if row == "decoded" else 1 if row in (*TAKEN, REFERENCE) else decode.control_seeds
+
+
+Key = tuple[str, str, int]
+
+
+def _chosen(run: RunFolder, stimuli: Sequence[str]) -> list[str]:
+    tested = [name for names in run.card_facts()["tested"].values() for name in names]
+    for name in stimuli:
+        if name not in tested:
+            raise UsageError(unknown("test stimulus", name, tuple(tested)))
+    return [name for name in tested if not stimuli or name in stimuli]
+
+
+def _missing(writer: SampleWriter, stimuli: Sequence[str], decode: DecodeSettings) -> list[Key]:
+    """Row, stimulus, index of what is asked for and not there, references first."""
+    rows = (REFERENCE, *decode.rows)
+    keys = [(row, name, index) for row in rows for name in stimuli for index in range(samples_of(row, decode))]
+    return [key for key in keys if writer.done(*key) is None]
+
+
+def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, data: Path, missing: list[Key]) -> None:
+    recording = open_data(data, settings.fit)
+    folds = folds_of(recording, settings.fit.split)
+    needed = {name for row, name, _ in missing if row in ("decoded", "retrieval")}
+    if any(row == "shuffled" for row, _, _ in missing):
+        partner = partners(folds, settings.machine.seed)
+        needed |= {partner[name] for row, name, _ in missing if row == "shuffled"}
+    true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
+    decoded = (
+        {
+            space: decoded_conditions(
+                run, recording, folds, space=space, stimuli=needed, repeats=settings.decode.test_repeats
+            )
+            for space in true
+        }
+        if needed
+        else {}
+    )
+    ladder = Ladder(folds=folds, true=true, decoded=decoded, seed=settings.machine.seed)
+    hand = open_hand(settings, true)
+    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hand.facts}})
+    with tqdm(total=len(missing), desc="drawing", unit="picture", disable=None) as bar:
+        for row in dict.fromkeys(row for row, _, _ in missing):
+            asked = [(name, index) for other, name, index in missing if other == row]
+            for _ in _row(row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand):
+                bar.update()
+
+
+def decoded_conditions(
+    run: RunFolder, recording: Recording, folds: Sequence[Split], *, space: str, stimuli: set[str], repeats: int
+) -> Conditions:
+    """The conditions in `space` that the mappings read from the brain for these test stimuli, each by its fold's."""
+    parts: list[Conditions] = []
+    for split in folds:
+        here = stimuli & set(split.test)
+        if here:
+            mapping = BrainMap.load(run.map(space, split.name))
+            if mapping.split != split.sha256:
+                raise InputError(
+                    f"{run.map(space, split.name)}: fitted on another split than these data make of {split.name!r}; "
+                    "decode the data it was fitted on, or fit again into another --out"
+                )
+            trials = recording.responses.trials(recording.responses.of(here))
+            parts.append(mapping.decode(first_repeats(trials, repeats)))
+    whole = _joined(parts)
+    if len(whole) == sum(len(split.test) for split in folds):
+        whole.save(run.conditions(space, "decoded"))
+    return whole
+
+
+def _joined(parts: Sequence[Conditions]) -> Conditions:
+    ids = tuple(name for part in parts for name in part.ids)
+    return Conditions(space=parts[0].space, values=np.concatenate([part.values for part in parts]), ids=ids)
+
+
+def _row(
+    row: str, asked: list[tuple[str, int]], *, writer: SampleWriter, stimuli: Stimuli, ladder: Ladder, hand: Hand
+) -> Iterator[None]:
+    """Draws and stores one row, sample after sample."""
+    if row == REFERENCE:
+        for name, _ in asked:
+            writer.reference(
+                shown(stimuli, name, hand.size),
+                stimulus=name,
+                captions=stimuli.captions.get(name, ()),
+                labels=stimuli.labels.get(name),
+            )
+            yield
+    elif row in TAKEN:
+        for (name, index), picture in zip(
+            asked, _taken(row, asked, stimuli=stimuli, ladder=ladder, hand=hand), strict=True
+        ):
+            writer.write(picture, row=row, stimulus=name, index=index, seed=0, method=row)
+            yield
+    else:
+        names = [name for name, _ in asked]
+        seeds = [sample_seed(ladder.seed, name, index) for name, index in asked]
+        conditions = ladder.conditions(row, list(dict.fromkeys(names)))
+        for (name, index), drawn in zip(asked, hand.draw(conditions, names, seeds), strict=True):
+            writer.write(
+                drawn.image,
+                row=row,
+                stimulus=name,
+                index=index,
+                seed=drawn.seed,
+                method=hand.method,
+                withheld=drawn.withheld,
+            )
+            yield
+
+
+def _taken(
+    row: str, asked: list[tuple[str, int]], *, stimuli: Stimuli, ladder: Ladder, hand: Hand
+) -> Iterator[Image.Image]:
+    names = [name for name, _ in asked]
+    if row == "retrieval":
+        yield from (shown(stimuli, ladder.nearest(name), hand.size) for name in names)
+    elif hand.round_trip is None:
+        raise UsageError(f"--rows: {hand.method} has no autoencoder for round_trip; leave that row out")
+    else:
+        # a few at a time: a picture is small, a data set of them is not
+        for first in range(0, len(names), 32):
+            yield from hand.round_trip([shown(stimuli, name, hand.size) for name in names[first : first + 32]])
+
+
+def shown(stimuli: Stimuli, name: str, size: tuple[int, int]) -> Image.Image:
+    """The stimulus as every row is compared with it: RGB, its centre cut to `size`'s aspect, resized (Lanczos)."""
+    picture = stimuli.open(name).convert("RGB")
+    return picture if picture.size == size else ImageOps.fit(picture, size, method=Image.Resampling.LANCZOS)
+
+
+def open_hand(settings: Settings, true: Mapping[str, Conditions]) -> Hand:
+    """The generator that the settings name, its weights in memory."""
+    decode = settings.decode
+    if decode.method == PIXELS:
+        painter = Painter(card=true[PIXELS].space)
+        return Hand(method=PIXELS, size=painter.picture_size, draw=painter, round_trip=None, facts=painter.facts())
+    from pipelines.drawing import DrawSettings
+    from pipelines.generators import CATALOGUE
+    from pipelines.stacks import resolve
+
+    stack = resolve(settings.fit.stack)
+    generator = CATALOGUE[decode.method].open(stack, device=settings.machine.device, dtype=decode.dtype)
+    how = DrawSettings(
+        steps=decode.steps, guidance_scale=decode.guidance, strength=decode.strength, noise_level=decode.noise_level,
+        eta=decode.eta, scheduler=decode.scheduler, lane=decode.lane, batch=settings.machine.batch,
+    )  # fmt: skip
+
+    def draw(conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int]) -> Iterator[Drawn]:
+        return generator(conditions, ids, seeds, settings=how)
+
+    return Hand(
+        method=generator.name,
+        size=generator.pipeline.picture_size,
+        draw=draw,
+        round_trip=lambda pictures: generator.round_trip(pictures, settings=how),
+        facts={**generator.facts(how), "stack": stack_facts(stack)},
+    )
+
+
+def stack_facts(stack: Any) -> dict[str, Any]:
+    """Name, revision and licence of a stack, for the card."""
+    row = stack.row
+    return {
+        "model": stack.model,
+        "revision": stack.revision,
+        "licence": row.licence if row else "unknown (a folder of the user's)",
+    }

@@ -1,0 +1,183 @@
+"""Fit: a recording's training trials and the conditions of what was shown become mappings, RUN/maps/*.safetensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from brain.averages import average_repeats
+from brain.catalogue import unknown
+from brain.errors import UsageError
+from brain.leaks import guard
+from brain.standardise import SessionScaler
+from brain.types import Float, Int, Recording, Responses, Split
+from decode.card import data_facts, software, split_facts
+from decode.painter import NAME as PIXELS
+from decode.patterns import folds_of, open_data
+from decode.regions import write_regions
+from decode.run_folder import RunFolder
+from decode.settings import FitSettings, Settings, needed_maps, to_json
+from decode.spaces import open_spaces, true_conditions
+from encoders.conditions import Conditions
+from encoders.mapping import Mapping as BrainMap
+from encoders.mapping import MappingSettings, fit_mapping
+from encoders.ridge import RidgeSettings
+from encoders.spaces import Space
+
+STAGES = ("machine", "fit", "decode", "evaluate")
+TRIALS = ("averaged", "single")
+
+
+def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = ("machine", "fit")) -> str:
+    """Fits every mapping of every fold into the run folder `out`, or finds them there. Returns one sentence on it.
+
+    `stages` are the settings that are asked for now; the others stay as a run has them. Errors: unknown names
+    UsageError, unusable data or a leak InputError, disk StorageError, a stack not at hand CheckpointAbsent.
+    """
+    run = RunFolder(out)
+    check(settings)
+    with run.lock():
+        run.claim(settings, data, stages)
+        if is_fitted(run):
+            return f"{out}: fitted already"
+        fit_recording(run, open_data(data, settings.fit), settings)
+    return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
+
+
+def check(settings: Settings) -> None:
+    """Refuses, before any work, what cannot end well: conditions that nobody decodes, an absent stack."""
+    spaces, method = needed_maps(settings.fit), settings.decode.method
+    if settings.fit.trials not in TRIALS:
+        raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
+    if method == PIXELS:
+        needs: tuple[str, ...] = (PIXELS,)
+    else:
+        from pipelines.generators import CATALOGUE
+        from pipelines.stacks import resolve
+
+        needs = CATALOGUE[method].needs
+        resolve(settings.fit.stack)
+    missing = [space for space in needs if space not in spaces]
+    if missing:
+        raise UsageError(
+            f"--maps: method {method} draws from {', '.join(needs)} and {missing[0]} is not decoded; "
+            f"add {missing[0]}=REGION"
+        )
+
+
+def is_fitted(run: RunFolder) -> bool:
+    """Whether every mapping that the card names is there; the card is written last."""
+    fitted = run.card_facts().get("fitted", [])
+    return bool(fitted) and all((run.path / name).with_suffix(".json").is_file() for name in fitted)
+
+
+def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
+    """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
+    folds, stimuli = folds_of(recording, settings.fit.split), recording.stimuli
+    for regions in needed_maps(settings.fit).values():
+        columns_of(recording, regions)
+    for fold in folds:
+        guard(fold, fold.train, stimuli)
+    ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
+    spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
+    true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
+    jobs = [(fold, name) for fold in folds for name in spaces]
+    maps = {
+        (fold.name, name): _mapping(run, recording, fold, true[name], space=spaces[name], settings=settings)
+        for fold, name in tqdm(jobs, desc="fitting", unit="mapping", disable=None)
+    }
+    write_regions(
+        run, recording, folds, true, ridge=RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
+    )
+    run.add_to_card(
+        {
+            "software": software(),
+            "settings": {"recipe": settings.recipe, "machine": to_json(settings.machine), "fit": _public(settings.fit)},
+            "data": data_facts(recording),
+            "splits": split_facts(folds),
+            "spaces": {name: conditions.space.facts() for name, conditions in true.items()},
+            "notes": sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
+            "accuracy": {f"{name} of {fold}": float(mapping.cv_r2.mean()) for (fold, name), mapping in maps.items()},
+            "tested": {fold.name: list(fold.test) for fold in folds},
+            "fitted": [str(run.map(name, fold).relative_to(run.path)) for fold, name in maps],
+        }
+    )
+
+
+def _mapping(
+    run: RunFolder, recording: Recording, fold: Split, true: Conditions, *, space: Space, settings: Settings
+) -> BrainMap:
+    path = run.map(true.space.name, fold.name)
+    if not path.with_suffix(".json").is_file():
+        regions = needed_maps(settings.fit)[true.space.name]
+        fit_one(recording, fold, true, restoration=space.restoration, regions=regions, settings=settings).save(path)
+    return BrainMap.load(path)
+
+
+def fit_one(
+    recording: Recording,
+    fold: Split,
+    true: Conditions,
+    *,
+    restoration: str,
+    regions: tuple[str, ...],
+    settings: Settings,
+) -> BrainMap:
+    """The mapping from the union of `regions` to `true`'s space, from the training trials of `fold` alone."""
+    responses = recording.responses.voxels(columns_of(recording, regions))
+    training, scaler = standardised(responses, fold.train)
+    patterns, ids = training_patterns(training, settings.fit.trials)
+    return fit_mapping(
+        patterns,
+        ids,
+        conditions=true,
+        voxels=training.space,
+        unit=responses.space.unit,
+        regions=regions,
+        scaler=scaler,
+        restoration=restoration,
+        split=fold.sha256,
+        settings=MappingSettings(ridge=ridge_settings(settings.fit, seed=settings.machine.seed)),
+    )
+
+
+def training_patterns(training: Responses, trials: str) -> tuple[Float, tuple[str, ...]]:
+    """Patterns (sample, voxel) and the stimulus of each: one a stimulus ("averaged"), or every trial ("single")."""
+    if trials == "single":
+        return training.values, tuple(training.stimulus.tolist())
+    averaged = average_repeats(training)
+    return averaged.values, averaged.ids
+
+
+def standardised(responses: Responses, train: Iterable[str]) -> tuple[Responses, SessionScaler]:
+    """The trials of the training stimuli as z-scores, and the scaler that these trials alone have settled."""
+    rows = responses.of(train)
+    scaler = SessionScaler.fit(responses, rows)
+    return scaler.apply(responses.trials(rows)), scaler
+
+
+def columns_of(recording: Recording, regions: tuple[str, ...]) -> Int:
+    """(voxel,) the columns of the regions' union; ("*",) is every voxel."""
+    if regions == ("*",):
+        return np.arange(len(recording.responses.space), dtype=np.int64)
+    return recording.columns(regions)
+
+
+def ridge_settings(fit: FitSettings, *, seed: int) -> RidgeSettings:
+    """The ridge that was asked for; no penalties asked for take the encoders' own grid."""
+    return RidgeSettings(
+        alphas=fit.alphas or RidgeSettings().alphas,
+        folds=fit.folds,
+        seed=seed,
+        chunk=fit.chunk,
+        per_target=not fit.shared_penalty,
+    )
+
+
+def _public(fit: FitSettings) -> Mapping[str, object]:
+    """The settings without the path of a stack of the user's own."""
+    facts: dict[str, object] = to_json(fit)
+    return {**facts, "stack": Path(fit.stack).name}

@@ -1,0 +1,81 @@
+"""The rows of the ladder: whose condition each row draws from, for every test stimulus.
+
+decoded     the stimulus' own brain pattern through the mapping
+shuffled    another test stimulus' pattern (a derangement), through the mapping that never saw that one
+mean        the mean training condition of the stimulus' fold
+oracle      the true condition, through the same generator from the same start
+retrieval   no generator: the training picture whose condition correlates best with the decoded one
+round_trip  no condition: the reference through the generator's autoencoder and back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from brain.types import Float, Split
+from decode.seeds import derangement
+from encoders.conditions import Conditions
+
+DRAWN = ("decoded", "shuffled", "mean", "oracle")
+TAKEN = ("retrieval", "round_trip")
+MOST_TELLING = ("clip-image", "clip-text", "pixels", "vae-latent")
+"""In which space retrieval looks, where several are decoded: the one that says most about what is seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """What every row draws from.
+
+    folds    the folds, their test stimuli disjoint
+    true     space -> conditions of every training and test stimulus
+    decoded  space -> conditions of the test stimuli that are needed, from the brain
+    seed     the run's seed
+    """
+
+    folds: tuple[Split, ...]
+    true: Mapping[str, Conditions]
+    decoded: Mapping[str, Conditions]
+    seed: int
+
+    def conditions(self, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
+        """Space -> what `row` draws `stimuli` from, one of `DRAWN`."""
+        return {space: self._in(space, row, stimuli) for space in self.true}
+
+    def _in(self, space: str, row: str, stimuli: Sequence[str]) -> Conditions:
+        if row == "decoded":
+            return self.decoded[space].take(stimuli)
+        if row == "oracle":
+            return self.true[space].take(stimuli)
+        if row == "shuffled":
+            partner = partners(self.folds, self.seed)
+            return replace(self.decoded[space].take([partner[name] for name in stimuli]), ids=tuple(stimuli))
+        means = {fold.name: self.true[space].take(fold.train).values.mean(0, dtype=np.float64) for fold in self.folds}
+        values = np.stack([means[self.fold(name).name] for name in stimuli]).astype(np.float32)
+        return replace(self.true[space].take(stimuli), values=values)
+
+    def fold(self, stimulus: str) -> Split:
+        """The fold that tests this stimulus."""
+        return next(fold for fold in self.folds if stimulus in fold.test)
+
+    def nearest(self, stimulus: str) -> str:
+        """The training stimulus of the fold whose true condition correlates best with the decoded one."""
+        space = next(space for space in MOST_TELLING if space in self.true)
+        train = self.fold(stimulus).train
+        guess = self.decoded[space].take([stimulus]).values.reshape(1, -1)
+        true = self.true[space].take(train).values.reshape(len(train), -1)
+        return train[int(np.argmax(_correlation(true, guess)))]
+
+
+def partners(folds: Sequence[Split], seed: int) -> dict[str, str]:
+    """Test stimulus -> the test stimulus whose pattern the shuffled row takes."""
+    return derangement([name for fold in folds for name in fold.test], seed)
+
+
+def _correlation(rows: Float, row: Float) -> Float:
+    """(row,) Pearson correlation of each row with one row."""
+    rows, row = rows - rows.mean(1, keepdims=True), row - row.mean()
+    scale = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
+    return np.asarray((rows @ row.ravel()) / np.where(scale > 0, scale, 1), np.float32)

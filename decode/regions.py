@@ -1,0 +1,150 @@
+"""How well each region is predicted, against its noise ceiling: RUN/report/regions.json and regions.nii.gz.
+
+A voxel's accuracy is that of an encoding model: ridge from the true conditions to its response, correlated on stimuli
+that the ridge has not seen. Where several spaces are at hand, each voxel takes the one that predicts it better within
+the training stimuli.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from brain.averages import Averaged, average_repeats
+from brain.errors import InputError
+from brain.reliability import ceiling_correlation, estimate_ncsnr
+from brain.standardise import SessionScaler
+from brain.types import Float, Int, Recording, Region, Responses, Split
+from decode.run_folder import RunFolder, writing
+from encoders.accuracy import voxel_prediction
+from encoders.conditions import Conditions
+from encoders.ridge import RidgeSettings
+from encoders.storage import write_json
+
+FEWEST = 20
+"""Test stimuli below which a correlation over them says nothing; then training is cross-validated instead."""
+HIDDEN_ATLASES = ("prf-eccrois", "nsdgeneral")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoxelScores:
+    """Per voxel: accuracy (voxel,), ceiling (voxel,) or None without repeats, and how both were measured."""
+
+    accuracy: Float
+    ceiling: Float | None
+    measure: str
+
+
+def write_regions(
+    run: RunFolder,
+    recording: Recording,
+    folds: Sequence[Split],
+    true: Mapping[str, Conditions],
+    *,
+    ridge: RidgeSettings,
+) -> None:
+    """Writes both files, or finds them there."""
+    path = run.report / "regions.json"
+    regions = shown_regions(recording)
+    if path.is_file() or not regions:
+        return
+    scores = voxel_scores(recording, folds, true, ridge=ridge)
+    rows = [
+        {"name": region.name, "atlas": region.atlas, "voxels": int(region.mask.sum()),
+         "accuracy": float(scores.accuracy[region.mask].mean()),
+         "ceiling": None if scores.ceiling is None else float(scores.ceiling[region.mask].mean())}
+        for region in regions
+    ]  # fmt: skip
+    _write_map(run.report / "regions.nii.gz", recording, regions)
+    write_json(path, {"measure": scores.measure, "space": _space(recording), "regions": rows})
+
+
+def shown_regions(recording: Recording) -> tuple[Region, ...]:
+    """The regions worth a bar: no eccentricity rings, no whole atlases; V1 for V1v and V1d, FFA-1 and FFA-2 for FFA."""
+    names = {region.name for region in recording.regions}
+    many = {region.atlas for region in recording.regions if region.name != region.atlas}
+    shown = tuple(
+        region
+        for region in recording.regions
+        if region.atlas not in HIDDEN_ATLASES
+        and not (region.name == region.atlas and region.atlas in many)
+        and not (region.name[-1] in "vd" and region.name[:-1] in names)
+        and f"{region.name}-1" not in names
+    )
+    return shown or recording.regions
+
+
+def voxel_scores(
+    recording: Recording, folds: Sequence[Split], true: Mapping[str, Conditions], *, ridge: RidgeSettings
+) -> VoxelScores:
+    """Accuracy and ceiling of every voxel, on the test stimuli of a single split, else cross-validated over all."""
+    fold, names = folds[0], ", ".join(true)
+    held_out = len(folds) == 1 and len(fold.test) >= FEWEST
+    train = fold.train if held_out else tuple(sorted({*fold.train, *fold.test}))
+    test = fold.test if held_out else train
+    z = _standardised(recording.responses, train)
+    fitted, tested = average_repeats(z.trials(z.of(train))), average_repeats(z.trials(z.of(test)))
+    best, accuracy = np.full(len(z.space), -np.inf, np.float32), np.zeros(len(z.space), np.float32)
+    for conditions in true.values():
+        scored = voxel_prediction(
+            conditions.take(fitted.ids).values, fitted.values,
+            x_test=conditions.take(tested.ids).values, y_test=tested.values,
+            groups=fitted.ids, settings=replace(ridge, folds=min(ridge.folds, len(fitted.ids))),
+        )  # fmt: skip
+        better = scored.cv > best
+        best = np.where(better, scored.cv, best)
+        accuracy = np.where(better, scored.test if held_out else scored.cv, accuracy)
+    where = f"on {len(test)} test stimuli" if held_out else f"cross-validated over {len(train)} stimuli"
+    return VoxelScores(
+        accuracy=accuracy.astype(np.float32),
+        ceiling=_ceiling(recording, z, tested),
+        measure=f"correlation of responses with ridge predictions from {names}, {where}",
+    )
+
+
+def _standardised(responses: Responses, train: Sequence[str]) -> Responses:
+    return SessionScaler.fit(responses, responses.of(train)).apply(responses)
+
+
+def _ceiling(recording: Recording, z: Responses, tested: Averaged) -> Float | None:
+    if recording.ncsnr is not None:
+        return ceiling_correlation(recording.ncsnr, tested.repeats)
+    try:
+        return ceiling_correlation(estimate_ncsnr(z), tested.repeats)
+    except InputError:
+        # no stimulus was shown twice: nobody can say what is noise
+        return None
+
+
+def _write_map(path: Path, recording: Recording, regions: Sequence[Region]) -> None:
+    import nibabel
+
+    space = recording.responses.space
+    image = nibabel.Nifti1Image(_labels(recording, regions), space.affine)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".part.{path.name}")
+        nibabel.save(image, part)
+        part.replace(path)
+
+
+def _labels(recording: Recording, regions: Sequence[Region]) -> Int:
+    """(X, Y, Z) int16: k in the k-th region, counted from 1; where regions overlap the smaller one shows."""
+    space = recording.responses.space
+    volume = np.zeros(space.shape, np.int16)
+    for number in sorted(range(len(regions)), key=lambda one: -int(regions[one].mask.sum())):
+        volume[tuple(space.ijk[regions[number].mask].T)] = number + 1
+    return volume
+
+
+def _space(recording: Recording) -> str:
+    """Where the voxels lie. NSD's own volumes are the subject's; the simulated brain is in MNI space, and says so."""
+    simulated = (Path(recording.source) / "simulation.json").is_file()
+    return (
+        "MNI152 (simulated)"
+        if simulated
+        else f"{recording.responses.space.name} of {recording.responses.space.subject}"
+    )

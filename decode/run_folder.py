@@ -1,0 +1,174 @@
+"""The run folder: what lies where, written so that a kill at any moment leaves whole files only.
+
+RUN/settings.json     everything that was asked
+RUN/card.json         versions, commit, device, seeds, data facts, splits, spaces, stack, licences
+RUN/maps/  RUN/conditions/  RUN/samples/  RUN/report/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brain.errors import InputError, StorageError, UsageError
+from decode.settings import (
+    DecodeSettings,
+    EvaluateSettings,
+    FitSettings,
+    MachineSettings,
+    Settings,
+    differences,
+    from_json,
+    to_json,
+)
+from encoders.storage import read_json, write_json
+
+STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's places. Nothing is read or made by naming it."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "card.json"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def map(self, space: str, split: str) -> Path:
+        """Where the mapping into `space`, fitted on the training stimuli of `split`, lies."""
+        return self.path / "maps" / f"{_plain(space)}.{_plain(split)}.safetensors"
+
+    def conditions(self, space: str, row: str) -> Path:
+        """Where conditions in `space` lie: row "true" (from the stimuli) or "decoded" (from the brain)."""
+        return self.path / "conditions" / f"{_plain(space)}.{_plain(row)}.safetensors"
+
+    def stored(self) -> tuple[Settings, Path]:
+        """The settings this run was made with, and its data. No run here is an InputError."""
+        if not self.settings.is_file():
+            raise InputError(
+                f"{self.path}: wanted a run, came a place without settings.json; make one with `afterimage study`"
+            )
+        stored = read_json(self.settings, kind="run")
+        try:
+            stages = {name: from_json(kind, stored[name]) for name, kind in STAGES.items()}
+            data = Path(os.path.normpath(self.path / stored["data"]))
+            return Settings(recipe=stored["recipe"], **stages), data
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.settings}: wanted the settings of a run, came without {error}; start a new run"
+            ) from error
+
+    def claim(self, settings: Settings, data: Path, stages: Sequence[str]) -> None:
+        """Makes the folder this run's, or resumes it; `stages` are the sections of `settings` that are asked for now.
+
+        Another recipe, other data or another setting that could change what is done already is a UsageError that names
+        it. The data are stored relative to the run, so that both can move together.
+        """
+        stored: dict[str, Any] = {}
+        if self.settings.is_file():
+            if self._begun("fit"):
+                stored = read_json(self.settings, kind="run")
+                self._same(stored, settings, data=data, stages=stages)
+        elif self.path.is_dir() and any(child.name != ".lock" for child in self.path.iterdir()):
+            raise UsageError(
+                f"{self.path}: wanted an empty folder or a run, came a folder with other files; choose another --out"
+            )
+        kept = {
+            name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
+            for name in STAGES
+        }
+        write_json(self.settings, {"recipe": settings.recipe, "data": _relative(data, self.path), **kept})
+
+    def _same(self, stored: dict[str, Any], settings: Settings, *, data: Path, stages: Sequence[str]) -> None:
+        if stored.get("recipe") != settings.recipe:
+            self._refuse("recipe", stored.get("recipe"), settings.recipe)
+        for stage in stages:
+            if self._begun(stage):
+                for name, old, new in differences(stored.get(stage, {}), getattr(settings, stage)):
+                    self._refuse(name, old, new)
+        if "fit" in stages and (self.path / stored.get("data", "")).resolve() != data.resolve():
+            self._refuse("data", stored.get("data"), _relative(data, self.path))
+
+    def _begun(self, stage: str) -> bool:
+        """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing."""
+        drawn = (self.samples / "index.jsonl").exists()
+        fitted = drawn or any((self.path / name).exists() for name in ("conditions", "maps"))
+        return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
+
+    def _refuse(self, name: str, old: object, new: object) -> None:
+        raise UsageError(
+            f"{self.path}: this run was made with {name} {old!r} and is now asked for {new!r}; "
+            "ask for the same, or choose another --out"
+        )
+
+    def card_facts(self) -> dict[str, Any]:
+        """What the card says so far; nothing where there is none yet."""
+        return read_json(self.card, kind="run") if self.card.exists() else {}
+
+    def add_to_card(self, facts: dict[str, Any]) -> None:
+        """Merges `facts` into the card, whole or not at all."""
+        write_json(self.card, {**self.card_facts(), **facts})
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; a run held by another is a StorageError that names the holder.
+
+        The kernel lets the lock go when its process ends, however it ends, so that no stale lock is left behind.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                raise StorageError(
+                    f"{self.path}: {holder or 'another process'} is working on this run; "
+                    "wait for it, or choose another --out"
+                ) from error
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+            yield
+            os.ftruncate(handle, 0)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns an OSError of writing under `path` into a StorageError with the system's own word."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            "make room, or choose another --out that you may write to"
+        ) from error
+
+
+def _relative(data: Path, run: Path) -> str:
+    return os.path.relpath(data.resolve(), run.resolve())
+
+
+def _plain(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -1,0 +1,164 @@
+"""What can be asked of a run: frozen settings, one dataclass a stage; a recipe fills them, flags override.
+
+A setting that cannot change a result (how many at once, on which device, how many samples) is marked `free`: a run may
+be resumed under another value of it, and under no other value of anything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from brain.errors import UsageError
+
+Stage = TypeVar("Stage")
+
+
+def free(default: Any) -> Any:
+    """A field whose value never changes a result, so that a resumed run may have another."""
+    return field(default=default, metadata={"free": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    """How the work is done; only the seed can change a result."""
+
+    seed: int = 0
+    """The run's seed: folds and every sample's own seed derive from it."""
+    device: str = free("cpu")
+    """Where networks run: cpu, cuda, cuda:1, mps."""
+    batch: int = free(0)
+    """How many samples are drawn side by side; 0 is what keeps the device busy. It never changes a sample."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """From responses to mappings."""
+
+    subject: str = ""
+    """Which subject, such as subj01; empty takes the first one there is."""
+    sessions: tuple[int, ...] = ()
+    """Which sessions, counted from 1; empty takes all there should be."""
+    betas: str = ""
+    """Which version of the betas, such as betas_fithrf; empty takes the reader's default."""
+    reader: str = ""
+    """Which reader opens the data; empty looks at the data and decides."""
+    fields: str = ""
+    """Where the own-data format's fields have other names in your file: stimulus=figure,group=run."""
+    split: str = ""
+    """The split's name, or a family such as leave-out whose splits are folds; empty takes the first."""
+    stack: str = "miniature-image"
+    """The pretrained checkpoints: a name from `afterimage stacks`, or a folder in their layout; empty needs none."""
+    maps: tuple[str, ...] = ()
+    """What is decoded from which voxels: SPACE=REGION+REGION, or SPACE=* for every voxel."""
+    trials: str = "averaged"
+    """What a mapping is fitted on: averaged (one pattern a stimulus) or single (every trial; for few stimuli)."""
+    alphas: tuple[float, ...] = ()
+    """The ridge penalties to choose from, one chosen for each target."""
+    shared_penalty: bool = False
+    """One penalty for all targets together: steadier where few stimuli have to choose it."""
+    folds: int = 5
+    """Folds of the training stimuli that choose the penalty and settle a guess' norm and spread."""
+    chunk: int = free(1024)
+    """How many targets are solved at once."""
+    pixels: str = ""
+    """The pixels of the space pixels, such as grey-10x10 or rgb-64x64; empty takes the pictures' own, 64x64 at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeSettings:
+    """From test patterns to pictures."""
+
+    method: str = ""
+    """Which generator draws: a name from `pipelines/generators/`."""
+    rows: tuple[str, ...] = free(("decoded", "shuffled", "mean", "retrieval", "oracle", "round_trip"))
+    """Which rows of the ladder are drawn beside the references."""
+    seeds: int = free(1)
+    """Samples for each stimulus in the row decoded."""
+    control_seeds: int = free(1)
+    """Samples for each stimulus in the rows shuffled, mean and oracle."""
+    steps: int = 20
+    """Steps of the sampler."""
+    guidance: float = 3.0
+    """Classifier-free guidance: 1 is none."""
+    strength: float = 0.8
+    """How far a decoded latent is noised before the walk, above 0 to 1: 1 forgets it."""
+    noise_level: int = 0
+    """How far a decoded image embedding is noised, a step of the stack's noising scheduler."""
+    eta: float = 0.0
+    """Noise added in each step: 0 is none, 1 as in DDPM."""
+    scheduler: str = ""
+    """ddim, ddpm, dpm++, euler, euler-ancestral or pndm; empty takes the stack's own."""
+    dtype: str = "float32"
+    """Numbers of the generator: float32, bfloat16 or float16."""
+    lane: int = 0
+    """Samples in one call of a network; 0 takes what fits the stack and the device. It decides the last bits."""
+    test_repeats: int = 0
+    """How many repeats of a test stimulus are averaged; 0 takes all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """From pictures to a report."""
+
+    judge: str = "miniature"
+    """The judge that compares: a name from `evaluation/judges/`, or the folder of an image classifier."""
+    bootstrap: int = 2000
+    """Resamples of the stimuli for the intervals."""
+    permutations: int = 1000
+    """Permutations for the p-values; 0 leaves them out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that was asked of a run, by stage."""
+
+    recipe: str
+    machine: MachineSettings = MachineSettings()
+    fit: FitSettings = FitSettings()
+    decode: DecodeSettings = DecodeSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+
+def needed_maps(fit: FitSettings) -> dict[str, tuple[str, ...]]:
+    """Space -> region names of `maps`; ("*",) is every voxel. A malformed entry is a UsageError."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in fit.maps:
+        space, _, regions = entry.partition("=")
+        names = tuple(name.strip() for name in regions.split("+"))
+        if not space or not all(names):
+            raise UsageError(f"--maps: wanted SPACE=REGION+REGION such as clip-text=ventral+lateral, came {entry!r}")
+        if space in found:
+            raise UsageError(f"--maps: {space!r} stands twice; join its regions with +")
+        found[space] = names
+    if not found:
+        raise UsageError("--maps: wanted at least one SPACE=REGION, came none; name a recipe that has them")
+    return found
+
+
+def to_json(settings: Any) -> Any:
+    """A settings value as plain JSON; tuples become lists."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(settings).items()
+    }
+
+
+def differences(old: dict[str, Any], new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Name, old and new value of each setting that differs and is not free. `old` is JSON, `new` a stage's settings."""
+    fresh = to_json(new)
+    for setting in dataclasses.fields(new):
+        if setting.metadata.get("free"):
+            continue
+        if setting.name not in old or old[setting.name] != fresh[setting.name]:
+            yield setting.name, old.get(setting.name), fresh[setting.name]
+
+
+def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
+    """A stage's settings from JSON; an unknown or missing name is a UsageError, for it is another version's run."""
+    names = {setting.name for setting in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if set(stored) != names:
+        odd = ", ".join(sorted(set(stored) ^ names))
+        raise UsageError(f"settings.json: {odd} not understood by this version; start a new run with --out")
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})

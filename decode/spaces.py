@@ -1,0 +1,68 @@
+"""The condition spaces of a run: opened on its stack, and the true conditions of its stimuli in RUN/conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from brain.errors import UsageError
+from brain.types import Stimuli
+from decode.run_folder import RunFolder
+from decode.settings import FitSettings, needed_maps
+from encoders.conditions import Conditions
+from encoders.spaces import CATALOGUE, Space
+
+LARGEST = 64
+BATCH = 16
+"""Stimuli that go through a tower at once. Fixed: another number would move a condition's last bits."""
+LOOKED_AT = 20
+"""How many pictures decide whether a data set is grey."""
+
+
+def open_spaces(fit: FitSettings, *, device: str, stimuli: Stimuli, ids: Sequence[str]) -> dict[str, Space]:
+    """Every space the maps need, its tower in memory. A tower without a stack to take it from is a UsageError."""
+    return {name: _open(name, fit, device=device, stimuli=stimuli, ids=ids) for name in needed_maps(fit)}
+
+
+def true_conditions(
+    run: RunFolder, spaces: dict[str, Space], *, stimuli: Stimuli, ids: Sequence[str]
+) -> dict[str, Conditions]:
+    """Space -> the conditions of `ids`, from the run where they lie already; of another tower: InputError."""
+    true = {}
+    for name, space in spaces.items():
+        path = run.conditions(name, "true")
+        if not path.is_file():
+            space.encode(stimuli, ids, batch=BATCH).save(path)
+        stored = Conditions.load(path)
+        space.card.must_match(stored.space)
+        true[name] = stored.take(ids)
+    return true
+
+
+def _open(name: str, fit: FitSettings, *, device: str, stimuli: Stimuli, ids: Sequence[str]) -> Space:
+    entry = CATALOGUE[name]
+    if not entry.component:
+        return entry.open(Path(), model=fit.pixels or own_pixels(stimuli, ids), revision="", device=device)
+    if not fit.stack:
+        raise UsageError(
+            f"--stack: space {name!r} needs the {entry.component} of a stack, none was named; see `afterimage stacks`"
+        )
+    from pipelines.stacks import resolve
+
+    stack = resolve(fit.stack)
+    return entry.open(stack.path, model=stack.model, revision=stack.revision, device=device)
+
+
+def own_pixels(stimuli: Stimuli, ids: Sequence[str]) -> str:
+    """The pixels these pictures have: the first one's size, no side above 64; grey where the first few are."""
+    width, height = stimuli.open(ids[0]).size
+    shrink = min(1.0, LARGEST / max(width, height))
+    kind = "grey" if all(_is_grey(stimuli.open(name).convert("RGB")) for name in ids[:LOOKED_AT]) else "rgb"
+    return f"{kind}-{max(1, round(height * shrink))}x{max(1, round(width * shrink))}"
+
+
+def _is_grey(picture: object) -> bool:
+    pixels = np.asarray(picture)
+    return bool((pixels == pixels[..., :1]).all())

@@ -1,0 +1,18 @@
+"""Study: fit, decode and evaluate in one go; each stage skips what is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from decode.decode import check_rows, decode
+from decode.evaluate import evaluate_run
+from decode.fit import STAGES, fit
+from decode.settings import Settings
+
+
+def study(data: Path, out: Path, settings: Settings) -> Path:
+    """Runs or resumes all three stages in the run folder `out` and returns the path of the report's page."""
+    check_rows(settings.decode)
+    print(fit(data, out, settings, stages=STAGES))
+    print(decode(out, settings, data))
+    return evaluate_run(out, settings, data)
