@@ -11,7 +11,7 @@ def takagi_miniature() -> Settings:
     return Settings(
         recipe="takagi-miniature",
         fit=FitSettings(stack="miniature-image", maps=("vae-latent=early", "clip-text=ventral+lateral")),
-        decode=DecodeSettings(method="takagi", steps=20, guidance=3.0, strength=0.8),
+        decode=DecodeSettings(method="takagi", steps=20, guidance=5.0, strength=0.8),
     )
 
 

@@ -24,11 +24,10 @@ def component(folder: Path, name: str, *, model: str) -> Path:
 
 def frozen(kind: type[Any], place: Path, *, device: str) -> Any:
     """A network of class `kind` from its folder, safetensors only, nothing fetched, in float32 and evaluation mode."""
-    import torch
-
     with reading(place), _without_bars():
         network = kind.from_pretrained(place, local_files_only=True, use_safetensors=True)
-    return network.to(device=device, dtype=torch.float32).eval().requires_grad_(False)
+    # .float() and not .to(dtype=...): diffusers answers the latter with a line about modules it would keep in float32
+    return network.float().to(device).eval().requires_grad_(False)
 
 
 @contextmanager
