@@ -111,7 +111,7 @@ def measure(count: int, look: Path | None) -> dict[str, float]:
     images, texts = encoded(stimuli, "clip-image"), encoded(stimuli, "clip-text")
     unclip, takagi = (GENERATORS[name].open(stack, device="cpu", dtype="float32") for name in ("unclip", "takagi"))
     # from pure noise (strength 1) the latent says nothing, so takagi draws from the caption alone
-    settings = DrawSettings(steps=20, guidance_scale=3.0, strength=1.0)
+    settings = DrawSettings(steps=20, guidance_scale=4.0, strength=1.0)
     latents = encoded(stimuli, "vae-latent")
     by_text = takagi({"vae-latent": latents, "clip-text": texts}, stimuli.ids, seeds, settings=settings)
     of_text_pictures = [drawn.image for drawn in by_text]
