@@ -58,7 +58,8 @@ def test_the_regions_stand_below_their_ceilings(study: Path) -> None:
     by_name = {region["name"]: region for region in regions}
     assert {"V1", "hV4", "FFA-1", "PPA", "EBA", "VWFA-1", "food"} <= set(by_name)
     assert all(region["accuracy"] < region["ceiling"] + 0.05 for region in regions)
-    assert np.mean([region["accuracy"] for region in regions]) > 0.3
+    accuracy, ceiling = (np.mean([region[name] for region in regions]) for name in ("accuracy", "ceiling"))
+    assert 0.6 * ceiling < accuracy < ceiling
 
 
 def decoded_two_way(home: Path, snr: float) -> float:
@@ -66,7 +67,7 @@ def decoded_two_way(home: Path, snr: float) -> float:
     simulate(home / "data", sessions=1, snr=snr, seed=1)
     maps = ("--maps", "clip-text=ventral+lateral", "vae-latent=early")
     assert main(["fit", str(home / "data"), "--out", str(home / "run"), *maps]) == 0
-    draw = ("--rows", "decoded", "--steps", "1")
+    draw = ("--rows", "decoded", "--steps", "2")
     assert main(["decode", str(home / "run"), *draw]) == 0
     decoded, true = (
         Conditions.load(next((home / "run/conditions").glob(f"clip-text*{kind}*.safetensors")))
