@@ -36,7 +36,7 @@ STAGES = {
     "text": Stage(name="text", steps=1000, batch=384, rate=1e-3, seed=17, decay=0.05),
     "tiny": Stage(name="tiny", steps=500, batch=32, rate=2e-3, seed=15),
     "decoder": Stage(name="decoder", steps=500, batch=32, rate=1e-3, seed=18),
-    "unet": Stage(name="unet", steps=6000, batch=64, rate=1e-3, seed=16, average=0.999),
+    "unet": Stage(name="unet", steps=11000, batch=64, rate=1e-3, seed=16, average=0.999),
 }
 TEXT_ALONE, BOTH, NEITHER = 0.4, 0.5, 0.9  # a uniform draw below the first: text alone; then both; image alone; none
 NOISE_LEVEL = 100  # the image embedding is noised up to this step of 1000 in training, so that a decoded one may err
