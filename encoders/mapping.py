@@ -22,7 +22,7 @@ from brain.standardise import SessionScaler
 from brain.types import Float, Responses, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
 from encoders.restore import Restoration
-from encoders.ridge import Double, RidgeSettings, fit_ridge, predict_rows
+from encoders.ridge import Double, RidgeSettings, fit_ridge, low_rank, predict_rows
 from encoders.storage import read_json, read_tensors, write_json, write_tensors
 
 KIND = "mapping"
@@ -31,10 +31,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MappingSettings:
-    """How to fit a mapping: the ridge, and the largest gain restoration may use."""
+    """How to fit a mapping: the ridge, the largest gain restoration may use, the rank of the map (0 is full)."""
 
     ridge: RidgeSettings = RidgeSettings()
     limit: float = 5.0
+    rank: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ class Mapping:
             "cv_r2": _summary(self.cv_r2),
             "restoration": self.restoration.facts(),
             "notes": list(self.notes),
-            "settings": {"ridge": asdict(self.settings.ridge), "limit": self.settings.limit},
+            "settings": asdict(self.settings),
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         }
 
@@ -187,9 +188,40 @@ def fit_mapping(
     restoration  what the space says a guess must satisfy (`Space.restoration`)
     split        sha256 of the split
     """
+    (mapping,) = fit_ranks(
+        values,
+        ids,
+        ranks=(settings.rank,),
+        conditions=conditions,
+        voxels=voxels,
+        unit=unit,
+        regions=regions,
+        scaler=scaler,
+        restoration=restoration,
+        split=split,
+        settings=settings,
+    )
+    return mapping
+
+
+def fit_ranks(
+    values: Float,
+    ids: Sequence[str],
+    *,
+    ranks: Sequence[int],
+    conditions: Conditions,
+    voxels: VoxelSpace,
+    unit: str,
+    regions: Sequence[str],
+    scaler: SessionScaler,
+    restoration: str,
+    split: str,
+    settings: MappingSettings,
+) -> tuple[Mapping, ...]:
+    """One mapping a rank from one ridge fit, 0 being the full rank; everything else as in `fit_mapping`."""
     truth = conditions.values[conditions.rows(ids)].reshape(len(ids), -1)
     ridge = settings.ridge
-    fit = fit_ridge(
+    whole = fit_ridge(
         values,
         truth,
         groups=ids,
@@ -199,24 +231,30 @@ def fit_mapping(
         chunk=ridge.chunk,
         per_target=ridge.per_target,
     )
-    restore = Restoration.fit(fit.cv_prediction, truth, groups=ids, kind=restoration, limit=settings.limit)
-    return Mapping(
-        voxels=voxels,
-        unit=unit,
-        regions=tuple(regions),
-        space=conditions.space,
-        scaler=scaler,
-        weights=fit.weights,
-        x_mean=fit.x_mean,
-        y_mean=fit.y_mean,
-        alpha=fit.alpha,
-        cv_r2=fit.cv_r2,
-        restoration=restore,
-        split=split,
-        samples=len(fit.cv_prediction),
-        notes=fit.notes,
-        settings=settings,
-    )
+    found = []
+    for rank in ranks:
+        fit = low_rank(whole, values, rank=rank) if rank else whole
+        restore = Restoration.fit(fit.cv_prediction, truth, groups=ids, kind=restoration, limit=settings.limit)
+        found.append(
+            Mapping(
+                voxels=voxels,
+                unit=unit,
+                regions=tuple(regions),
+                space=conditions.space,
+                scaler=scaler,
+                weights=fit.weights,
+                x_mean=fit.x_mean,
+                y_mean=fit.y_mean,
+                alpha=fit.alpha,
+                cv_r2=fit.cv_r2,
+                restoration=restore,
+                split=split,
+                samples=len(fit.cv_prediction),
+                notes=fit.notes,
+                settings=replace(settings, rank=rank),
+            )
+        )
+    return tuple(found)
 
 
 def _from(tensors: dict[str, NDArray[Any]], card: dict[str, Any]) -> Mapping:
@@ -256,6 +294,7 @@ def _from(tensors: dict[str, NDArray[Any]], card: dict[str, Any]) -> Mapping:
                 per_target=ridge["per_target"],
             ),
             limit=card["settings"]["limit"],
+            rank=card["settings"]["rank"],
         ),
     )
 

@@ -20,7 +20,7 @@ rows. Products that cancel are accumulated in float64; only the well-scaled prod
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -158,6 +158,37 @@ def fit_ridge(
         cv_prediction=cv_prediction,
         cv_r2=_r2(y, cv_prediction),
         constant=constant,
+    )
+
+
+def low_rank(fit: RidgeFit, x: Float, *, rank: int) -> RidgeFit:
+    """The fit squeezed through `rank` dimensions: what a decoder could do that read only so many numbers off a brain.
+
+    x is what was fitted on, (sample, voxel). The predictions of the training samples, less their mean, are kept along
+    their first `rank` principal directions of target space, and so are the weights (reduced-rank regression, Izenman
+    1975; the bottleneck of BrainBits, Mayo et al. 2024). A rank at or above the full one changes nothing.
+    """
+    if rank < 1:
+        raise UsageError(f"ridge: a rank is 1 or more, came {rank}")
+    from scipy.linalg import eigh
+
+    made = ((x - x.mean(0, dtype=np.float64)) @ fit.weights).astype(np.float64)
+    short = made.shape[0] < made.shape[1]
+    gram = made @ made.T if short else made.T @ made
+    if rank >= len(gram):
+        return fit
+    _, vectors = eigh(gram, subset_by_index=[len(gram) - rank, len(gram) - 1])
+    if short:
+        vectors = np.linalg.qr(made.T @ vectors)[0]
+
+    def squeezed(rows: Double) -> Double:
+        return np.asarray((rows @ vectors) @ vectors.T, np.float64)
+
+    mean = fit.y_mean
+    return replace(
+        fit,
+        weights=squeezed(fit.weights.astype(np.float64)).astype(np.float32),
+        cv_prediction=(squeezed(fit.cv_prediction - mean) + mean).astype(np.float32),
     )
 
 

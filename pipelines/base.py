@@ -19,7 +19,20 @@ from torch import Tensor
 
 from brain.errors import InputError
 from pipelines.lanes import Lanes
-from pipelines.sampler import Denoiser, Hooks, Prompt, Start, in_lanes, noise_of, sample
+from pipelines.sampler import (
+    Denoiser,
+    Gaussian,
+    Hooks,
+    Noised,
+    Prompt,
+    Start,
+    generators_of,
+    in_lanes,
+    noise_of,
+    sample,
+    scheduler_named,
+    unet_denoiser,
+)
 
 StepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
@@ -128,6 +141,50 @@ class LatentPipeline(DiffusionPipeline):
             )
         return text.to(self.device).float()
 
+    @torch.no_grad()
+    def prior(
+        self,
+        latents: Tensor | None = None,
+        *,
+        seeds: Sequence[int],
+        steps: int = 50,
+        strength: float = 0.8,
+        eta: float = 0.0,
+        scheduler: str = "",
+        hooks: Hooks = Hooks(),  # noqa: B008  frozen
+        lanes: Lanes | None = None,
+        callback_on_step_end: StepEnd | None = None,
+        output_type: str = "pil",
+        noise: Tensor | None = None,
+    ) -> Drawing:
+        """Draw one picture a seed from the empty condition: what the stack paints when nobody tells it.
+
+        latents  (sample, channel, y, x) to start from, noised by `strength`; None starts from noise alone
+        noise    (sample, channel, y, x) instead of each seed's own
+        """
+        lanes = lanes or self.lanes()
+        start: Start = Gaussian()
+        if latents is not None:
+            start = Noised(latents=self._fitted(latents, lanes), strength=strength)
+        return self._draw(
+            unet_denoiser(self.unet),
+            self._empty(lanes).repeat(len(seeds)),
+            start=start,
+            generators=generators_of(seeds),
+            scheduler=scheduler_named(scheduler, self.scheduler),
+            steps=steps,
+            eta=eta,
+            hooks=hooks,
+            lanes=lanes,
+            on_step_end=callback_on_step_end,
+            output_type=output_type,
+            noise=noise,
+        )
+
+    def nothing(self, lanes: Lanes) -> Prompt:
+        """The prompt that says nothing, of one sample."""
+        return self._empty(lanes)
+
     def _empty(self, lanes: Lanes) -> Prompt:
         """The prompt that says nothing: the encoding of "" and, for a UNet that takes an image condition, zeros."""
         width = self.unet.config.projection_class_embeddings_input_dim
@@ -148,9 +205,11 @@ class LatentPipeline(DiffusionPipeline):
         lanes: Lanes,
         on_step_end: StepEnd | None,
         output_type: str,
+        noise: Tensor | None = None,
     ) -> Drawing:
         """The walk with its progress bar, then the decoder, then the safety checker."""
-        noise = noise_of(generators, self.latent_shape).to(self.device)
+        own = noise_of(generators, self.latent_shape)
+        noise = (own if noise is None else noise).to(self.device)
         with self.progress_bar(total=steps) as bar:
 
             def watch(step: int, t: Tensor, x: Tensor) -> Tensor:

@@ -123,6 +123,18 @@ class Generator:
             values.rows(ids)
         return self._stream(conditions, list(ids), list(seeds), settings)
 
+    def prior(self, ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings) -> Iterator[Drawn]:
+        """What the stack draws without any condition, from noise alone: one picture a seed, under the names `ids`."""
+        lanes = self.lanes(settings)
+        batch = settings.batch or lanes.batch
+        for first in range(0, len(ids), batch):
+            some, their = ids[first : first + batch], seeds[first : first + batch]
+            drawing = self.pipeline.prior(
+                seeds=their, steps=settings.steps, eta=settings.eta, scheduler=settings.scheduler, lanes=lanes
+            )
+            for stimulus, seed, image, withheld in zip(some, their, drawing.images, drawing.withheld, strict=True):
+                yield Drawn(id=stimulus, seed=seed, image=image, withheld=withheld)
+
     def round_trip(self, pictures: Sequence[Image], *, settings: DrawSettings) -> Iterator[Image]:
         """Each picture through the stack's autoencoder and back: the best any drawing of this stack could look."""
         from pipelines.base import pictures_of

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -130,6 +130,7 @@ class Moment:
     t            the scheduler's timestep, a tensor of one number
     alpha_bar    share of signal in x: x = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise
     x            (sample, ...) before the step, in those units
+    predict      x -> x0, the network once more on any x of this step; gradients pass where they are enabled
     """
 
     step: int
@@ -137,6 +138,7 @@ class Moment:
     t: Tensor
     alpha_bar: float
     x: Tensor
+    predict: Callable[[Tensor], Tensor] = field(repr=False)
 
 
 Hook = Callable[[Tensor, Moment], Tensor]
@@ -252,16 +254,18 @@ def sample(
     x, timesteps = start(scheduler, noise)
     extra = _step_arguments(scheduler, list(generators), eta)
     skipped = len(scheduler.timesteps) - len(timesteps)
+    kind = scheduler.config.prediction_type
     for step, t in enumerate(timesteps):
         alpha_bar = _alpha_bar(scheduler, skipped + step, t)
         seen = scheduler.scale_model_input(x, t)
+        predict = _predictor(denoise, prompt, t=t, alpha_bar=alpha_bar, kind=kind)
+        at = Moment(step=step, steps=len(timesteps), t=t, alpha_bar=alpha_bar, x=seen, predict=predict)
         if hooks.before_step is not None:
-            x = hooks.before_step(x, Moment(step=step, steps=len(timesteps), t=t, alpha_bar=alpha_bar, x=seen))
+            x = hooks.before_step(x, at)
             seen = scheduler.scale_model_input(x, t)
         output = denoise(seen, t, prompt)
-        moment = Moment(step=step, steps=len(timesteps), t=t, alpha_bar=alpha_bar, x=seen)
+        moment = replace(at, x=seen)
         if hooks.on_x0 is not None:
-            kind = scheduler.config.prediction_type
             x0 = hooks.on_x0(x0_of(output, seen, alpha_bar, kind=kind), moment)
             output = output_of(x0, seen, alpha_bar, kind=kind)
         x = scheduler.step(output, t, x, return_dict=False, **extra)[0]
@@ -269,6 +273,15 @@ def sample(
             x = hooks.after_step(x, moment)
         x = watch(step, t, x)
     return x
+
+
+def _predictor(
+    denoise: Denoiser, prompt: Prompt, *, t: Tensor, alpha_bar: float, kind: str
+) -> Callable[[Tensor], Tensor]:
+    def predict(x: Tensor) -> Tensor:
+        return x0_of(denoise(x, t, prompt), x, alpha_bar, kind=kind)
+
+    return predict
 
 
 def x0_of(output: Tensor, x: Tensor, alpha_bar: float, *, kind: str) -> Tensor:
