@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,12 @@ from tqdm import tqdm
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import UsageError
-from brain.leaks import guard
+from brain.leaks import guard, guard_statistics, leak_report, look_at_all
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
 from decode.painter import NAME as PIXELS
-from decode.patterns import folds_of, open_data
+from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps, to_json
@@ -26,9 +26,12 @@ from encoders.mapping import Mapping as BrainMap
 from encoders.mapping import MappingSettings, fit_mapping
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
+from encoders.storage import write_json
 
 STAGES = ("machine", "fit", "decode", "evaluate")
 TRIALS = ("averaged", "single")
+SEMANTIC = ("clip-text", "clip-image")
+"""Spaces whose conditions settle the clusters of a semantic hold-out, the best first; else the first space."""
 
 
 def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = ("machine", "fit")) -> str:
@@ -76,12 +79,12 @@ def is_fitted(run: RunFolder) -> bool:
 
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
-    folds, stimuli = folds_of(recording, settings.fit.split), recording.stimuli
     for regions in needed_maps(settings.fit).values():
         columns_of(recording, regions)
-    for fold in folds:
-        guard(fold, fold.train, stimuli)
+    find_clusters(run, recording, settings)
+    folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
+    guard_folds(run, recording, folds, penalty_folds=settings.fit.folds)
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
@@ -102,9 +105,44 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
             "notes": sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
             "accuracy": {f"{name} of {fold}": float(mapping.cv_r2.mean()) for (fold, name), mapping in maps.items()},
             "tested": {fold.name: list(fold.test) for fold in folds},
+            "repeated": repeated_of(recording.responses, {name for fold in folds for name in fold.test}),
             "fitted": [str(run.map(name, fold).relative_to(run.path)) for fold, name in maps],
         }
     )
+
+
+def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> None:
+    """Where the split is of clusters: encodes every shown stimulus and writes RUN/splits/cluster-<k>.json."""
+    k = cluster_count(recording, settings.fit.split)
+    if not k:
+        return
+    ids = sorted(set(recording.responses.stimulus.tolist()))
+    spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=recording.stimuli, ids=ids)
+    true = true_conditions(run, spaces, stimuli=recording.stimuli, ids=ids)
+    semantic = next((name for name in SEMANTIC if name in true), next(iter(true)))
+    write_clusters(run, true[semantic], k=k, seed=settings.machine.seed)
+
+
+def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, penalty_folds: int) -> None:
+    """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
+    for fold in folds:
+        guard(fold, fold.train)
+        guard_statistics(recording.responses, fold)
+    looks = look_at_all(recording.stimuli, sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
+    for fold in folds:
+        guard(fold, fold.train, looks)
+    report = leak_report(folds, looks)
+    penalty = _penalty(folds, penalty_folds)
+    write_json(run.report / "leaks.json", {**report, "penalty": penalty, "sentences": [*report["sentences"], penalty]})
+
+
+def _penalty(folds: Sequence[Split], penalty_folds: int) -> str:
+    """Where the ridge penalties come from, in one sentence."""
+    if len(folds) == 1:
+        inside = f"the {len(folds[0].train)} training stimuli of split {folds[0].sha256}"
+    else:
+        inside = f"each fold's own training stimuli ({len(folds)} folds, their splits' sha256 in `folds`)"
+    return f"Penalties were chosen by {penalty_folds} folds inside {inside}, never on test stimuli."
 
 
 def _mapping(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from brain.errors import InputError
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError
 from brain.readers import open_recording, parse_fields
+from brain.splits import CLUSTER, cluster_splits
 from brain.types import Recording, Responses, Split
+from decode.run_folder import RunFolder
 from decode.settings import FitSettings
+from encoders.conditions import Conditions
+from encoders.storage import read_json, write_json
 
 
 def open_data(data: Path, fit: FitSettings) -> Recording:
@@ -25,19 +33,76 @@ def open_data(data: Path, fit: FitSettings) -> Recording:
     )
 
 
-def folds_of(recording: Recording, wanted: str) -> tuple[Split, ...]:
+def folds_of(recording: Recording, wanted: str, run: RunFolder | None = None) -> tuple[Split, ...]:
     """The split of that name (empty: the first), or every split of a family such as leave-out.
 
     Each split keeps only the stimuli that were shown in this recording; a stimulus tested twice is an InputError.
+    "cluster-5", and "cluster-5-2" of it, are read from the `run` that made them.
     """
     shown = set(recording.responses.stimulus.tolist())
-    folds = tuple(_shown(split, shown) for split in recording.folds(wanted))
+    clusters = run is not None and cluster_count(recording, wanted) > 0
+    found = read_clusters(run, wanted, shown) if run is not None and clusters else recording.folds(wanted)
+    folds = tuple(_shown(split, shown) for split in found)
     twice = [name for name, count in Counter(name for fold in folds for name in fold.test).items() if count > 1]
     if twice:
         raise InputError(
             f"splits {wanted!r}: stimulus {twice[0]} is tested in more than one; choose splits whose tests are disjoint"
         )
     return folds
+
+
+def cluster_count(recording: Recording, wanted: str) -> int:
+    """How many clusters a name such as "cluster-5" or "cluster-5-2" asks for; 0 where it names another split."""
+    if wanted in {split.name for split in recording.splits}:
+        return 0
+    found = re.fullmatch(rf"{CLUSTER}-(\d{{1,6}})(-\d{{1,6}})?", wanted)
+    return int(found[1]) if found else 0
+
+
+def write_clusters(run: RunFolder, conditions: Conditions, *, k: int, seed: int) -> None:
+    """Writes RUN/splits/cluster-<k>.json: the clusters of these stimuli by the angle between their conditions."""
+    splits = cluster_splits(conditions.ids, _directions(conditions), k=k, seed=seed)
+    write_json(
+        _clusters_path(run, k),
+        {
+            "space": conditions.space.name,
+            "space_sha256": conditions.space.digest,
+            "seed": seed,
+            "clusters": {split.name: list(split.test) for split in splits},
+        },
+    )
+
+
+def read_clusters(run: RunFolder, wanted: str, shown: set[str]) -> tuple[Split, ...]:
+    """The splits that `write_clusters` left, or the one of them that is wanted; other stimuli are an InputError."""
+    path = _clusters_path(run, int(wanted.split("-")[1]))
+    clusters = read_json(path, kind="split").get("clusters")
+    names = [name for group in clusters.values() for name in group] if isinstance(clusters, dict) else []
+    if set(names) != shown or len(names) != len(shown):
+        raise InputError(
+            f"{path}: wanted clusters of the {len(shown)} stimuli of these data, came {len(names)} others; "
+            "decode the data it was fitted on, or fit again into another --out"
+        )
+    splits = tuple(
+        Split(name=name, train=tuple(shown - set(group)), test=tuple(group)) for name, group in clusters.items()
+    )
+    chosen = tuple(split for split in splits if wanted == split.name or split.name.startswith(f"{wanted}-"))
+    if not chosen:
+        raise UsageError(unknown("split", wanted, tuple(split.name for split in splits)))
+    return chosen
+
+
+def _clusters_path(run: RunFolder, k: int) -> Path:
+    return run.path / "splits" / f"{CLUSTER}-{k}.json"
+
+
+def _directions(conditions: Conditions) -> NDArray[np.float64]:
+    """(stimulus, feature): centred, of norm 1. A text condition counts by the mean of its tokens."""
+    values = conditions.values.astype(np.float64)
+    flat = values.mean(axis=1) if values.ndim == 3 else values.reshape(len(values), -1)
+    flat = flat - flat.mean(axis=0)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    return np.asarray(flat / np.where(norm > 0, norm, 1), np.float64)
 
 
 def first_repeats(responses: Responses, count: int) -> Responses:
@@ -51,6 +116,23 @@ def first_repeats(responses: Responses, count: int) -> Responses:
         keep[row] = seen[name] < count
         seen[name] += 1
     return responses.trials(keep)
+
+
+def later_repeats(responses: Responses) -> Responses:
+    """Every trial but the first of its stimulus, in order of session and repeat."""
+    seen: set[str] = set()
+    keep = np.zeros(len(responses.values), np.bool_)
+    for row in np.lexsort((responses.repeat, responses.session)):
+        name = str(responses.stimulus[row])
+        keep[row] = name in seen
+        seen.add(name)
+    return responses.trials(keep)
+
+
+def repeated_of(responses: Responses, stimuli: Iterable[str]) -> list[str]:
+    """Those of `stimuli` that were shown twice or more, sorted."""
+    shown = Counter(responses.stimulus[responses.of(stimuli)].tolist())
+    return sorted(name for name, count in shown.items() if count > 1)
 
 
 def _shown(split: Split, shown: set[str]) -> Split:

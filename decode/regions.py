@@ -1,4 +1,4 @@
-"""How well each region is predicted, against its noise ceiling: RUN/report/regions.json and regions.nii.gz.
+"""How well each region is predicted, against its noise ceiling: RUN/report/regions.json, regions.nii.gz and maps/.
 
 A voxel's accuracy is that of an encoding model: ridge from the true conditions to its response, correlated on stimuli
 that the ridge has not seen. Where several spaces are at hand, each voxel takes the one that predicts it better within
@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.averages import Averaged, average_repeats
 from brain.errors import InputError
 from brain.reliability import ceiling_correlation, estimate_ncsnr
 from brain.standardise import SessionScaler
-from brain.types import Float, Int, Recording, Region, Responses, Split
+from brain.types import Float, Int, Recording, Region, Responses, Split, VoxelSpace
 from decode.run_folder import RunFolder, writing
 from encoders.accuracy import voxel_prediction
 from encoders.conditions import Conditions
@@ -26,6 +28,8 @@ from encoders.storage import write_json
 
 FEWEST = 20
 """Test stimuli below which a correlation over them says nothing; then training is cross-validated instead."""
+LOWEST_CEILING = 0.1
+"""Ceilings below it divide nothing: the quotient would be noise over noise."""
 HIDDEN_ATLASES = ("prf-eccrois", "nsdgeneral")
 
 
@@ -46,19 +50,22 @@ def write_regions(
     *,
     ridge: RidgeSettings,
 ) -> None:
-    """Writes both files, or finds them there."""
-    path = run.report / "regions.json"
+    """Writes regions.json, regions.nii.gz and the statistic maps, or finds them there."""
+    path, maps = run.report / "regions.json", run.report / "maps"
     regions = shown_regions(recording)
-    if path.is_file() or not regions:
+    if (path.is_file() or not regions) and (maps / "accuracy.nii.gz").is_file():
         return
     scores = voxel_scores(recording, folds, true, ridge=ridge)
+    write_maps(maps, recording.responses.space, scores)
+    if not regions:
+        return
     rows = [
         {"name": region.name, "atlas": region.atlas, "voxels": int(region.mask.sum()),
          "accuracy": float(scores.accuracy[region.mask].mean()),
          "ceiling": None if scores.ceiling is None else float(scores.ceiling[region.mask].mean())}
         for region in regions
     ]  # fmt: skip
-    _write_map(run.report / "regions.nii.gz", recording, regions)
+    _write_volume(run.report / "regions.nii.gz", _labels(recording, regions), recording.responses.space)
     write_json(path, {"measure": scores.measure, "space": _space(recording), "regions": rows})
 
 
@@ -119,11 +126,27 @@ def _ceiling(recording: Recording, z: Responses, tested: Averaged) -> Float | No
         return None
 
 
-def _write_map(path: Path, recording: Recording, regions: Sequence[Region]) -> None:
+def write_maps(folder: Path, space: VoxelSpace, scores: VoxelScores) -> None:
+    """Writes ceiling.nii.gz, accuracy_over_ceiling.nii.gz and accuracy.nii.gz: (X, Y, Z) float32, 0 outside.
+
+    Without a ceiling only the accuracy is written; the quotient is 0 where the ceiling is below LOWEST_CEILING.
+    """
+    volumes = {"accuracy": scores.accuracy}
+    if scores.ceiling is not None:
+        firm = scores.ceiling >= LOWEST_CEILING
+        over = np.where(firm, scores.accuracy / np.where(firm, scores.ceiling, 1), 0)
+        # the accuracy comes last: where it is, all are
+        volumes = {"ceiling": scores.ceiling, "accuracy_over_ceiling": over, **volumes}
+    for name, values in volumes.items():
+        volume = np.zeros(space.shape, np.float32)
+        volume[tuple(space.ijk.T)] = values
+        _write_volume(folder / f"{name}.nii.gz", volume, space)
+
+
+def _write_volume(path: Path, volume: NDArray[Any], space: VoxelSpace) -> None:
     import nibabel
 
-    space = recording.responses.space
-    image = nibabel.Nifti1Image(_labels(recording, regions), space.affine)
+    image = nibabel.Nifti1Image(volume, space.affine)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".part.{path.name}")

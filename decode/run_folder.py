@@ -2,7 +2,7 @@
 
 RUN/settings.json     everything that was asked
 RUN/card.json         versions, commit, device, seeds, data facts, splits, spaces, stack, licences
-RUN/maps/  RUN/conditions/  RUN/samples/  RUN/report/
+RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 """
 
 from __future__ import annotations

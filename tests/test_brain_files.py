@@ -33,8 +33,9 @@ def test_what_is_asked_for_is_reachable_and_nothing_else(whole: Path) -> None:
         assert sorted(data) == ["group/deeper/two", "group/one", "numbers"]
         assert data["numbers"][3] == 3
     assert names_in(whole) == ("group", "numbers", "text")
-    with pytest.raises(InputError, match=r"data set 'betas', came one with group, numbers, text"), open_hdf5(
-        whole, ["betas"]
+    with (
+        pytest.raises(InputError, match=r"data set 'betas', came one with group, numbers, text"),
+        open_hdf5(whole, ["betas"]),
     ):
         pass
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from brain.averages import average_repeats, count_repeats
 from brain.errors import InputError, UsageError
-from brain.leaks import content_sha256, guard
+from brain.leaks import content_sha256, guard, look_at_all
 from brain.reliability import ceiling_correlation, estimate_ncsnr, noise_ceiling
 from brain.splits import leave_out, tenth_by_hash
 from brain.standardise import SessionScaler
@@ -181,13 +181,13 @@ def test_a_test_picture_under_another_name_is_refused_by_its_pixels() -> None:
     generator = np.random.default_rng(0)
     pixels = {name: generator.integers(0, 256, (4, 4, 3), dtype=np.uint8) for name in "abcd"}
     split = Split(name="mine", train=("a", "b"), test=("c", "d"))
-    guard(split, split.train, stimuli_of(pixels))
+    guard(split, split.train, look_at_all(stimuli_of(pixels), tuple("abcd")))
     pixels["b"] = pixels["d"].copy()
     with pytest.raises(InputError, match="stimulus b is the same as test stimulus d"):
-        guard(split, split.train, stimuli_of(pixels))
+        guard(split, split.train, look_at_all(stimuli_of(pixels), tuple("abcd")))
     pixels["b"] = pixels["b"].copy()
     pixels["b"][0, 0, 0] ^= 1
-    guard(split, split.train, stimuli_of(pixels))
+    guard(split, split.train, look_at_all(stimuli_of(pixels), tuple("abcd")))
 
 
 def test_sounds_are_told_apart_by_samples_and_rate() -> None:
