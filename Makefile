@@ -17,7 +17,7 @@ VENV := .venv
 OPENCLIP := .venv-openclip
 ROOMS := app brain decode encoders evaluation pipelines
 PINS := constraints/tested.txt
-OPENCLIP_TESTS := [test,openclip]
+OPENCLIP_TESTS := [test,openclip,perceptual]
 
 # Nothing here ever needs the network after installation; two threads are what the smallest machine has.
 export HF_HUB_OFFLINE := 1
@@ -81,6 +81,7 @@ test: lint $(VENV)/.dev $(OPENCLIP)/.done
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time
+	$(VENV)/bin/python -m benchmarks.statistics
 
 clean:
 	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The judge alone: `python -m evaluation FOLDER [--references DIR] [--judge NAME]` prints the ladder and its page.
+"""The judge alone: `python -m evaluation FOLDER [--references DIR] [--profile NAME]` prints the ladder and its page.
 
 Exit codes: 0 done, 2 usage, 3 bad input, 4 no room or no rights on disk, 5 the judge's weights are absent.
 """
@@ -12,22 +12,30 @@ from pathlib import Path
 
 from brain.errors import AfterimageError
 
+JUDGE = "miniature"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judges a folder, prints the table and, as the last line, the path of the page; returns the exit code."""
     asked = _parser().parse_args(arguments)
     try:
-        from evaluation.report import evaluate
+        from evaluation.report import Judging, evaluate
 
-        report = evaluate(
-            asked.folder,
-            references=asked.references,
-            judge=asked.judge,
-            seed=asked.seed,
-            bootstrap=asked.bootstrap,
-            permutations=asked.permutations,
-            out=asked.out,
-        )
+        how = Judging(
+            judge=asked.judge, profile=asked.profile, seed=asked.seed, bootstrap=asked.bootstrap,
+            permutations=asked.permutations, train=asked.train,
+        )  # fmt: skip
+        if asked.audit:
+            from evaluation.audit import audit
+
+            print(audit(asked.folder, judge=asked.judge if asked.judge != JUDGE else "", references=asked.references))
+            return 0
+        report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
+        if asked.export:
+            from evaluation.export import export
+
+            for path in export(report):
+                print(path.resolve())
     except AfterimageError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -42,7 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description="Judge a run or any folder of images.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a run, a samples folder, or a folder of images")
     parser.add_argument("--references", type=Path, metavar="DIR", help="what was seen: one image a stimulus, by its id")
-    parser.add_argument("--judge", default="miniature", help="miniature, pixels, or the folder of an image classifier")
+    parser.add_argument("--train", type=Path, metavar="DIR", help="what was trained on: looked through for leaks")
+    parser.add_argument("--profile", default="clean", help="clean, or paper-... for the metrics of a paper (clean)")
+    parser.add_argument("--export", action="store_true", help="also RDMs and a blinded test with people")
+    parser.add_argument("--audit", action="store_true", help="compute every number again and compare with the report")
+    parser.add_argument("--judge", default=JUDGE, help="miniature, pixels, or the folder of an image classifier")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (FOLDER/report)")
     parser.add_argument("--seed", type=int, default=0, help="of the resamples and permutations (0)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples for the intervals (2000)")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from evaluation.curves import by_measure
 from evaluation.regions import glass_brain, read_regions
 from evaluation.samples import Sample, Samples
 from evaluation.score import Score
@@ -28,6 +29,7 @@ TITLES = {
     "shuffled": ("Shuffled brain", "the same decoder on another stimulus' responses"),
     "mean": ("Mean condition", "the generator fed the average training condition"),
     "prior": ("Prior only", "the generator without any condition"),
+    "repeat": ("Repeat against repeat", "one repeat alone, compared with what the other repeats give"),
     "retrieval": ("Nearest training image", "no generator: the training picture closest to the decoded condition"),
     "category_oracle": ("Category only", "computed, not drawn: the true category and nothing else"),
     "oracle": ("True condition", "the generator fed the stimulus' own condition: the ceiling of this decoder"),
@@ -39,15 +41,22 @@ METRICS = {
         "Two-way, other direction",
         "the reference is more like its sample than like another sample",
     ),
+    "two_way_within_category": ("Two-way in category", "two-way among references of the same category"),
     "top1": ("Top-1", "its reference is the most similar of the pool"),
+    "top1_other_recons": ("Top-1, other direction", "its sample is the most similar of the pool"),
     "category": ("Category", "the judge sees the true category in the sample"),
     "category_pseudo": ("Category as judged", "the judge calls the sample what it calls the reference"),
     "pixcorr": ("PixCorr", "correlation of all pixels; rewards blur"),
     "ssim": ("SSIM", "structural similarity in two dimensions; rewards blur"),
+    "ssim_columns": ("SSIM, column-wise", "the legacy form that takes columns for channels; reads higher on blur"),
+    "lpips": ("LPIPS", "perceptual distance, less is better"),
+    "dists": ("DISTS", "distance of structure and texture, less is better"),
+    "dreamsim": ("DreamSim", "perceptual distance tuned to people, less is better"),
 }
-PLOTTED = ("two_way", "two_way_other_recons", "top1", "category", "pixcorr", "ssim")
+PLOTTED = ("two_way", "two_way_within_category", "top1", "category", "pixcorr", "ssim")
 ATTRIBUTES = "label_"
-CONTROLS = ("retrieval", "oracle", "round_trip", "shuffled", "mean", "prior")
+CONTROLS = ("retrieval", "oracle", "round_trip", "shuffled", "mean", "prior", "repeat")
+BRAIN = "brain_"
 THUMB = 128
 NATIVE = 96
 MANY = 4000
@@ -102,9 +111,30 @@ class Panel:
 
 
 LEFT, WIDTH, TOP, STEP, RIGHT = 150.0, 210.0, 14.0, 26.0, 52.0
+LINE_WIDTH, LINE_HEIGHT, MARGIN = 380.0, 150.0, 34.0
 
 
-def render(report: Report, samples: Samples) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One measure of a curve, in SVG units: dots with their intervals, and the points of the line through them."""
+
+    title: str
+    colour: str
+    dots: tuple[tuple[float, float, float, float, str], ...]
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A curve as coordinates: x labels, lines of all measures, the chance line of those that share it."""
+
+    title: str
+    labels: tuple[tuple[float, str], ...]
+    lines: tuple[Line, ...]
+    chance: float
+
+
+def render(report: Report) -> str:
     """The page as text. Damaged region files are an InputError; absent ones are said in the page."""
     from jinja2 import Environment, StrictUndefined
 
@@ -117,17 +147,31 @@ def render(report: Report, samples: Samples) -> str:
         answer=answer(report),
         facts=header_facts(report, run),
         tiles=[tile(found) for found in _headline(report)],
-        panels=[panel(report, name) for name in report.metrics() if name.partition("_of_")[0] in PLOTTED],
+        panels=[panel(report, name) for name in _plotted(report)],
         table=ladder_table(report),
         attributes=attributes(report),
-        columns=_columns(samples),
-        strips=gallery(report, samples),
+        columns=_columns(report.samples),
+        strips=gallery(report, report.samples),
         regions=regions,
         brain=brain,
         brain_note=brain_note,
+        brain_bars=brain_bars(report),
+        plots=plots(report),
+        leaks=leak_lines(report.leaks),
+        dimensions=dimension_lines(report),
+        profile=report.profile,
+        picked=report.card["evaluation"]["best of"],
+        unit=report.card["evaluation"]["unit of inference"],
+        inside=report.card["evaluation"]["permutations stay inside"],
         absent=report.absent,
         card=flatten(report.card),
         withheld=report.card["evaluation"]["withheld"],
+        line_box={
+            "width": LINE_WIDTH,
+            "height": LINE_HEIGHT,
+            "top": TOP,
+            "ticks": [(_height(value), f"{value:g}") for value in (0, 0.5, 1)],
+        },
         geometry={"left": LEFT, "width": WIDTH, "right": RIGHT, "top": TOP},
     )
 
@@ -202,6 +246,14 @@ def _headline(report: Report) -> list[Score]:
     return [score for score in found if score is not None][:4]
 
 
+def _plotted(report: Report) -> list[str]:
+    """The metrics that get a panel; of several pools the first alone."""
+    found: dict[str, str] = {}
+    for name in report.metrics():
+        found.setdefault(name.partition("_of_")[0], name)
+    return [name for base, name in found.items() if base in PLOTTED]
+
+
 def tile(found: Score) -> dict[str, str]:
     """A headline number with its interval, and where it stands between chance and ceiling."""
     title, _ = metric_title(found.metric)
@@ -241,7 +293,7 @@ def panel(report: Report, metric: str) -> Panel:
 
 def ladder_table(report: Report) -> dict[str, Any]:
     """The ladder with every number: one line a row, one column a metric."""
-    names = [name for name in report.metrics() if not name.startswith(ATTRIBUTES)]
+    names = [name for name in report.metrics() if not name.startswith((ATTRIBUTES, BRAIN))]
     lines = []
     for row in report.rows():
         cells = []
@@ -254,6 +306,8 @@ def ladder_table(report: Report) -> dict[str, Any]:
                     "value": number(s.value),
                     "interval": f"{number(s.low)} to {number(s.high)}",
                     "p": "" if s.p is None else probability(s.p),
+                    "q": "" if s.q is None else probability(s.q).replace("p", "q", 1),
+                    "effect": "" if s.effect is None else f"effect {s.effect:.2f}".replace("-", "−"),
                 }
             )
         scores = [s for s in report.scores if s.row == row]
@@ -281,6 +335,96 @@ def attributes(report: Report) -> list[dict[str, Any]]:
                 }
             )
     return found if len(found) > 1 else []
+
+
+def brain_bars(report: Report) -> list[dict[str, Any]]:
+    """Per region: the decoded row's brain correlation, the shuffled row's, and the noise ceiling, in percent."""
+    found = []
+    for name in (metric for metric in report.metrics() if metric.startswith(BRAIN)):
+        decoded = report.score("decoded", name)
+        if decoded is not None:
+            found.append(
+                {
+                    "title": name.removeprefix(BRAIN),
+                    "value": _share(decoded.value),
+                    "text": f"{number(decoded.value)} ({number(decoded.low)} to {number(decoded.high)})",
+                    "q": "" if decoded.q is None else probability(decoded.q).replace("p", "q", 1),
+                    "chance": _share(decoded.null),
+                    "ceiling": None if decoded.ceiling is None else _share(decoded.ceiling),
+                    "ceiling_text": number(decoded.ceiling),
+                }
+            )
+    return found
+
+
+def _share(value: float) -> float:
+    return round(100 * min(1.0, max(0.0, value)), 1)
+
+
+COLOURS = {"two_way": "#b5432a", "category": "#2f5d73", "two_way_within_category": "#d99a2b", "pixcorr": "#7a7f8a"}
+OTHERS = ("#5a8f5c", "#7b5ea7", "#b07a5b")
+
+
+def plots(report: Report) -> list[Plot]:
+    """Every curve of the run as coordinates; brain correlations are left to report.json."""
+    found = []
+    for name in dict.fromkeys(point.curve for point in report.points):
+        measures = {
+            measure: points
+            for measure, points in by_measure(report.points, name).items()
+            if not measure.startswith(BRAIN)
+        }
+        labels = tuple(dict.fromkeys(point.label for points in measures.values() for point in points))
+        place = {label: _across(number, len(labels)) for number, label in enumerate(labels)}
+        extra = iter(OTHERS)
+        lines = tuple(
+            Line(
+                title=_measure_title(measure, points[0].n),
+                colour=COLOURS.get(measure) or next(extra, "#555555"),
+                dots=tuple(
+                    (place[one.label], _height(one.value), _height(one.low), _height(one.high), number(one.value))
+                    for one in points
+                ),
+                path=""
+                if name == "regions"
+                else " ".join(f"{place[one.label]},{_height(one.value)}" for one in points),
+            )
+            for measure, points in measures.items()
+        )
+        title = report.titles.get(name, name)
+        found.append(
+            Plot(title=title, labels=tuple((place[one], one) for one in labels), lines=lines, chance=_height(0.5))
+        )
+    return found
+
+
+def _measure_title(measure: str, n: int) -> str:
+    kind, _, space = measure.partition(" ")
+    title = f"two-way of {space} conditions" if kind == "conditions" else f"{metric_title(measure)[0]} of pictures"
+    return f"{title}, n = {n}"
+
+
+def _across(number_: int, count: int) -> float:
+    return round(MARGIN + (LINE_WIDTH - 2 * MARGIN) * (number_ / max(1, count - 1)), 1)
+
+
+def _height(value: float) -> float:
+    return round(TOP + LINE_HEIGHT * (1 - min(1.0, max(0.0, value))), 1)
+
+
+def leak_lines(leaks: Mapping[str, Any]) -> list[str]:
+    """What is known of leaks, one sentence each; a leak names both stimuli."""
+    if not leaks:
+        return ["Nobody has looked: these samples came without the training pictures (--train DIR)."]
+    return [str(line) for line in leaks.get("sentences", [])] or [text for _, text in flatten(leaks)]
+
+
+def dimension_lines(report: Report) -> list[tuple[str, str]]:
+    """What has how many dimensions, as text."""
+    return [
+        ((row_title(name)[0] if name in TITLES or name == "reference" else name), f"{value:.1f}")
+        for name, value in report.dimensions.items()
+    ]
 
 
 def _columns(samples: Samples) -> dict[str, Any]:

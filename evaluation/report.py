@@ -1,6 +1,8 @@
 """The report: judges a folder of samples and writes report.json, per_stimulus.csv and one self-contained report.html.
 
-evaluate(folder, references=None, judge="miniature", seed=0, bootstrap=2000, permutations=1000) -> Report
+    report = evaluate(folder, how=Judging(judge="miniature", profile="clean"), references=None)
+
+`measure` is the same without a file written; `evaluation.audit` compares what it finds with what is on disk.
 """
 
 from __future__ import annotations
@@ -11,45 +13,82 @@ import io
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from brain.errors import InputError, StorageError, UsageError
+from brain.errors import StorageError, UsageError
+from encoders.conditions import Conditions
+from evaluation.brain import FILE as BRAIN_FILE
+from evaluation.brain import BrainEncoder
+from evaluation.curves import Point, read_curves, score_curves
 from evaluation.judges import Bench, find_judge
-from evaluation.metrics import CATALOGUE, Int, Marks, Metric, Views
-from evaluation.metrics.identification import Wide, top1_marks, two_way_marks
+from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
+from evaluation.metrics.dimension import effective_dimension
+from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
-from evaluation.samples import ROWS, Sample, Samples, find_index, read_samples
-from evaluation.score import Chances, Score, Tally, score
+from evaluation.samples import Samples, find_index, read_samples
+from evaluation.score import Chances, Score
 
-# Pixel metrics see both pictures at one size: the references' own, but no side above this.
-LARGEST_CANVAS = 256
-# Pixel metrics compare each sample with the references of its block of about this many, not with all of them.
-BLOCK = 32
-CATEGORY_ORACLE = "category_oracle"
-LADDER = (*ROWS[:5], CATEGORY_ORACLE, *ROWS[5:])
-METRIC_ORDER = ("two_way", "two_way_other_recons", "top1", "category", "category_pseudo", "pixcorr", "ssim")
-BOUNDS = {"pixcorr": (-1.0, 1.0), "ssim": (-1.0, 1.0)}
+PRINTED = 6  # columns of the table in a terminal; report.json has them all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """How to judge.
+
+    judge         a name of the catalogue, or the folder of an image classifier
+    profile       which metrics, and how pictures reach them: see `evaluation.profiles`
+    seed          of resamples and permutations
+    bootstrap     resamples of the intervals, 100 or more; permutations: of the p-values, 0 leaves p out
+    train         a folder of the pictures that were trained on, to look for leaks; None where a run says it itself
+    """
+
+    judge: str = "miniature"
+    profile: str = "clean"
+    seed: int = 0
+    bootstrap: int = 2000
+    permutations: int = 1000
+    train: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.bootstrap < 100 or self.permutations < 0:
+            raise UsageError(
+                f"wanted at least 100 resamples and 0 permutations, came {self.bootstrap} and {self.permutations}; "
+                "give more"
+            )
+        find_profile(self.profile)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What a judge found: scores in the ladder's order, and where the files are.
 
-    absent   one sentence a metric that could not be computed; card: what all was computed with
-    folder   holds report.json, per_stimulus.csv and report.html
+    absent      one sentence a metric that could not be computed; card: what all was computed with
+    folder      holds report.json, per_stimulus.csv and report.html; `home` the run or folder that was judged
+    profile     which metrics were asked for
+    dimensions  row -> effective dimension of its samples, "reference" and conditions too
+    points      of the curves, where the run has some; titles: curve -> what it is over
+    leaks       what is known of training stimuli among the tested ones, {} where nobody looked
+    findings    the judging behind it all, of `samples`
     """
 
     folder: Path
+    home: Path
     judge: str
+    profile: Profile
     scores: tuple[Score, ...]
     absent: tuple[str, ...]
     card: Mapping[str, Any]
+    dimensions: Mapping[str, float]
+    points: tuple[Point, ...]
+    titles: Mapping[str, str]
+    leaks: Mapping[str, Any]
+    findings: Findings
+    samples: Samples
 
     @property
     def page(self) -> Path:
@@ -57,9 +96,9 @@ class Report:
         return self.folder / "report.html"
 
     def score(self, row: str, metric: str) -> Score | None:
-        """The score of that row under that metric ("top1" finds "top1_of_100"), None where there is none."""
+        """The score of that row under that metric ("top1" finds that of the whole pool), None where there is none."""
         for found in self.scores:
-            if found.row == row and metric in (found.metric, found.metric.partition("_of_")[0]):
+            if found.row == row and found.metric in (metric, f"{metric}_of_{found.pool}"):
                 return found
         return None
 
@@ -72,8 +111,8 @@ class Report:
         return ordered_rows(found.row for found in self.scores)
 
     def table(self) -> str:
-        """The ladder as text: one line a row, one column a metric, the interval in brackets."""
-        names = [name for name in self.metrics() if not name.startswith("label_")]
+        """The ladder as text: a line a row, a column for each of the first metrics, the interval in brackets."""
+        names = [name for name in self.metrics() if not name.startswith(("label_", "brain_"))][:PRINTED]
         lines = [["row", *names]]
         for row in self.rows():
             found = [self.score(row, name) for name in names]
@@ -84,44 +123,95 @@ class Report:
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
+    def facts(self) -> dict[str, Any]:
+        """report.json, numbers that do not exist as None."""
+        whole = {
+            "card": self.card,
+            "profile": {"name": self.profile.name, "does": self.profile.does, "wrong": self.profile.wrong},
+            "rows": [found.facts() for found in self.scores],
+            "dimensions": dict(self.dimensions),
+            "curves": [point.facts() for point in self.points],
+            "leaks": dict(self.leaks),
+            "absent": list(self.absent),
+        }
+        return dict(_finite(whole))
 
-def evaluate(
-    folder: Path,
-    *,
-    references: Path | None,
-    judge: str,
-    seed: int,
-    bootstrap: int,
-    permutations: int,
-    out: Path | None = None,
-) -> Report:
+
+def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out: Path | None = None) -> Report:
     """Judges a run, a samples folder, or a folder of images beside `references`, and writes the report.
 
-    judge         a name of the catalogue or the folder of an image classifier
-    bootstrap     resamples of the intervals; permutations: of the p-values (0 leaves p out)
-    out           where the report goes; None is RUN/report, or FOLDER/report for a foreign folder
-    The same folder and seed give the same numbers. Raises InputError, UsageError, StorageError or CheckpointAbsent.
+    out is where the report goes; None is RUN/report, or FOLDER/report for a foreign folder. The same folder and seed
+    give the same numbers. Raises InputError, UsageError, StorageError or CheckpointAbsent.
     """
-    if bootstrap < 100 or permutations < 0:
-        raise UsageError(
-            f"wanted at least 100 resamples and 0 permutations, came {bootstrap} and {permutations}; give more"
-        )
-    judging = find_judge(judge)
+    find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)
-    home = run_folder(folder)
-    study = read_json(home / "card.json")
-    bench = judging.open()
-    chances = Chances(seed=seed, bootstrap=bootstrap, permutations=permutations)
-    scores, absent, trusted = judge_samples(samples, bench, chances=chances, seed=seed)
-    report = Report(
-        folder=out if out is not None else home / "report",
-        judge=bench.card["name"],
-        scores=scores,
-        absent=absent,
-        card={"evaluation": _card(samples, bench, chances, trusted=trusted), "run": study},
-    )
-    write_report(report, samples)
+    report = measure(folder, samples, how=how, out=out)
+    write_report(report)
     return report
+
+
+def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = None) -> Report:
+    """The report of these samples, computed and not written."""
+    profile = find_profile(how.profile)
+    bench = find_judge(how.judge).open()
+    home = run_folder(folder)
+    brain, unbrained = _brain(home, bench)
+    chances = Chances(seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations)
+    eyes = open_eyes(bench, profile.metrics)
+    found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain)
+    absent = (*found.absent, *unbrained)
+    return Report(
+        folder=out if out is not None else home / "report",
+        home=home,
+        judge=bench.card["name"],
+        profile=profile,
+        scores=found.scores,
+        absent=absent,
+        card={
+            "evaluation": _card(samples, eyes, chances, trusted=found.trust, profile=profile),
+            "run": read_json(home / "card.json"),
+        },
+        dimensions={**found.dimensions, **_condition_dimensions(home)},
+        points=score_curves(home, samples, eyes, chances=chances, brain=brain),
+        titles={curve.name: curve.title for curve in read_curves(home)[0]},
+        leaks=_leaks(home, samples, how.train),
+        findings=found,
+        samples=samples,
+    )
+
+
+def _brain(home: Path, bench: Bench) -> tuple[BrainEncoder | None, tuple[str, ...]]:
+    """The run's voxelwise encoder, or none and why."""
+    path = home / BRAIN_FILE
+    if not path.is_file():
+        return None, ("brain correlation: these samples came without a voxelwise encoder",)
+    brain = BrainEncoder.load(path)
+    if brain.judge != bench.card.get("sha256"):
+        return None, (
+            f"brain correlation: the run's voxelwise encoder sees through another judge than {bench.card['name']}",
+        )
+    return brain, ()
+
+
+def _condition_dimensions(home: Path) -> dict[str, float]:
+    """Effective dimension of decoded and of the same stimuli's true conditions, space by space."""
+    found = {}
+    for path in sorted((home / "conditions").glob("*.decoded.safetensors")):
+        decoded = Conditions.load(path)
+        true = Conditions.load(path.with_name(path.name.replace(".decoded.", ".true."))).take(decoded.ids)
+        if len(decoded) > 1:
+            for word, values in (("decoded", decoded.values), ("true", true.values)):
+                found[f"{decoded.space.name} {word}"] = effective_dimension(values.reshape(len(values), -1))
+    return found
+
+
+def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:
+    """What the run wrote about leaks, or a look at the training pictures in `train`."""
+    if train is None:
+        return read_json(home / "report" / "leaks.json")
+    from evaluation.leaks import look_for_leaks
+
+    return look_for_leaks(train, samples)
 
 
 def run_folder(folder: Path) -> Path:
@@ -132,184 +222,25 @@ def run_folder(folder: Path) -> Path:
     return folder
 
 
-def judge_samples(
-    samples: Samples, bench: Bench, *, chances: Chances, seed: int
-) -> tuple[tuple[Score, ...], tuple[str, ...], dict[str, float]]:
-    """Every row under every metric, a sentence for each metric that cannot be computed, and the judge's `trust`."""
-    from tqdm import tqdm
-
-    ids = tuple(sorted(samples.references))
-    place = {stimulus: row for row, stimulus in enumerate(ids)}
-    blocks = _blocks(len(ids), seed)
-    wanted = sum(not sample.withheld for sample in samples.samples) + len(ids)
-    with tqdm(total=wanted, desc="judging", unit="picture", disable=None) as bar:
-        shown = _views([samples.references[stimulus] for stimulus in ids], samples, bench, canvas=None, bar=bar)
-        metrics = {metric.name: metric for metric in CATALOGUE if not metric.absent(shown)}
-        scores: list[Score] = []
-        for row in samples.rows():
-            tallies = {name: Tally(len(ids)) for name in metrics}
-            for group in _by_index(samples.of(row)):
-                seen = _views(group, samples, bench, canvas=shown.pixels.shape[1:3], bar=bar)
-                own = np.array([place[sample.stimulus] for sample in group], np.int64)
-                for name, metric in metrics.items():
-                    tallies[name].add(metric.marks(seen, shown, own=own, blocks=blocks), own)
-            withheld = sum(sample.withheld for sample in samples.of(row))
-            for name, tally in tallies.items():
-                scores += _scored(
-                    tally, metrics[name], chances, row=row, bench=bench, ids=ids, blocks=blocks, withheld=withheld
-                )
-    if not scores:
-        raise InputError(
-            f"{samples.folder}: all {len(samples.samples)} samples are withheld; there is nothing to score"
-        )
-    scores += category_oracle(shown, chances, ids=ids, judge=bench.card["name"])
-    missing: dict[str, list[str]] = {}
-    for metric in CATALOGUE:
-        if reason := metric.absent(shown):
-            missing.setdefault(reason, []).append(metric.name)
-    said = tuple(f"{', '.join(names)}: {reason}" for reason, names in missing.items())
-    return _in_order(_with_ends(scores)), said, trust(shown)
-
-
-def _scored(
-    tally: Tally,
-    metric: Metric,
-    chances: Chances,
-    *,
-    row: str,
-    bench: Bench,
-    ids: Sequence[str],
-    blocks: Int,
-    withheld: int,
-) -> list[Score]:
-    found = score(
-        tally, chances, row=row, metric=metric.named(len(ids)), judge=bench.card["name"] if metric.judged else "",
-        ids=ids, chance=metric.chance(len(ids)), bounds=BOUNDS.get(metric.name, (0.0, 1.0)), blocks=blocks,
-        withheld=withheld,
-    )  # fmt: skip
-    return [] if found is None else [found]
-
-
-def category_oracle(shown: Views, chances: Chances, *, ids: Sequence[str], judge: str) -> list[Score]:
-    """What a decoder scores that knows the true category and nothing else: 1 - 1/(2K) two-way for K equal ones.
-
-    Nothing where the references carry no categories, or only one.
-    """
-    labels = shown.labels.get("category", np.full(len(shown), ""))
-    if np.any(labels == "") or len(np.unique(labels)) < 2:
-        return []
-    alike: Wide = (labels[:, None] == labels[None, :]).astype(np.float64)
-    own, whole = np.arange(len(ids)), np.zeros(len(ids), np.int64)
-    known: tuple[tuple[str, Marks], ...] = (("two_way", two_way_marks(alike, own)), ("top1", top1_marks(alike)))
-    scores: list[Score] = []
-    for name, marks in known:
-        metric, tally = CATALOGUE[name], Tally(len(ids))
-        tally.add(marks, own)
-        found = score(
-            tally, chances, row=CATEGORY_ORACLE, metric=metric.named(len(ids)), judge=judge, ids=ids,
-            chance=metric.chance(len(ids)), bounds=(0.0, 1.0), blocks=whole, withheld=0,
-        )  # fmt: skip
-        scores += [] if found is None else [found]
-    return scores
-
-
-def _by_index(row: Iterable[Sample]) -> list[list[Sample]]:
-    groups: dict[int, list[Sample]] = {}
-    for sample in row:
-        if not sample.withheld:
-            groups.setdefault(sample.index, []).append(sample)
-    return [groups[index] for index in sorted(groups)]
-
-
-def _views(
-    group: Sequence[Sample], samples: Samples, bench: Bench, *, canvas: tuple[int, int] | None, bar: Any
-) -> Views:
-    pictures: list[np.ndarray] = []
-
-    def stream() -> Iterator[Image.Image]:
-        nonlocal canvas
-        for sample in group:
-            picture = samples.open(sample)
-            canvas = canvas or _canvas(picture)
-            pictures.append(np.asarray(_fitted(picture, canvas)))
-            bar.update()
-            yield picture
-
-    opinion = bench.look(stream())
-    labels = {
-        name: np.array([sample.labels.get(name, "") for sample in group], np.str_)
-        for name in sorted({name for sample in group for name in sample.labels})
-    }
-    return Views(pixels=np.stack(pictures), features=opinion.features, verdicts=opinion.verdicts, labels=labels)
-
-
-def _canvas(picture: Image.Image) -> tuple[int, int]:
-    """(height, width) of the first reference, no side above `LARGEST_CANVAS`."""
-    shrink = min(1.0, LARGEST_CANVAS / max(picture.size))
-    return max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink))
-
-
-def _fitted(picture: Image.Image, canvas: tuple[int, int]) -> Image.Image:
-    size = (canvas[1], canvas[0])
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR)
-
-
-def _blocks(n: int, seed: int) -> Int:
-    order = np.random.default_rng([seed, 0, n]).permutation(n)
-    blocks = np.zeros(n, np.int64)
-    for number, members in enumerate(np.array_split(order, -(-n // BLOCK))):
-        blocks[members] = number
-    return blocks
-
-
-def _with_ends(scores: Sequence[Score]) -> list[Score]:
-    """The scores with what effects are measured between: the shuffled row (else chance) and the oracle row."""
-    ends = {(found.row, found.metric): found.value for found in scores}
-    return [
-        replace(
-            found,
-            null=ends.get(("shuffled", found.metric), found.chance),
-            ceiling=ends.get(("oracle", found.metric)),
-        )
-        for found in scores
-    ]
-
-
-def ordered_rows(rows: Iterable[str]) -> tuple[str, ...]:
-    """The rows, each once, the known ones in the ladder's order and the others after them by name."""
-    present = set(rows)
-    return (*(row for row in LADDER if row in present), *sorted(present - set(LADDER)))
-
-
-def _in_order(scores: Sequence[Score]) -> tuple[Score, ...]:
-    rows = ordered_rows(found.row for found in scores)
-
-    def rank(found: Score) -> tuple[int, str, int]:
-        base = found.metric.partition("_of_")[0]
-        known = METRIC_ORDER.index(base) if base in METRIC_ORDER else len(METRIC_ORDER)
-        return known, found.metric, rows.index(found.row)
-
-    return tuple(sorted(scores, key=rank))
-
-
-def trust(shown: Views) -> dict[str, float]:
-    """group -> how often the judge's verdict on the references themselves is the true label."""
-    return {
-        group: round(float((shown.verdicts[group] == truth)[truth != ""].mean()), 4)
-        for group, truth in shown.labels.items()
-        if group in shown.verdicts and np.any(truth != "")
-    }
-
-
-def _card(samples: Samples, bench: Bench, chances: Chances, *, trusted: Mapping[str, float]) -> dict[str, Any]:
+def _card(
+    samples: Samples, eyes: Eyes, chances: Chances, *, trusted: Mapping[str, float], profile: Profile
+) -> dict[str, Any]:
+    picked = max((sample.candidates for sample in samples.samples), default=1)
+    blocks = {sample.block for sample in samples.references.values()}
     drawn = {sample.stimulus for sample in samples.samples}
     return {
-        "judge": dict(bench.card),
+        "judge": dict(eyes.judge.card),
+        "other judges": {eye: dict(bench.card) for eye, bench in eyes.others.items()},
+        "profile": profile.name,
         "judge right about the references": dict(trusted),
         "seed": chances.seed,
         "bootstrap": chances.bootstrap,
         "permutations": chances.permutations,
-        "unit": "stimulus",
+        "unit of inference": "the stimulus, within one subject; the seeds of a stimulus are averaged first",
+        "permutations stay inside": f"{len(blocks)} blocks (the session of a stimulus' first showing)"
+        if blocks - {""}
+        else "one block: nothing is known of sessions",
+        "best of": "every sample is kept, none is picked" if picked == 1 else f"best of {picked}: samples were PICKED",
         "references": len(samples.references),
         "samples": len(samples.samples),
         "withheld": sum(sample.withheld for sample in samples.samples),
@@ -325,16 +256,14 @@ def _card(samples: Samples, bench: Bench, chances: Chances, *, trusted: Mapping[
     }
 
 
-def write_report(report: Report, samples: Samples) -> None:
+def write_report(report: Report) -> None:
     """Writes the three files, each whole or not at all; no room or no rights is a StorageError."""
     from evaluation.page import render
 
-    rows = [found.facts() for found in report.scores]
-    facts = {"card": report.card, "rows": rows, "absent": list(report.absent)}
     texts = {
-        "report.json": json.dumps(_finite(facts), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        "report.json": json.dumps(report.facts(), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         "per_stimulus.csv": per_stimulus(report.scores),
-        "report.html": render(report, samples),
+        "report.html": render(report),
     }
     try:
         report.folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,9 @@ from brain.errors import InputError, StorageError
 from evaluation.images import SUFFIXES, decode_image, png_bytes, read_bytes
 
 REFERENCE = "reference"
-ROWS = ("decoded", "shuffled", "mean", "prior", "retrieval", "oracle", "round_trip")
+ROWS = ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip")
+# What the row "repeat" is compared with instead of the references: pictures decoded from the other repeats.
+OTHER_REPEATS = "other_repeats"
 INDEX = "index.jsonl"
 _TEMPORARY = ".part"
 
@@ -46,6 +48,8 @@ class Sample:
     file      path inside the folder, "" when nothing was kept; sha256 of the file's bytes, "" where nobody gave one
     withheld  a safety checker or a fault kept it back: it is counted and never scored
     captions  texts that belong to it; labels such as {"category": "faces"} (references carry the true ones)
+    block     of a reference: whom it may change places with under the null hypothesis ("session 3"), "" for anybody
+    candidates  how many were drawn and compared before this one was kept: 1 is no picking
     """
 
     row: str
@@ -58,6 +62,8 @@ class Sample:
     withheld: bool
     captions: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    block: str = ""
+    candidates: int = 1
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -79,6 +85,10 @@ class Sample:
             facts["captions"] = list(self.captions)
         if self.labels:
             facts["labels"] = dict(self.labels)
+        if self.block:
+            facts["block"] = self.block
+        if self.candidates != 1:
+            facts["candidates"] = self.candidates
         return json.dumps(facts, ensure_ascii=False).encode() + b"\n"
 
 
@@ -89,6 +99,7 @@ class Samples:
     folder      where the samples' files are relative to; `index` the file or folder errors name
     samples     every sample but the references, ordered by row, stimulus, index
     references  stimulus id -> Sample, each with a file relative to `reference_folder`
+    others      stimulus id -> Sample decoded from the other repeats, what the row "repeat" is compared with
     unmatched   files of a foreign folder that belong to no reference: named, never guessed
     """
 
@@ -97,6 +108,7 @@ class Samples:
     samples: tuple[Sample, ...]
     references: Mapping[str, Sample]
     unmatched: tuple[str, ...] = ()
+    others: Mapping[str, Sample] = field(default_factory=dict)
 
     def rows(self) -> tuple[str, ...]:
         """The rows present, the known ones first and in the ladder's order."""
@@ -168,6 +180,8 @@ class SampleWriter:
         withheld: bool = False,
         captions: tuple[str, ...] = (),
         labels: Mapping[str, str] | None = None,
+        block: str = "",
+        candidates: int = 1,
     ) -> Sample:
         """Stores one RGB sample and its line, in that order, both on disk when this returns.
 
@@ -187,7 +201,8 @@ class SampleWriter:
         data = b"" if image is None else png_bytes(image)
         sample = Sample(
             row=row, stimulus=stimulus, index=index, seed=seed, method=method, withheld=withheld, captions=captions,
-            labels=labels or {}, file="" if image is None else file_of(row, stimulus, index),
+            labels=labels or {}, block=block, candidates=candidates,
+            file="" if image is None else file_of(row, stimulus, index),
             sha256=hashlib.sha256(data).hexdigest() if data else "",
         )  # fmt: skip
         with _storage(self.folder):
@@ -204,11 +219,13 @@ class SampleWriter:
         stimulus: str,
         captions: tuple[str, ...] = (),
         labels: Mapping[str, str] | None = None,
+        block: str = "",
     ) -> Sample:
         """Stores what was shown, with captions and true labels; `done("reference", stimulus)` says if it is there."""
         return self.write(
-            image, row=REFERENCE, stimulus=stimulus, index=0, seed=0, method="", captions=captions, labels=labels
-        )
+            image, row=REFERENCE, stimulus=stimulus, index=0, seed=0, method="", captions=captions, labels=labels,
+            block=block,
+        )  # fmt: skip
 
     def _append(self, line: bytes) -> None:
         end = self._index.seek(0, os.SEEK_END)
@@ -294,7 +311,8 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     reference_folder = index.parent
     if references is not None:
         shown, reference_folder = _named_references(references), references
-    drawn = sorted((line for line in lines if line.row != REFERENCE), key=lambda line: line.key)
+    drawn = sorted((line for line in lines if line.row not in (REFERENCE, OTHER_REPEATS)), key=lambda line: line.key)
+    others = {line.stimulus: line for line in lines if line.row == OTHER_REPEATS and not line.withheld}
     if not drawn or not shown:
         raise InputError(
             f"{index}: wanted samples and references, came {len(drawn)} and {len(shown)}; "
@@ -303,8 +321,18 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     known = tuple(line for line in drawn if line.stimulus in shown)
     lost = tuple(f"{line.row}/{line.name}" for line in drawn if line.stimulus not in shown)
     return Samples(
-        folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost
-    )
+        folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost,
+        others=others,
+    )  # fmt: skip
+
+
+def read_rows(folder: Path) -> tuple[Sample, ...]:
+    """The samples of an index that stands without references of its own, ordered; none where there is no index."""
+    index = folder / INDEX
+    if not index.is_file():
+        return ()
+    raw = index.read_bytes()
+    return tuple(sorted(_parse(raw[: raw.rfind(b"\n") + 1], index), key=lambda line: line.key))
 
 
 def _named_references(folder: Path) -> dict[str, Sample]:
@@ -361,11 +389,16 @@ def _foreign(row: str, stimulus: str, index: int, file: str) -> Sample:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(
+    found = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
+    for path in found:
+        # what the system could not decode comes as lone surrogates, which no report can be written with
+        if any("\ud800" <= letter <= "\udfff" for letter in path.name):
+            raise InputError(f"{folder}: wanted file names in UTF-8, came {path.name!r}; rename the file")
+    return found
 
 
 def _parse(raw: bytes, index: Path) -> Iterator[Sample]:
@@ -397,12 +430,16 @@ def _sample(facts: Any) -> Sample:
         withheld=facts.get("withheld", False),
         captions=tuple(facts.get("captions", ())),
         labels=dict(facts.get("labels", {})),
+        block=facts.get("block", ""),
+        candidates=facts.get("candidates", 1),
     )
-    texts = (sample.row, sample.stimulus, sample.file, sample.sha256, sample.method, *sample.captions)
+    texts = (sample.row, sample.stimulus, sample.file, sample.sha256, sample.method, sample.block, *sample.captions)
     if not all(isinstance(text, str) for text in (*texts, *sample.labels, *sample.labels.values())):
         raise TypeError("something other than text in a text field")
     if not (type(sample.index) is int and type(sample.seed) is int and type(sample.withheld) is bool):
         raise TypeError("index, seed or withheld of the wrong kind")
+    if type(sample.candidates) is not int or sample.candidates < 1:
+        raise TypeError("candidates that are no number above 0")
     if not sample.file and not sample.withheld:
         raise ValueError("neither a file nor withheld")
     return sample

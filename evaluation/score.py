@@ -1,15 +1,19 @@
 """Scores: the one place where means are taken, over seeds within a stimulus first and then over stimuli.
 
-The unit of inference is the stimulus. An interval is a BCa bootstrap over stimuli (Efron 1987); for two-way
-identification a stimulus enters twice, as target and as wrong answer of others, since both would be other stimuli in
-another experiment. p = (1 + #) / (1 + N) counts the permutations of the assignment stimulus <-> sample that score at
-least as much.
+The unit of inference is the stimulus, within one subject. An interval is a BCa bootstrap over stimuli (Efron 1987) in
+which a stimulus' seeds stay together: the spread of stimulus means already holds the seeds' own spread, and drawing the
+seeds again would count it twice (Davison & Hinkley 1997, 3.8). For two-way identification a stimulus enters twice, as
+target and as wrong answer of others, since both would be other stimuli in another experiment.
+
+p = (1 + #) / (1 + N) counts the permutations of the assignment stimulus <-> sample that score at least as well; a
+permutation stays inside the blocks of the references (sessions of the recording), for drift makes the stimuli of one
+session alike. q is p after Benjamini & Hochberg (1995) over all metrics and regions of a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +40,9 @@ class Score:
     null       what effects are measured from: the shuffled row's value where there is one, else chance
     ceiling    the oracle row's value, None where there is none
     low, high  the 95 % interval of `value`
-    p          one-sided, None where it means nothing (fewer than two stimuli)
+    p          one-sided, None where it means nothing (no two stimuli in a block)
+    q          p corrected for the false discovery rate over the row's metrics and regions, None where p is
+    lower      whether less is better
     pool       references a sample is compared with; samples, withheld: how many were scored and kept back
     seed_sd    standard deviation of the row's mean between sample indices, None with fewer than two
     """
@@ -56,6 +62,8 @@ class Score:
     samples: int
     withheld: int
     seed_sd: float | None
+    q: float | None = None
+    lower: bool = False
 
     @cached_property
     def value(self) -> float:
@@ -70,7 +78,7 @@ class Score:
     @property
     def effect(self) -> float | None:
         """(value - null) / (ceiling - null): 0 is knowing nothing, 1 all the generator could do; None without both."""
-        if self.ceiling is None or self.ceiling - self.null < 1e-6:
+        if self.ceiling is None or (self.null - self.ceiling if self.lower else self.ceiling - self.null) < 1e-6:
             return None
         return (self.value - self.null) / (self.ceiling - self.null)
 
@@ -78,9 +86,9 @@ class Score:
         """The row of report.json; numbers that do not exist are None."""
         return {
             "row": self.row, "metric": self.metric, "judge": self.judge, "value": self.value, "low": self.low,
-            "high": self.high, "chance": self.chance, "n": self.n, "pool": self.pool, "p": self.p, "null": self.null,
-            "ceiling": self.ceiling, "effect": self.effect, "samples": self.samples, "withheld": self.withheld,
-            "seed_sd": self.seed_sd,
+            "high": self.high, "chance": self.chance, "n": self.n, "pool": self.pool, "p": self.p, "q": self.q,
+            "null": self.null, "ceiling": self.ceiling, "effect": self.effect, "lower_is_better": self.lower,
+            "samples": self.samples, "withheld": self.withheld, "seed_sd": self.seed_sd,
         }  # fmt: skip
 
 
@@ -142,7 +150,13 @@ def mismatched(table: Wide) -> float:
 
 def resamples(n: int, *, draws: int, rng: np.random.Generator) -> Wide:
     """(draw, n) float64: how often each stimulus is drawn, over n, in a bootstrap of n stimuli."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
+    weights = np.empty((draws, n))
+    step = max(1, _CHUNK // n)
+    for start in range(0, draws, step):
+        part = weights[start : start + step]
+        drawn = rng.integers(n, size=part.shape) + n * np.arange(len(part))[:, None]
+        part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape) / n
+    return weights
 
 
 def interval(units: Wide, weights: Wide, *, level: float) -> tuple[float, float]:
@@ -182,19 +196,16 @@ def assignments(blocks: Int, *, draws: int, rng: np.random.Generator) -> Int:
     for block in np.unique(blocks):
         places = np.flatnonzero(blocks == block)
         order[:, places] = rng.permuted(order[:, places], axis=1)
-    return order
+    # laid out stimulus by stimulus, as `permutation_p` reads it
+    return np.ascontiguousarray(order.T).T
 
 
 def permutation_p(table: Wide, orders: Int) -> float:
     """(1 + #{permuted mean >= observed}) / (1 + N) for a (stimulus, reference) table and (draw, stimulus) orders."""
-    n = len(table)
-    observed = np.diagonal(table).sum()
-    rows = np.arange(n)
-    step = max(1, _CHUNK // n)
-    reached = sum(
-        int((table[rows, orders[start : start + step]].sum(axis=1) >= observed - SLACK * n).sum())
-        for start in range(0, len(orders), step)
-    )
+    sums = np.zeros(len(orders))
+    for row, drawn in zip(table, orders.T, strict=True):
+        sums += row.take(drawn)
+    reached = int((sums >= np.diagonal(table).sum() - SLACK * len(table)).sum())
     return (1 + reached) / (1 + len(orders))
 
 
@@ -215,14 +226,27 @@ class Chances:
         return interval(units, self._weights[n], level=LEVEL)
 
     def p(self, table: Wide, blocks: Int) -> float | None:
-        """The permutation p of a table (n, n) whose permutations stay inside `blocks` (n,); None below two stimuli."""
-        if len(table) < 2 or not self.permutations:
+        """The permutation p of a table (n, n), permuted inside `blocks` (n,); None where nothing can move."""
+        if len(np.unique(blocks)) == len(table) or not self.permutations:
             return None
         key = blocks.tobytes()
         if key not in self._orders:
             rng = np.random.default_rng([self.seed, 2, len(table)])
             self._orders[key] = assignments(blocks, draws=self.permutations, rng=rng)
         return permutation_p(table, self._orders[key])
+
+
+def blocks_of(names: Sequence[str]) -> Int:
+    """(n,) int64: equal numbers for equal names, counted from 0."""
+    return np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
+
+
+def asked_together(table: Wide) -> Int:
+    """(n,) int64: rows of a (stimulus, reference) table that were asked about the same references share a block."""
+    asked = np.isfinite(table)
+    if asked.all():
+        return np.zeros(len(table), np.int64)
+    return np.unique(asked, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def score(
@@ -237,11 +261,12 @@ def score(
     bounds: tuple[float, float],
     blocks: Int,
     withheld: int,
+    lower: bool = False,
 ) -> Score | None:
     """The score of one row under one metric, None where not one stimulus can be scored.
 
-    ids     (reference,) the references in the tally's order; blocks (reference,) int as the metric was given
-    chance  None measures it on mismatched pairs; bounds are the metric's possible values
+    ids     (reference,) the references in the tally's order; blocks (reference,) int: who may be permuted with whom
+    chance  None measures it on mismatched pairs; bounds are the metric's possible values; lower: less is better
     """
     table = tally.table
     values = np.diagonal(table).copy()
@@ -249,11 +274,25 @@ def score(
     if not len(scored):
         return None
     inner = table[np.ix_(scored, scored)]
-    whole = blocks if np.isnan(inner).any() else np.zeros_like(blocks)
+    together = asked_together(inner) * (int(blocks.max()) + 1) + blocks[scored]
     low, high = chances.interval(units_of(values[scored], tally.distractor[scored]))
     measured = mismatched(inner) if chance is None else chance
     return Score(
         row=row, metric=metric, judge=judge, ids=tuple(ids), values=values, chance=measured, null=measured,
-        ceiling=None, low=max(low, bounds[0]), high=min(high, bounds[1]), p=chances.p(inner, whole[scored]),
-        pool=len(ids), samples=tally.samples, withheld=withheld, seed_sd=tally.seed_sd,
+        ceiling=None, low=max(low, bounds[0]), high=min(high, bounds[1]),
+        p=chances.p(-inner if lower else inner, together), pool=len(ids), samples=tally.samples, withheld=withheld,
+        seed_sd=tally.seed_sd, lower=lower,
     )  # fmt: skip
+
+
+def corrected(scores: Sequence[Score]) -> list[Score]:
+    """The scores with q: false discovery rate (Benjamini & Hochberg 1995) over the metrics and regions of each row."""
+    from scipy.stats import false_discovery_control
+
+    adjusted: dict[tuple[str, str], float] = {}
+    for row in dict.fromkeys(found.row for found in scores):
+        tested = [found for found in scores if found.row == row and found.p is not None]
+        if tested:
+            rates = false_discovery_control([found.p for found in tested])
+            adjusted |= {(row, found.metric): float(q) for found, q in zip(tested, rates, strict=True)}
+    return [replace(found, q=adjusted.get((found.row, found.metric))) for found in scores]

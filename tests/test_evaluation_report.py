@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError, StorageError, UsageError
-from evaluation.report import Report, evaluate
+from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,9 @@ def run(folder: Path) -> Path:
 
 
 def judged(folder: Path, *, references: Path | None = None, seed: int = 0) -> Report:
-    return evaluate(folder, references=references, judge="pixels", seed=seed, bootstrap=200, permutations=199)
+    return evaluate(
+        folder, references=references, how=Judging(judge="pixels", seed=seed, bootstrap=200, permutations=199)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,15 +93,17 @@ def test_withheld_is_counted_and_never_scored(report: Report) -> None:
 
 def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
-    assert set(facts) == {"card", "rows", "absent"}
-    wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p"}
+    assert set(facts) == {"card", "profile", "rows", "dimensions", "curves", "leaks", "absent"}
+    wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
     assert all(wanted <= set(row) for row in facts["rows"])
     names = {row["metric"] for row in facts["rows"]}
-    assert names == {"pixcorr", "ssim", "two_way", "two_way_other_recons", f"top1_of_{STIMULI}"}
+    pool = f"of_{STIMULI}"
+    identified = {"two_way", "two_way_other_recons", "two_way_within_category"}
+    assert names == {"pixcorr", "ssim", *identified, f"top1_{pool}", f"top1_other_recons_{pool}"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in facts["rows"])
     assert facts["card"]["run"]["subject"] == "subj01"
     (sentence,) = [sentence for sentence in facts["absent"] if sentence.endswith("the judge names nothing")]
-    assert sentence.startswith("category, category_pseudo, label_colour")
+    assert sentence.startswith("category, category_pseudo, label_kind")
 
 
 def test_csv_holds_what_the_means_are_made_of(report: Report) -> None:
@@ -217,9 +221,9 @@ def test_region_map_on_a_glass_brain(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(UsageError, match="resamples"):
-        evaluate(tmp_path, references=None, judge="pixels", seed=0, bootstrap=1, permutations=10)
+        Judging(bootstrap=1)
     with pytest.raises(UsageError, match="judge"):
-        evaluate(tmp_path, references=None, judge="nobody", seed=0, bootstrap=200, permutations=10)
+        evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))
     (tmp_path / "report").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
         judged(tmp_path)

@@ -12,8 +12,10 @@ from evaluation.metrics import Marks
 from evaluation.metrics.identification import two_way_marks
 from evaluation.score import (
     Chances,
+    Score,
     Tally,
     assignments,
+    corrected,
     interval,
     mismatched,
     permutation_p,
@@ -144,3 +146,76 @@ def test_assignments_stay_in_their_blocks() -> None:
 def test_chance_is_the_mean_over_mismatched_pairs() -> None:
     table = np.array([[9, 1, np.nan], [2, 9, 3], [np.nan, 6, 9]])
     assert mismatched(table) == 3
+
+
+def test_intervals_cover_with_seeds_nested_in_stimuli() -> None:
+    """A stimulus has an effect of its own and every seed another: the interval is for new stimuli with new seeds."""
+    rng, weights = np.random.default_rng(9), resamples(40, draws=1000, rng=np.random.default_rng(10))
+    covered = 0
+    for _ in range(200):
+        samples = 0.4 + rng.normal(0, 0.3, (40, 1)) + rng.normal(0, 0.6, (40, 5))
+        low, high = interval(samples.mean(axis=1), weights, level=0.95)
+        covered += low <= 0.4 <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_permutations_inside_sessions_are_not_fooled_by_drift() -> None:
+    """Stimuli of one session are alike, in brain and in order of the pictures: free permutations find 'an effect'."""
+    rng, inside, free = np.random.default_rng(11), [], []
+    sessions = np.repeat(np.arange(4), 8)
+    within = assignments(sessions, draws=199, rng=rng)
+    anywhere = assignments(np.zeros(32, np.int64), draws=199, rng=rng)
+    for _ in range(100):
+        table = rng.normal(size=(32, 32)) + 1.5 * (sessions[:, None] == sessions[None, :])
+        inside.append(permutation_p(table, within))
+        free.append(permutation_p(table, anywhere))
+    assert np.mean(np.array(free) <= 0.05) > 0.9
+    assert stats.kstest(inside, "uniform").pvalue > 0.001
+
+
+def test_a_distance_is_tested_downwards() -> None:
+    table, ids = 1 - 0.9 * np.eye(12), tuple("abcdefghijkl")
+    tally = Tally(12)
+    tally.add(Marks(table=table.astype(np.float32)), np.arange(12))
+    found = score(
+        tally, Chances(seed=0, bootstrap=100, permutations=199), row="r", metric="m", judge="", ids=ids, chance=None,
+        bounds=(0, 2), blocks=np.zeros(12, np.int64), withheld=0, lower=True,
+    )  # fmt: skip
+    assert found is not None and found.lower and found.p == 1 / 200 and found.chance == pytest.approx(1.0)
+
+
+def test_nobody_to_change_places_with_is_no_p() -> None:
+    tally = Tally(4)
+    tally.add(Marks(table=np.eye(4, dtype=np.float32)), np.arange(4))
+    found = score(
+        tally, Chances(seed=0, bootstrap=100, permutations=99), row="r", metric="m", judge="", ids=tuple("abcd"),
+        chance=0.5, bounds=(0, 1), blocks=np.arange(4), withheld=0,
+    )  # fmt: skip
+    assert found is not None and found.p is None
+
+
+def _scores(chances: Chances, tables: list[np.ndarray]) -> list[Score]:
+    found = []
+    for number, table in enumerate(tables):
+        tally = Tally(len(table))
+        tally.add(Marks(table=table.astype(np.float32)), np.arange(len(table)))
+        one = score(
+            tally, chances, row="decoded", metric=f"m{number}", judge="", ids=tuple(map(str, range(len(table)))),
+            chance=0.0, bounds=(-9, 9), blocks=np.zeros(len(table), np.int64), withheld=0,
+        )  # fmt: skip
+        assert one is not None
+        found.append(one)
+    return found
+
+
+def test_q_is_benjamini_hochberg_and_keeps_false_discoveries_rare() -> None:
+    rng, false = np.random.default_rng(12), []
+    for round_ in range(40):
+        tables = [rng.normal(size=(16, 16)) for _ in range(15)] + [rng.normal(size=(16, 16)) + 2 * np.eye(16)] * 5
+        found = corrected(_scores(Chances(seed=round_, bootstrap=100, permutations=199), tables))
+        by_hand = stats.false_discovery_control([one.p for one in found])
+        assert [one.q for one in found] == pytest.approx(by_hand.tolist())
+        hits = [number for number, one in enumerate(found) if one.q is not None and one.q <= 0.1]
+        assert set(range(15, 20)) <= set(hits)
+        false.append(sum(number < 15 for number in hits) / max(1, len(hits)))
+    assert np.mean(false) <= 0.15

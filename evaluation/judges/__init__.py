@@ -19,10 +19,17 @@ from brain.catalogue import Catalogue
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """What a judge says of n pictures: features (picture, feature) float32; verdicts group -> (picture,) str."""
+    """What a judge says of n pictures.
+
+    features  (picture, feature) float32
+    verdicts  group -> (picture,) str, its choice among the group's labels
+    scores    group -> (picture, class) float32, its logits; classes group -> (class,) str, their labels
+    """
 
     features: NDArray[np.float32]
     verdicts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    scores: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Bench(Protocol):

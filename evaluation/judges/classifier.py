@@ -1,14 +1,13 @@
 """Judges that are image classifiers in the Hugging Face folder layout; `miniature` is the one bundled with the package.
 
 Pictures are resized to the `size` of preprocessor_config.json (PIL, antialiased, squashed to the square), divided by
-255 and normalised with its `image_mean` and `image_std`. Features are the pooled output of the backbone. The labels of
-config.json may be grouped as "group:value" ("category:faces", "colour:red"); a verdict is the largest logit within its
-group; labels without a group belong to the group "category".
+255 and normalised with its `image_mean` and `image_std`. Features are what the last linear layer, `classifier`, is
+given. The labels of config.json may be grouped as "group:value" ("category:faces", "colour:red"); a verdict is the
+largest logit within its group; labels without a group belong to the group "category".
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,8 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.errors import CheckpointAbsent, InputError
+from brain.errors import CheckpointAbsent, InputError, wanted
+from encoders.torchvision_guard import settle_torchvision
 from evaluation.judges import Opinion
+from evaluation.judges._pictures import prepare
+from evaluation.judges._weights import first_line, quiet, sha256
 
 BATCH = 64
 BUNDLED = "miniature"
@@ -32,7 +34,7 @@ NEEDED = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierJudge:
-    """A ResNetForImageClassification in `folder`, or the bundled one where `folder` is None."""
+    """An image classifier of transformers in `folder`, or the bundled ResNet where `folder` is None."""
 
     name: str
     folder: Path | None = None
@@ -67,54 +69,81 @@ class ClassifierBench:
     """An opened classifier, in evaluation mode, on the processor."""
 
     def __init__(self, *, name: str, home: Path) -> None:
-        from transformers import ResNetForImageClassification
-        from transformers.utils import logging
-
         preprocessing = _read(home / "preprocessor_config.json")
-        config = _read(home / "config.json")
-        if config.get("model_type") != "resnet":
-            raise InputError(f"{home}: wanted a ResNetForImageClassification, came {config.get('model_type')!r}")
+        _read(home / "config.json")
         self.side = _side(preprocessing, home)
         self.mean = _colour(preprocessing, "image_mean", home)
         self.std = _colour(preprocessing, "image_std", home)
-        # transformers would draw a progress bar for the milliseconds this takes
-        bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        self.model = ResNetForImageClassification.from_pretrained(home, local_files_only=True, use_safetensors=True)
-        if bars:
-            logging.enable_progress_bar()
-        self.model.eval().requires_grad_(False)
+        self.model = _classifier(home)
+        self._pooled: list[Any] = []
+        self.model.classifier.register_forward_pre_hook(lambda _, given: self._pooled.append(given[0]))
         self.groups = group_labels([self.model.config.id2label[i] for i in range(self.model.config.num_labels)])
         self.card: Mapping[str, str] = {
             "name": name,
-            "kind": f"ResNetForImageClassification, {sum(p.numel() for p in self.model.parameters()):,} parameters",
+            "kind": f"{type(self.model).__name__}, {sum(p.numel() for p in self.model.parameters()):,} parameters",
             "input": f"{self.side[1]} x {self.side[0]}",
-            "sha256": _sha256(home / "model.safetensors"),
+            "layer": "input of classifier",
+            "sha256": sha256(home / "model.safetensors"),
         }
 
     def look(self, pictures: Iterable[Image.Image]) -> Opinion:
-        """Features (picture, feature) of the pooled output, and the verdict in each group of labels."""
-        import torch
-
+        """Features (picture, feature) before the last layer; logits and the verdict in each group of labels."""
         stream = iter(pictures)
         features: list[NDArray[np.float32]] = []
         logits: list[NDArray[np.float32]] = []
         while batch := list(islice(stream, BATCH)):
-            with torch.inference_mode():
-                pooled = self.model.resnet(torch.from_numpy(self._prepare(batch))).pooler_output
-                logits.append(self.model.classifier(pooled).numpy())
-                features.append(pooled.flatten(1).numpy())
+            before, after = self._forward(batch)
+            features.append(before)
+            logits.append(after)
         marks = np.concatenate(logits)
+        scores = {group: marks[:, columns] for group, (columns, _) in self.groups.items()}
+        classes = {group: tuple(values) for group, (_, values) in self.groups.items()}
         verdicts = {
-            group: np.array([values[i] for i in marks[:, columns].argmax(axis=1)], np.str_)
-            for group, (columns, values) in self.groups.items()
+            group: np.array([classes[group][i] for i in found.argmax(axis=1)], np.str_)
+            for group, found in scores.items()
         }
-        return Opinion(features=np.concatenate(features), verdicts=verdicts)
+        return Opinion(features=np.concatenate(features), verdicts=verdicts, scores=scores, classes=classes)
 
-    def _prepare(self, batch: Sequence[Image.Image]) -> NDArray[np.float32]:
-        small = [picture.resize((self.side[1], self.side[0]), Image.Resampling.BILINEAR) for picture in batch]
-        stack = np.stack([np.asarray(picture, np.float32) for picture in small]) / 255
-        return np.ascontiguousarray(((stack - self.mean) / self.std).transpose(0, 3, 1, 2))
+    def _forward(self, batch: Sequence[Image.Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        import torch
+
+        pixels = prepare(batch, sizes=(self.side,), mean=self.mean, std=self.std)
+        with torch.inference_mode():
+            logits = self.model(pixel_values=torch.from_numpy(pixels)).logits
+        return self._pooled.pop().flatten(1).numpy(), logits.numpy()
+
+
+def _classifier(home: Path) -> Any:
+    """The network in that folder, whole and with a last layer `classifier`; anything else is an InputError."""
+    settle_torchvision()
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForImageClassification
+
+    try:
+        with quiet():
+            model, found = AutoModelForImageClassification.from_pretrained(
+                home, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
+                output_loading_info=True,
+            )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+        came = f"one that does not load ({first_line(fault)})"
+        raise InputError(wanted(home, "an image classifier of transformers", came, "name another folder")) from fault
+    # transformers would draw what is missing at random and go on
+    if found["missing_keys"]:
+        came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
+        raise InputError(wanted(home, f"weights of the whole {type(model).__name__}", came, "restore the folder"))
+    if not _ends_linear(getattr(model, "classifier", None)):
+        came = f"{type(model).__name__} without one"
+        raise InputError(wanted(home, "a network whose last linear layer is `classifier`", came, "name another folder"))
+    return model.eval().requires_grad_(False)
+
+
+def _ends_linear(layer: Any) -> bool:
+    from torch import nn
+
+    last = layer[-1] if isinstance(layer, nn.Sequential) and len(layer) else layer
+    return isinstance(last, nn.Linear)
 
 
 def group_labels(labels: Sequence[str]) -> dict[str, tuple[list[int], list[str]]]:
@@ -156,11 +185,6 @@ def _colour(preprocessing: Mapping[str, Any], key: str, home: Path) -> NDArray[n
             f"{home}/preprocessor_config.json: wanted three numbers in {key}, came {values!r}; write them in"
         )
     return np.array(values, np.float32)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as weights:
-        return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
 ENTRIES = (ClassifierJudge(name=BUNDLED),)

@@ -24,15 +24,20 @@ class Views:
     """A stack of pictures as metrics see them, one entry a stimulus.
 
     pixels    (stimulus, height, width, 3) uint8, all brought to one canvas
-    features  (stimulus, feature) float32 of the judge
+    features  eye -> (stimulus, feature) float32; the eye "judge" is the report's own judge
     verdicts  group -> (stimulus,) str, the judge's choice among the group's labels
+    scores    group -> (stimulus, class) float32, the judge's logits; classes group -> (class,) str, their labels
     labels    group -> (stimulus,) str, the true labels, "" where nobody gave one (references only)
+    patterns  region -> (stimulus, voxel) float32: measured (references) or predicted from the picture (samples)
     """
 
     pixels: NDArray[np.uint8]
-    features: Float
+    features: Mapping[str, Float] = field(default_factory=dict)
     verdicts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    scores: Mapping[str, Float] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    patterns: Mapping[str, Float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -41,9 +46,12 @@ class Views:
         """Only these stimuli. `rows`: (stimulus,) bool mask or int index."""
         return Views(
             pixels=self.pixels[rows],
-            features=self.features[rows],
+            features={eye: values[rows] for eye, values in self.features.items()},
             verdicts={group: values[rows] for group, values in self.verdicts.items()},
+            scores={group: values[rows] for group, values in self.scores.items()},
+            classes=self.classes,
             labels={group: values[rows] for group, values in self.labels.items()},
+            patterns={region: values[rows] for region, values in self.patterns.items()},
         )
 
 
@@ -63,20 +71,23 @@ class Marks:
 class Metric(Protocol):
     """One comparison of samples with references.
 
-    name     "two_way"; `named(pool)` is what tables print, with the pool size in it where the value depends on it
-    needs    "pixels", "features" or "verdicts"
-    judged   whether the value depends on the judge
-    best     the value of identical pictures; higher is better in every metric here
+    name    "two_way"; `named(pool)` is what tables print, with the pool size in it where the value depends on it
+    eye     who looks: "judge", another judge of the catalogue, "brain" for measured patterns, "" for pixels alone
+    best    the value of identical pictures
+    bounds  the lowest and the highest value there can be
+    lower   whether less is better, as of distances
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def needs(self) -> str: ...
-    @property
-    def judged(self) -> bool: ...
+    def eye(self) -> str: ...
     @property
     def best(self) -> float: ...
+    @property
+    def bounds(self) -> tuple[float, float]: ...
+    @property
+    def lower(self) -> bool: ...
 
     def named(self, pool: int) -> str:
         """The name that is printed for a pool of that many references."""

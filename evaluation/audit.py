@@ -1,0 +1,108 @@
+"""Audit: every number of a report computed again from the files it stands on; any difference fails.
+
+afterimage audit RUN          (also: python -m evaluation FOLDER --audit)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from brain.errors import InputError
+from evaluation.regions import read_json
+from evaluation.report import Judging, measure, per_stimulus, run_folder
+from evaluation.samples import read_samples
+
+TOLERANCE = 1e-6
+"""Two machines may sum in another order; nothing that anybody would print differs by less."""
+SHOWN = 3
+
+
+def audit(folder: Path, *, judge: str = "", references: Path | None = None) -> str:
+    """One sentence that all is right; a difference, an altered sample or no report at all is an InputError.
+
+    judge   needed again where the report's judge was a folder
+    """
+    home = run_folder(folder)
+    path = home / "report" / "report.json"
+    written = read_json(path)
+    if not written:
+        raise InputError(f"{path}: wanted a report to audit, came none; run `afterimage evaluate {folder}` first")
+    found = list(differences(home, folder, written, judge=judge, references=references))
+    if found:
+        more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        raise InputError(
+            f"{path}: {len(found)} numbers are not what the files give: {'; '.join(found[:SHOWN])}{more}; "
+            "do not trust this report, evaluate again"
+        )
+    counts = f"{len(written['rows'])} scores, {len(written['curves'])} points of curves and every stimulus' value"
+    return f"{path}: {counts} are what the files give"
+
+
+def differences(
+    home: Path, folder: Path, written: Mapping[str, Any], *, judge: str, references: Path | None
+) -> Iterator[str]:
+    """One phrase a number that differs; nothing is written."""
+    try:
+        card = written["card"]["evaluation"]
+        how = Judging(
+            judge=judge or card["judge"]["name"], profile=card["profile"], seed=card["seed"],
+            bootstrap=card["bootstrap"], permutations=card["permutations"],
+        )  # fmt: skip
+    except KeyError as fault:
+        raise InputError(
+            f"{home}: wanted a report of this version, came one without {fault}; evaluate again"
+        ) from fault
+    report = measure(folder, read_samples(folder, references=references), how=how)
+    again = json.loads(json.dumps(report.facts()))
+    del again["card"]["run"]
+    kept = {**written, "card": {name: value for name, value in written["card"].items() if name != "run"}}
+    yield from _apart(kept, again, "")
+    table = home / "report" / "per_stimulus.csv"
+    text = table.read_text("utf-8") if table.is_file() else ""
+    lines, wanted = text.splitlines(), per_stimulus(report.scores).splitlines()
+    if len(lines) != len(wanted):
+        yield f"per_stimulus.csv has {len(lines)} lines and not {len(wanted)}"
+        return
+    for number, (line, other) in enumerate(zip(lines, wanted, strict=True), 1):
+        if line != other and not _alike(line, other):
+            yield f"per_stimulus.csv line {number} says {line!r} and not {other!r}"
+
+
+def _apart(written: Any, again: Any, where: str) -> Iterator[str]:
+    if isinstance(written, dict) and isinstance(again, dict):
+        for key in sorted({*written, *again}):
+            if key == "versions":
+                continue
+            if key not in written or key not in again:
+                yield f"{where} {key} is {'new' if key in again else 'gone'}".strip()
+            else:
+                yield from _apart(written[key], again[key], f"{where} {key}".strip())
+    elif isinstance(written, list) and isinstance(again, list) and len(written) == len(again):
+        for one, other in zip(written, again, strict=True):
+            yield from _apart(one, other, f"{where} {_name(other)}".strip())
+    elif not _same(written, again):
+        yield f"{where} says {written!r} and not {again!r}"
+
+
+def _name(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return ""
+    return " ".join(str(entry[key]) for key in ("row", "metric", "curve", "label", "measure") if key in entry)
+
+
+def _same(one: Any, other: Any) -> bool:
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (one, other))
+    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) if numbers else bool(one == other)
+
+
+def _alike(line: str, other: str) -> bool:
+    """Whether two lines of the table say the same but for the last digits of their value."""
+    (*keys, value), (*wanted, number) = line.rsplit(",", 1), other.rsplit(",", 1)
+    try:
+        return keys == wanted and math.isclose(float(value), float(number), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    except ValueError:
+        return False

@@ -1,0 +1,174 @@
+"""Curves: how a decoder fares with less of something: fewer regions, ranks, repeats, training sessions.
+
+RUN/curves is written by `afterimage evaluate RUN --curves` (`decode/curves.py`):
+
+    curves/curves.json            {"stimuli": [...], "curves": [{"name", "title", "points": [{"label", "row"}, ...]}]}
+    curves/conditions/SPACE.ROW.safetensors    what was decoded of every test stimulus at that point
+    curves/samples/               pictures drawn from these conditions for `stimuli`, one row a point
+
+Each point is scored twice, so that what the generator loses or adds is a number: two-way identification of the decoded
+conditions among the true ones (every test stimulus), and the judge's metrics on the pictures (a few stimuli).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brain.errors import InputError, wanted
+from encoders.conditions import Conditions
+from evaluation.brain import BrainEncoder
+from evaluation.judging import Eyes, judge_samples
+from evaluation.metrics.identification import two_way_marks
+from evaluation.metrics.pixels import correlation
+from evaluation.profiles import Profile
+from evaluation.regions import read_json
+from evaluation.samples import Samples, read_rows
+from evaluation.score import Chances, units_of
+
+FOLDER = "curves"
+WHOLE = "decoded"
+PICTURES = Profile(
+    name="curves", does="", wrong="", metrics=("two_way", "two_way_within_category", "category", "pixcorr")
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One point of a curve under one measure: the mean over n stimuli and its 95 % interval.
+
+    measure  "conditions clip-text" (two-way among the true conditions) or a metric's name (of the pictures)
+    """
+
+    curve: str
+    label: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    n: int
+
+    def facts(self) -> dict[str, Any]:
+        """The point as report.json says it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A curve's name and title, and its points: (label, row) each."""
+
+    name: str
+    title: str
+    points: tuple[tuple[str, str], ...]
+
+
+def read_curves(home: Path) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+    """The curves of a run and the stimuli their pictures were drawn for; nothing where there are none."""
+    path = home / FOLDER / "curves.json"
+    facts = read_json(path)
+    try:
+        curves = tuple(
+            Curve(
+                name=one["name"], title=one["title"],
+                points=tuple((point["label"], point["row"]) for point in one["points"]),
+            )
+            for one in facts.get("curves", [])
+        )  # fmt: skip
+        return curves, tuple(facts.get("stimuli", ()))
+    except (KeyError, TypeError) as fault:
+        raise InputError(
+            wanted(path, "curves with their points", f"without {fault}", "evaluate --curves again")
+        ) from fault
+
+
+def score_curves(
+    home: Path, samples: Samples, eyes: Eyes, *, chances: Chances, brain: BrainEncoder | None
+) -> tuple[Point, ...]:
+    """Every point of every curve; none where the run has no curves."""
+    curves, stimuli = read_curves(home)
+    if not curves:
+        return ()
+    pictures = _pictures(home, samples, eyes, stimuli=stimuli, chances=chances, brain=brain)
+    found: list[Point] = []
+    for curve in curves:
+        for label, row in curve.points:
+            found += [
+                replace(point, curve=curve.name, label=label)
+                for point in (*_conditions(home, row, chances), *pictures.get(row, ()))
+            ]
+    return tuple(found)
+
+
+def _pictures(
+    home: Path,
+    samples: Samples,
+    eyes: Eyes,
+    *,
+    stimuli: Sequence[str],
+    chances: Chances,
+    brain: BrainEncoder | None,
+) -> dict[str, list[Point]]:
+    """Row -> its points under the metrics of pictures, over `stimuli` alone, in the pool of all references."""
+    drawn = read_rows(home / FOLDER / "samples")
+    few = replace(samples, folder=home / FOLDER / "samples", samples=tuple(drawn), others={})
+    whole = replace(
+        samples,
+        samples=tuple(
+            one for one in samples.of(WHOLE) if one.stimulus in set(stimuli) and one.index == 0 and not one.withheld
+        ),
+        others={},
+    )
+    quiet = Chances(seed=chances.seed, bootstrap=chances.bootstrap, permutations=0)
+    points: dict[str, list[Point]] = {}
+    for part in (few, whole):
+        if not part.samples:
+            continue
+        judged = judge_samples(part, replace(eyes, others={}), profile=PICTURES, chances=quiet, brain=brain)
+        for score in judged.scores:
+            if score.row in {one.row for one in part.samples}:
+                points.setdefault(score.row, []).append(
+                    Point(
+                        curve="", label="", measure=score.metric, value=score.value, low=score.low, high=score.high,
+                        chance=score.chance, n=score.n,
+                    )
+                )  # fmt: skip
+    return points
+
+
+def _conditions(home: Path, row: str, chances: Chances) -> Iterable[Point]:
+    """Two-way identification of the row's decoded conditions among the true ones, space by space."""
+    at = home / "conditions" if row == WHOLE else home / FOLDER / "conditions"
+    for true_path in sorted((home / "conditions").glob("*.true.safetensors")):
+        space = true_path.name.removesuffix(".true.safetensors")
+        path = at / f"{space}.{row}.safetensors"
+        if path.is_file():
+            yield two_way_of(Conditions.load(path), Conditions.load(true_path), chances)
+
+
+def two_way_of(decoded: Conditions, true: Conditions, chances: Chances) -> Point:
+    """How often a decoded condition is more like its own true condition than like another test stimulus' one."""
+    decoded.space.must_match(true.space)
+    own = np.arange(len(decoded))
+    truth = true.take(decoded.ids).values.reshape(len(own), -1)
+    marks = two_way_marks(correlation(decoded.values.reshape(len(own), -1), truth), own)
+    values = np.diagonal(marks.table).astype(np.float64)
+    distractor = np.full(len(own), np.nan) if marks.distractor is None else marks.distractor.astype(np.float64)
+    low, high = chances.interval(units_of(values, distractor))
+    return Point(
+        curve="", label="", measure=f"conditions {decoded.space.name}", value=float(values.mean()), low=low, high=high,
+        chance=0.5, n=len(own),
+    )  # fmt: skip
+
+
+def by_measure(points: Sequence[Point], curve: str) -> Mapping[str, list[Point]]:
+    """measure -> the points of one curve, in order."""
+    found: dict[str, list[Point]] = {}
+    for point in points:
+        if point.curve == curve:
+            found.setdefault(point.measure, []).append(point)
+    return found

@@ -1,0 +1,252 @@
+"""A blinded two-alternative test for people: which of two samples was drawn for the picture that was seen?
+
+`write_human_test` makes a folder that opens in any browser without a server and without the network, and BESIDE it the
+key, which stays with whoever runs the test. `python -m evaluation.export.human KEY ANSWERS` scores what came back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import hashlib
+import importlib.resources
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brain.errors import AfterimageError, InputError, StorageError
+from evaluation.images import png_bytes
+from evaluation.samples import Sample, Samples
+
+KEY = ("trial", "row", "stimulus", "sample", "other", "answer")
+ANSWERS = ("trial", "choice", "ms")
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One question: the picture seen, its own sample, and the sample of another stimulus of the same row.
+
+    token   names the trial on the page; pictures are the tokens of seen, left and right
+    answer  "left" or "right", where the own sample stands
+    """
+
+    token: str
+    pictures: tuple[str, str, str]
+    own: Sample
+    other: Sample
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What people chose in one row.
+
+    correct, answered, asked  trials; low, high: the exact 95 % interval of the share (Clopper & Pearson 1934)
+    p                         one-sided binomial test against one half
+    """
+
+    row: str
+    correct: int
+    answered: int
+    asked: int
+    low: float
+    high: float
+    p: float
+
+    @property
+    def share(self) -> float:
+        """Correct among the answered."""
+        return self.correct / self.answered
+
+    def line(self) -> str:
+        """The row as text."""
+        return (
+            f"{self.row}: {self.correct} of {self.answered} answered right, {self.share:.3f} "
+            f"[{self.low:.3f}, {self.high:.3f}], chance 0.500, p {self.p:.2g}, {self.asked - self.answered} unanswered"
+        )
+
+
+def key_of(folder: Path) -> Path:
+    """Where the key of a test lies: beside its folder, never in it."""
+    return folder.with_name(f"{folder.name}.key.csv")
+
+
+def write_human_test(samples: Samples, folder: Path, *, rows: Sequence[str] = ("decoded",), seed: int) -> Path:
+    """Writes the test into `folder`, which must be new or empty, and the key beside it; returns the key.
+
+    One trial a stimulus and row: its first sample that was not withheld against another stimulus' one, each sample
+    once right and once wrong. Order, sides (half and half) and the pictures' names come from `seed`. A row with fewer
+    than two stimuli or a folder in use is an InputError, no room a StorageError.
+    """
+    key = key_of(folder)
+    if key.exists() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
+        raise InputError(f"{folder}: wanted a new folder and no key beside it, came one in use; give another folder")
+    rng = np.random.default_rng(seed)
+    trials = [trial for row in rows for trial in _trials(samples, row, rng)]
+    trials = [trials[place] for place in rng.permutation(len(trials))]
+    page = _page(trials)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The key first: a test without a key would be answered for nothing.
+        _store(key, _table(KEY, _key_lines(trials)))
+        for trial in trials:
+            left, right = (trial.own, trial.other) if trial.answer == "left" else (trial.other, trial.own)
+            shown = (samples.references[trial.own.stimulus], left, right)
+            for token, sample in zip(trial.pictures, shown, strict=True):
+                _store(folder / f"{token}.png", png_bytes(samples.open(sample)))
+        _store(folder / "index.html", page.encode())
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: cannot write the test here ({error.strerror}); make room or give another folder"
+        ) from error
+    return key
+
+
+def _trials(samples: Samples, row: str, rng: np.random.Generator) -> list[Trial]:
+    firsts: dict[str, Sample] = {}
+    for sample in samples.of(row):
+        if not sample.withheld:
+            firsts.setdefault(sample.stimulus, sample)
+    if len(firsts) < 2:
+        raise InputError(
+            f"{samples.folder}: wanted samples of two stimuli or more in row {row!r}, came {len(firsts)}; "
+            f"rows here are {', '.join(samples.rows())}"
+        )
+    own = list(firsts.values())
+    # One round through all stimuli in random order: nobody meets itself, and everybody is the wrong answer once.
+    order = rng.permutation(len(own))
+    other = {int(first): int(second) for first, second in zip(order, np.roll(order, 1), strict=True)}
+    sides = rng.permutation(np.arange(len(own)) % 2)
+    return [
+        Trial(
+            token=_token(rng), pictures=(_token(rng), _token(rng), _token(rng)), own=sample, other=own[other[place]],
+            answer=SIDES[sides[place]],
+        )
+        for place, sample in enumerate(own)
+    ]  # fmt: skip
+
+
+def _token(rng: np.random.Generator) -> str:
+    return rng.bytes(12).hex()
+
+
+def _key_lines(trials: Sequence[Trial]) -> Iterator[tuple[str, ...]]:
+    for trial in sorted(trials, key=lambda trial: (trial.own.row, trial.own.stimulus)):
+        yield trial.token, trial.own.row, trial.own.stimulus, trial.own.name, trial.other.name, trial.answer
+
+
+def _table(head: Sequence[str], lines: Iterator[tuple[str, ...]]) -> bytes:
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(head)
+    table.writerows(lines)
+    return out.getvalue().encode()
+
+
+def _page(trials: Sequence[Trial]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    source = importlib.resources.files("evaluation.export").joinpath("human.html.jinja").read_text("utf-8")
+    asked = [(trial.token, *trial.pictures) for trial in trials]
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    return environment.from_string(source).render(
+        script=_sha256(source, "script"), style=_sha256(source, "style"), trials=asked
+    )
+
+
+def _sha256(source: str, tag: str) -> str:
+    """What the page's policy allows by name: the hash of its own script or style, and nothing else."""
+    found = re.search(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
+    assert found is not None
+    return base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+
+
+def _store(path: Path, data: bytes) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+
+
+def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:
+    """What one person's answers (CSV trial, choice, ms) are worth, one entry a row of samples, in the key's order.
+
+    Unanswered trials are counted apart. An unknown trial, one answered twice, or another choice than left and right is
+    an InputError that names the line.
+    """
+    from scipy.stats import binomtest
+
+    right = {line["trial"]: line for _, line in _lines(key, KEY)}
+    chosen: dict[str, str] = {}
+    for number, line in _lines(answers, ANSWERS):
+        trial = line["trial"]
+        if trial not in right:
+            raise InputError(f"{answers} line {number}: wanted a trial of {key}, came {trial!r}; give this test's key")
+        if trial in chosen:
+            raise InputError(f"{answers} line {number}: trial {trial} is answered twice; keep the first answer")
+        if line["choice"] not in SIDES:
+            raise InputError(f"{answers} line {number}: wanted left or right, came {line['choice']!r}; correct it")
+        chosen[trial] = line["choice"]
+    if not chosen:
+        raise InputError(f"{answers}: wanted answers, came none; download them at the end of the test")
+    found: list[Choices] = []
+    for row in dict.fromkeys(line["row"] for line in right.values()):
+        asked = {trial: line["answer"] for trial, line in right.items() if line["row"] == row}
+        given = [chosen[trial] == answer for trial, answer in asked.items() if trial in chosen]
+        if not given:
+            continue
+        test = binomtest(sum(given), len(given), 0.5, alternative="greater")
+        exact = binomtest(sum(given), len(given), 0.5).proportion_ci(0.95, method="exact")
+        found.append(
+            Choices(
+                row=row, correct=sum(given), answered=len(given), asked=len(asked), low=float(exact.low),
+                high=float(exact.high), p=float(test.pvalue),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.reader(file)
+            lines = [(table.line_num, line) for line in table if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: wanted a readable CSV file, came {error}; restore the file") from error
+    if not lines or tuple(lines[0][1]) != tuple(head):
+        came = ",".join(lines[0][1])[:80] if lines else "an empty file"
+        raise InputError(f"{path}: wanted the columns {','.join(head)}, came {came!r}; give the file as it was written")
+    for number, line in lines[1:]:
+        if len(line) != len(head):
+            raise InputError(f"{path} line {number}: wanted {len(head)} values, came {len(line)}; correct the line")
+    return [(number, dict(zip(head, line, strict=True))) for number, line in lines[1:]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints one line a row of samples; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m evaluation.export.human", description="Score a human test.")
+    parser.add_argument("key", type=Path, metavar="KEY", help="the .key.csv beside the test's folder")
+    parser.add_argument("answers", type=Path, metavar="ANSWERS", help="what the page gave to download")
+    asked = parser.parse_args(arguments)
+    try:
+        found = score_answers(asked.key, asked.answers)
+    except AfterimageError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    for choices in found:
+        print(choices.line())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

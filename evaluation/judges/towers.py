@@ -1,0 +1,323 @@
+"""The eyes of published tables: networks trained on photographs, each at the layer and the picture size of its paper.
+
+Plain names are MindEye2's notebook (Scotti et al. 2024): pictures brought to 256 x 256, then to the side it gives the
+network. Names that end in _224 are Brain-Diffuser's script (Ozcelik & VanRullen 2023): squashed to 224 x 224 at once.
+The two also differ in EfficientNet's weights: the first takes torchvision's second set, the second its first.
+Nothing is ever fetched; weights that are not at hand, or no torchvision, are a CheckpointAbsent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from brain.errors import CheckpointAbsent, InputError, wanted
+from encoders.torchvision_guard import settle_torchvision
+from evaluation.judges import Opinion
+from evaluation.judges._pictures import prepare
+from evaluation.judges._weights import EXTRA, FOLDER, Weights, fill, first_line, quiet, read_weights, said, sha256
+
+BATCH = 16
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+See = Callable[[Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowerBench:
+    """An opened network, in evaluation mode, on the processor.
+
+    see    (picture, 3, height, width) tensor -> features (picture, feature), and logits (picture, class) or None
+    sides  of one squash to a square after the other; colours: mean and standard deviation of the normalisation
+    group  the name of its classes, "" where it names none
+    """
+
+    card: Mapping[str, str]
+    see: See = field(repr=False)
+    sides: tuple[int, ...]
+    colours: tuple[Sequence[float], Sequence[float]]
+    resample: Image.Resampling = Image.Resampling.BILINEAR
+    group: str = ""
+    classes: tuple[str, ...] = ()
+
+    def look(self, pictures: Iterable[Image.Image]) -> Opinion:
+        """Features (picture, feature) at the layer on the card, and the logits of its classes where it has any."""
+        from tqdm import tqdm
+
+        features: list[NDArray[np.float32]] = []
+        logits: list[NDArray[np.float32]] = []
+        with tqdm(desc=self.card["name"], unit="picture", leave=False, disable=None) as bar:
+            stream = iter(pictures)
+            while batch := list(islice(stream, BATCH)):
+                seen, named = self._forward(batch)
+                features.append(seen)
+                logits.append(named)
+                bar.update(len(batch))
+        if not self.group:
+            return Opinion(features=np.concatenate(features))
+        scores = {self.group: np.concatenate(logits)}
+        return Opinion(features=np.concatenate(features), scores=scores, classes={self.group: self.classes})
+
+    def _forward(self, batch: Sequence[Image.Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        import torch
+
+        sizes = [(side, side) for side in self.sides]
+        pixels = prepare(batch, sizes=sizes, mean=self.colours[0], std=self.colours[1], resample=self.resample)
+        with torch.inference_mode():
+            features, logits = self.see(torch.from_numpy(pixels))
+        return features.flatten(1).numpy(), logits.numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionJudge:
+    """A network of torchvision: its constructor `network` with `settings`, seen at the output of its module `layer`.
+
+    dropped  a last layer the weights do not have; extra: beginnings of weights the network does not have
+    group    the name of its 1,000 classes, "" where only its features are wanted
+    """
+
+    name: str
+    network: str
+    layer: str
+    weights: Weights
+    sides: tuple[int, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    dropped: str = ""
+    extra: tuple[str, ...] = ()
+    resample: Image.Resampling = Image.Resampling.BILINEAR
+    group: str = ""
+
+    def open(self) -> TowerBench:
+        """Loads the weights; absent ones, or no torchvision, are a CheckpointAbsent, damaged ones an InputError."""
+        place = self.weights.found(f"judge {self.name!r}")
+        network = fill(self._empty(), self._state(place), place=place)
+        return TowerBench(
+            card={
+                "name": self.name,
+                "kind": f"torchvision {self.network}, {sum(p.numel() for p in network.parameters()):,} parameters",
+                "input": " -> ".join(f"{side} x {side}" for side in self.sides),
+                "layer": self.layer,
+                **self.weights.card(place),
+            },
+            see=_at(network, self.layer),
+            sides=self.sides,
+            colours=IMAGENET,
+            resample=self.resample,
+            group=self.group,
+            classes=_imagenet() if self.group else (),
+        )
+
+    def _empty(self) -> Any:
+        """The network without values: all of them come from the file, so none needs drawing first."""
+        import torch
+
+        if not settle_torchvision():
+            raise CheckpointAbsent(wanted(f"judge {self.name!r}", "the package torchvision", "none", EXTRA))
+        from torchvision import models
+
+        with torch.device("meta"):
+            network = getattr(models, self.network)(weights=None, **self.settings)
+        if self.dropped:
+            setattr(network, self.dropped, torch.nn.Identity())
+        return network
+
+    def _state(self, place: Path) -> Mapping[str, Any]:
+        state = read_weights(place)
+        if not self.extra:
+            return state
+        bare = {name.removeprefix("module."): value for name, value in state.items()}
+        return {name: value for name, value in bare.items() if not name.startswith(self.extra)}
+
+
+def _at(network: Any, layer: str) -> See:
+    """The output of the module `layer`, beside that of the whole network."""
+    held: list[Any] = []
+    network.get_submodule(layer).register_forward_hook(lambda _, given, out: held.append(out))
+
+    def see(pixels: Any) -> tuple[Any, Any]:
+        logits = network(pixels)
+        return held.pop(), logits
+
+    return see
+
+
+def _imagenet() -> tuple[str, ...]:
+    from torchvision.models import ViT_H_14_Weights
+
+    return tuple(ViT_H_14_Weights.IMAGENET1K_SWAG_E2E_V1.meta["categories"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipJudge:
+    """OpenAI's CLIP ViT-L/14 as transformers keeps it: the projected image embedding, in float32.
+
+    Its folder is `clip-vit-large-patch14` in one's own folder of weights, or the Hugging Face hub's cache.
+    """
+
+    name: str
+    sides: tuple[int, ...]
+    repository: str = "openai/clip-vit-large-patch14"
+
+    def open(self) -> TowerBench:
+        """Loads the vision tower; an absent one is a CheckpointAbsent, another model an InputError."""
+        home = self._home()
+        _check_clip(home)
+        return clip_bench(home, name=self.name, sides=self.sides)
+
+    def _home(self) -> Path:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        own = os.environ.get(FOLDER)
+        folder = Path(own) / self.repository.rpartition("/")[2] if own else None
+        if folder is not None and (folder / "model.safetensors").is_file():
+            return folder
+        kept = try_to_load_from_cache(self.repository, "model.safetensors")
+        if isinstance(kept, str):
+            return Path(kept).parent
+        cache = said(Path(HF_HUB_CACHE))
+        looked = f"{said(folder)} and {cache}" if folder else cache
+        files = "config.json model.safetensors"
+        raise CheckpointAbsent(
+            f"judge {self.name!r}: wanted {self.repository} ({files}, 1.7 GB, MIT) in {looked}, came none; fetch it by "
+            f"`hf download {self.repository} {files}`, or put its folder into one that {FOLDER} names"
+        )
+
+
+def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
+    """The vision tower of the CLIP in folder `home`, seen at image_embeds; a damaged one is an InputError."""
+    settle_torchvision()
+    import torch
+    from safetensors import SafetensorError
+    from transformers import CLIPVisionModelWithProjection
+
+    try:
+        with quiet():
+            tower, found = CLIPVisionModelWithProjection.from_pretrained(
+                home, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+        came = f"one that does not load ({first_line(fault)})"
+        raise InputError(wanted(home, "a CLIP of transformers", came, "fetch it again")) from fault
+    if found["missing_keys"]:
+        came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
+        raise InputError(wanted(home, "weights of the whole vision tower", came, "fetch it again"))
+    tower.eval().requires_grad_(False)
+    return TowerBench(
+        card={
+            "name": name,
+            "kind": f"transformers CLIP vision tower, {sum(p.numel() for p in tower.parameters()):,} parameters",
+            "input": " -> ".join(f"{side} x {side}" for side in sides),
+            "layer": "image_embeds",
+            "weights": f"{home.name}/model.safetensors",
+            "sha256": sha256(home / "model.safetensors"),
+        },
+        see=lambda pixels: (tower(pixel_values=pixels).image_embeds,) * 2,
+        sides=sides,
+        colours=CLIP,
+    )
+
+
+def _check_clip(home: Path) -> None:
+    """Another CLIP under this name would be a silent replacement."""
+    import json
+
+    try:
+        vision = json.loads((home / "config.json").read_text("utf-8"))["vision_config"]
+        came = tuple(int(vision[key]) for key in ("hidden_size", "num_hidden_layers", "patch_size"))
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise InputError(
+            wanted(home, "a config.json with vision_config", first_line(fault), "fetch it again")
+        ) from fault
+    if came != (1024, 24, 14):
+        raise InputError(
+            wanted(home, "ViT-L/14 (width 1024, 24 layers, patch 14)", f"width, layers, patch {came}", "fetch it again")
+        )
+
+
+def by_torchvision(network: str, weights: str) -> str:
+    """The command that lets torchvision fetch these weights into its cache."""
+    return f"""python -c "from torchvision import models; models.{network}(weights='{weights}')\""""
+
+
+OF_TORCHVISION = "torchvision's, trained on ImageNet"
+ALEXNET = Weights(
+    file="alexnet-owt-7be5be79.pth", size="233 MiB", licence=OF_TORCHVISION,
+    get=by_torchvision("alexnet", "IMAGENET1K_V1"),
+)  # fmt: skip
+INCEPTION = Weights(
+    file="inception_v3_google-0cc3c7bd.pth", size="104 MiB", licence=OF_TORCHVISION,
+    get=by_torchvision("inception_v3", "IMAGENET1K_V1"),
+)  # fmt: skip
+EFFICIENTNET_FIRST = Weights(
+    file="efficientnet_b1_rwightman-bac287d4.pth", size="30 MiB", licence=OF_TORCHVISION,
+    get=by_torchvision("efficientnet_b1", "IMAGENET1K_V1"),
+)  # fmt: skip
+EFFICIENTNET_SECOND = Weights(
+    file="efficientnet_b1-c27df63c.pth", size="30 MiB", licence=OF_TORCHVISION,
+    get=by_torchvision("efficientnet_b1", "IMAGENET1K_V2"),
+)  # fmt: skip
+SWAV = Weights(
+    file="swav_800ep_pretrain.pth.tar", size="about 110 MB", licence="CC BY-NC 4.0",
+    get=(
+        """python -c "from torch.hub import load_state_dict_from_url as get; """
+        """get('https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar', weights_only=True)\""""
+    ),
+)  # fmt: skip
+VIT_H14 = Weights(
+    file="vit_h_14_swag-80465313.pth", size="2.4 GiB", licence="CC BY-NC 4.0",
+    get=by_torchvision("vit_h_14", "IMAGENET1K_SWAG_E2E_V1"),
+)  # fmt: skip
+
+# With weights=None torchvision leaves out what its own loader would have set: Inception expects its input in the
+# normalisation of its first framework and turns ours into it.
+INCEPTION_SETTINGS = {"transform_input": True, "aux_logits": True, "init_weights": False}
+# SwAV's file holds its projection and its prototypes, which nobody looks at, and has no classifier.
+SWAV_HEADS = ("projection_head.", "prototypes.")
+
+ENTRIES = (
+    TorchvisionJudge(name="alexnet2", network="alexnet", layer="features.4", weights=ALEXNET, sides=(256,)),
+    TorchvisionJudge(name="alexnet5", network="alexnet", layer="features.11", weights=ALEXNET, sides=(256,)),
+    TorchvisionJudge(
+        name="inception_v3", network="inception_v3", layer="avgpool", weights=INCEPTION, sides=(256, 342),
+        settings=INCEPTION_SETTINGS,
+    ),
+    TorchvisionJudge(
+        name="efficientnet_b1", network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_SECOND,
+        sides=(256, 255),
+    ),
+    TorchvisionJudge(
+        name="swav_resnet50", network="resnet50", layer="avgpool", weights=SWAV, sides=(256, 224), dropped="fc",
+        extra=SWAV_HEADS,
+    ),
+    ClipJudge(name="clip_vit_l14", sides=(256, 224)),
+    TorchvisionJudge(name="alexnet2_224", network="alexnet", layer="features.4", weights=ALEXNET, sides=(224,)),
+    TorchvisionJudge(name="alexnet5_224", network="alexnet", layer="features.11", weights=ALEXNET, sides=(224,)),
+    TorchvisionJudge(
+        name="inception_v3_224", network="inception_v3", layer="avgpool", weights=INCEPTION, sides=(224,),
+        settings=INCEPTION_SETTINGS,
+    ),
+    TorchvisionJudge(
+        name="efficientnet_b1_224", network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_FIRST,
+        sides=(224,),
+    ),
+    TorchvisionJudge(
+        name="swav_resnet50_224", network="resnet50", layer="avgpool", weights=SWAV, sides=(224,), dropped="fc",
+        extra=SWAV_HEADS,
+    ),
+    ClipJudge(name="clip_vit_l14_224", sides=(224,)),
+    # MinD-Vis (Chen et al. 2023) asks this one for classes alone: its logits are its features too.
+    TorchvisionJudge(
+        name="vit_h14", network="vit_h_14", layer="heads", weights=VIT_H14, sides=(518,), settings={"image_size": 518},
+        resample=Image.Resampling.BICUBIC, group="imagenet",
+    ),
+)  # fmt: skip

@@ -1,0 +1,354 @@
+"""Judging: every row of a samples folder under every metric of a profile, through the judge's eye and others'.
+
+findings = judge_samples(samples, open_eyes(bench, profile.metrics), profile=profile, chances=chances)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from brain.errors import CheckpointAbsent, InputError
+from evaluation.brain import BrainEncoder
+from evaluation.judges import CATALOGUE as JUDGES
+from evaluation.judges import Bench
+from evaluation.metrics import CATALOGUE, Int, Marks, Metric, Views
+from evaluation.metrics.brain import brain_metrics
+from evaluation.metrics.dimension import effective_dimension
+from evaluation.metrics.identification import Wide, top1_marks, two_way_marks
+from evaluation.profiles import Profile
+from evaluation.samples import ROWS, Sample, Samples
+from evaluation.score import Chances, Score, Tally, blocks_of, corrected, score
+
+# Pixel metrics see both pictures at one size: the references' own, but no side above this.
+LARGEST_CANVAS = 256
+# Pixel metrics compare each sample with the references of its block of about this many, not with all of them.
+BLOCK = 32
+CATEGORY_ORACLE = "category_oracle"
+REPEAT = "repeat"
+LADDER = (*ROWS[:5], CATEGORY_ORACLE, *ROWS[5:])
+JUDGE = "judge"
+BRAIN = "brain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eyes:
+    """Who looks: the report's judge, other judges that metrics ask for, and why some of these are not at hand."""
+
+    judge: Bench
+    others: Mapping[str, Bench] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, eye: str) -> str:
+        """What stands in a score's column "judge"."""
+        return str(self.judge.card["name"]) if eye == JUDGE else eye
+
+
+def open_eyes(judge: Bench, metrics: Sequence[str]) -> Eyes:
+    """The judge, and every other judge that these metrics look through, where its weights are at hand."""
+    wanted = dict.fromkeys(CATALOGUE[name].eye for name in metrics)
+    others: dict[str, Bench] = {}
+    absent: dict[str, str] = {}
+    for eye in wanted:
+        if eye not in ("", JUDGE, BRAIN):
+            try:
+                others[eye] = JUDGES[eye].open()
+            except CheckpointAbsent as error:
+                absent[eye] = str(error)
+    return Eyes(judge=judge, others=others, absent=absent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What judging found.
+
+    scores      in the ladder's order under each metric
+    absent      one sentence for each reason why metrics could not be computed
+    trust       group -> how often the judge names the references themselves right
+    dimensions  row -> effective dimension of its samples in the judge's features; "reference" too
+    features    row -> (stimulus, feature) of its first samples in the judge's features; "reference" too
+    ids         row -> the stimuli of these features
+    """
+
+    scores: tuple[Score, ...]
+    absent: tuple[str, ...]
+    trust: Mapping[str, float]
+    dimensions: Mapping[str, float]
+    features: Mapping[str, Any]
+    ids: Mapping[str, tuple[str, ...]]
+
+
+def judge_samples(
+    samples: Samples, eyes: Eyes, *, profile: Profile, chances: Chances, brain: BrainEncoder | None = None
+) -> Findings:
+    """Every row under every metric of the profile; all samples withheld is an InputError."""
+    from tqdm import tqdm
+
+    ids = tuple(sorted(samples.references))
+    groups = blocks_of([samples.references[name].block for name in ids])
+    chunks = _chunks(groups, chances.seed)
+    with tqdm(total=_pictures(samples), desc="judging", unit="picture", disable=None) as bar:
+        look = _Look(samples=samples, eyes=eyes, brain=brain, bar=bar)
+        shown = look.at([samples.references[name] for name in ids], canvas=_canvas(samples, ids, profile))
+        if brain is not None:
+            shown = replace(shown, patterns=brain.seen(ids))
+        metrics = _metrics(profile, shown, eyes)
+        table = _Table(metrics=metrics, eyes=eyes, chances=chances, chunks=chunks, groups=groups, ids=ids)
+        scores: list[Score] = []
+        features, first = {"reference": shown.features[JUDGE]}, {"reference": ids}
+        for row in samples.rows():
+            if row == REPEAT:
+                scores += _repeats(samples, look, table, shown)
+                continue
+            looked = [(group, look.at(group, canvas=shown.pixels.shape[1:3])) for group in _by_index(samples.of(row))]
+            scores += table.row(row, looked, shown, withheld=sum(one.withheld for one in samples.of(row)))
+            if looked:
+                features[row] = looked[0][1].features[JUDGE]
+                first[row] = tuple(one.stimulus for one in looked[0][0])
+    if not scores:
+        raise InputError(
+            f"{samples.folder}: all {len(samples.samples)} samples are withheld; there is nothing to score"
+        )
+    scores += category_oracle(shown, table)
+    if brain is not None:
+        scores += _measured_twice(brain, table)
+    return Findings(
+        scores=_in_order(corrected(_with_ends(scores, brain))),
+        absent=_absent(profile, shown, eyes),
+        trust=trust(shown),
+        dimensions={row: effective_dimension(values) for row, values in features.items() if len(values) > 1},
+        features=features,
+        ids=first,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """What every row is scored with; `groups` (reference,) int says who may change places with whom."""
+
+    metrics: Mapping[str, Metric]
+    eyes: Eyes
+    chances: Chances
+    chunks: Int
+    groups: Int
+    ids: tuple[str, ...]
+
+    def row(
+        self, row: str, looked: Sequence[tuple[Sequence[Sample], Views]], shown: Views, *, withheld: int
+    ) -> list[Score]:
+        place = {stimulus: number for number, stimulus in enumerate(self.ids)}
+        tallies = {name: Tally(len(self.ids)) for name in self.metrics}
+        for group, seen in looked:
+            own = np.array([place[sample.stimulus] for sample in group], np.int64)
+            for name, metric in self.metrics.items():
+                tallies[name].add(metric.marks(seen, shown, own=own, blocks=self.chunks), own)
+        found = [self.score(row, name, tally, withheld=withheld) for name, tally in tallies.items()]
+        return [one for one in found if one is not None]
+
+    def score(self, row: str, name: str, tally: Tally, *, withheld: int = 0) -> Score | None:
+        metric = self.metrics[name]
+        return score(
+            tally, self.chances, row=row, metric=metric.named(len(self.ids)), judge=self.eyes.name(metric.eye),
+            ids=self.ids, chance=metric.chance(len(self.ids)), bounds=metric.bounds, blocks=self.groups,
+            withheld=withheld, lower=metric.lower,
+        )  # fmt: skip
+
+    def of(self, rows: Int, metrics: Mapping[str, Metric]) -> _Table:
+        """The same over these references only, under these metrics."""
+        return replace(
+            self, metrics=metrics, chunks=self.chunks[rows], groups=self.groups[rows],
+            ids=tuple(self.ids[row] for row in rows),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Look:
+    """Opens pictures and shows them to every eye."""
+
+    samples: Samples
+    eyes: Eyes
+    brain: BrainEncoder | None
+    bar: Any
+
+    def at(self, group: Sequence[Sample], *, canvas: tuple[int, int]) -> Views:
+        pictures: list[np.ndarray] = []
+
+        def stream() -> Iterator[Image.Image]:
+            for sample in group:
+                picture = self.samples.open(sample)
+                pictures.append(np.asarray(_fitted(picture, canvas)))
+                self.bar.update()
+                yield picture
+
+        opinion = self.eyes.judge.look(stream())
+        features, scores, classes = {JUDGE: opinion.features}, dict(opinion.scores), dict(opinion.classes)
+        for eye, bench in self.eyes.others.items():
+            other = bench.look(self.samples.open(sample) for sample in group)
+            features[eye] = other.features
+            scores |= other.scores
+            classes |= other.classes
+        labels = {
+            name: np.array([sample.labels.get(name, "") for sample in group], np.str_)
+            for name in sorted({name for sample in group for name in sample.labels})
+        }
+        return Views(
+            pixels=np.stack(pictures), features=features, verdicts=opinion.verdicts, scores=scores, classes=classes,
+            labels=labels, patterns={} if self.brain is None else self.brain.predicted(opinion.features),
+        )  # fmt: skip
+
+
+def _metrics(profile: Profile, shown: Views, eyes: Eyes) -> dict[str, Metric]:
+    """The metrics that can be computed on these references, the profile's first."""
+    named = {name: CATALOGUE[name] for name in profile.metrics}
+    static = {name: one for name, one in named.items() if one.eye not in eyes.absent and not one.absent(shown)}
+    return static | {one.name: one for one in brain_metrics(shown)}
+
+
+def _absent(profile: Profile, shown: Views, eyes: Eyes) -> tuple[str, ...]:
+    missing: dict[str, list[str]] = {}
+    for metric in (CATALOGUE[name] for name in profile.metrics):
+        reason = eyes.absent.get(metric.eye) or metric.absent(shown)
+        if reason:
+            missing.setdefault(reason, []).append(metric.name)
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in missing.items())
+
+
+def _repeats(samples: Samples, look: _Look, table: _Table, shown: Views) -> list[Score]:
+    """The row "repeat": pictures decoded from one repeat, each compared with those decoded from the other repeats."""
+    rows = np.array([row for row, name in enumerate(table.ids) if name in samples.others], np.int64)
+    drawn = [one for one in samples.of(REPEAT) if one.stimulus in samples.others]
+    if not len(rows) or not drawn:
+        return []
+    ids = [table.ids[row] for row in rows]
+    others = look.at([samples.others[name] for name in ids], canvas=shown.pixels.shape[1:3])
+    others = replace(others, labels={name: values[rows] for name, values in shown.labels.items()}, patterns={})
+    metrics = {name: one for name, one in table.metrics.items() if one.eye != BRAIN and not one.absent(others)}
+    looked = [(group, look.at(group, canvas=shown.pixels.shape[1:3])) for group in _by_index(drawn)]
+    return table.of(rows, metrics).row(REPEAT, looked, others, withheld=sum(one.withheld for one in drawn))
+
+
+def _measured_twice(brain: BrainEncoder, table: _Table) -> list[Score]:
+    """The row "repeat" under brain metrics: the measured pattern of the first repeat against that of the others."""
+    ids, first, rest = brain.repeated()
+    place = {name: row for row, name in enumerate(table.ids)}
+    if len(ids) < 2:
+        return []
+    rows = np.array([place[name] for name in ids if name in place], np.int64)
+    keep = np.array([number for number, name in enumerate(ids) if name in place], np.int64)
+    nothing = np.zeros((len(keep), 1, 1, 3), np.uint8)
+    tried = Views(pixels=nothing, patterns={name: values[keep] for name, values in first.items()})
+    other = Views(pixels=nothing, patterns={name: values[keep] for name, values in rest.items()})
+    inner = table.of(rows, {one.name: one for one in brain_metrics(other)})
+    own, found = np.arange(len(rows)), []
+    for name, metric in inner.metrics.items():
+        tally = Tally(len(rows))
+        tally.add(metric.marks(tried, other, own=own, blocks=inner.chunks), own)
+        found.append(inner.score(REPEAT, name, tally))
+    return [one for one in found if one is not None]
+
+
+def category_oracle(shown: Views, table: _Table) -> list[Score]:
+    """What a decoder scores that knows the true category and nothing else: 1 - 1/(2K) two-way for K equal ones.
+
+    Nothing where the references carry no categories, or only one.
+    """
+    labels = shown.labels.get("category", np.full(len(shown), ""))
+    if np.any(labels == "") or len(np.unique(labels)) < 2:
+        return []
+    alike: Wide = (labels[:, None] == labels[None, :]).astype(np.float64)
+    own = np.arange(len(labels))
+    known: dict[str, Marks] = {"two_way": two_way_marks(alike, own), "top1": top1_marks(alike)}
+    scores = []
+    for name, marks in known.items():
+        if name in table.metrics:
+            tally = Tally(len(labels))
+            tally.add(marks, own)
+            scores.append(table.score(CATEGORY_ORACLE, name, tally))
+    return [one for one in scores if one is not None]
+
+
+def _by_index(row: Iterable[Sample]) -> list[list[Sample]]:
+    groups: dict[int, list[Sample]] = {}
+    for sample in row:
+        if not sample.withheld:
+            groups.setdefault(sample.index, []).append(sample)
+    return [groups[index] for index in sorted(groups)]
+
+
+def _pictures(samples: Samples) -> int:
+    drawn = sum(not sample.withheld for sample in samples.samples)
+    return drawn + len(samples.references) + len(samples.others)
+
+
+def _canvas(samples: Samples, ids: Sequence[str], profile: Profile) -> tuple[int, int]:
+    """(height, width) of pixel metrics: the profile's, else the first reference's, no side above `LARGEST_CANVAS`."""
+    if profile.side:
+        return profile.side, profile.side
+    picture = samples.open(samples.references[ids[0]])
+    shrink = min(1.0, LARGEST_CANVAS / max(picture.size))
+    return max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink))
+
+
+def _fitted(picture: Image.Image, canvas: tuple[int, int]) -> Image.Image:
+    size = (canvas[1], canvas[0])
+    return picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR)
+
+
+def _chunks(groups: Int, seed: int) -> Int:
+    """(reference,) int: who is compared with whom by costly metrics; at most `BLOCK` of one group, drawn by `seed`."""
+    chunks, number = np.zeros(len(groups), np.int64), 0
+    rng = np.random.default_rng([seed, 0, len(groups)])
+    for group in np.unique(groups):
+        members = rng.permutation(np.flatnonzero(groups == group))
+        for part in np.array_split(members, -(-len(members) // BLOCK)):
+            chunks[part] = number
+            number += 1
+    return chunks
+
+
+def _with_ends(scores: Sequence[Score], brain: BrainEncoder | None) -> list[Score]:
+    """The scores with what effects are measured between: the shuffled row (else chance), and the oracle row.
+
+    The ceiling of a brain metric is the noise ceiling that the row "repeat", responses against themselves, implies.
+    """
+    ends = {(found.row, found.metric): found.value for found in scores}
+
+    def ceiling(metric: str, judge: str) -> float | None:
+        if judge != BRAIN or brain is None:
+            return ends.get(("oracle", metric))
+        repeat = ends.get((REPEAT, metric))
+        return None if repeat is None else brain.ceiling(repeat)
+
+    return [
+        replace(
+            found,
+            null=ends.get(("shuffled", found.metric), found.chance),
+            ceiling=ceiling(found.metric, found.judge),
+        )
+        for found in scores
+    ]
+
+
+def ordered_rows(rows: Iterable[str]) -> tuple[str, ...]:
+    """The rows, each once, the known ones in the ladder's order and the others after them by name."""
+    present = set(rows)
+    return (*(row for row in LADDER if row in present), *sorted(present - set(LADDER)))
+
+
+def _in_order(scores: Sequence[Score]) -> tuple[Score, ...]:
+    rows = ordered_rows(found.row for found in scores)
+    printed = list(dict.fromkeys(found.metric for found in scores))
+    return tuple(sorted(scores, key=lambda found: (printed.index(found.metric), rows.index(found.row))))
+
+
+def trust(shown: Views) -> dict[str, float]:
+    """group -> how often the judge's verdict on the references themselves is the true label."""
+    return {
+        group: round(float((shown.verdicts[group] == truth)[truth != ""].mean()), 4)
+        for group, truth in shown.labels.items()
+        if group in shown.verdicts and np.any(truth != "")
+    }

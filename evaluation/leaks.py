@@ -1,0 +1,32 @@
+"""Leaks in anybody's results: a folder of training pictures against the references that were tested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from brain.errors import InputError
+from brain.leaks import near_duplicates, twin_facts
+from evaluation.images import SUFFIXES, open_image
+from evaluation.samples import Samples
+
+
+def look_for_leaks(train: Path, samples: Samples) -> dict[str, Any]:
+    """What of `train`, searched with its sub-folders, is also a reference: exactly, or slightly altered.
+
+    No folder, or no picture in it, is an InputError.
+    """
+    paths = sorted(path for path in train.rglob("*") if path.suffix.lower() in SUFFIXES) if train.is_dir() else []
+    if not paths:
+        raise InputError(f"{train}: wanted a folder of the pictures that were trained on, came none; correct --train")
+
+    def trained() -> Iterator[tuple[str, Image.Image]]:
+        return ((path.relative_to(train).as_posix(), open_image(path)) for path in paths)
+
+    def tested() -> Iterator[tuple[str, Image.Image]]:
+        return ((name, samples.open(shown)) for name, shown in sorted(samples.references.items()))
+
+    return twin_facts(near_duplicates(trained(), tested()), train=len(paths), test=len(samples.references))
