@@ -21,6 +21,7 @@ COMMANDS = {
     "fit": "DATA --out RUN      mappings from voxels to the conditions of a generator",
     "decode": "RUN                 test patterns to pictures, beside their controls",
     "evaluate": "RUN_OR_FOLDER       score pictures against what was shown; JSON, CSV and one HTML page",
+    "audit": "RUN                 compute every number of a report again from its files; fail on any difference",
     "study": "DATA --out RUN      fit, decode and evaluate in one go; resumes where it stopped",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }

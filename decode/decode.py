@@ -17,30 +17,33 @@ from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from brain.types import Recording, Split, Stimuli
+from brain.types import Recording, Responses, Split, Stimuli
 from decode.fit import is_fitted
 from decode.ladder import DRAWN, TAKEN, Ladder, partners
 from decode.painter import NAME as PIXELS
 from decode.painter import Painter
-from decode.patterns import first_repeats, folds_of, open_data
+from decode.patterns import first_repeats, folds_of, later_repeats, open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import DecodeSettings, Settings, needed_maps, to_json
 from encoders.conditions import Conditions
 from encoders.mapping import Mapping as BrainMap
-from evaluation.samples import REFERENCE, SampleWriter
+from evaluation.samples import OTHER_REPEATS, REFERENCE, SampleWriter
 from pipelines.drawing import Drawn
 
+REPEAT = "repeat"
 Draw = Callable[[Mapping[str, Conditions], Sequence[str], Sequence[int]], Iterator[Drawn]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hand:
-    """What draws: `draw` (conditions, ids, seeds) -> pictures, `round_trip` pictures -> pictures, facts for a card."""
+    """What draws: `draw` (conditions, ids, seeds) -> pictures, `prior` the same without any condition, `round_trip`
+    pictures -> pictures, facts for a card."""
 
     method: str
     size: tuple[int, int]
     draw: Draw
+    prior: Callable[[Sequence[str], Sequence[int]], Iterator[Drawn]] | None
     round_trip: Callable[[Sequence[Image.Image]], Iterator[Image.Image]] | None
     facts: dict[str, Any]
 
@@ -58,9 +61,9 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
             raise InputError(
                 f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` or `afterimage study` first"
             )
-        chosen = _chosen(run, stimuli)
+        chosen, repeated = _chosen(run, stimuli), run.card_facts().get("repeated", [])
         with SampleWriter(run.samples) as writer:
-            missing = _missing(writer, chosen, settings.decode)
+            missing = _missing(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 _draw_missing(run, writer, settings, data=data, missing=missing)
             return (
@@ -79,7 +82,9 @@ def check_rows(decode: DecodeSettings) -> None:
 
 def samples_of(row: str, decode: DecodeSettings) -> int:
     """How many samples of each stimulus a row holds."""
-    return decode.seeds if row == "decoded" else 1 if row in (*TAKEN, REFERENCE) else decode.control_seeds
+    if row == "decoded":
+        return decode.seeds
+    return 1 if row in (*TAKEN, REFERENCE, REPEAT, OTHER_REPEATS) else decode.control_seeds
 
 
 Key = tuple[str, str, int]
@@ -93,45 +98,94 @@ def _chosen(run: RunFolder, stimuli: Sequence[str]) -> list[str]:
     return [name for name in tested if not stimuli or name in stimuli]
 
 
-def _missing(writer: SampleWriter, stimuli: Sequence[str], decode: DecodeSettings) -> list[Key]:
-    """Row, stimulus, index of what is asked for and not there, references first."""
-    rows = (REFERENCE, *decode.rows)
-    keys = [(row, name, index) for row in rows for name in stimuli for index in range(samples_of(row, decode))]
+def _missing(
+    writer: SampleWriter, stimuli: Sequence[str], decode: DecodeSettings, *, repeated: Sequence[str]
+) -> list[Key]:
+    """Row, stimulus, index of what is asked for and not there, references first.
+
+    The row "repeat" is drawn of the stimuli in `repeated` alone, together with what it is compared with.
+    """
+    rows = [REFERENCE, *decode.rows, *([OTHER_REPEATS] if REPEAT in decode.rows else [])]
+    twice = set(repeated)
+    keys = [
+        (row, name, index)
+        for row in rows
+        for name in stimuli
+        for index in range(samples_of(row, decode))
+        if row not in (REPEAT, OTHER_REPEATS) or name in twice
+    ]
     return [key for key in keys if writer.done(*key) is None]
 
 
 def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, data: Path, missing: list[Key]) -> None:
     recording = open_data(data, settings.fit)
-    folds = folds_of(recording, settings.fit.split)
+    folds = folds_of(recording, settings.fit.split, run)
+    ladder = _ladder(run, recording, folds, settings=settings, missing=missing)
+    hand = open_hand(settings, ladder.true)
+    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hand.facts}})
+    blocks = first_sessions(recording)
+    with tqdm(total=len(missing), desc="drawing", unit="picture", disable=None) as bar:
+        for row in dict.fromkeys(row for row, _, _ in missing):
+            asked = [(name, index) for other, name, index in missing if other == row]
+            for _ in _row(
+                row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand, blocks=blocks
+            ):
+                bar.update()
+
+
+def _ladder(
+    run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings, missing: list[Key]
+) -> Ladder:
+    """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs."""
     needed = {name for row, name, _ in missing if row in ("decoded", "retrieval")}
     if any(row == "shuffled" for row, _, _ in missing):
         partner = partners(folds, settings.machine.seed)
         needed |= {partner[name] for row, name, _ in missing if row == "shuffled"}
     true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
-    decoded = (
-        {
-            space: decoded_conditions(
-                run, recording, folds, space=space, stimuli=needed, repeats=settings.decode.test_repeats
-            )
-            for space in true
+    count = settings.decode.test_repeats
+
+    def of(stimuli: set[str], take: Callable[[Responses], Responses]) -> dict[str, Conditions]:
+        return {
+            space: decoded_conditions(run, recording, folds, space=space, stimuli=stimuli, take=take) for space in true
         }
-        if needed
-        else {}
-    )
-    ladder = Ladder(folds=folds, true=true, decoded=decoded, seed=settings.machine.seed)
-    hand = open_hand(settings, true)
-    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hand.facts}})
-    with tqdm(total=len(missing), desc="drawing", unit="picture", disable=None) as bar:
-        for row in dict.fromkeys(row for row, _, _ in missing):
-            asked = [(name, index) for other, name, index in missing if other == row]
-            for _ in _row(row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand):
-                bar.update()
+
+    takes: dict[str, Callable[[Responses], Responses]] = {
+        REPEAT: lambda trials: first_repeats(trials, 1),
+        OTHER_REPEATS: later_repeats,
+    }
+    repeats = {
+        row: of(stimuli, take)
+        for row, take in takes.items()
+        if (stimuli := {name for other, name, _ in missing if other == row})
+    }
+    decoded = of(needed, lambda trials: first_repeats(trials, count)) if needed else {}
+    for space, conditions in decoded.items():
+        if len(conditions) == sum(len(split.test) for split in folds):
+            conditions.save(run.conditions(space, "decoded"))
+    return Ladder(folds=tuple(folds), true=true, decoded=decoded, seed=settings.machine.seed, repeats=repeats)
+
+
+def first_sessions(recording: Recording) -> dict[str, str]:
+    """stimulus -> the session of its first showing: stimuli of one session may change places under the null."""
+    found: dict[str, int] = {}
+    for name, session in zip(recording.responses.stimulus.tolist(), recording.responses.session.tolist(), strict=True):
+        found[name] = min(session, found.get(name, session))
+    return {name: f"session {session}" for name, session in found.items()}
 
 
 def decoded_conditions(
-    run: RunFolder, recording: Recording, folds: Sequence[Split], *, space: str, stimuli: set[str], repeats: int
+    run: RunFolder,
+    recording: Recording,
+    folds: Sequence[Split],
+    *,
+    space: str,
+    stimuli: set[str],
+    take: Callable[[Responses], Responses],
 ) -> Conditions:
-    """The conditions in `space` that the mappings read from the brain for these test stimuli, each by its fold's."""
+    """The conditions in `space` that the mappings read from the brain for these test stimuli, each by its fold's.
+
+    `take` chooses among a stimulus' repeats.
+    """
     parts: list[Conditions] = []
     for split in folds:
         here = stimuli & set(split.test)
@@ -143,11 +197,8 @@ def decoded_conditions(
                     "decode the data it was fitted on, or fit again into another --out"
                 )
             trials = recording.responses.trials(recording.responses.of(here))
-            parts.append(mapping.decode(first_repeats(trials, repeats)))
-    whole = _joined(parts)
-    if len(whole) == sum(len(split.test) for split in folds):
-        whole.save(run.conditions(space, "decoded"))
-    return whole
+            parts.append(mapping.decode(take(trials)))
+    return _joined(parts)
 
 
 def _joined(parts: Sequence[Conditions]) -> Conditions:
@@ -156,7 +207,14 @@ def _joined(parts: Sequence[Conditions]) -> Conditions:
 
 
 def _row(
-    row: str, asked: list[tuple[str, int]], *, writer: SampleWriter, stimuli: Stimuli, ladder: Ladder, hand: Hand
+    row: str,
+    asked: list[tuple[str, int]],
+    *,
+    writer: SampleWriter,
+    stimuli: Stimuli,
+    ladder: Ladder,
+    hand: Hand,
+    blocks: Mapping[str, str],
 ) -> Iterator[None]:
     """Draws and stores one row, sample after sample."""
     if row == REFERENCE:
@@ -166,7 +224,15 @@ def _row(
                 stimulus=name,
                 captions=stimuli.captions.get(name, ()),
                 labels=stimuli.labels.get(name),
+                block=blocks[name],
             )
+            yield
+    elif row == "prior":
+        names = [name for name, _ in asked]
+        if hand.prior is None:
+            raise UsageError(f"--rows: {hand.method} draws nothing without a condition; leave prior out")
+        for drawn in hand.prior(names, [sample_seed(ladder.seed, name, 0) for name in names]):
+            _store(writer, drawn, row=row, index=0, method=hand.method)
             yield
     elif row in TAKEN:
         for (name, index), picture in zip(
@@ -178,17 +244,15 @@ def _row(
         names = [name for name, _ in asked]
         seeds = [sample_seed(ladder.seed, name, index) for name, index in asked]
         conditions = ladder.conditions(row, list(dict.fromkeys(names)))
-        for (name, index), drawn in zip(asked, hand.draw(conditions, names, seeds), strict=True):
-            writer.write(
-                drawn.image,
-                row=row,
-                stimulus=name,
-                index=index,
-                seed=drawn.seed,
-                method=hand.method,
-                withheld=drawn.withheld,
-            )
+        for (_, index), drawn in zip(asked, hand.draw(conditions, names, seeds), strict=True):
+            _store(writer, drawn, row=row, index=index, method=hand.method)
             yield
+
+
+def _store(writer: SampleWriter, drawn: Drawn, *, row: str, index: int, method: str) -> None:
+    writer.write(
+        drawn.image, row=row, stimulus=drawn.id, index=index, seed=drawn.seed, method=method, withheld=drawn.withheld
+    )
 
 
 def _taken(
@@ -216,7 +280,9 @@ def open_hand(settings: Settings, true: Mapping[str, Conditions]) -> Hand:
     decode = settings.decode
     if decode.method == PIXELS:
         painter = Painter(card=true[PIXELS].space)
-        return Hand(method=PIXELS, size=painter.picture_size, draw=painter, round_trip=None, facts=painter.facts())
+        return Hand(
+            method=PIXELS, size=painter.picture_size, draw=painter, prior=None, round_trip=None, facts=painter.facts()
+        )
     from pipelines.drawing import DrawSettings
     from pipelines.generators import CATALOGUE
     from pipelines.stacks import resolve
@@ -235,6 +301,7 @@ def open_hand(settings: Settings, true: Mapping[str, Conditions]) -> Hand:
         method=generator.name,
         size=generator.pipeline.picture_size,
         draw=draw,
+        prior=lambda ids, seeds: generator.prior(ids, seeds, settings=how),
         round_trip=lambda pictures: generator.round_trip(pictures, settings=how),
         facts={**generator.facts(how), "stack": stack_facts(stack)},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from decode.run_folder import RunFolder
@@ -11,13 +12,24 @@ from evaluation.samples import INDEX
 
 def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
     """Judges the run in `out` as `settings` say and returns the path of the page."""
+    from evaluation.judges import find_judge
+
     run = RunFolder(out)
     with run.lock():
         run.claim(settings, data, ("machine", "evaluate"))
-        asked = {"settings": to_json(settings.evaluate), "samples": _samples_digest(run)}
+        if settings.evaluate.curves:
+            from decode.curves import draw_curves
+
+            draw_curves(run, settings, data, stimuli=settings.evaluate.curve_stimuli)
+        asked = {"settings": to_json(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
         if run.card_facts().get("evaluate") == asked and page.is_file():
             return page
+        from decode.brain_encoder import write_encoder
+
+        bench = find_judge(settings.evaluate.judge).open()
+        if lacking := write_encoder(run, settings, data, bench):
+            print(lacking)
         page = judge(out, settings.evaluate, seed=settings.machine.seed)
         run.add_to_card({"evaluate": asked})
         return page
@@ -29,28 +41,31 @@ def judge(
     *,
     seed: int = MachineSettings().seed,
     references: Path | None = None,
+    train: Path | None = None,
     out: Path | None = None,
 ) -> Path:
     """Judges any folder of pictures, prints the ladder, and returns the path of the page."""
-    from evaluation.report import evaluate
+    from evaluation.report import Judging, evaluate
 
-    report = evaluate(
-        folder,
-        references=references,
-        judge=how.judge,
-        seed=seed,
-        bootstrap=how.bootstrap,
-        permutations=how.permutations,
-        out=out,
-    )
+    judging = Judging(
+        judge=how.judge, profile=how.profile, seed=seed, bootstrap=how.bootstrap, permutations=how.permutations,
+        train=train,
+    )  # fmt: skip
+    report = evaluate(folder, how=judging, references=references, out=out)
     print(report.table())
     for sentence in report.absent:
         print(f"not computed: {sentence}")
+    if how.export:
+        from evaluation.export import export
+
+        for path in export(report):
+            print(path)
     return report.page
 
 
-def _samples_digest(run: RunFolder) -> str:
-    import hashlib
-
-    index = run.samples / INDEX
-    return hashlib.sha256(index.read_bytes()).hexdigest() if index.is_file() else ""
+def _digest(run: RunFolder) -> str:
+    """The digest of every sample's line, curves' too."""
+    found = hashlib.sha256()
+    for index in (run.samples / INDEX, run.path / "curves" / "samples" / INDEX):
+        found.update(index.read_bytes() if index.is_file() else b"none")
+    return found.hexdigest()

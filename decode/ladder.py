@@ -3,6 +3,8 @@
 decoded     the stimulus' own brain pattern through the mapping
 shuffled    another test stimulus' pattern (a derangement), through the mapping that never saw that one
 mean        the mean training condition of the stimulus' fold
+prior       no condition at all: what the generator draws by itself
+repeat      the stimulus' first repeat alone; compared with other_repeats, drawn from its other repeats
 oracle      the true condition, through the same generator from the same start
 retrieval   no generator: the training picture whose condition correlates best with the decoded one
 round_trip  no condition: the reference through the generator's autoencoder and back
@@ -11,7 +13,7 @@ round_trip  no condition: the reference through the generator's autoencoder and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,8 +21,8 @@ from brain.types import Float, Split
 from decode.seeds import derangement
 from encoders.conditions import Conditions
 
-DRAWN = ("decoded", "shuffled", "mean", "oracle")
-TAKEN = ("retrieval", "round_trip")
+DRAWN = ("decoded", "shuffled", "mean", "oracle", "repeat", "other_repeats")
+TAKEN = ("retrieval", "round_trip", "prior")
 MOST_TELLING = ("clip-image", "clip-text", "pixels", "vae-latent")
 """In which space retrieval looks, where several are decoded: the one that says most about what is seen."""
 
@@ -32,6 +34,7 @@ class Ladder:
     folds    the folds, their test stimuli disjoint
     true     space -> conditions of every training and test stimulus
     decoded  space -> conditions of the test stimuli that are needed, from the brain
+    repeats  row "repeat" or "other_repeats" -> space -> conditions from these repeats alone
     seed     the run's seed
     """
 
@@ -39,6 +42,7 @@ class Ladder:
     true: Mapping[str, Conditions]
     decoded: Mapping[str, Conditions]
     seed: int
+    repeats: Mapping[str, Mapping[str, Conditions]] = field(default_factory=dict)
 
     def conditions(self, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
         """Space -> what `row` draws `stimuli` from, one of `DRAWN`."""
@@ -49,6 +53,8 @@ class Ladder:
             return self.decoded[space].take(stimuli)
         if row == "oracle":
             return self.true[space].take(stimuli)
+        if row in self.repeats:
+            return self.repeats[row][space].take(stimuli)
         if row == "shuffled":
             partner = partners(self.folds, self.seed)
             return replace(self.decoded[space].take([partner[name] for name in stimuli]), ids=tuple(stimuli))

@@ -48,7 +48,7 @@ class FitSettings:
     fields: str = ""
     """Where the own-data format's fields have other names in your file: stimulus=figure,group=run."""
     split: str = ""
-    """The split's name, or a family such as leave-out whose splits are folds; empty takes the first."""
+    """The split's name, or a family such as leave-out or cluster-5 whose splits are folds; empty takes the first."""
     stack: str = "miniature-image"
     """The pretrained checkpoints: a name from `afterimage stacks`, or a folder in their layout; empty needs none."""
     maps: tuple[str, ...] = ()
@@ -73,7 +73,9 @@ class DecodeSettings:
 
     method: str = ""
     """Which generator draws: a name from `pipelines/generators/`."""
-    rows: tuple[str, ...] = free(("decoded", "shuffled", "mean", "retrieval", "oracle", "round_trip"))
+    rows: tuple[str, ...] = free(
+        ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip")
+    )
     """Which rows of the ladder are drawn beside the references."""
     seeds: int = free(1)
     """Samples for each stimulus in the row decoded."""
@@ -109,6 +111,14 @@ class EvaluateSettings:
     """Resamples of the stimuli for the intervals."""
     permutations: int = 1000
     """Permutations for the p-values; 0 leaves them out."""
+    profile: str = "clean"
+    """Which metrics, and how pictures reach them: clean, or paper-... for those of a paper, faults included."""
+    curves: bool = False
+    """Also fewer regions, ranks, repeats and training sessions: minutes of fitting and drawing."""
+    curve_stimuli: int = 24
+    """Test stimuli for which the pictures of curves are drawn; their conditions are scored on all."""
+    export: bool = False
+    """Also RDMs for rsatoolbox and a folder for a blinded test with people, in RUN/report."""
 
 
 @dataclass(frozen=True, kw_only=True)

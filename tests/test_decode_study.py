@@ -61,9 +61,10 @@ def test_a_study_leaves_what_the_design_says(run: Path) -> None:
     ]
     samples = read_samples(run, references=None)
     assert {row: len(samples.of(row)) for row in samples.rows()} == {
-        "decoded": 16, "shuffled": 8, "mean": 8, "retrieval": 8, "oracle": 8, "round_trip": 8,
+        "decoded": 16, "shuffled": 8, "mean": 8, "prior": 8, "repeat": 8, "retrieval": 8, "oracle": 8, "round_trip": 8,
     }  # fmt: skip
-    assert len(samples.references) == 8
+    assert len(samples.references) == len(samples.others) == 8
+    assert {one.block for one in samples.references.values()} == {"session 1"}
     regions = json.loads((run / "report/regions.json").read_text())["regions"]
     assert {region["name"] for region in regions} >= {"early", "ventral", "lateral"}
     assert all(-1 <= region["accuracy"] <= 1 and 0 <= region["ceiling"] <= 1 for region in regions)

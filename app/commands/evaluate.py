@@ -9,6 +9,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.errors import UsageError
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, Settings
 
@@ -22,22 +23,26 @@ def run(words: Sequence[str]) -> None:
         folder: Positional[Path],
         *,
         references: Path | None = None,
+        train: Path | None = None,
         out: Path | None = None,
         evaluate: EvaluateSettings = stored.evaluate,
-    ) -> tuple[Path, Path | None, Path | None, EvaluateSettings]:
+    ) -> tuple[Path, Path | None, Path | None, Path | None, EvaluateSettings]:
         """Score pictures against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
 
         Args:
             folder: A run, or any folder of pictures named by stimulus.
             references: What was shown, one image a stimulus, where the folder does not hold it.
+            train: The pictures that were trained on, to look for leaks where no run says it.
             out: Where the report goes; RUN/report if not said.
         """
-        return folder, references, out, evaluate
+        return folder, references, train, out, evaluate
 
-    folder, references, out, how = parse(evaluate, command="evaluate", words=words)
+    folder, references, train, out, how = parse(evaluate, command="evaluate", words=words)
     from decode.evaluate import evaluate_run, judge
 
-    if folder == home and references is None and out is None:
+    if folder == home and references is None and train is None and out is None:
         print(evaluate_run(folder, replace(stored, evaluate=how), data))
-    else:
-        print(judge(folder, how, references=references, out=out))
+        return
+    if how.curves:
+        raise UsageError(f"--curves: wanted a run as it is, came {folder} with references, train or out of its own")
+    print(judge(folder, how, references=references, train=train, out=out))

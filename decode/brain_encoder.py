@@ -1,0 +1,101 @@
+"""The voxelwise encoder by which decoded pictures are held against the measured brain: RUN/brain.safetensors.
+
+Ridge from the judge's features of the training pictures to every voxel of the regions. Neither the mappings nor the
+generator have used these features. It is fitted for one split with enough test stimuli, and for the judge that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from brain.averages import average_repeats
+from brain.types import Float, Recording, Responses, Split
+from decode.decode import shown
+from decode.fit import standardised
+from decode.patterns import folds_of, open_data
+from decode.regions import FEWEST, shown_regions
+from decode.run_folder import RunFolder
+from decode.settings import Settings
+from encoders.ridge import RidgeSettings, fit_ridge
+from evaluation.brain import FILE, BrainEncoder
+from evaluation.judges import Bench
+from evaluation.samples import read_samples
+
+
+def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) -> str:
+    """Fits the encoder of this judge, or finds it there. Returns why there is none, "" where there is one.
+
+    Unusable data are an InputError, as in the fit.
+    """
+    judge, path = bench.card.get("sha256", ""), run.path / FILE
+    if not judge:
+        return f"brain correlation: judge {bench.card['name']} has no network to fit a voxelwise encoder on"
+    if path.is_file() and BrainEncoder.load(path).judge == judge:
+        return ""
+    recording = open_data(data, settings.fit)
+    folds = folds_of(recording, settings.fit.split, run)
+    if len(folds) > 1 or len(folds[0].test) < FEWEST or not shown_regions(recording):
+        return f"brain correlation: needs regions and one split with {FEWEST} test stimuli or more"
+    size = next(iter(_reference_sizes(run)))
+    fitted(recording, folds[0], bench, size=size, settings=settings).save(path)
+    return ""
+
+
+def fitted(
+    recording: Recording, fold: Split, bench: Bench, *, size: tuple[int, int], settings: Settings
+) -> BrainEncoder:
+    """The encoder of one split; pictures are shown to the judge at `size` (width, height), as samples are."""
+    from tqdm import tqdm
+
+    regions = shown_regions(recording)
+    columns = np.flatnonzero(np.any([region.mask for region in regions], axis=0))
+    responses = recording.responses.voxels(columns)
+    training, scaler = standardised(responses, fold.train)
+    train = average_repeats(training)
+    pictures = (
+        shown(recording.stimuli, name, size)
+        for name in tqdm(train.ids, desc="the judge looks at training pictures", unit="picture", disable=None)
+    )
+    features = bench.look(pictures).features
+    ridge = RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
+    fit = fit_ridge(
+        features, train.values, groups=train.ids, alphas=ridge.alphas, folds=ridge.folds, seed=ridge.seed,
+        chunk=ridge.chunk,
+    )  # fmt: skip
+    tested = scaler.apply(responses.trials(responses.of(fold.test)))
+    measured = average_repeats(tested)
+    first, rest = halves(tested, measured.ids)
+    return BrainEncoder(
+        judge=bench.card["sha256"],
+        weights=fit.weights,
+        x_mean=fit.x_mean,
+        y_mean=fit.y_mean,
+        regions={region.name: np.flatnonzero(region.mask[columns]) for region in regions},
+        ids=measured.ids,
+        measured=measured.values,
+        first=first,
+        rest=rest,
+        repeats=measured.repeats,
+        split=fold.sha256,
+    )
+
+
+def halves(responses: Responses, ids: Sequence[str]) -> tuple[Float, Float]:
+    """(stimulus, voxel) the first repeat of each stimulus, and the mean of its others: NaN where there are none."""
+    first = np.empty((len(ids), responses.values.shape[1]), np.float32)
+    rest = np.full_like(first, np.nan)
+    for row, name in enumerate(ids):
+        trials = np.flatnonzero(responses.stimulus == name)
+        ordered = trials[np.lexsort((responses.repeat[trials], responses.session[trials]))]
+        first[row] = responses.values[ordered[0]]
+        if len(ordered) > 1:
+            rest[row] = responses.values[ordered[1:]].mean(0, dtype=np.float64)
+    return first, rest
+
+
+def _reference_sizes(run: RunFolder) -> list[tuple[int, int]]:
+    samples = read_samples(run.path, references=None)
+    return [samples.open(one).size for one in list(samples.references.values())[:1]]
