@@ -87,6 +87,7 @@ class ImageEmbeddingPipeline(LatentPipeline):
         lanes: Lanes | None = None,
         callback_on_step_end: StepEnd | None = None,
         output_type: str = "pil",
+        noise: Tensor | None = None,
     ) -> Drawing:
         """Draw one picture a row.
 
@@ -95,6 +96,7 @@ class ImageEmbeddingPipeline(LatentPipeline):
         latents         (sample, channel, y, x) scaled as the UNet takes them, or None to start from noise
         guidance_scale  towards the whole prompt; with `image_scale` given, towards the text only
         noise_level     how far the embedding is noised, a step of the noising scheduler; forgives decoding errors
+        noise           (sample, channel, y, x) to start from instead of each seed's own
         """
         lanes = lanes or self.lanes()
         generators = generators_of(seeds)
@@ -119,6 +121,7 @@ class ImageEmbeddingPipeline(LatentPipeline):
             lanes=lanes,
             on_step_end=callback_on_step_end,
             output_type=output_type,
+            noise=noise,
         )
 
     def image_condition(

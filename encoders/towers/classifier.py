@@ -1,0 +1,46 @@
+"""classifier: the pooled features of an image classifier in a folder, a second opinion that guidance never follows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brain.errors import InputError, wanted
+from encoders.spaces._pretrained import frozen, reading, revision_of
+from encoders.towers import Tower
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class ClassifierTower:
+    """The catalogue's entry: a folder with config.json, model.safetensors and preprocessor_config.json."""
+
+    name = "classifier"
+
+    def open(self, folder: Path, *, model: str, device: str) -> Tower:
+        """The classifier without its last layer."""
+        with reading(folder):
+            from transformers import AutoModelForImageClassification
+
+            looks = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
+            size = looks["size"]
+            side = int(size["height"] if isinstance(size, dict) and "height" in size else size["shortest_edge"])
+        network = frozen(AutoModelForImageClassification, folder, device=device).base_model
+        sizes = getattr(network.config, "hidden_sizes", None)
+        width = sizes[-1] if sizes else getattr(network.config, "hidden_size", 0)
+        if not width:
+            raise InputError(wanted(folder, "a classifier with pooled features", "one without", "use another folder"))
+
+        def forward(pixels: Tensor) -> Tensor:
+            pooled: Tensor = network(pixel_values=pixels).pooler_output.flatten(1)
+            return pooled
+
+        return Tower(
+            name=self.name, model=model, digest=revision_of([folder], ""), side=side, mean=tuple(looks["image_mean"]),
+            std=tuple(looks["image_std"]), width=width, forward=forward,
+        )  # fmt: skip
+
+
+ENTRIES = (ClassifierTower(),)

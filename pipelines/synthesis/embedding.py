@@ -1,0 +1,33 @@
+"""The optimum in closed form: the direction a linear encoder rises in, brought back among natural embeddings, drawn.
+
+BrainSCUBA's softmax projection (Luo et al. 2024) before an image-embedding condition (BrainACTIV 2025): no gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from brain.errors import UsageError
+from pipelines.synthesis import Made, Studio
+from pipelines.synthesis._walks import finished, walked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """One condition for all seeds; the generator's noise makes them differ."""
+
+    name: str = "embedding"
+    says: str = "the optimal image embedding, projected on natural ones, drawn by the image condition"
+
+    def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
+        if studio.condition is None:
+            raise UsageError(
+                "way 'embedding': wanted a stack whose UNet takes an image embedding and an objective linear in it, "
+                "came others; use a stack that serves unclip"
+            )
+        latents = walked(studio, seeds, steps=studio.settings.steps, conditioned=True)
+        yield from finished(studio, seeds, latents, course=None)
+
+
+ENTRIES = (Embedding(),)

@@ -1,0 +1,107 @@
+"""Voxelwise encoders find a known map, collapse to one vector, refuse what they do not know, and let gradients pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from brain.errors import CheckpointAbsent, InputError, UsageError
+from encoders.towers import CATALOGUE, Tower
+from encoders.voxelwise import Fitting, Voxelwise, features_of, fit_voxelwise, objective, unit
+
+RNG = np.random.default_rng(0)
+PIXELS = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+MIX = torch.randn(192, 12, generator=torch.Generator().manual_seed(1))
+
+
+def tower() -> Tower:
+    """A linear look at 8 x 8 pixels."""
+    return Tower(
+        name="linear", model="toy", digest="ab", side=8, mean=(0.5,) * 3, std=(0.5,) * 3, width=12,
+        forward=lambda x: x.flatten(1) @ MIX.to(x),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Voxelwise:
+    pictures = [np.asarray((one * 255).round().permute(1, 2, 0), np.uint8) for one in PIXELS.repeat(8, 1, 1, 1)]
+    pictures = [np.clip(p.astype(int) + RNG.integers(-60, 60, p.shape), 0, 255).astype(np.uint8) for p in pictures]
+    features = unit(features_of(tower(), pictures, count=len(pictures), say="toy"))
+    weights = RNG.standard_normal((12, 6))
+    responses = (features @ weights + 0.05 * RNG.standard_normal((len(features), 6))).astype(np.float32)
+    responses[:, 5] = RNG.standard_normal(len(features))
+    data = Fitting(
+        responses=responses[:240], ids=[f"s{i}" for i in range(240)], test=responses[240:], split="cd",
+        regions={"A": np.array([0, 1]), "B": np.array([2, 3, 4]), "noise": np.array([5]), "none": np.array([], int)},
+        ceiling={"A": 0.9, "B": 0.9, "noise": 0.5, "none": 0.5},
+    )  # fmt: skip
+    return fit_voxelwise(tower(), features[:240], features[240:], data=data, seed=0)
+
+
+def test_a_known_map_is_found_and_noise_is_not(encoder: Voxelwise) -> None:
+    assert encoder.r2["A"] > 0.8 and encoder.r2["B"] > 0.8 and encoder.r2["noise"] < 0.05
+    assert encoder.normalised("A") == pytest.approx(encoder.r2["A"] / 0.9)
+
+
+def test_regions_collapse_to_one_vector(encoder: Voxelwise) -> None:
+    features = unit(RNG.standard_normal((7, 12)).astype(np.float32))
+    vector, bias = encoder.linear({"A": 1.0, "B": -0.5})
+    responses = encoder.predict(features)
+    by_hand = responses[:, [0, 1]].mean(1) - 0.5 * responses[:, [2, 3, 4]].mean(1)
+    np.testing.assert_allclose(features @ vector + bias, by_hand, atol=1e-5)
+
+
+def test_an_objective_is_the_same_number_with_a_gradient_and_changes_sign(encoder: Voxelwise) -> None:
+    up = objective([(tower(), encoder)], {"A": 1.0})
+    down = objective([(tower(), encoder)], {"A": -1.0})
+    pictures = PIXELS[:5].clone().requires_grad_(True)
+    value = up(pictures)
+    features = tower()(PIXELS[:5]).numpy()
+    np.testing.assert_allclose(value.detach(), encoder.predict(features)[:, [0, 1]].mean(1), atol=1e-5)
+    (gradient,) = torch.autograd.grad(value.sum(), pictures)
+    assert (up((PIXELS[:5] + 1e-2 * gradient / gradient.norm()).clamp(0, 1)) > value).any()
+    torch.testing.assert_close(down(PIXELS[:5]), -value.detach(), atol=1e-5, rtol=0)
+    torch.testing.assert_close(up.over(2.0)(PIXELS[:5]), value.detach() / 2, atol=1e-5, rtol=0)
+    both = objective([(tower(), encoder), (tower(), encoder)], {"A": 1.0})
+    torch.testing.assert_close(both(PIXELS[:5]), value.detach(), atol=1e-5, rtol=0)
+
+
+def test_what_it_does_not_know_is_refused_with_the_number(encoder: Voxelwise) -> None:
+    with pytest.raises(InputError, match=r"'noise': wanted an encoder with R2 of 0.05 or more .* came -?0\.0"):
+        objective([(tower(), encoder)], {"noise": 1.0})
+    with pytest.raises(UsageError, match="no region is called 'a'"):
+        objective([(tower(), encoder)], {"a": 1.0})
+    with pytest.raises(InputError, match="holds no voxel"):
+        objective([(tower(), encoder)], {"none": 1.0})
+    with pytest.raises(UsageError, match="needs a region"):
+        objective([(tower(), encoder)], {})
+
+
+def test_it_comes_back_and_is_tied_to_its_tower(encoder: Voxelwise, tmp_path: Path) -> None:
+    encoder.save(tmp_path / "guide.safetensors")
+    again = Voxelwise.load(tmp_path / "guide.safetensors")
+    assert again.r2 == encoder.r2 and np.array_equal(again.weights, encoder.weights)
+    other = Tower(
+        name="linear", model="other", digest="ab", side=8, mean=(0.5,) * 3, std=(0.5,) * 3, width=12,
+        forward=lambda x: x.flatten(1) @ MIX,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="fit it again"):
+        objective([(other, again)], {"A": 1.0})
+
+
+@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_every_tower_lets_gradients_pass_and_resizes_by_itself(name: str, checkout: Path, tmp_path: Path) -> None:
+    stack = checkout / "pipelines/miniature/image"
+    opened = CATALOGUE[name].open(stack / "eye" if name == "classifier" else stack, model="m", device="cpu")
+    pictures = torch.rand(2, 3, 48, 48, generator=torch.Generator().manual_seed(2)).requires_grad_(True)
+    features = opened(pictures)
+    assert features.shape == (2, opened.width)
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
+    weights = torch.randn(opened.width, generator=torch.Generator().manual_seed(5))
+    (gradient,) = torch.autograd.grad((features @ weights).sum(), pictures)
+    assert torch.isfinite(gradient).all() and gradient.abs().sum() > 0
+    with pytest.raises((CheckpointAbsent, InputError)):
+        CATALOGUE[name].open(tmp_path, model="m", device="cpu")

@@ -1,0 +1,149 @@
+"""Ways to synthesize on a random tiny stack: guidance 0 is no guidance, a batch changes nothing, better is better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from brain.errors import InputError, UsageError
+from pipelines.generators import CATALOGUE as GENERATORS
+from pipelines.lanes import Lanes
+from pipelines.stacks import resolve
+from pipelines.synthesis import CATALOGUE, Made, Natural, Studio, SynthesisSettings, projected
+
+DRAWING = ("best-of-n", "braindive", "embedding", "guided", "noise", "search", "unguided")
+QUICK = SynthesisSettings(steps=4, published_steps=4, few_steps=2, candidates=4, iterations=3, scale=20.0, guidance=2.0)
+
+
+@pytest.fixture(scope="module")
+def studio(tiny_stack: Path) -> Studio:
+    from diffusers import AutoencoderTiny
+
+    pipeline = GENERATORS["unclip"].open(resolve(str(tiny_stack)), device="cpu", dtype="float32").pipeline
+    rng = np.random.default_rng(0)
+    dim = pipeline.unet.config.projection_class_embeddings_input_dim // 2
+    embeddings = rng.standard_normal((12, dim)).astype(np.float32)
+    wish = rng.standard_normal(dim).astype(np.float32)
+    tiny = AutoencoderTiny.from_pretrained(tiny_stack / "tiny_vae").eval().requires_grad_(False)
+    return Studio(
+        pipeline=pipeline,
+        objective=lambda pictures: pictures[:, 0].mean((1, 2)) - pictures[:, 2].mean((1, 2)),
+        wish=wish,
+        tiny=tiny,
+        natural=Natural(
+            ids=tuple(f"n{i}" for i in range(12)),
+            open=lambda one: Image.new("RGB", (16, 16), (20 * int(one[1:]), 0, 0)),
+            embeddings=embeddings,
+            worth=np.arange(12, dtype=np.float32)[::-1].copy(),
+        ),
+        settings=QUICK,
+        lanes=Lanes(width=2, threads=1),
+    )
+
+
+def made(studio: Studio, way: str, seeds: list[int]) -> list[Made]:
+    return list(CATALOGUE[way].make(studio, seeds))
+
+
+def pixels(some: list[Made]) -> list[bytes]:
+    return [one.image.tobytes() for one in some]
+
+
+def test_the_catalogue_has_every_way_the_comparison_needs() -> None:
+    assert set(CATALOGUE.names()) == {*DRAWING, "retrieval"}
+    assert all(CATALOGUE[name].says for name in CATALOGUE.names())
+
+
+@pytest.mark.parametrize("way", ["guided", "braindive"])
+def test_guidance_zero_is_the_plain_walk_bit_for_bit(studio: Studio, way: str) -> None:
+    plain = replace(studio, settings=replace(QUICK, scale=0.0, conditioned=False))
+    assert pixels(made(plain, way, [1, 2, 3])) == pixels(made(plain, "unguided", [1, 2, 3]))
+
+
+@pytest.mark.parametrize("way", DRAWING)
+def test_five_at_once_are_five_alone(studio: Studio, way: str) -> None:
+    alone = [picture for seed in range(5) for picture in pixels(made(studio, way, [seed]))]
+    assert pixels(made(studio, way, list(range(5)))) == alone
+    assert len(set(alone)) == 5
+
+
+@pytest.mark.parametrize("way", ["guided", "noise", "best-of-n", "search", "braindive"])
+def test_following_the_objective_raises_it_and_its_opposite_lowers_it(studio: Studio, way: str) -> None:
+    # the random small decoder knows nothing of the random large one: gradients go through the one that is judged
+    free = replace(studio, settings=replace(QUICK, conditioned=False, scale=200.0), tiny=None)
+    against = replace(free, objective=lambda pictures: -studio.objective(pictures))
+    up = np.mean([one.course[-1] for one in made(free, way, list(range(4)))])
+    down = -np.mean([one.course[-1] for one in made(against, way, list(range(4)))])
+    plain = np.mean([one.course[-1] for one in made(free, "unguided", list(range(4)))])
+    assert down < plain < up
+
+
+def test_no_parameter_keeps_a_gradient(studio: Studio) -> None:
+    for way in ("guided", "braindive", "noise"):
+        made(studio, way, [0])
+    networks = (studio.pipeline.unet, studio.pipeline.vae, studio.tiny)
+    assert all(weight.grad is None for network in networks for weight in network.parameters())
+
+
+def test_retrieval_ranks_natural_pictures_and_runs_out(studio: Studio) -> None:
+    best = made(studio, "retrieval", [0, 1, 2])
+    assert [one.source for one in best] == ["n0", "n1", "n2"] and best[0].course == (11.0,)
+    with pytest.raises(InputError, match="ask for fewer"):
+        made(studio, "retrieval", list(range(13)))
+
+
+def test_a_reference_is_where_the_walk_starts(studio: Studio) -> None:
+    side = studio.pipeline.picture_size
+    shown = replace(studio, reference=Image.new("RGB", side, (200, 30, 30)), settings=replace(QUICK, strength=0.5))
+    assert pixels(made(shown, "guided", [0])) != pixels(made(studio, "guided", [0]))
+
+
+def test_a_nan_in_the_gradient_is_one_sentence(studio: Studio) -> None:
+    broken = replace(studio, objective=lambda pictures: pictures.sum((1, 2, 3)) * float("nan"))
+    with pytest.raises(InputError, match="not finite"):
+        made(broken, "guided", [0])
+
+
+def test_an_objective_without_a_direction_cannot_be_embedded(studio: Studio) -> None:
+    with pytest.raises(UsageError, match="linear in it"):
+        made(replace(studio, wish=None), "embedding", [0])
+
+
+def test_half_precision_points_the_same_way(studio: Studio) -> None:
+    latents = torch.randn(3, *studio.pipeline.latent_shape, generator=torch.Generator().manual_seed(3))
+
+    def gradient(kind: torch.dtype) -> torch.Tensor:
+        network = studio.tiny.to(kind)
+        leaf = latents.to(kind).requires_grad_(True)
+        studio.objective(network.decode(leaf, return_dict=False)[0].float()).sum().backward()
+        assert leaf.grad is not None
+        return leaf.grad.float().flatten()
+
+    try:
+        half = gradient(torch.bfloat16)
+    finally:
+        studio.tiny.float()
+    whole = gradient(torch.float32)
+    assert torch.nn.functional.cosine_similarity(half, whole, dim=0) > 0.99
+
+
+def test_the_projection_leans_to_the_embeddings_that_agree() -> None:
+    rng = np.random.default_rng(4)
+    embeddings = rng.standard_normal((200, 16)).astype(np.float32)
+    wish = embeddings[7]
+    sharp, flat = projected(wish, embeddings, sharpness=500.0), projected(wish, embeddings, sharpness=1e-6)
+    np.testing.assert_allclose(sharp, embeddings[7], rtol=1e-3)
+    mean = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).mean(0)
+    assert np.dot(flat, mean) / np.linalg.norm(flat) / np.linalg.norm(mean) > 0.999
+
+
+def test_settings_that_mean_nothing_are_refused() -> None:
+    with pytest.raises(UsageError, match="steps must be 1 or more"):
+        SynthesisSettings(steps=0)
+    with pytest.raises(UsageError, match="strength"):
+        SynthesisSettings(strength=1.5)
