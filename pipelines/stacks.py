@@ -84,7 +84,12 @@ ROWS: tuple[StackRow, ...] = (
         licence="Apache-2.0",
         gigabytes=0.06,
         generators=("takagi", "unclip"),
-        components={**UNCLIP, "scheduler": "DDIMScheduler", "tiny_vae": "AutoencoderTiny"},
+        components={
+            **UNCLIP,
+            "scheduler": "DDIMScheduler",
+            "tiny_vae": "AutoencoderTiny",
+            "eye": "ResNetForImageClassification",
+        },
     ),
     StackRow(
         name="sd14",

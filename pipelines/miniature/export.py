@@ -87,11 +87,15 @@ def _export_stack(recipe: Recipe, folder: Path) -> None:
     _fresh(folder)
     ImageEmbeddingPipeline(**parts).save_pretrained(folder)
     tiny.save_pretrained(folder / "tiny_vae")
+    _save_namer(recipe.finished("eye", stages.Namer(models.eye())).net.half(), folder / "eye")
     index = folder / "model_index.json"
-    facts = json.loads(index.read_text(encoding="utf-8")) | {"tiny_vae": ["diffusers", "AutoencoderTiny"]}
+    facts = json.loads(index.read_text(encoding="utf-8"))
+    facts |= {"tiny_vae": ["diffusers", "AutoencoderTiny"], "eye": ["transformers", "ResNetForImageClassification"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    names = ("autoencoder", "decoder", "tiny", "clip", "text", "unet")
-    _write_card(recipe, folder, names, "the miniature image stack: CLIP, AutoencoderKL, AutoencoderTiny, UNet")
+    names = ("autoencoder", "decoder", "tiny", "clip", "text", "eye", "unet")
+    _write_card(
+        recipe, folder, names, "the miniature image stack: CLIP, a second tower, AutoencoderKL, AutoencoderTiny, UNet"
+    )
 
 
 def _tower(kind: Any, clip: Any) -> Any:
@@ -105,8 +109,11 @@ def _tower(kind: Any, clip: Any) -> Any:
 
 
 def _export_judge(recipe: Recipe, folder: Path) -> None:
-    net = recipe.finished("judge", stages.Judge()).net
-    _fresh(folder)
+    _save_namer(recipe.finished("judge", stages.Namer(models.judge())).net, _fresh(folder))
+    _write_card(recipe, folder, ("judge",), "the miniature judge: scores pictures, conditions none")
+
+
+def _save_namer(net: Any, folder: Path) -> None:
     net.save_pretrained(folder)
     preprocessing = {
         "do_resize": True,
@@ -119,7 +126,6 @@ def _export_judge(recipe: Recipe, folder: Path) -> None:
         "image_std": list(models.STD),
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessing, indent=2) + "\n", encoding="utf-8")
-    _write_card(recipe, folder, ("judge",), "the miniature judge: scores pictures, conditions none")
 
 
 def _write_card(recipe: Recipe, folder: Path, names: tuple[str, ...], what: str) -> None:

@@ -147,13 +147,22 @@ def schedule() -> dict[str, Any]:
 
 def judge() -> Any:
     """A residual net whose grouped logits name what a picture shows; its pooled feature is the judge's eye."""
+    return _namer(first=32, widths=[32, 64, 128, 192], depths=[1, 2, 2, 1])
+
+
+def eye() -> Any:
+    """The stack's second tower, which guides synthesis beside CLIP: wider, less deep, other scenes than the judge's."""
+    return _namer(first=24, widths=[40, 80, 160, 240], depths=[1, 1, 2, 1])
+
+
+def _namer(*, first: int, widths: list[int], depths: list[int]) -> Any:
     from transformers import ResNetConfig, ResNetForImageClassification
 
     names = [f"{group}:{value}" for group, values in READOUTS.items() for value in values]
     config = ResNetConfig(
-        embedding_size=32,
-        hidden_sizes=[32, 64, 128, 192],
-        depths=[1, 2, 2, 1],
+        embedding_size=first,
+        hidden_sizes=widths,
+        depths=depths,
         layer_type="basic",
         id2label=dict(enumerate(names)),
         label2id={name: place for place, name in enumerate(names)},

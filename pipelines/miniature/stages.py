@@ -50,12 +50,12 @@ class Cortex(nn.Module):
         return grouped_loss(self.net.readout(self.net(pictures)), labels)
 
 
-class Judge(nn.Module):
-    """Stage "judge": the network that scores and never conditions anything."""
+class Namer(nn.Module):
+    """Stages "judge", which scores and never conditions anything, and "eye", which guides and never scores."""
 
-    def __init__(self) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
-        self.net = models.judge()
+        self.net = net
 
     def forward(self, pictures: torch.Tensor, labels: dict[str, torch.Tensor]) -> Parts:
         logits = self.net(pictures * 2 - 1).logits

@@ -5,7 +5,7 @@
     torchrun --standalone --nproc_per_node 2 -m pipelines.miniature.train --work runs/miniature
 
 The last form is what really runs two processes without a graphics card (`accelerate launch --cpu` runs one).
-Stages: cortex, judge, autoencoder, clip (independent of each other), text (after clip), tiny and decoder (after
+Stages: cortex, judge, eye, autoencoder, clip (independent of each other), text (after clip), tiny and decoder (after
 autoencoder), unet (after autoencoder and text), export. Each resumes from its own checkpoint. `--scale 0.001` runs a
 few steps of each, to try it out.
 """
@@ -34,6 +34,7 @@ STAGES = {
     "autoencoder": Stage(name="autoencoder", steps=1700, batch=32, rate=2e-3, seed=13),
     "clip": Stage(name="clip", steps=900, batch=192, rate=1e-3, seed=14, decay=0.05),
     "text": Stage(name="text", steps=1000, batch=384, rate=1e-3, seed=17, decay=0.05),
+    "eye": Stage(name="eye", steps=1600, batch=64, rate=2e-3, seed=19),
     "tiny": Stage(name="tiny", steps=500, batch=32, rate=2e-3, seed=15),
     "decoder": Stage(name="decoder", steps=500, batch=32, rate=1e-3, seed=18),
     "unet": Stage(name="unet", steps=11000, batch=64, rate=1e-3, seed=16, average=0.999),
@@ -115,9 +116,10 @@ def _labels(scenes: Scenes, rows: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def train_namer(recipe: Recipe, name: str) -> None:
-    """Stages "cortex" and "judge": name what a worn picture shows."""
-    stage, scenes = recipe.stage(name), recipe.scenes(name)
-    model = stages.Cortex() if name == "cortex" else stages.Judge()
+    """Stages "cortex", "judge" and "eye": name what a worn picture shows."""
+    stage, scenes = recipe.stage(name), recipe.stack if name == "eye" else recipe.scenes(name)
+    nets = {"judge": models.judge, "eye": models.eye}
+    model = stages.Cortex() if name == "cortex" else stages.Namer(nets[name]())
 
     def loss(net: torch.nn.Module, step: int, rank: int, ranks: int) -> stages.Parts:
         rows = _rows(stage, step, len(scenes), rank, ranks)
@@ -318,6 +320,7 @@ def main() -> None:
         {
             "cortex": lambda: train_namer(recipe, "cortex"),
             "judge": lambda: train_namer(recipe, "judge"),
+            "eye": lambda: train_namer(recipe, "eye"),
             "autoencoder": lambda: train_autoencoder(recipe),
             "clip": lambda: train_clip(recipe),
             "text": lambda: train_text(recipe),
