@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "RUN_OR_FOLDER       score pictures against what was shown; JSON, CSV and one HTML page",
     "audit": "RUN                 compute every number of a report again from its files; fail on any difference",
     "study": "DATA --out RUN      fit, decode and evaluate in one go; resumes where it stopped",
+    "synthesize": "RUN --region NAME   pictures that a region wants to see, judged by others than the guide",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
 

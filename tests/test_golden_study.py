@@ -96,3 +96,44 @@ def test_real_human_figures_are_identified_by_one_command(checkout: Path, tmp_pa
     assert rows["shuffled"]["low"] <= 0.5 <= rows["shuffled"]["high"]
     card = json.loads((tmp_path / "run/card.json").read_text(encoding="utf-8"))
     assert all(split["test"] == 1 and split["train"] == 9 for split in card["splits"])
+
+
+def synthesized(study: Path, *words: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    assert main(["synthesize", str(study), *words, "--n", "4"]) == 0
+    (home,) = (path for path in (study / "synthesis").iterdir() if ("against" in path.name) == ("--against" in words))
+    facts = json.loads((home / "report.json").read_text(encoding="utf-8"))
+    return {row["row"]: row for row in facts["rows"]}, facts
+
+
+def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(study: Path) -> None:
+    """The simulated cortex itself is asked, which no encoder has seen."""
+    rows, facts = synthesized(study, "--region", "FFA-1", "--method", "guided", "unguided", "random-region")
+    guided = rows["guided"]
+    assert facts["scorer"] == "truth" and facts["natural"]["truth"]["n"] == 1000
+    assert guided["percentile"]["truth"] >= 97 and guided["percentile"]["second"] >= 90
+    assert guided["category"] >= 0.8
+    for control in ("unguided", "random_region"):
+        assert rows[control]["median"]["truth"] < guided["median"]["truth"] - 1
+        assert rows[control]["category"] <= 0.5
+    assert guided["flops"] > rows["unguided"]["flops"] > 1e9
+    page = (study / "synthesis/FFA-1/report.html").read_text(encoding="utf-8")
+    assert "://" not in page and page.count("<img") == 12
+
+
+def test_a_contrast_moves_both_regions_the_right_way(study: Path) -> None:
+    rows, _ = synthesized(study, "--region", "FFA-1", "--against", "PPA", "--method", "guided", "unguided")
+    up, plain = rows["guided"]["profile"], rows["unguided"]["profile"]
+    assert up["FFA-1"] > plain["FFA-1"] + 1 and up["PPA"] < plain["PPA"] + 0.2
+
+
+def test_what_cannot_be_synthesized_is_one_sentence(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = {
+        ("--region", "FFA1"): (2, "no region is called 'FFA1'"),
+        ("--region", "FFA-1", "--method", "guide"): (2, "no way to synthesize is called 'guide'"),
+        ("--region", "FFA-1", "--against", "FFA-1"): (2, "stands twice"),
+        ("--region", "FFA-1:high"): (2, "wanted NAME or NAME:WEIGHT"),
+    }
+    for words, (code, sentence) in cases.items():
+        capsys.readouterr()
+        assert main(["synthesize", str(study), *words]) == code
+        assert sentence in capsys.readouterr().err

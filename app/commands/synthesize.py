@@ -1,0 +1,72 @@
+"""`afterimage synthesize RUN --region NAME`: pictures that a region of the fitted brain wants to see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from tyro.conf import Positional
+
+from app.flags import parse
+from decode.run_folder import RunFolder
+from decode.settings import MachineSettings, Settings
+from pipelines.synthesis import SynthesisSettings
+
+HOW = SynthesisSettings()
+
+
+class Wish(NamedTuple):
+    """What was asked for, as the flags have it."""
+
+    run: Path
+    data: Path
+    region: tuple[str, ...]
+    against: tuple[str, ...]
+    method: tuple[str, ...]
+    n: int
+    reference: Path | None
+    machine: MachineSettings
+
+
+def run(words: Sequence[str]) -> None:
+    """Makes what is missing and prints the path of the page, last."""
+    home = next((Path(word) for word in words if (Path(word) / "settings.json").is_file()), None)
+    stored, place = (Settings(recipe=""), Path()) if home is None else RunFolder(home).stored()
+
+    def synthesize(
+        run: Positional[Path],
+        *,
+        region: tuple[str, ...],
+        against: tuple[str, ...] = (),
+        method: tuple[str, ...] = ("guided",),
+        n: int = 8,
+        reference: Path | None = None,
+        data: Path = place,
+        machine: MachineSettings = stored.machine,
+        how: SynthesisSettings = HOW,
+    ) -> tuple[Wish, SynthesisSettings]:
+        """Make pictures that drive a region, and ask other judges than the guiding encoder whether they do.
+
+        Args:
+            run: A fitted run folder; its data, split and stack are used.
+            region: Regions to drive, NAME or NAME:WEIGHT.
+            against: Regions to keep quiet.
+            method: Ways to make them: retrieval, embedding, best-of-n, search, noise, guided, braindive, and the
+                controls unguided and random-region; all takes every one.
+            n: Pictures of each way.
+            reference: A picture to start from.
+            data: The data, if they have moved since the fit.
+        """
+        return Wish(run, data, region, against, method, n, reference, machine), how
+
+    wish, how = parse(synthesize, command="synthesize", words=words)
+    if not stored.recipe:
+        RunFolder(wish.run).stored()
+    from decode.synthesize import Wanted, signs_of, ways_of
+    from decode.synthesize import synthesize as make
+
+    signs = signs_of(wish.region, wish.against)
+    wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference)
+    print(make(wish.run, replace(stored, machine=wish.machine), wish.data, wanted=wanted, how=how))

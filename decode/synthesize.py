@@ -1,0 +1,425 @@
+"""Synthesize: pictures that a region of the fitted subject's brain wants to see, RUN/synthesis/OBJECTIVE.
+
+Voxelwise encoders are fitted on the run's training trials: on the stack's CLIP tower and, where the stack has one, on
+its second tower, which guide together; and on another network, which never guides and gives a second opinion. In
+simulated data the cortex itself is asked as well.
+Pictures lie as samples, a row a way; `evaluation/synthesis.py` makes the report from what lies there.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from brain.averages import average_repeats
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError
+from brain.reliability import estimate_ncsnr
+from brain.types import Float, Recording, Region, Split
+from decode.decode import shown
+from decode.fit import standardised
+from decode.patterns import folds_of, open_data
+from decode.run_folder import RunFolder
+from decode.seeds import sample_seed
+from decode.settings import Settings
+from encoders.storage import write_json, write_tensors
+from encoders.towers import CATALOGUE as TOWERS
+from encoders.towers import Tower
+from encoders.voxelwise import FLOOR, Fitting, Objective, Voxelwise, features_of, fit_voxelwise, objective, unit
+from evaluation.images import open_image
+from evaluation.regions import read_json
+from evaluation.samples import SampleWriter, inside, read_rows
+from evaluation.synthesis import FOLDER, KIND, RESPONSES, report_synthesis
+from pipelines.synthesis import CATALOGUE, Natural, Studio, SynthesisSettings
+
+CLIP, EYE = "clip", "eye"
+GUIDE, SECOND, TRUTH = "guide", "second", "truth"
+RANDOM = "random-region"
+"""The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
+BATCH = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to synthesize: signs region -> weight (below 0 for --against), the ways, how many pictures of each."""
+
+    signs: Mapping[str, float]
+    ways: tuple[str, ...]
+    count: int
+    reference: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name: "FFA-1", "FFA-1-against-PPA"."""
+        up = [name if sign == 1 else f"{sign:g}x{name}" for name, sign in self.signs.items() if sign > 0]
+        down = [name if sign == -1 else f"{-sign:g}x{name}" for name, sign in self.signs.items() if sign < 0]
+        words = [*up, *(["against", *down] if down else [])]
+        return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")
+
+
+def signs_of(region: Sequence[str], against: Sequence[str]) -> dict[str, float]:
+    """`--region FFA-1 EBA:0.5 --against PPA` as region -> weight; no region, or one on both sides, is a UsageError."""
+    found: dict[str, float] = {}
+    for words, sign in ((region, 1.0), (against, -1.0)):
+        for word in words:
+            name, _, weight = word.partition(":")
+            try:
+                value = sign * float(weight or 1)
+            except ValueError as error:
+                raise UsageError(
+                    f"--region {word}: wanted NAME or NAME:WEIGHT, came {weight!r} for a weight"
+                ) from error
+            if name in found:
+                raise UsageError(f"--region {name}: stands twice; a region is wanted or is against, once")
+            found[name] = value
+    if not found:
+        raise UsageError("--region: wanted a region, came none; `afterimage inspect` names those of your data")
+    return found
+
+
+def ways_of(names: Sequence[str]) -> tuple[str, ...]:
+    """The ways by these names, "all" being every one; an unknown name is a UsageError."""
+    known = (*CATALOGUE.names(), RANDOM)
+    for name in names:
+        if name not in (*known, "all"):
+            raise UsageError(unknown("way to synthesize", name, known))
+    return known if "all" in names else tuple(dict.fromkeys(names))
+
+
+def row_of(way: str) -> str:
+    """The row a way's pictures make."""
+    return way.replace("-", "_")
+
+
+def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how: SynthesisSettings) -> Path:
+    """Makes what is missing and returns the path of the report's page.
+
+    A run that is not fitted, or a region that the encoders do not know, is an InputError, an unknown name a UsageError.
+    """
+    run = RunFolder(out)
+    with run.lock():
+        if not run.card_facts().get("fitted"):
+            raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
+        lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings)
+        home = run.path / FOLDER / wanted.name
+        facts = _stored(home)
+        with SampleWriter(home / "samples") as writer:
+            for way in wanted.ways:
+                studio = lab.studio(wanted, how, random=way == RANDOM)
+                made = _make(way, studio, writer, wanted=wanted, seed=settings.machine.seed)
+                facts[row_of(way)] = {**facts.get(row_of(way), {}), **made}
+                write_json(home / "synthesis.json", lab.facts(wanted, facts))
+        pictures: dict[str, list[Image.Image]] = {}
+        for sample in read_rows(home / "samples"):
+            pictures.setdefault(sample.row, []).append(open_image(inside(home / "samples", sample.file)))
+        _keep_responses(home, lab, pictures, signs=wanted.signs)
+        return report_synthesis(home, seed=settings.machine.seed)
+
+
+def name(number: int) -> str:
+    """The name of a picture: "p000"."""
+    return f"p{number:03d}"
+
+
+def _make(way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, seed: int) -> dict[str, Any]:
+    """Makes the missing pictures of one way, a few at a time. Returns courses, seconds and FLOPs; {} if none misses."""
+    row = row_of(way)
+    seeds = [sample_seed(seed, wanted.name, number) for number in range(wanted.count)]
+    missing = [number for number in range(wanted.count) if writer.done(row, name(number)) is None]
+    if not missing:
+        return {}
+    began, courses = time.perf_counter(), {}
+    # retrieval ranks: its pictures belong together
+    step = len(missing) if way == "retrieval" else max(1, studio.lanes.batch)
+    with tqdm(total=len(missing), desc=way, unit="picture", disable=None) as bar:
+        for first in range(0, len(missing), step):
+            some = missing[first : first + step]
+            made = _way(way).make(studio, [seeds[number] for number in some])
+            for number, one in zip(some, made, strict=True):
+                writer.write(
+                    one.image.convert("RGB"), row=row, stimulus=name(number), index=0, seed=one.seed, method=way,
+                    candidates=one.candidates,
+                )  # fmt: skip
+                courses[name(number)] = list(one.course)
+                bar.update()
+    seconds = (time.perf_counter() - began) / len(missing)
+    return {"courses": courses, "seconds": seconds, "flops": flops_of(way, studio, seeds[0])}
+
+
+def _way(name: str) -> Any:
+    return CATALOGUE["guided" if name == RANDOM else name]
+
+
+def flops_of(way: str, studio: Studio, seed: int) -> float:
+    """Floating-point operations of one picture of that way, counted on one picture in this thread."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from pipelines.lanes import Lanes
+
+    alone = replace(studio, lanes=Lanes(width=1, threads=0))
+    with FlopCounterMode(display=False) as counter:
+        list(_way(way).make(alone, [seed]))
+    return float(counter.get_total_flops())
+
+
+def _stored(home: Path) -> dict[str, Any]:
+    """Row -> what is known of ways that were run before."""
+    found: dict[str, Any] = read_json(home / "synthesis.json").get("ways", {})
+    return found
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A fitted run with what synthesis needs of it: encoders, natural pictures, the truth where there is one."""
+
+    run: RunFolder
+    recording: Recording
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        if self.recording.stimuli.modality != "image":
+            raise InputError(f"{self.run.path}: wanted a run on images, came {self.recording.stimuli.modality}")
+
+    @cached_property
+    def fold(self) -> Split:
+        """The run's split; several folds are an InputError."""
+        folds = folds_of(self.recording, self.settings.fit.split, self.run)
+        if len(folds) > 1:
+            raise InputError(
+                f"{self.run.path}: wanted a run of one split, came {len(folds)} folds; fit one with --split"
+            )
+        return folds[0]
+
+    @cached_property
+    def stack(self) -> Any:
+        from pipelines.stacks import resolve
+
+        if not self.settings.fit.stack:
+            raise UsageError(f"{self.run.path}: this run has no stack to draw with; fit one with --stack")
+        return resolve(self.settings.fit.stack)
+
+    @cached_property
+    def towers(self) -> dict[str, Tower]:
+        """The towers that guide, CLIP and the stack's second one if it has one, and the network that never does."""
+        import importlib.resources
+
+        bundled = Path(str(importlib.resources.files("evaluation.judges").joinpath("miniature")))
+        device = self.settings.machine.device
+        found = {CLIP: TOWERS["clip-image"].open(self.stack.path, model=self.stack.model, device=device)}
+        if (self.stack.path / EYE).is_dir():
+            found[EYE] = TOWERS["classifier"].open(self.stack.path / EYE, model=self.stack.model, device=device)
+        return {**found, SECOND: TOWERS["classifier"].open(bundled, model="miniature", device=device)}
+
+    @property
+    def guides(self) -> tuple[str, ...]:
+        """The towers that guide."""
+        return tuple(name for name in self.towers if name != SECOND)
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """Every natural picture: training stimuli, then test stimuli."""
+        return (*self.fold.train, *self.fold.test)
+
+    @cached_property
+    def features(self) -> dict[str, Float]:
+        """Tower -> features (natural picture, feature), as the networks give them."""
+        found = {}
+        for which, tower in self.towers.items():
+            pictures = (self.natural_pixels(one) for one in self.ids)
+            found[which] = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
+        return found
+
+    def natural_pixels(self, one: str) -> Any:
+        return np.asarray(shown(self.recording.stimuli, one, self.size), np.uint8)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height) at which natural pictures are seen: the stack's own."""
+        return self.pipeline.picture_size  # type: ignore[no-any-return]
+
+    @cached_property
+    def pipeline(self) -> Any:
+        from pipelines.generators import CATALOGUE as GENERATORS
+
+        serves = "unclip" if "image_normalizer" in self.stack.components else "takagi"
+        return GENERATORS[serves].open(self.stack, device=self.settings.machine.device, dtype="float32").pipeline
+
+    @cached_property
+    def fitting(self) -> Fitting:
+        """Training and test patterns, z-scored by training trials, averaged over repeats."""
+        responses, fold = self.recording.responses, self.fold
+        training, scaler = standardised(responses, fold.train)
+        z = scaler.apply(responses.trials(responses.of(fold.test)))
+        train, test = average_repeats(training), average_repeats(z)
+        regions = {region.name: np.flatnonzero(region.mask) for region in self.recording.regions}
+        return Fitting(
+            responses=train.values, ids=train.ids, test=test.values, regions=regions, split=fold.sha256,
+            ceiling={
+                name: _mean_ceiling(z.voxels(columns), float(test.repeats.mean())) for name, columns in regions.items()
+            },
+        )  # fmt: skip
+
+    def encoder(self, which: str) -> Voxelwise:
+        """The encoder on that tower, fitted or found in RUN/encoders."""
+        path = self.run.path / "encoders" / f"{which}.safetensors"
+        tower = self.towers[which]
+        if path.is_file():
+            found = Voxelwise.load(path)
+            if dict(found.tower) == tower.facts() and found.split == self.fold.sha256:
+                return found
+        place = {one: row for row, one in enumerate(self.ids)}
+        rows = [place[one] for one in self.fitting.ids]
+        test = [place[one] for one in sorted(self.fold.test)]
+        features = unit(self.features[which])
+        found = fit_voxelwise(
+            tower, features[rows], features[test], data=self.fitting, seed=self.settings.machine.seed
+        )  # fmt: skip
+        found.save(path)
+        return found
+
+    def studio(self, wanted: Wanted, how: SynthesisSettings, *, random: bool) -> Studio:
+        """Everything the ways may use, for this objective or for as many voxels drawn at random from all others."""
+        parts, worth = [], np.zeros(len(self.ids), np.float64)
+        for which in self.guides:
+            encoder, signs = self.encoder(which), wanted.signs
+            if random:
+                encoder, signs = self._random(encoder, signs), {RANDOM: 1.0}
+            vector, bias = encoder.linear(signs)
+            alone = unit(self.features[which]) @ vector + np.float32(bias)
+            # each tower counts in its own spread over natural pictures, so that none drowns the other
+            wish = objective([(self.towers[which], encoder)], signs, floor=-np.inf if random else FLOOR)
+            parts += wish.over(float(alone.std())).parts
+            worth += alone / alone.std() / len(self.guides)
+            if which == CLIP:
+                direction = vector
+        natural = Natural(
+            ids=self.ids,
+            open=lambda one: shown(self.recording.stimuli, one, self.size),
+            embeddings=self.features[CLIP],
+            worth=np.asarray(worth, np.float32),
+        )
+        reference = None
+        if wanted.reference is not None:
+            reference = open_image(wanted.reference)
+        return Studio(
+            pipeline=self.pipeline, objective=Objective(name=wish.name, parts=tuple(parts)), wish=direction,
+            tiny=self.tiny, natural=natural, settings=how,
+            lanes=self.pipeline.lanes(), reference=reference,
+        )  # fmt: skip
+
+    def _random(self, guide: Voxelwise, signs: Mapping[str, float]) -> Voxelwise:
+        """The encoder with one region of its own: random voxels outside of the wanted ones, as many as these."""
+        named = np.concatenate([guide.columns(region) for region in signs])
+        others = np.setdiff1d(np.arange(len(guide.bias)), named)
+        rng = np.random.default_rng(sample_seed(self.settings.machine.seed, RANDOM, 0))
+        drawn = np.sort(rng.choice(others, size=min(len(named), len(others)), replace=False))
+        return replace(guide, regions={**guide.regions, RANDOM: drawn}, r2={**guide.r2, RANDOM: 1.0})
+
+    @cached_property
+    def tiny(self) -> Any:
+        """The stack's small decoder, None where it has none."""
+        place = self.stack.path / "tiny_vae"
+        if not place.is_dir():
+            return None
+        from diffusers import AutoencoderTiny
+
+        network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
+        return network.float().to(self.settings.machine.device).eval().requires_grad_(False)
+
+    def responses(self, pictures: Sequence[Image.Image], columns: Mapping[str, Any]) -> dict[str, Float]:
+        """Scorer -> (picture, region) mean responses that these pictures evoke."""
+        pixels = [np.asarray(picture.convert("RGB"), np.uint8) for picture in pictures]
+        found = {}
+        for which, tower in self.towers.items():
+            features = features_of(tower, pixels, count=len(pixels), say=f"scoring, {which}")
+            found[which] = _by_region(self.encoder(which).predict(unit(features)), columns)
+        guided = np.mean([found.pop(which) for which in self.guides], axis=0, dtype=np.float32)
+        found = {GUIDE: guided, SECOND: found[SECOND]}
+        truth = self.cortex
+        if truth is not None:
+            found[TRUTH] = _by_region(_watched(truth, pixels), columns)
+        return found
+
+    @cached_property
+    def cortex(self) -> Any:
+        """The simulated cortex behind simulated data, None behind others."""
+        source = Path(self.recording.source)
+        if not (source / "simulation.json").is_file():
+            return None
+        from brain.simulated.simulate import truth_of
+
+        return truth_of(source, self.recording.responses.space.subject)
+
+    def facts(self, wanted: Wanted, ways: Mapping[str, Any]) -> dict[str, Any]:
+        """What the report has to know: regions, encoders' accuracy, courses and costs."""
+        encoders = {which: self.encoder(which) for which in self.towers}
+        return {
+            "signs": dict(wanted.signs),
+            "subject": self.recording.responses.space.subject,
+            "regions": [region.name for region in self.shown()],
+            "encoders": {
+                which: {
+                    "tower": dict(one.tower),
+                    "r2": {region: one.r2[region] for region in wanted.signs},
+                    "r2 over ceiling": {region: one.normalised(region) for region in wanted.signs},
+                }
+                for which, one in encoders.items()
+            },
+            "ways": dict(ways),
+        }
+
+    def shown(self) -> tuple[Region, ...]:
+        from decode.regions import shown_regions
+
+        wanted = {region.name for region in shown_regions(self.recording)}
+        return tuple(region for region in self.recording.regions if region.name in wanted)
+
+
+def _mean_ceiling(z: Any, repeats: float) -> float:
+    """The noise ceiling, as R2, of a region's mean response averaged over `repeats`; NaN where nothing repeats."""
+    mean = replace(
+        z, values=z.values.mean(1, keepdims=True), space=z.space.take(np.array([0]))
+    )  # fmt: skip
+    try:
+        squared = float(estimate_ncsnr(mean)[0]) ** 2
+    except InputError:
+        return float("nan")
+    return squared / (squared + 1 / repeats)
+
+
+def _by_region(responses: Float, columns: Mapping[str, Any]) -> Float:
+    return np.stack([responses[:, rows].mean(1) for rows in columns.values()], 1).astype(np.float32)
+
+
+def _watched(cortex: Any, pixels: Sequence[Any]) -> Float:
+    import torch
+
+    found = []
+    for first in range(0, len(pixels), BATCH):
+        stack = torch.from_numpy(np.stack(pixels[first : first + BATCH])).permute(0, 3, 1, 2).float() / 255
+        with torch.inference_mode():
+            found.append(np.asarray(cortex(stack).numpy(), np.float32))
+    return np.concatenate(found)
+
+
+def _keep_responses(
+    home: Path, lab: Lab, pictures: Mapping[str, list[Image.Image]], *, signs: Mapping[str, float]
+) -> None:
+    """HOME/responses.safetensors: scorer and row -> (picture, region), natural pictures as row "natural"."""
+    names = dict.fromkeys([region.name for region in lab.shown()] + list(signs))
+    columns = {name: lab.fitting.regions[name] for name in names}
+    kept: dict[str, Any] = {}
+    natural = [Image.fromarray(lab.natural_pixels(one)) for one in lab.ids]
+    for row, some in (("natural", natural), *pictures.items()):
+        for scorer, values in lab.responses(some, columns).items():
+            kept[f"{scorer}.{row}"] = values
+    write_tensors(home / RESPONSES, kept, kind=KIND, card={"regions": list(columns)})
