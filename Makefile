@@ -82,6 +82,7 @@ test: lint $(VENV)/.dev $(OPENCLIP)/.done
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time
 	$(VENV)/bin/python -m benchmarks.statistics
+	$(VENV)/bin/python -m benchmarks.synthesis_cost
 
 clean:
 	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,100 @@
+"""Activation against cost, every way in one run: python -m benchmarks.synthesis RUN [--region FFA-1] [--pictures 8]
+
+RUN is a fitted run. Activation is the second encoder's, which never guided, and the simulated cortex' where there is
+one; cost is FLOPs and seconds a picture, and how little of `braindive`'s (50 steps, the published loop) a way needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from decode.patterns import open_data
+from decode.run_folder import RunFolder
+from decode.seeds import sample_seed
+from decode.synthesize import Lab, Wanted, flops_of
+from pipelines.synthesis import CATALOGUE, SynthesisSettings
+
+PEER = "braindive, 50 steps"
+HOW = SynthesisSettings()
+RUNS: dict[str, tuple[str, SynthesisSettings]] = {
+    PEER: ("braindive", HOW),
+    "guided, 20 steps": ("guided", HOW),
+    "guided, 8 steps": ("guided", replace(HOW, steps=8, scale=120.0)),
+    "noise": ("noise", HOW),
+    "search": ("search", HOW),
+    "best-of-n": ("best-of-n", HOW),
+    "embedding": ("embedding", HOW),
+    "unguided": ("unguided", HOW),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One way: median activation by scorer, FLOPs and seconds a picture."""
+
+    name: str
+    activation: dict[str, float]
+    flops: float
+    seconds: float
+
+
+def measure(lab: Lab, region: str, pictures: int) -> list[Measured]:
+    """Every way on the same seeds."""
+    wanted = Wanted(signs={region: 1.0}, ways=(), count=pictures)
+    seeds = [sample_seed(lab.settings.machine.seed, region, number) for number in range(pictures)]
+    columns = {region: lab.fitting.regions[region]}
+    found = []
+    for name, (way, how) in RUNS.items():
+        studio = lab.studio(wanted, how, random=False)
+        list(CATALOGUE[way].make(studio, seeds[:1]))  # the first call pays for what is loaded late
+        began = time.perf_counter()
+        made = list(CATALOGUE[way].make(studio, seeds))
+        seconds = (time.perf_counter() - began) / pictures
+        responses = lab.responses([one.image for one in made], columns)
+        found.append(
+            Measured(
+                name=name,
+                activation={scorer: float(np.median(values[:, 0])) for scorer, values in responses.items()},
+                flops=flops_of(way, studio, seeds[0]),
+                seconds=seconds,
+            )
+        )
+    return found
+
+
+def table(found: Sequence[Measured]) -> str:
+    """One line a way, ratios to the published loop."""
+    peer = next(one for one in found if one.name == PEER)
+    lines = []
+    for one in found:
+        scores = "  ".join(f"{scorer} {value:6.2f}" for scorer, value in one.activation.items())
+        cost = f"{one.flops / 1e9:7.1f} GFLOP (1/{peer.flops / one.flops:.1f})"
+        lines.append(f"{one.name:20} {scores}  {cost}  {one.seconds:5.2f} s (1/{peer.seconds / one.seconds:.1f})")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Prints the table; exit code 1 where no way reaches the peer's activation at a tenth of its FLOPs."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--region", default="FFA-1")
+    parser.add_argument("--pictures", type=int, default=8)
+    asked = parser.parse_args()
+    run = RunFolder(asked.run)
+    settings, data = run.stored()
+    lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings)
+    found = measure(lab, asked.region, asked.pictures)
+    print(table(found))
+    peer = next(one for one in found if one.name == PEER)
+    cheap = [one for one in found if one.flops <= peer.flops / 10]
+    return int(not any(one.activation["second"] >= peer.activation["second"] for one in cheap))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
