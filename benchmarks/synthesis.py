@@ -25,7 +25,7 @@ HOW = SynthesisSettings()
 RUNS: dict[str, tuple[str, SynthesisSettings]] = {
     PEER: ("braindive", HOW),
     "guided, 20 steps": ("guided", HOW),
-    "guided, 8 steps": ("guided", replace(HOW, steps=8, scale=120.0)),
+    "guided, 7 steps": ("guided", replace(HOW, steps=7, scale=120.0)),
     "noise": ("noise", HOW),
     "search": ("search", HOW),
     "best-of-n": ("best-of-n", HOW),

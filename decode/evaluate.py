@@ -13,7 +13,11 @@ from evaluation.samples import INDEX
 def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
     """Judges the run in `out` as `settings` say and returns the path of the page."""
     from evaluation.judges import find_judge
+    from evaluation.profiles import find_profile
 
+    # a misspelt name is said before the run's settings take it in
+    find_profile(settings.evaluate.profile)
+    judging = find_judge(settings.evaluate.judge)
     run = RunFolder(out)
     with run.lock():
         run.claim(settings, data, ("machine", "evaluate"))
@@ -27,7 +31,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
             return page
         from decode.brain_encoder import write_encoder
 
-        bench = find_judge(settings.evaluate.judge).open()
+        bench = judging.open()
         if lacking := write_encoder(run, settings, data, bench):
             print(lacking)
         page = judge(out, settings.evaluate, seed=settings.machine.seed)

@@ -104,7 +104,7 @@ def test_curves_of_folds_are_refused_in_one_sentence(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(tmp_path), "--references", str(tmp_path), "--curves"]) == 2
-    assert "--curves: wanted a run as it is" in capsys.readouterr().err
+    assert "--curves: wanted a run as it was made" in capsys.readouterr().err
 
 
 def test_a_region_left_out_leaves_the_others_to_the_map_that_had_no_other(planted: Path) -> None:
@@ -195,3 +195,11 @@ def test_the_noise_ceiling_is_what_a_perfect_model_reaches() -> None:
     found = encoder.ceiling(mean_r(trials[0], trials[1:].mean(0)))
     assert found == pytest.approx(mean_r(signal, trials.mean(0)), abs=0.02)
     assert encoder.ceiling(-0.01) is None
+
+
+def test_a_misspelt_profile_or_judge_leaves_the_run_as_it_was(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "settings.json").read_bytes()
+    for words in (("--profile", "paper"), ("--judge", "nobody")):
+        assert main(["evaluate", str(run), *words]) == 2
+    assert (run / "settings.json").read_bytes() == before
+    assert "did you mean paper-takagi" in capsys.readouterr().err

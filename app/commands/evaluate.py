@@ -44,5 +44,7 @@ def run(words: Sequence[str]) -> None:
         print(evaluate_run(folder, replace(stored, evaluate=how), data))
         return
     if how.curves:
-        raise UsageError(f"--curves: wanted a run as it is, came {folder} with references, train or out of its own")
+        raise UsageError(
+            f"--curves: wanted a run as it was made, came {folder}, which is none or has --references, --train or --out"
+        )
     print(judge(folder, how, references=references, train=train, out=out))
