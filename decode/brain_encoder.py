@@ -39,7 +39,7 @@ def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) 
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1 or len(folds[0].test) < FEWEST or not shown_regions(recording):
         return f"brain correlation: needs regions and one split with {FEWEST} test stimuli or more"
-    size = next(iter(_reference_sizes(run)))
+    size = _reference_size(run)
     fitted(recording, folds[0], bench, size=size, settings=settings).save(path)
     return ""
 
@@ -96,6 +96,7 @@ def halves(responses: Responses, ids: Sequence[str]) -> tuple[Float, Float]:
     return first, rest
 
 
-def _reference_sizes(run: RunFolder) -> list[tuple[int, int]]:
+def _reference_size(run: RunFolder) -> tuple[int, int]:
+    """(width, height) of the run's pictures, which are all of one size."""
     samples = read_samples(run.path, references=None)
-    return [samples.open(one).size for one in list(samples.references.values())[:1]]
+    return samples.open(next(iter(samples.references.values()))).size

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tqdm import tqdm
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
+from brain.leaks import content_sha256
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Split
 from decode.decode import shown
@@ -56,6 +57,10 @@ class Wanted:
     ways: tuple[str, ...]
     count: int
     reference: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UsageError(f"--n: wanted one picture or more of each way, came {self.count}")
 
     @property
     def name(self) -> str:
@@ -110,19 +115,43 @@ def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how
         if not run.card_facts().get("fitted"):
             raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
         lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings)
+        lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
         home = run.path / FOLDER / wanted.name
-        facts = _stored(home)
+        facts, asked = _stored(home), _asked(wanted, how)
+        _must_be_the_same(home, asked)
         with SampleWriter(home / "samples") as writer:
             for way in wanted.ways:
                 studio = lab.studio(wanted, how, random=way == RANDOM)
                 made = _make(way, studio, writer, wanted=wanted, seed=settings.machine.seed)
-                facts[row_of(way)] = {**facts.get(row_of(way), {}), **made}
-                write_json(home / "synthesis.json", lab.facts(wanted, facts))
+                known = facts.get(row_of(way), {})
+                courses = {**known.get("courses", {}), **made.get("courses", {})}
+                facts[row_of(way)] = {**known, **made, "courses": courses}
+                write_json(home / "synthesis.json", {**lab.facts(wanted, facts), "asked": asked})
         pictures: dict[str, list[Image.Image]] = {}
         for sample in read_rows(home / "samples"):
             pictures.setdefault(sample.row, []).append(open_image(inside(home / "samples", sample.file)))
         _keep_responses(home, lab, pictures, signs=wanted.signs)
         return report_synthesis(home, seed=settings.machine.seed)
+
+
+def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
+    """What decides a picture besides its way and seed, as JSON."""
+    return {
+        **asdict(how),
+        "reference": "" if wanted.reference is None else content_sha256(open_image(wanted.reference)),
+    }
+
+
+def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
+    """Refuses to put pictures of other settings beside those that are there, and keeps what is asked from the start."""
+    facts = read_json(home / "synthesis.json")
+    for key, value in facts.get("asked", {}).items():
+        if asked.get(key) != value:
+            raise UsageError(
+                f"{home}: these pictures were made with {key} {value!r} and are now asked for {asked.get(key)!r}; "
+                "ask for the same, or move the folder away"
+            )
+    write_json(home / "synthesis.json", {**facts, "asked": dict(asked)})
 
 
 def name(number: int) -> str:

@@ -28,7 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.audit:
             from evaluation.audit import audit
 
-            print(audit(asked.folder, judge=asked.judge if asked.judge != JUDGE else "", references=asked.references))
+            print(
+                audit(
+                    asked.folder,
+                    judge=asked.judge if asked.judge != JUDGE else "",
+                    references=asked.references,
+                    train=asked.train,
+                )
+            )
             return 0
         report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
         if asked.export:

@@ -21,17 +21,17 @@ TOLERANCE = 1e-6
 SHOWN = 3
 
 
-def audit(folder: Path, *, judge: str = "", references: Path | None = None) -> str:
+def audit(folder: Path, *, judge: str = "", references: Path | None = None, train: Path | None = None) -> str:
     """One sentence that all is right; a difference, an altered sample or no report at all is an InputError.
 
-    judge   needed again where the report's judge was a folder
+    judge   needed again where the report's judge was a folder; train where a folder was looked through for leaks
     """
     home = run_folder(folder)
     path = home / "report" / "report.json"
     written = read_json(path)
     if not written:
         raise InputError(f"{path}: wanted a report to audit, came none; run `afterimage evaluate {folder}` first")
-    found = list(differences(home, folder, written, judge=judge, references=references))
+    found = list(differences(home, folder, written, judge=judge, references=references, train=train))
     if found:
         more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise InputError(
@@ -43,14 +43,20 @@ def audit(folder: Path, *, judge: str = "", references: Path | None = None) -> s
 
 
 def differences(
-    home: Path, folder: Path, written: Mapping[str, Any], *, judge: str, references: Path | None
+    home: Path,
+    folder: Path,
+    written: Mapping[str, Any],
+    *,
+    judge: str,
+    references: Path | None,
+    train: Path | None,
 ) -> Iterator[str]:
     """One phrase a number that differs; nothing is written."""
     try:
         card = written["card"]["evaluation"]
         how = Judging(
             judge=judge or card["judge"]["name"], profile=card["profile"], seed=card["seed"],
-            bootstrap=card["bootstrap"], permutations=card["permutations"],
+            bootstrap=card["bootstrap"], permutations=card["permutations"], train=train,
         )  # fmt: skip
     except KeyError as fault:
         raise InputError(

@@ -115,7 +115,13 @@ def _pictures(
 ) -> dict[str, list[Point]]:
     """Row -> its points under the metrics of pictures, over `stimuli` alone, in the pool of all references."""
     drawn = read_rows(home / FOLDER / "samples")
-    few = replace(samples, folder=home / FOLDER / "samples", samples=tuple(drawn), others={})
+    # an earlier call may have drawn more stimuli than are asked for now
+    few = replace(
+        samples,
+        folder=home / FOLDER / "samples",
+        samples=tuple(one for one in drawn if one.stimulus in set(stimuli)),
+        others={},
+    )
     whole = replace(
         samples,
         samples=tuple(

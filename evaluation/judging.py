@@ -104,11 +104,15 @@ def judge_samples(
             if row == REPEAT:
                 scores += _repeats(samples, look, table, shown)
                 continue
-            looked = [(group, look.at(group, canvas=shown.pixels.shape[1:3])) for group in _by_index(samples.of(row))]
-            scores += table.row(row, looked, shown, withheld=sum(one.withheld for one in samples.of(row)))
-            if looked:
-                features[row] = looked[0][1].features[JUDGE]
-                first[row] = tuple(one.stimulus for one in looked[0][0])
+            tallies = table.tallies()
+            # one sample index at a time: five seeds of a thousand pictures would not lie in memory together
+            for group in _by_index(samples.of(row)):
+                seen = look.at(group, canvas=shown.pixels.shape[1:3])
+                table.add(tallies, group, seen, shown=shown)
+                if row not in features:
+                    features[row] = seen.features[JUDGE]
+                    first[row] = tuple(one.stimulus for one in group)
+            scores += table.scores(row, tallies, withheld=sum(one.withheld for one in samples.of(row)))
     if not scores:
         raise InputError(
             f"{samples.folder}: all {len(samples.samples)} samples are withheld; there is nothing to score"
@@ -137,15 +141,17 @@ class _Table:
     groups: Int
     ids: tuple[str, ...]
 
-    def row(
-        self, row: str, looked: Sequence[tuple[Sequence[Sample], Views]], shown: Views, *, withheld: int
-    ) -> list[Score]:
+    def tallies(self) -> dict[str, Tally]:
+        return {name: Tally(len(self.ids)) for name in self.metrics}
+
+    def add(self, tallies: Mapping[str, Tally], group: Sequence[Sample], seen: Views, *, shown: Views) -> None:
+        """Marks of one sample index of a row."""
         place = {stimulus: number for number, stimulus in enumerate(self.ids)}
-        tallies = {name: Tally(len(self.ids)) for name in self.metrics}
-        for group, seen in looked:
-            own = np.array([place[sample.stimulus] for sample in group], np.int64)
-            for name, metric in self.metrics.items():
-                tallies[name].add(metric.marks(seen, shown, own=own, blocks=self.chunks), own)
+        own = np.array([place[sample.stimulus] for sample in group], np.int64)
+        for name, metric in self.metrics.items():
+            tallies[name].add(metric.marks(seen, shown, own=own, blocks=self.chunks), own)
+
+    def scores(self, row: str, tallies: Mapping[str, Tally], *, withheld: int) -> list[Score]:
         found = [self.score(row, name, tally, withheld=withheld) for name, tally in tallies.items()]
         return [one for one in found if one is not None]
 
@@ -227,8 +233,11 @@ def _repeats(samples: Samples, look: _Look, table: _Table, shown: Views) -> list
     others = look.at([samples.others[name] for name in ids], canvas=shown.pixels.shape[1:3])
     others = replace(others, labels={name: values[rows] for name, values in shown.labels.items()}, patterns={})
     metrics = {name: one for name, one in table.metrics.items() if one.eye != BRAIN and not one.absent(others)}
-    looked = [(group, look.at(group, canvas=shown.pixels.shape[1:3])) for group in _by_index(drawn)]
-    return table.of(rows, metrics).row(REPEAT, looked, others, withheld=sum(one.withheld for one in drawn))
+    inner = table.of(rows, metrics)
+    tallies = inner.tallies()
+    for group in _by_index(drawn):
+        inner.add(tallies, group, look.at(group, canvas=shown.pixels.shape[1:3]), shown=others)
+    return inner.scores(REPEAT, tallies, withheld=sum(one.withheld for one in drawn))
 
 
 def _measured_twice(brain: BrainEncoder, table: _Table) -> list[Score]:

@@ -134,7 +134,7 @@ class Report:
             "leaks": dict(self.leaks),
             "absent": list(self.absent),
         }
-        return dict(_finite(whole))
+        return dict(finite(whole))
 
 
 def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out: Path | None = None) -> Report:
@@ -291,9 +291,10 @@ def per_stimulus(scores: Sequence[Score]) -> str:
     return out.getvalue()
 
 
-def _finite(facts: Any) -> Any:
+def finite(facts: Any) -> Any:
+    """Plain facts with every number that is not finite as None, as JSON has it."""
     if isinstance(facts, float):
         return facts if np.isfinite(facts) else None
     if isinstance(facts, Mapping):
-        return {key: _finite(value) for key, value in facts.items()}
-    return [_finite(value) for value in facts] if isinstance(facts, list | tuple) else facts
+        return {key: finite(value) for key, value in facts.items()}
+    return [finite(value) for value in facts] if isinstance(facts, list | tuple) else facts

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import importlib.resources
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from encoders.storage import read_tensors, write_json
 from evaluation.judges import find_judge
 from evaluation.metrics.pixels import correlation
 from evaluation.regions import read_json
+from evaluation.report import finite
 from evaluation.samples import Sample, inside, read_rows
 
 FOLDER = "synthesis"
@@ -196,7 +196,7 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
         "rows": [row.facts() for row in found.rows],
         "encoders": found.facts.get("encoders", {}),
     }
-    write_json(home / "report.json", json.loads(json.dumps(facts).replace("NaN", "null")))
+    write_json(home / "report.json", finite(facts))
     page = home / "report.html"
     part = page.with_name(".report.html.part")
     part.write_text(render(found), encoding="utf-8")

@@ -137,3 +137,16 @@ def test_what_cannot_be_synthesized_is_one_sentence(study: Path, capsys: pytest.
         capsys.readouterr()
         assert main(["synthesize", str(study), *words]) == code
         assert sentence in capsys.readouterr().err
+
+
+def test_other_settings_are_not_mixed_into_a_folder_of_pictures(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["synthesize", str(study), "--region", "EBA", "--method", "retrieval", "--n", "2"]
+    assert main(words) == 0
+    before = (study / "synthesis/EBA/synthesis.json").read_bytes()
+    assert main([*words, "--scale", "20"]) == 2
+    assert "made with scale 60.0 and are now asked for 20.0" in capsys.readouterr().err
+    assert (study / "synthesis/EBA/synthesis.json").read_bytes() == before
+    assert main(["synthesize", str(study), "--region", "EBB"]) == 2 and not (study / "synthesis/EBB").exists()
+    assert main([*words[:-1], "0"]) == 2
