@@ -83,6 +83,7 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time
 	$(VENV)/bin/python -m benchmarks.statistics
 	$(VENV)/bin/python -m benchmarks.synthesis_cost
+	$(VENV)/bin/python -m benchmarks.masked_modelling
 
 clean:
 	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
