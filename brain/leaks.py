@@ -22,6 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from brain.errors import InputError
+from brain.splits import check_groups
 from brain.types import Bool, Float, Responses, Split, Stimuli
 
 Pixels = NDArray[np.uint8]
@@ -120,6 +121,7 @@ def guard(split: Split, train_ids: Iterable[str], looks: Looks | None = None) ->
             f"split {split.name!r}: {len(both)} of its test stimuli are in the training set (first: {both[0]}); "
             "take them out before the fit"
         )
+    check_groups(Split(name=split.name, train=tuple(train), test=split.test))
     if looks is None:
         return
     for twin in _exact(looks.of(train), looks.of(split.test)):

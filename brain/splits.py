@@ -1,8 +1,12 @@
-"""Splits made by rule where the data bring none. A split is over stimuli, never over trials."""
+"""Splits made by rule where the data bring none. A split is over stimuli, never over trials.
+
+Windows of one sound overlap, so they never straddle a split: `groups_of` says which stimuli stay together.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,45 +22,97 @@ STARTS = 10
 """Beginnings of k-means, of which the tightest result is kept, and ROUNDS of each at most."""
 ROUNDS = 300
 
+SLIDE = "_slide"
+"""What stands between a clip's name and the number of its window, as Park et al. (2025) name theirs."""
+
+
+def clip_of(stimulus: str) -> str:
+    """The clip that a window is of: "dog3_slide1" -> "dog3"; any other stimulus is its own."""
+    return re.sub(rf"{SLIDE}\d+$", "", stimulus)
+
+
+def groups_of(ids: Iterable[str]) -> NDArray[np.str_]:
+    """(stimulus,) the group of each, of which no part may be trained on while another is tested: the clip of a window.
+
+    Pictures and whole sounds are groups of their own, so that grouping changes nothing for them.
+    """
+    return np.array([clip_of(str(name)) for name in ids], np.str_)
+
+
+def check_groups(split: Split) -> None:
+    """Refuse (InputError) a split that trains on one window of a clip and tests another."""
+    both = sorted(set(groups_of(split.train).tolist()) & set(groups_of(split.test).tolist()))
+    if both:
+        raise InputError(
+            f"split {split.name!r}: {len(both)} clips have windows in training and test alike (first: {both[0]}), "
+            "which overlap; keep all windows of a clip on one side"
+        )
+
+
+def middle_windows(ids: Iterable[str]) -> tuple[str, ...]:
+    """One window a clip, the middle one by number, so that no two overlap; sorted. A stimulus without windows stays."""
+    clips: dict[str, list[str]] = {}
+    for name in sorted(set(ids), key=lambda name: (clip_of(name), _number(name))):
+        clips.setdefault(clip_of(name), []).append(name)
+    return tuple(sorted(windows[len(windows) // 2] for windows in clips.values()))
+
+
+def _number(stimulus: str) -> int:
+    tail = stimulus.removeprefix(f"{clip_of(stimulus)}{SLIDE}")
+    return int(tail) if tail != stimulus else 0
+
 
 def leave_out(groups: Mapping[str, Iterable[str]]) -> tuple[Split, ...]:
     """One split a group, "leave-out-<group>": its stimuli are the test, all others the training.
 
     `groups`: group -> the stimuli shown in it. A stimulus of several groups is tested in each and trains in none of
-    them. A group that shows every stimulus is an InputError. `Recording.folds("leave-out")` gives all the splits.
+    them; nor does another window of a clip that is tested. A group that shows every stimulus is an InputError.
+    `Recording.folds("leave-out")` gives all the splits.
     """
     members = {group: set(stimuli) for group, stimuli in groups.items()}
     everything = set().union(*members.values()) if members else set()
     splits = []
     for group, test in members.items():
-        if not everything - test:
+        clips = set(groups_of(test).tolist())
+        train = {name for name in everything - test if clip_of(name) not in clips}
+        if not train:
             raise InputError(
                 f"group {group!r} shows every stimulus, so that leaving it out leaves nothing to train on; "
                 "group by what was shown, a split is over stimuli"
             )
-        splits.append(Split(name=f"{LEAVE_OUT}-{group}", train=tuple(everything - test), test=tuple(test)))
+        splits.append(Split(name=f"{LEAVE_OUT}-{group}", train=tuple(train), test=tuple(test)))
     return tuple(splits)
 
 
 def tenth_by_hash(ids: Iterable[str]) -> Split:
-    """About a tenth of the stimuli as the test set, by the digest of their ids: the same on every machine, for ever."""
-    ranked = sorted(set(ids), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    tests = max(1, len(ranked) // 10)
-    return Split(name="tenth-by-hash", train=tuple(ranked[tests:]), test=tuple(ranked[:tests]))
+    """About a tenth of the stimuli as the test set, by the digest of their ids: the same on every machine, for ever.
+
+    Of windows it is a tenth of the clips, by the digest of the clip.
+    """
+    known = set(ids)
+    ranked = sorted({clip_of(name) for name in known}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    tests = set(ranked[: max(1, len(ranked) // 10)])
+    test = {name for name in known if clip_of(name) in tests}
+    return Split(name="tenth-by-hash", train=tuple(known - test), test=tuple(test))
 
 
 def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: int) -> tuple[Split, ...]:
     """k splits "cluster-<k>-0", ...: one cluster of like stimuli is the test, the others the training.
+
+    The windows of a clip go together, by the mean of their features.
 
     `features`: (stimulus, feature) finite numbers of `ids`, whose order does not matter. Clusters are k-means' (Lloyd
     1982, begun by k-means++ of Arthur and Vassilvitskii 2007, best of 10), the largest first. None is empty: k below 2
     or more than there are different stimuli is an InputError.
     """
     values = np.asarray(features, np.float64)
-    if values.ndim != 2 or len(values) != len(ids) or len(set(ids)) != len(ids) or not np.isfinite(values).all():
+    fits = values.ndim == 2 and len(values) == len(ids) == len(set(ids)) > 0
+    if not fits or not np.isfinite(values).all():
         raise InputError(f"clusters: wanted finite (stimulus, feature) of {len(ids)} unique ids, came {values.shape}")
     order = np.argsort(np.array(ids, np.str_))
-    names, values = [ids[place] for place in order], values[order]
+    names = [ids[place] for place in order]
+    clips, whose = np.unique(groups_of(names), return_inverse=True)
+    values = np.stack([values[order][whose == clip].mean(axis=0) for clip in range(len(clips))])
     different = len(np.unique(values, axis=0))
     if not 2 <= k <= different:
         raise InputError(
@@ -64,7 +120,7 @@ def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: 
             "ask for another number"
         )
     generator = np.random.default_rng(seed)
-    cluster = min((_k_means(values, k, generator) for _ in range(STARTS)), key=lambda found: found[0])[1]
+    cluster = min((_k_means(values, k, generator) for _ in range(STARTS)), key=lambda found: found[0])[1][whose]
     members = [[name for name, own in zip(names, cluster.tolist(), strict=True) if own == one] for one in range(k)]
     members.sort(key=lambda group: (-len(group), group))
     return tuple(

@@ -240,6 +240,7 @@ class Recording:
     splits     the named splits these data carry; the first is the default
     ncsnr      (voxel,) float32 noise ceiling SNR, or None where the laboratory gave none
     masked     one sentence per group of voxels left out (NaN, constant in a session), for the card and the report
+    notes      one sentence on each thing the reader decided or left out, such as how a series was cut into windows
     reader     the reader's name; `source` the folder or file it read
     """
 
@@ -249,6 +250,7 @@ class Recording:
     splits: tuple[Split, ...]
     ncsnr: Float | None = None
     masked: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     reader: str = ""
     source: str = ""
 

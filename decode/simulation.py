@@ -13,11 +13,17 @@ from decode.run_folder import writing
 def simulate_once(out: Path, *, modality: str, subjects: int, sessions: int, snr: float, seed: int, trials: int) -> str:
     """Writes the data set into `out`, by way of a folder beside it. Returns one sentence on it.
 
-    Other files or another simulation in `out` are a StorageError.
+    `trials` of 0 are the modality's own number. Other files or another simulation in `out` are a StorageError.
     """
-    asked = {"seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials}
+    from brain.simulated import TRIALS
+
+    trials = trials or TRIALS[modality]
+    asked = {
+        "modality": modality, "seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials,
+    }  # fmt: skip
     if (out / "simulation.json").is_file():
         facts = json.loads((out / "simulation.json").read_text(encoding="utf-8"))
+        facts.setdefault("modality", "image")
         other = [name for name, value in asked.items() if facts.get(name) != value]
         if other:
             raise StorageError(

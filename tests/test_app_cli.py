@@ -163,8 +163,8 @@ def test_a_simulation_is_whole_or_not_there_and_is_not_made_twice(
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert main([*small, "--seed", "1"]) == StorageError.exit_code
     assert "seed 0" in said(capsys)
-    assert main(["simulate", str(tmp_path / "other"), "--modality", "sound"]) == 2
-    assert not (tmp_path / "other").exists()
+    assert main([*small, "--modality", "sound"]) == StorageError.exit_code
+    assert "modality 'image'" in said(capsys)
 
 
 def test_a_keyboard_interrupt_says_how_to_go_on(

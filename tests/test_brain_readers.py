@@ -13,6 +13,7 @@ from brain.catalogue import Catalogue, unknown
 from brain.errors import AfterimageError, UsageError
 from brain.readers import CATALOGUE, Reader, open_recording, reader_of
 from brain.simulated.tiny import tiny_nsd
+from brain.simulated.tiny_listener import tiny_listener
 
 
 def write_tiny_arrays(folder: Path) -> Path:
@@ -22,9 +23,20 @@ def write_tiny_arrays(folder: Path) -> Path:
     return path
 
 
+def write_tiny_mindvis(folder: Path) -> Path:
+    numbers = np.random.default_rng(0).normal(size=(14, 5))
+    parts = {"arr_0": numbers[:6], "arr_1": numbers[6:12], "arr_2": numbers[6:12:2] / 2 + numbers[7:12:2] / 2}
+    np.savez(folder / "sbj_3.npz", **parts, arr_3=np.arange(6), VC=np.ones(5, bool))
+    np.savez(folder / "images_256.npz", train_images=np.zeros((6, 3, 3, 3)), test_images=np.zeros((3, 3, 3, 3)))
+    return folder
+
+
 EXAMPLES: dict[str, Callable[[Path], Path]] = {
     "nsd": lambda folder: tiny_nsd(folder / "nsd").root,
     "arrays": write_tiny_arrays,
+    "bdata": lambda folder: tiny_listener(folder / "listener").root,
+    "series": lambda folder: tiny_listener(folder / "listener").root / "bids",
+    "mindvis": write_tiny_mindvis,
 }
 """Reader -> a function that writes an example of its format into a folder."""
 

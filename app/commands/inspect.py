@@ -13,19 +13,25 @@ from app.flags import parse
 def run(words: Sequence[str]) -> None:
     """Prints what the reader finds, one line a fact."""
 
-    def inspect(data: Positional[Path], *, reader: str = "") -> tuple[Path, str]:
-        """What is there, what is missing, against what is known of such data. Reads no responses.
+    def inspect(data: Positional[Path], *, reader: str = "", lags: bool = False) -> tuple[Path, str, bool]:
+        """What is there, what is missing, against what is known of such data.
 
         Args:
             data: The data: a folder in NSD's layout, or a file in the own-data format.
             reader: Which reader opens the data; empty looks at the data and decides.
+            lags: Of sounds with a time series: also which lag between a sound and its response predicts best.
         """
-        return data, reader
+        return data, reader, lags
 
-    data, reader = parse(inspect, command="inspect", words=words)
+    data, reader, lags = parse(inspect, command="inspect", words=words)
     from brain.readers import reader_of
 
     found = reader_of(data, reader)
     print(f"{data}: {found.title} (reader {found.name})")
     for line in found.inspect(data).lines:
         print(line)
+    if lags:
+        from brain.alignment import lag_sweep
+
+        for line in lag_sweep(data).lines():
+            print(line)

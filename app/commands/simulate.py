@@ -22,18 +22,18 @@ def run(words: Sequence[str]) -> None:
         sessions: int = 4,
         snr: float = 1.0,
         seed: int = 0,
-        trials: int = 750,
+        trials: int = 0,
     ) -> str:
-        """Draw scenes, let a simulated brain watch them, and write it all in NSD's own folder layout.
+        """Draw scenes or sounds, let a simulated brain see or hear them, and write it all as real data sets are.
 
         Args:
             out: The folder to make.
-            modality: What is shown.
+            modality: Pictures in NSD's own folder layout, or sounds as BData and as a time series with events.
             subjects: How many subjects, 1 to 8.
             sessions: How many sessions each, 1 to 40.
             snr: Scales the signal: 1 is much like NSD, 0 is noise alone.
             seed: Of the scenes, the cortex and the noise.
-            trials: Trials in a session; NSD has 750.
+            trials: Trials in a session; 0 takes 750 pictures, as NSD has, or 350 sounds.
         """
         from decode.simulation import simulate_once
 

@@ -22,6 +22,7 @@ from brain.errors import InputError, UsageError, wanted
 from brain.files import HDF5_MAGIC
 from brain.leaks import content_sha256
 from brain.readers import Inspection
+from brain.readers._bdata_file import is_bdata
 from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, folder_media
 from brain.splits import leave_out, tenth_by_hash
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
@@ -158,12 +159,12 @@ class Arrays:
     title = "data of your own, an .h5, .hdf5 or .npz with `responses`; see docs/own_data.md"
 
     def recognises(self, path: Path) -> bool:
-        """A file that ends in .h5, .hdf5 or .npz, or is HDF5 whatever its name."""
+        """A file that ends in .h5, .hdf5 or .npz, or is HDF5 whatever its name, and no BData."""
         if not path.is_file():
             return False
         with open(path, "rb") as file:
             head = file.read(8)
-        return path.suffix.lower() in (".h5", ".hdf5", ".npz") or head == HDF5_MAGIC
+        return (path.suffix.lower() in (".h5", ".hdf5", ".npz") or head == HDF5_MAGIC) and not is_bdata(path)
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The one subject of the file: its field `subject`, else the file's name."""

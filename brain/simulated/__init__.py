@@ -1,8 +1,11 @@
-"""A brain with a known answer: scenes, a cortex that watches them, and NSD's own files. See `simulate.py`."""
+"""A brain with a known answer: scenes and sounds, a cortex for each, and the files of real data sets."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+TRIALS = {"image": 750, "sound": 350}
+"""Trials of a session: pictures as in NSD, presentations of clips."""
 
 
 def simulate(

@@ -11,9 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MILLIMETRES = 1.8
-CORNER, FAR = (-61.2, -108.0, -30.6), (61.2, -32.4, 54.0)  # the box that holds all regions, MNI millimetres
 OUTSIDE = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """The part of the head a grid covers: two corners in MNI millimetres and the voxels' side."""
+
+    near: tuple[float, float, float]
+    far: tuple[float, float, float]
+    millimetres: float
+
+
+VISUAL = Box(near=(-61.2, -108.0, -30.6), far=(61.2, -32.4, 54.0), millimetres=1.8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +71,7 @@ class Anatomy:
 
     shape, affine   the volume (X, Y, Z) and its (4, 4) affine into MNI millimetres
     ijk             (voxel, 3) int64, in C order of the volume
-    area            (voxel,) int64 into AREAS
+    area            (voxel,) int64 into the areas it was grown from
     right           (voxel,) bool, True in the right hemisphere
     along, across   (voxel,) float32 in [0, 1], the voxel's rank along the two sheet axes of its area and hemisphere
     ribbon          (X, Y, Z) bool, the cortical ribbon of the whole box
@@ -83,16 +93,16 @@ class Anatomy:
         return volume
 
 
-def grow(rng: np.random.Generator) -> Anatomy:
-    """The anatomy of one subject."""
-    shape = tuple(int(round((far - near) / MILLIMETRES)) + 1 for near, far in zip(CORNER, FAR, strict=True))
-    affine = np.diag([MILLIMETRES, MILLIMETRES, MILLIMETRES, 1.0])
-    affine[:3, 3] = CORNER
+def grow(rng: np.random.Generator, *, box: Box = VISUAL, areas: tuple[Area, ...] = AREAS) -> Anatomy:
+    """The anatomy of one subject: the voxels of `areas` on the grid of `box`."""
+    shape = tuple(int(round((far - near) / box.millimetres)) + 1 for near, far in zip(box.near, box.far, strict=True))
+    affine = np.diag([box.millimetres, box.millimetres, box.millimetres, 1.0])
+    affine[:3, 3] = box.near
     grid = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), -1)
-    place = grid * MILLIMETRES + np.asarray(CORNER)
+    place = grid * box.millimetres + np.asarray(box.near)
     ribbon = _ribbon(place, rng)
-    centres = np.array([area.centre for area in AREAS], np.float64) + rng.normal(0, 1.2, (len(AREAS), 3))
-    radii = np.array([area.radius for area in AREAS]) * rng.uniform(0.93, 1.05, len(AREAS))
+    centres = np.array([area.centre for area in areas], np.float64) + rng.normal(0, 1.2, (len(areas), 3))
+    radii = np.array([area.radius for area in areas]) * rng.uniform(0.93, 1.05, len(areas))
     mirrored = place.copy()
     mirrored[..., 0] = np.abs(mirrored[..., 0])
     reach = np.linalg.norm(mirrored[..., None, :] - centres, axis=-1) / radii
@@ -100,7 +110,7 @@ def grow(rng: np.random.Generator) -> Anatomy:
     ours = ribbon & (reach.min(-1) < 1) & (mirrored[..., 0] > 1.5)
     ijk = np.argwhere(ours).astype(np.int64)
     area, right = nearest[ours], place[ours][:, 0] > 0
-    along, across = _sheet(place[ours], area, right)
+    along, across = _sheet(place[ours], area, right, len(areas))
     return Anatomy(
         shape=(shape[0], shape[1], shape[2]),
         affine=affine,
@@ -125,11 +135,11 @@ def _ribbon(place: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
 
 
 def _sheet(
-    place: NDArray[np.float64], area: NDArray[np.int64], right: NDArray[np.bool_]
+    place: NDArray[np.float64], area: NDArray[np.int64], right: NDArray[np.bool_], areas: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Ranks in [0, 1] from back to front (along: fovea to periphery) and from below to above (across: polar angle)."""
     along, across = (np.zeros(len(place), np.float32) for _ in range(2))
-    for number in range(len(AREAS)):
+    for number in range(areas):
         for side in (False, True):
             rows = np.flatnonzero((area == number) & (right == side))
             for target, axis in ((along, 1), (across, 2)):

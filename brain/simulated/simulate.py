@@ -17,8 +17,10 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from brain.catalogue import unknown
 from brain.errors import UsageError
 from brain.nsd_facts import BETAS, LABELS
+from brain.simulated import TRIALS
 from brain.simulated.anatomy import AREAS, Anatomy
 from brain.simulated.cortex import Cortex, build_cortex, to_tensor
 from brain.simulated.layout import Design, SubjectToWrite, plan_design, write_nsd
@@ -133,24 +135,28 @@ def simulate(
     sessions: int = 4,
     snr: float = 1.0,
     seed: int = 0,
-    trials: int = 750,
+    trials: int | None = None,
     formats: tuple[str, ...] = ("hdf5",),
 ) -> Path:
-    """Write a simulated NSD under `out` and return `out`.
+    """Write a simulated NSD (modality "image") or listening experiment ("sound") under `out` and return `out`.
 
-    subjects 1..8, sessions 1..40 of `trials` trials; snr scales the signal (0 is noise alone); seed 0..2**31-1.
-    An `out` that already holds data is refused (StorageError).
+    subjects 1..8, sessions 1..40 of `trials` trials (None: `TRIALS` of the modality); snr scales the signal (0 is
+    noise alone); seed 0..2**31-1; formats of the images' responses. An `out` that already holds data is refused
+    (StorageError). What is written for sounds: `simulate_sound.py`.
     """
-    if modality != "image":
-        raise UsageError(f"modality {modality!r} is not simulated yet; image is")
+    if modality not in TRIALS:
+        raise UsageError(unknown("modality", modality, tuple(TRIALS)))
+    trials = TRIALS[modality] if trials is None else trials
     if not 1 <= subjects <= 8:
         raise UsageError(f"subjects must be 1 to 8 as in NSD, came {subjects}")
     if not (np.isfinite(snr) and snr >= 0):
         raise UsageError(f"snr must be 0 or more, came {snr}")
     if not 0 <= seed < 2**31:
-        raise UsageError(
-            f"seed must be 0 to 2147483647, came {seed}; higher ones drew the scenes our networks trained on"
-        )
+        raise UsageError(f"seed must be 0 to 2147483647, came {seed}; higher ones drew what our networks trained on")
+    if modality == "sound":
+        from brain.simulated.simulate_sound import simulate_sound
+
+        return simulate_sound(out, subjects=subjects, sessions=sessions, snr=snr, seed=seed, trials=trials)
     shared = min(SHARED_IMAGES, sessions * trials // 30)
     design = plan_design(sessions=sessions, trials=trials, shared=shared, seed=seed)
     numbers = range(1, subjects + 1)
@@ -190,7 +196,8 @@ Watcher = Callable[[torch.Tensor], torch.Tensor]
 def truth_of(data: Path, subject: str) -> Watcher:
     """The simulated cortex behind a simulated data folder: pictures (picture, 3, H, W) -> noiseless (picture, voxel).
 
-    The ground truth of region synthesis. Columns follow the voxel order of the reader (ijk in C order).
+    The ground truth of region synthesis. Columns follow the voxel order of the reader (ijk in C order). Of sounds:
+    waves (window, 40960) -> noiseless (window, voxel); a subject may be called "S1" or "sub-01" there.
     """
     import json
 
@@ -200,4 +207,8 @@ def truth_of(data: Path, subject: str) -> Watcher:
     if not path.is_file():
         raise InputError(f"{path} is missing; only data written by `afterimage simulate` have a known answer")
     facts = json.loads(path.read_text(encoding="utf-8"))
+    if facts.get("modality") == "sound":
+        from brain.simulated.auditory_cortex import build_auditory_cortex
+
+        return build_auditory_cortex(int(facts["seed"]), int(subject.lstrip("Ssub-"))).respond
     return build_cortex(int(facts["seed"]), int(subject.removeprefix("subj"))).respond

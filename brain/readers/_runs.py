@@ -1,0 +1,217 @@
+"""The runs of a BIDS-like folder: which events belong to which series, how long a volume takes, and its voxels' values.
+
+sub-01/[ses-01/]func/sub-01_task-listen_run-01_events.tsv
+sub-01/[ses-01/]func/sub-01_task-listen_run-01_bold.h5       key "data" (time, voxel), as LeBel et al. (2023) store it
+                    or ..._bold.nii.gz, there or in derivatives/*/sub-01/..., with more words before _bold
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain import hdf5
+from brain.errors import InputError, wanted
+from brain.files import present
+from brain.types import Float, Int
+
+SERIES_ENDINGS = (".h5", ".hf5", ".hdf5", ".nii.gz", ".nii")
+KEY = "data"
+UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+TR_NEAR = 0.01
+"""The share by which two statements of the TR may differ."""
+LIMIT = 32 * 2**30
+"""Bytes that a series may take in memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run: `session` counts from 1, `label` is such as "ses-01 run-02", `sidecar` what the JSON beside it says."""
+
+    subject: str
+    session: int
+    label: str
+    events: Path
+    series: Path
+    sidecar: Mapping[str, Any]
+
+    @property
+    def is_nifti(self) -> bool:
+        """Whether the series is an image, not a matrix."""
+        return ".nii" in self.series.name
+
+
+def root_of(path: Path) -> Path | None:
+    """The folder that holds sub-*: `path` or its `bids`; None where neither has events. Never raises."""
+    return next((root for root in (path, path / "bids") if _events_in(root)), None)
+
+
+def _events_in(root: Path) -> list[Path]:
+    return sorted([*root.glob("sub-*/func/*_events.tsv"), *root.glob("sub-*/ses-*/func/*_events.tsv")])
+
+
+def find_runs(root: Path, subject: str, *, series: str = "") -> tuple[Run, ...]:
+    """The subject's runs in the order of their names; `series` is a text that the series' name must contain.
+
+    A run without a series, or with several, is an InputError.
+    """
+    found = [events for events in _events_in(root) if events.relative_to(root).parts[0] == subject]
+    sessions = sorted({_entity(events, "ses") for events in found})
+    runs = []
+    for events in found:
+        path = _series_of(root, events, series)
+        session = _entity(events, "ses")
+        words = [part for part in events.name.split("_")[1:-1] if part.startswith(("ses-", "run-"))]
+        runs.append(
+            Run(
+                subject=subject,
+                session=int(session) if session.isdigit() else sessions.index(session) + 1,
+                label=" ".join(words) or events.name.removesuffix("_events.tsv"),
+                events=events,
+                series=path,
+                sidecar=_sidecar(root, events, path),
+            )
+        )
+    return tuple(runs)
+
+
+def subjects_in(root: Path) -> tuple[str, ...]:
+    """The subjects that have events, such as ("sub-01",)."""
+    return tuple(sorted({events.relative_to(root).parts[0] for events in _events_in(root)}))
+
+
+def _entity(path: Path, name: str) -> str:
+    return next((part.removeprefix(f"{name}-") for part in path.name.split("_") if part.startswith(f"{name}-")), "")
+
+
+def _series_of(root: Path, events: Path, asked: str) -> Path:
+    stem = events.name.removesuffix("_events.tsv")
+    beside = events.parent.relative_to(root)
+    for folders in ([events.parent], sorted(root.glob(f"derivatives/*/{beside.as_posix()}"))):
+        found = [
+            path
+            for folder in folders
+            for path in sorted(folder.glob(f"{stem}_*"))
+            if path.name.endswith(tuple(f"_bold{ending}" for ending in SERIES_ENDINGS)) and asked in path.name
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            came = f"{len(found)}, such as {found[0].name} and {found[1].name}"
+            raise InputError(wanted(events, "one series of its run", came, "choose with --fields series=TEXT"))
+    then = "put the series beside the events" if not asked else "correct --fields series=TEXT"
+    raise InputError(wanted(events, f"a series {stem}_bold.nii.gz or .h5", "none", then))
+
+
+def _sidecar(root: Path, events: Path, series: Path) -> dict[str, Any]:
+    """What is said of the series, the nearest file first: its own JSON, the raw run's, the task's."""
+    stem = events.name.removesuffix("_events.tsv")
+    ending = next(ending for ending in SERIES_ENDINGS if series.name.endswith(ending))
+    own = series.with_name(series.name.removesuffix(ending) + ".json")
+    places = (root / f"task-{_entity(events, 'task')}_bold.json", events.with_name(f"{stem}_bold.json"), own)
+    facts: dict[str, Any] = {}
+    for place in places:
+        if place.is_file():
+            try:
+                facts |= json.loads(place.read_text(encoding="utf-8"))
+            except (ValueError, TypeError) as error:
+                raise InputError(wanted(place, "a JSON object", f"{error}", "correct it")) from error
+    return facts
+
+
+def tr_of(run: Run, asked: float) -> float:
+    """Seconds from volume to volume: `asked` where it is not 0, else what sidecar and header say, which must agree."""
+    if asked:
+        return asked
+    said = {"the JSON sidecar": run.sidecar.get("RepetitionTime"), "the NIfTI header": _header_tr(run)}
+    known = {who: float(tr) for who, tr in said.items() if isinstance(tr, int | float) and np.isfinite(tr) and tr > 0}
+    if not known:
+        then = "write RepetitionTime in the JSON beside it, or give --fields tr_s=SECONDS"
+        raise InputError(wanted(run.series, "a repetition time", "none in sidecar or header", then))
+    low, high = min(known.values()), max(known.values())
+    if high - low > TR_NEAR * low:
+        came = " and ".join(f"{tr:g} s in {who}" for who, tr in known.items())
+        raise InputError(wanted(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS"))
+    return next(iter(known.values()))
+
+
+def _header_tr(run: Run) -> float | None:
+    if not run.is_nifti:
+        return None
+    header = _image(run.series).header
+    zooms = header.get_zooms()
+    scale = UNITS.get(header.get_xyzt_units()[1])
+    return float(zooms[3]) * scale if len(zooms) > 3 and scale else None
+
+
+def shape_of(run: Run) -> tuple[int, ...]:
+    """(time, voxel) of a matrix, (X, Y, Z, time) of an image; read from the header alone."""
+    if run.is_nifti:
+        shape = tuple(int(length) for length in _image(run.series).shape)
+        if len(shape) != 4:
+            raise InputError(wanted(run.series, "a 4-D series (X, Y, Z, time)", f"{shape}", "give the whole series"))
+        return shape
+    with hdf5.open_hdf5(run.series, [KEY], streamed=[KEY]) as data:
+        shape = tuple(int(length) for length in data[KEY].shape)
+    if len(shape) != 2:
+        raise InputError(wanted(f"{run.series}, {KEY}", "(time, voxel)", f"{shape}", "store time as rows"))
+    return shape
+
+
+def affine_of(run: Run) -> NDArray[np.float64]:
+    """(4, 4) voxel index -> millimetres of an image, by its header."""
+    return np.asarray(_image(run.series).affine, np.float64)
+
+
+def volumes_of(run: Run) -> int:
+    """How many volumes the series has."""
+    shape = shape_of(run)
+    return shape[3] if run.is_nifti else shape[0]
+
+
+def read_values(run: Run, ijk: Int | None, *, voxels: int) -> Float:
+    """(time, voxel) float32 of a run. Of an image the voxels `ijk` (voxel, 3); of a matrix all its `voxels` columns."""
+    shape = shape_of(run)
+    if not run.is_nifti:
+        if shape[1] != voxels:
+            came = f"{shape[1]} columns"
+            raise InputError(
+                wanted(run.series, f"{voxels} voxels as the regions have", came, "give files of one subject")
+            )
+        with hdf5.open_hdf5(run.series, [KEY]) as data:
+            return np.asarray(data[KEY][()], np.float32)
+    if ijk is None or (ijk.max(axis=0) >= shape[:3]).any():
+        raise InputError(wanted(run.series, "a volume that holds the voxels", f"{shape[:3]}", "give one space's files"))
+    return np.ascontiguousarray(volume_of(run.series)[0][tuple(ijk.T)].T.astype(np.float32))
+
+
+def volume_of(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The numbers of a NIfTI file and its (4, 4) affine; one that is cut short or damaged is an InputError."""
+    image = _image(path)
+    claims = int(np.prod(image.shape, dtype=np.int64)) * 4
+    if claims > LIMIT:
+        raise InputError(wanted(path, f"a volume below {LIMIT} bytes", f"{claims}", "check the file"))
+    try:
+        return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(wanted(path, "an intact NIfTI file", f"a damaged one ({error})", "fetch it again")) from error
+
+
+def _image(path: Path) -> Any:
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    present(path, what="a NIfTI file", then="fetch it")
+    try:
+        return nibabel.loadsave.load(path)
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(
+            wanted(path, "a NIfTI file", f"another or a damaged one ({error})", "fetch it again")
+        ) from error

@@ -1,0 +1,118 @@
+"""From rows to a recording: sessions that can be standardised, the ones asked for, usable voxels, splits over clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError, wanted
+from brain.splits import check_groups, clip_of, middle_windows, tenth_by_hash
+from brain.types import Int, Responses, Split
+from brain.validity import Validity
+
+FEWEST = 2
+"""Training trials that a session needs to be standardised by."""
+
+
+def read_settings(fields: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Refuse (UsageError) fields that the reader does not know; `known`: field -> what it says."""
+    for name in fields:
+        if name not in known:
+            raise UsageError(unknown("field", name, tuple(known)))
+
+
+def seconds_of(fields: Mapping[str, str], name: str, default: float) -> float:
+    """A field in seconds, 0 or more; another text is a UsageError."""
+    try:
+        seconds = float(fields.get(name, default))
+    except ValueError:
+        seconds = float("nan")
+    if not (np.isfinite(seconds) and 0 <= seconds <= 3600):
+        raise UsageError(f"--fields {name}={fields[name]}: wanted seconds from 0 on, such as {name}=4.5")
+    return seconds
+
+
+def poolable(session: Int, stimulus: NDArray[np.str_], split: Split | None) -> tuple[Int, str]:
+    """(trial,) sessions, and a sentence or "".
+
+    Where the tests were recorded in sessions of their own, which no training trial could standardise, all trials count
+    as one session: the mean and spread are then those of all training trials, as Park et al. (2025) take them.
+    """
+    if split is None:
+        return session, ""
+    train = np.isin(stimulus, np.array(split.train, np.str_))
+    lone = [one for one in np.unique(session).tolist() if int((train & (session == one)).sum()) < FEWEST]
+    if not lone:
+        return session, ""
+    said = (
+        f"session {lone[0]} has no training trials to standardise it by, so all sessions count as one: "
+        "the mean and spread are those of all training trials"
+    )
+    return np.ones_like(session), said
+
+
+def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[Responses, Int, tuple[str, ...]]:
+    """The trials of these sessions (none named: all) and the voxels that are finite and move.
+
+    Returns the responses, (voxel,) int64 which of the voxels these are, and a sentence on the others.
+    """
+    there = np.unique(responses.session).tolist()
+    missing = sorted(set(sessions) - set(there))
+    if missing:
+        raise InputError(wanted(path, f"session {missing[0]}", f"data with sessions {there}", "name others"))
+    # which voxels are usable is judged by all sessions, so that a session alone has the voxels it has among the others
+    validity = Validity(len(responses.space))
+    for session in there:
+        validity.look(responses.values[responses.session == session], session)
+    if not validity.usable.any():
+        said = "; ".join(validity.sentences())
+        raise InputError(f"{path}: {said}; no voxel is left to decode, so check how the data were made")
+    rows = np.isin(responses.session, sessions) if sessions else np.ones(len(responses.session), np.bool_)
+    kept = responses if rows.all() else responses.trials(rows)
+    columns = np.flatnonzero(validity.usable)
+    return (kept.voxels(columns) if len(columns) < len(kept.space) else kept), columns, validity.sentences()
+
+
+def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str = "sound") -> tuple[Split, ...]:
+    """The splits over clips. `sides`: clip -> "train" or "test"; empty makes a tenth of the clips the test by digest.
+
+    test-clips    training: every window of the training clips; test: the middle window of each test clip, so that
+                  test stimuli are independent; the other windows of test clips are in neither. Of pictures
+                  (`what` "image") it is called test-images
+    test-windows  the same training; test: every window of the test clips (Park et al.'s candidates), where that differs
+    """
+    ids = sorted(set(stimulus))
+    if len({clip_of(name) for name in ids}) < 2:
+        return ()
+    if sides:
+        train = [name for name in ids if sides.get(clip_of(name)) == "train"]
+        test = [name for name in ids if sides.get(clip_of(name)) == "test"]
+    else:
+        tenth = tenth_by_hash(ids)
+        train, test = list(tenth.train), list(tenth.test)
+    if not train or not test:
+        return ()
+    splits = [
+        Split(name="test-clips" if what == "sound" else "test-images", train=tuple(train), test=middle_windows(test))
+    ]
+    if len(splits[0].test) < len(test):
+        splits.append(Split(name="test-windows", train=tuple(train), test=tuple(test)))
+    for split in splits:
+        check_groups(split)
+    return tuple(splits)
+
+
+def choose_subject(path: Path, known: Sequence[str], subject: str, *, what: str) -> str:
+    """The subject asked for, or the only one; none at all is an InputError, an unknown or unnamed one a UsageError."""
+    if not known:
+        raise InputError(wanted(path, what, "none", "give the folder that holds them"))
+    if subject in known:
+        return subject
+    if subject or len(known) > 1:
+        asked = f"no subject is called {subject!r}" if subject else "the data hold several subjects"
+        raise UsageError(f"{path}: {asked}; choose one of {', '.join(known)}")
+    return known[0]

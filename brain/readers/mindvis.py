@@ -1,0 +1,228 @@
+"""Reads the npz files of MinD-Vis (Chen et al. 2023), so that its users can move: the Generic Object Decoding subjects.
+
+    open_recording("data/Kamitani/npz", subject="sbj_3")        # sbj_3.npz and images_256.npz beside it
+    read_hcp("data/HCP/npz/100610")                             # HCP_visual_voxel.npz as trials that nobody labelled
+
+sbj_N.npz: arr_0 training trials, arr_1 single test trials, arr_2 their averages, arr_3 which training picture each
+training trial showed, and boolean masks of regions. Single test trials carry no labels: their order is told by which
+one averages to arr_2, and where none does the averages are read in their stead. Files have neither sessions nor places:
+all trials count as one session, and voxels stand in file order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.averages import count_repeats
+from brain.errors import InputError, UsageError, wanted
+from brain.npz import names_in, read_npz
+from brain.readers import Inspection
+from brain.readers._media import ArrayImages, NoMedia, array_images
+from brain.readers._sittings import choose_subject, chosen, read_settings
+from brain.types import Bool, Float, Recording, Region, Responses, Split, Stimuli, VoxelSpace
+
+TRIALS = ("arr_0", "arr_1", "arr_2", "arr_3")
+PICTURES = ("images_256.npz", "images_500.npz")
+HOMES = ("", "npz", "Kamitani/npz", "data/Kamitani/npz")
+HCP_FILE, HCP_REGIONS = "HCP_visual_voxel.npz", ("V1", "V2", "V3", "V4")
+WINDOW = 10
+"""Frames of rest that are averaged into one trial: MinD-Vis takes 8 s at .75 s a frame."""
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Opens "train0007" or "test0007" out of the archive `path`; one side's array is read when its first is wanted."""
+
+    path: Path
+
+    def __call__(self, stimulus: str) -> Any:
+        """The picture; a number that the archive does not have is an InputError."""
+        side = stimulus.rstrip("0123456789")
+        opener, length = _side(self.path, f"{side}_images")
+        number = int(stimulus.removeprefix(side))
+        if number >= length:
+            where = f"{self.path}, {side}_images"
+            raise InputError(wanted(where, f"a picture for {stimulus}", f"{length} pictures", "fetch the file again"))
+        return opener.image(number)
+
+
+@lru_cache(maxsize=2)
+def _side(path: Path, name: str) -> tuple[ArrayImages, int]:
+    whole = read_npz(path, [name])[name]
+    opener = array_images(whole.__getitem__, shape=whole.shape, dtype=whole.dtype, where=f"{path}, {name}")
+    return opener, len(whole)
+
+
+class MindVis:
+    """The reader of MinD-Vis's npz files of Generic Object Decoding."""
+
+    name = "mindvis"
+    title = "MinD-Vis npz (sbj_N.npz and images_256.npz in one folder)"
+
+    def recognises(self, path: Path) -> bool:
+        """A folder that holds sbj_N.npz, itself or as MinD-Vis lays its data out."""
+        return bool(_files(path))
+
+    def subjects(self, path: Path) -> tuple[str, ...]:
+        """Such as sbj_3."""
+        return tuple(sorted(_files(path)))
+
+    def read(
+        self, path: Path, *, subject: str, sessions: Sequence[int], betas: str, fields: Mapping[str, str]
+    ) -> Recording:
+        """One subject, the voxels of all its regions together, in the file's own unit."""
+        read_settings(fields, {})
+        if betas not in ("", "native"):
+            raise UsageError(f"{path}: betas {betas!r} was asked for and these files know only native; leave it out")
+        name = choose_subject(path, self.subjects(path), subject, what="sbj_N.npz files")
+        file = _files(path)[name]
+        arrays = _trials(file)
+        masks = _masks(file, voxels=arrays["arr_0"].shape[1])
+        inside = np.flatnonzero(np.any(list(masks.values()), axis=0))
+        train = [f"train{number:04d}" for number in arrays["arr_3"].tolist()]
+        tests, order, note = _tests(arrays)
+        stimulus = np.array(train + [f"test{number:04d}" for number in order])
+        whole = Responses(
+            values=np.concatenate([arrays["arr_0"], tests])[:, inside],
+            stimulus=stimulus,
+            session=np.ones(len(stimulus), np.int64),
+            repeat=count_repeats(stimulus),
+            space=_on_a_line(name, len(inside)),
+        )
+        responses, usable, masked = chosen(path, whole, sessions)
+        here = inside[usable]
+        shown = sorted(set(stimulus.tolist()))
+        return Recording(
+            responses=responses,
+            stimuli=_stimuli(file.parent, shown),
+            regions=tuple(Region(name=key, atlas="ROI", mask=mask[here]) for key, mask in masks.items()
+                          if mask[here].any()),
+            splits=(Split(name="god", train=tuple(train), test=tuple(one for one in shown if one.startswith("test"))),),
+            masked=masked,
+            notes=(note, "the files name no sessions: all trials count as one", _PLACES),
+            reader=self.name,
+            source=str(path),
+        )  # fmt: skip
+
+    def inspect(self, path: Path) -> Inspection:
+        """What the files hold, subject by subject; reads no responses."""
+        lines, found = [f"MinD-Vis npz at {path}"], {}
+        for subject, file in sorted(_files(path).items()):
+            names = names_in(file)
+            regions = [name for name in names if name not in TRIALS]
+            lines.append(f"{subject}: {file.name}, regions {', '.join(regions)}")
+            found[subject] = {"file": file.name, "arrays": list(names)}
+            pictures = next((name for name in PICTURES if (file.parent / name).is_file()), "none")
+            lines.append(f"  pictures: {pictures}")
+        return Inspection(lines=tuple(lines), facts={"format": "mindvis", "subjects": found})
+
+
+_PLACES = "the files name no places: voxels stand in file order, and a patch of neighbours is one of file order"
+
+
+def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
+    """Rest of one HCP subject (HCP_visual_voxel.npz: V1..V4, each (frame, voxel)) as trials that nobody labelled.
+
+    window  frames averaged into a trial; what is left over at the end is left out. No files, other frame counts in
+            another region, and fewer frames than a window are an InputError.
+    """
+    if window < 1:
+        raise UsageError(f"HCP: a window holds one frame or more, came {window}")
+    path = folder / HCP_FILE
+    parts = read_npz(path, HCP_REGIONS)
+    frames = {name: _matrix(path, name, part) for name, part in parts.items()}
+    lengths = {len(part) for part in frames.values()}
+    if len(lengths) > 1 or min(lengths) < window:
+        came = ", ".join(f"{name} {part.shape}" for name, part in frames.items())
+        raise InputError(wanted(path, f"{window} frames or more, as many in each region", came, "export it again"))
+    whole = np.concatenate([frames[name] for name in HCP_REGIONS], axis=1)
+    trials = len(whole) // window
+    values = whole[: trials * window].reshape(trials, window, -1).mean(axis=1, dtype=np.float64).astype(np.float32)
+    return Responses(
+        values=values,
+        stimulus=np.full(trials, UNLABELLED),
+        session=np.ones(trials, np.int64),
+        repeat=np.zeros(trials, np.int64),
+        space=_on_a_line(folder.name, values.shape[1]),
+    )
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Subject -> its file, in the first home that has any."""
+    for home in HOMES:
+        folder = path / home
+        files = sorted(folder.glob("sbj_*.npz")) if folder.is_dir() else []
+        if files:
+            return {file.stem: file for file in files}
+    return {}
+
+
+def _trials(file: Path) -> dict[str, Float]:
+    arrays = read_npz(file, TRIALS)
+    trials = {name: _matrix(file, name, arrays[name]) for name in TRIALS[:3]}
+    index = arrays["arr_3"].ravel()
+    widths = {part.shape[1] for part in trials.values()}
+    if len(widths) > 1 or len(index) != len(trials["arr_0"]) or index.dtype.kind not in "iu" or index.min() < 0:
+        came = ", ".join(f"{name} {one.shape}" for name, one in arrays.items())
+        raise InputError(wanted(file, "trials of the same voxels and a picture for each", came, "fetch it again"))
+    return {**trials, "arr_3": index}
+
+
+def _matrix(file: Path, name: str, values: NDArray[Any]) -> Float:
+    if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size:
+        came = f"{values.dtype} {values.shape}"
+        raise InputError(wanted(f"{file}, {name}", "numbers (trial, voxel)", came, "fetch the file again"))
+    return np.asarray(values, np.float32)
+
+
+def _masks(file: Path, *, voxels: int) -> dict[str, Bool]:
+    """Region -> (voxel,) bool; VC, the union of all, first."""
+    names = [name for name in names_in(file) if name not in TRIALS]
+    masks = {
+        name: np.asarray(mask, np.bool_)
+        for name, mask in read_npz(file, sorted(names, key=lambda name: (name != "VC", name))).items()
+        if mask.shape == (voxels,) and mask.dtype == np.bool_ and mask.any()
+    }
+    if not masks:
+        raise InputError(wanted(file, f"a mask of {voxels} voxels such as VC", ", ".join(names) or "none", "add one"))
+    return masks
+
+
+def _tests(arrays: Mapping[str, Float]) -> tuple[Float, list[int], str]:
+    """Test trials, the picture of each, and a sentence: single ones where their order can be told, else averages."""
+    single, mean = arrays["arr_1"], arrays["arr_2"]
+    pictures, repeats = len(mean), len(single) // len(mean)
+    if repeats * pictures == len(single):
+        orders = {"picture by picture": np.repeat(np.arange(pictures), repeats),
+                  "round by round": np.tile(np.arange(pictures), repeats)}  # fmt: skip
+        for how, order in orders.items():
+            made = np.stack([single[order == picture].mean(axis=0, dtype=np.float64) for picture in range(pictures)])
+            if np.allclose(made, mean, rtol=1e-3, atol=1e-3 * float(np.abs(mean).max())):
+                return single, order.tolist(), f"single test trials stand {how}: so they average to arr_2"
+    return mean, list(range(pictures)), "the order of single test trials cannot be told: averages (arr_2) are read"
+
+
+def _stimuli(folder: Path, ids: Sequence[str]) -> Stimuli:
+    """The pictures of these ids, out of the archive beside the responses; without it they cannot be opened."""
+    path = next((folder / name for name in PICTURES if (folder / name).is_file()), None)
+    if path is None:
+        return Stimuli(ids=tuple(ids), modality="image", opener=NoMedia(where=str(folder)))
+    return Stimuli(ids=tuple(ids), modality="image", opener=Pictures(path=path))
+
+
+def _on_a_line(subject: str, voxels: int) -> VoxelSpace:
+    ijk = np.stack([np.arange(voxels), np.zeros(voxels, int), np.zeros(voxels, int)], axis=1)
+    return VoxelSpace(
+        subject=subject, name="native", betas="native", unit="native", shape=(voxels, 1, 1), affine=np.eye(4), ijk=ijk
+    )
+
+
+ENTRIES = (MindVis(),)
