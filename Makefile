@@ -1,5 +1,6 @@
 # Every target does its own set-up, on a machine that has only Python >= 3.11 and apt-get.
 #   make decode   install, simulate a subject, decode it, print the path of the report
+#   make listen   install, simulate a listener, decode what was heard, print the path of the report
 #   make test     install, check, run every test
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +13,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 DATA ?= data/simulated
 RUN ?= runs/first
 RECIPE ?= takagi-miniature
+SOUND_DATA ?= data/listener
+SOUND_RUN ?= runs/listen
+SOUND_RECIPE ?= c2f-miniature
 
 VENV := .venv
 OPENCLIP := .venv-openclip
@@ -58,7 +62,7 @@ $(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
 $(OPENCLIP)/.done: pyproject.toml $(PINS) | $(OPENCLIP)/bin/pip
 	$(call install,$(OPENCLIP),$(OPENCLIP_TESTS))
 
-.PHONY: help install decode test lint bench clean
+.PHONY: help install decode listen test lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -68,6 +72,10 @@ install: $(VENV)/.core
 decode: install
 	@$(VENV)/bin/afterimage simulate $(DATA)
 	@$(VENV)/bin/afterimage study $(DATA) --recipe $(RECIPE) --out $(RUN)
+
+listen: install
+	@$(VENV)/bin/afterimage simulate $(SOUND_DATA) --modality sound
+	@$(VENV)/bin/afterimage study $(SOUND_DATA) --recipe $(SOUND_RECIPE) --out $(SOUND_RUN)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -1,6 +1,6 @@
-"""The voxelwise encoder by which decoded pictures are held against the measured brain: RUN/brain.safetensors.
+"""The voxelwise encoder by which decoded samples are held against the measured brain: RUN/brain.safetensors.
 
-Ridge from the judge's features of the training pictures to every voxel of the regions. Neither the mappings nor the
+Ridge from the judge's features of the training stimuli to every voxel of the regions. Neither the mappings nor the
 generator have used these features. It is fitted for one split with enough test stimuli, and for the judge that asks.
 """
 
@@ -13,12 +13,12 @@ import numpy as np
 
 from brain.averages import average_repeats
 from brain.types import Float, Recording, Responses, Split
-from decode.decode import shown
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.regions import FEWEST, shown_regions
 from decode.run_folder import RunFolder
 from decode.settings import Settings
+from decode.showing import Show, show_like
 from encoders.ridge import RidgeSettings, fit_ridge
 from evaluation.brain import FILE, BrainEncoder
 from evaluation.judges import Bench
@@ -39,15 +39,13 @@ def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) 
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1 or len(folds[0].test) < FEWEST or not shown_regions(recording):
         return f"brain correlation: needs regions and one split with {FEWEST} test stimuli or more"
-    size = _reference_size(run)
-    fitted(recording, folds[0], bench, size=size, settings=settings).save(path)
+    show = show_like(read_samples(run.path, references=None))
+    fitted(recording, folds[0], bench, show=show, settings=settings).save(path)
     return ""
 
 
-def fitted(
-    recording: Recording, fold: Split, bench: Bench, *, size: tuple[int, int], settings: Settings
-) -> BrainEncoder:
-    """The encoder of one split; pictures are shown to the judge at `size` (width, height), as samples are."""
+def fitted(recording: Recording, fold: Split, bench: Bench, *, show: Show, settings: Settings) -> BrainEncoder:
+    """The encoder of one split; `show` brings stimuli before the judge as the references are."""
     from tqdm import tqdm
 
     regions = shown_regions(recording)
@@ -55,11 +53,11 @@ def fitted(
     responses = recording.responses.voxels(columns)
     training, scaler = standardised(responses, fold.train)
     train = average_repeats(training)
-    pictures = (
-        shown(recording.stimuli, name, size)
-        for name in tqdm(train.ids, desc="the judge looks at training pictures", unit="picture", disable=None)
+    stimuli = (
+        show(recording.stimuli, name)
+        for name in tqdm(train.ids, desc="the judge looks at training stimuli", unit="stimulus", disable=None)
     )
-    features = bench.look(pictures).features
+    features = bench.look(stimuli).features
     ridge = RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
     fit = fit_ridge(
         features, train.values, groups=train.ids, alphas=ridge.alphas, folds=ridge.folds, seed=ridge.seed,
@@ -94,9 +92,3 @@ def halves(responses: Responses, ids: Sequence[str]) -> tuple[Float, Float]:
         if len(ordered) > 1:
             rest[row] = responses.values[ordered[1:]].mean(0, dtype=np.float64)
     return first, rest
-
-
-def _reference_size(run: RunFolder) -> tuple[int, int]:
-    """(width, height) of the run's pictures, which are all of one size."""
-    samples = read_samples(run.path, references=None)
-    return samples.open(next(iter(samples.references.values()))).size

@@ -57,6 +57,7 @@ def data_facts(recording: Recording) -> dict[str, Any]:
                   "sha256": space.sha256},
         "regions": {region.name: int(region.mask.sum()) for region in recording.regions},
         "masked": list(recording.masked),
+        "notes": list(recording.notes),
     }  # fmt: skip
 
 

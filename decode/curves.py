@@ -18,18 +18,20 @@ from tqdm import tqdm
 
 from brain.errors import InputError
 from brain.types import Recording, Responses, Split
-from decode.decode import open_hand
+from brain.waveforms import RATE
 from decode.fit import columns_of, ridge_settings, standardised, training_patterns
+from decode.hand import open_hand
 from decode.patterns import first_repeats, folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings, needed_maps
+from decode.showing import Sounds, show_like
 from encoders.conditions import Conditions
 from encoders.mapping import Mapping as BrainMap
 from encoders.mapping import MappingSettings, fit_ranks
 from encoders.storage import write_json
 from evaluation.curves import FOLDER, WHOLE
-from evaluation.samples import SampleWriter
+from evaluation.samples import SampleWriter, read_samples
 
 RANKS = (1, 5, 10, 30, 50, 100)
 SESSIONS = (1, 2, 3, 5, 10, 20, 30)
@@ -208,14 +210,15 @@ def _draw(
         if not missing:
             return
         true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
-        hand = open_hand(settings, true)
-        with tqdm(total=len(missing), desc="curves: drawing", unit="picture", disable=None) as bar:
+        shown = show_like(read_samples(run.path, references=None))
+        hand = open_hand(settings, true, seconds=shown.samples / RATE if isinstance(shown, Sounds) else 0.0)
+        with tqdm(total=len(missing), desc="curves: drawing", unit="sample", disable=None) as bar:
             for row in dict.fromkeys(row for row, _ in missing):
                 names = [name for other, name in missing if other == row]
                 seeds = [sample_seed(settings.machine.seed, name, 0) for name in names]
                 for drawn in hand.draw(decoded[row], names, seeds):
                     writer.write(
-                        drawn.image, row=row, stimulus=drawn.id, index=0, seed=drawn.seed, method=hand.method,
+                        hand.made(drawn), row=row, stimulus=drawn.id, index=0, seed=drawn.seed, method=hand.method,
                         withheld=drawn.withheld,
                     )  # fmt: skip
                     bar.update()

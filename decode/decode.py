@@ -1,4 +1,4 @@
-"""Decode: test patterns become conditions, conditions become pictures, RUN/samples, with every control beside them.
+"""Decode: test patterns become conditions, conditions become pictures or sounds, RUN/samples, with every control.
 
 A sample is a whole file before it is a line of the index, and its seed is its own: the stage can be stopped at any
 moment and goes on where it stopped, and one stimulus alone gives the very picture it gives among all.
@@ -7,45 +7,30 @@ moment and goes on where it stopped, and one stimulus alone gives the very pictu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from brain.types import Recording, Responses, Split, Stimuli
+from brain.types import Float, Recording, Responses, Split, Stimuli
 from decode.fit import is_fitted
-from decode.ladder import DRAWN, TAKEN, Ladder, partners
-from decode.painter import NAME as PIXELS
-from decode.painter import Painter
+from decode.hand import Hand, open_hand, row_of
+from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder, partners
 from decode.patterns import first_repeats, folds_of, later_repeats, open_data
+from decode.reranking import Scorer, open_scorers, write_generated
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import DecodeSettings, Settings, needed_maps, to_json
+from decode.showing import seconds_heard
 from encoders.conditions import Conditions
 from encoders.mapping import Mapping as BrainMap
 from evaluation.samples import OTHER_REPEATS, REFERENCE, SampleWriter
 from pipelines.drawing import Drawn
 
 REPEAT = "repeat"
-Draw = Callable[[Mapping[str, Conditions], Sequence[str], Sequence[int]], Iterator[Drawn]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hand:
-    """What draws: `draw` (conditions, ids, seeds) -> pictures, `prior` the same without any condition, `round_trip`
-    pictures -> pictures, facts for a card."""
-
-    method: str
-    size: tuple[int, int]
-    draw: Draw
-    prior: Callable[[Sequence[str], Sequence[int]], Iterator[Drawn]] | None
-    round_trip: Callable[[Sequence[Image.Image]], Iterator[Image.Image]] | None
-    facts: dict[str, Any]
 
 
 def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] = ()) -> str:
@@ -66,25 +51,22 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
             missing = _missing(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 _draw_missing(run, writer, settings, data=data, missing=missing)
-            return (
-                f"{out}: {len(missing)} samples drawn, {len(writer)} pictures there"
-                if missing
-                else f"{out}: decoded already"
-            )
+            return f"{out}: {len(missing)} samples drawn, {len(writer)} there" if missing else f"{out}: decoded already"
 
 
 def check_rows(decode: DecodeSettings) -> None:
     """Refuses rows that nobody draws."""
+    known = (*DRAWN, RERANKED, *TAKEN)
     for row in decode.rows:
-        if row not in (*DRAWN, *TAKEN):
-            raise UsageError(unknown("row", row, (*DRAWN, *TAKEN)))
+        if row not in known:
+            raise UsageError(unknown("row", row, known))
 
 
 def samples_of(row: str, decode: DecodeSettings) -> int:
     """How many samples of each stimulus a row holds."""
     if row == "decoded":
         return decode.seeds
-    return 1 if row in (*TAKEN, REFERENCE, REPEAT, OTHER_REPEATS) else decode.control_seeds
+    return 1 if row in (*TAKEN, REFERENCE, REPEAT, OTHER_REPEATS, RERANKED) else decode.control_seeds
 
 
 Key = tuple[str, str, int]
@@ -105,7 +87,8 @@ def _missing(
 
     The row "repeat" is drawn of the stimuli in `repeated` alone, together with what it is compared with.
     """
-    rows = [REFERENCE, *decode.rows, *([OTHER_REPEATS] if REPEAT in decode.rows else [])]
+    beside = [row_of(method) for method in decode.beside]
+    rows = [REFERENCE, *decode.rows, *beside, *([OTHER_REPEATS] if REPEAT in decode.rows else [])]
     twice = set(repeated)
     keys = [
         (row, name, index)
@@ -121,23 +104,41 @@ def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, d
     recording = open_data(data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     ladder = _ladder(run, recording, folds, settings=settings, missing=missing)
-    hand = open_hand(settings, ladder.true)
-    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hand.facts}})
+    seconds = seconds_heard(recording.stimuli, missing[0][1])
+    hands = {
+        row: open_hand(settings, ladder.true, method=method, seconds=seconds)
+        for row, method in _methods(settings.decode).items()
+    }
+    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
     blocks = first_sessions(recording)
-    with tqdm(total=len(missing), desc="drawing", unit="picture", disable=None) as bar:
+    with tqdm(total=len(missing), desc="drawing", unit="sample", disable=None) as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):
             asked = [(name, index) for other, name, index in missing if other == row]
-            for _ in _row(
-                row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand, blocks=blocks
-            ):
+            hand = hands.get(row, hands["decoded"])
+            if row == RERANKED:
+                work = _reranked(
+                    run, recording, folds, asked=asked, writer=writer, ladder=ladder, hand=hand, settings=settings
+                )
+            else:
+                work = _row(
+                    row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand, blocks=blocks
+                )
+            for _ in work:
                 bar.update()
+    write_generated(run, settings, stimuli=[name for row, name, _ in missing if row == "decoded"])
+
+
+def _methods(decode: DecodeSettings) -> dict[str, str]:
+    """Row -> the generator that draws it, for "decoded" (and all that is not named) and the rows beside it."""
+    return {"decoded": decode.method, **{row_of(method): method for method in decode.beside}}
 
 
 def _ladder(
     run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings, missing: list[Key]
 ) -> Ladder:
     """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs."""
-    needed = {name for row, name, _ in missing if row in ("decoded", "retrieval")}
+    own = {"decoded", "retrieval", RERANKED, *_methods(settings.decode)}
+    needed = {name for row, name, _ in missing if row in own}
     if any(row == "shuffled" for row, _, _ in missing):
         partner = partners(folds, settings.machine.seed)
         needed |= {partner[name] for row, name, _ in missing if row == "shuffled"}
@@ -220,7 +221,7 @@ def _row(
     if row == REFERENCE:
         for name, _ in asked:
             writer.reference(
-                shown(stimuli, name, hand.size),
+                hand.show(stimuli, name),
                 stimulus=name,
                 captions=stimuli.captions.get(name, ()),
                 labels=stimuli.labels.get(name),
@@ -232,86 +233,71 @@ def _row(
         if hand.prior is None:
             raise UsageError(f"--rows: {hand.method} draws nothing without a condition; leave prior out")
         for drawn in hand.prior(names, [sample_seed(ladder.seed, name, 0) for name in names]):
-            _store(writer, drawn, row=row, index=0, method=hand.method)
+            _store(writer, drawn, row=row, index=0, hand=hand)
             yield
     elif row in TAKEN:
-        for (name, index), picture in zip(
+        for (name, index), sample in zip(
             asked, _taken(row, asked, stimuli=stimuli, ladder=ladder, hand=hand), strict=True
         ):
-            writer.write(picture, row=row, stimulus=name, index=index, seed=0, method=row)
+            writer.write(sample, row=row, stimulus=name, index=index, seed=0, method=row)
             yield
     else:
         names = [name for name, _ in asked]
         seeds = [sample_seed(ladder.seed, name, index) for name, index in asked]
-        conditions = ladder.conditions(row, list(dict.fromkeys(names)))
+        conditions = hand.conditions(ladder, row if row in DRAWN else "decoded", list(dict.fromkeys(names)))
         for (_, index), drawn in zip(asked, hand.draw(conditions, names, seeds), strict=True):
-            _store(writer, drawn, row=row, index=index, method=hand.method)
+            _store(writer, drawn, row=row, index=index, hand=hand)
             yield
 
 
-def _store(writer: SampleWriter, drawn: Drawn, *, row: str, index: int, method: str) -> None:
+def _reranked(
+    run: RunFolder,
+    recording: Recording,
+    folds: Sequence[Split],
+    *,
+    asked: list[tuple[str, int]],
+    writer: SampleWriter,
+    ladder: Ladder,
+    hand: Hand,
+    settings: Settings,
+) -> Iterator[None]:
+    """Draws several samples of each stimulus and stores the one an encoding model likes best (Ciferri et al. 2025)."""
+    from pipelines.reranking import best_of
+
+    scorers = open_scorers(run, recording, folds, settings=settings)
+    count = settings.decode.candidates
+    for name, index in asked:
+        conditions = hand.conditions(ladder, "decoded", [name])
+        scorer = scorers[ladder.fold(name).name]
+
+        def draw(
+            seeds: Sequence[int], name: str = name, conditions: dict[str, Conditions] = conditions
+        ) -> Sequence[Drawn]:
+            return list(hand.draw(conditions, [name] * len(seeds), seeds))
+
+        def score(waves: Float, name: str = name, scorer: Scorer = scorer) -> Float:
+            return scorer(waves, name)
+
+        seeds = [sample_seed(ladder.seed, name, number) for number in range(count)]
+        best = best_of(draw, score, count, seeds=seeds)
+        _store(writer, best.drawn, row=RERANKED, index=index, hand=hand, candidates=best.candidates)
+        yield
+
+
+def _store(writer: SampleWriter, drawn: Drawn, *, row: str, index: int, hand: Hand, candidates: int = 1) -> None:
     writer.write(
-        drawn.image, row=row, stimulus=drawn.id, index=index, seed=drawn.seed, method=method, withheld=drawn.withheld
-    )
+        hand.made(drawn), row=row, stimulus=drawn.id, index=index, seed=drawn.seed, method=hand.method,
+        withheld=drawn.withheld, candidates=candidates,
+    )  # fmt: skip
 
 
-def _taken(
-    row: str, asked: list[tuple[str, int]], *, stimuli: Stimuli, ladder: Ladder, hand: Hand
-) -> Iterator[Image.Image]:
+def _taken(row: str, asked: list[tuple[str, int]], *, stimuli: Stimuli, ladder: Ladder, hand: Hand) -> Iterator[Any]:
     names = [name for name, _ in asked]
     if row == "retrieval":
-        yield from (shown(stimuli, ladder.nearest(name), hand.size) for name in names)
+        yield from (hand.show(stimuli, ladder.nearest(name)) for name in names)
     elif hand.round_trip is None:
         raise UsageError(f"--rows: {hand.method} has no autoencoder for round_trip; leave that row out")
     else:
         # a few at a time: a picture is small, a data set of them is not
         for first in range(0, len(names), 32):
-            yield from hand.round_trip([shown(stimuli, name, hand.size) for name in names[first : first + 32]])
-
-
-def shown(stimuli: Stimuli, name: str, size: tuple[int, int]) -> Image.Image:
-    """The stimulus as every row is compared with it: RGB, its centre cut to `size`'s aspect, resized (Lanczos)."""
-    picture = stimuli.open(name).convert("RGB")
-    return picture if picture.size == size else ImageOps.fit(picture, size, method=Image.Resampling.LANCZOS)
-
-
-def open_hand(settings: Settings, true: Mapping[str, Conditions]) -> Hand:
-    """The generator that the settings name, its weights in memory."""
-    decode = settings.decode
-    if decode.method == PIXELS:
-        painter = Painter(card=true[PIXELS].space)
-        return Hand(
-            method=PIXELS, size=painter.picture_size, draw=painter, prior=None, round_trip=None, facts=painter.facts()
-        )
-    from pipelines.drawing import DrawSettings
-    from pipelines.generators import CATALOGUE
-    from pipelines.stacks import resolve
-
-    stack = resolve(settings.fit.stack)
-    generator = CATALOGUE[decode.method].open(stack, device=settings.machine.device, dtype=decode.dtype)
-    how = DrawSettings(
-        steps=decode.steps, guidance_scale=decode.guidance, strength=decode.strength, noise_level=decode.noise_level,
-        eta=decode.eta, scheduler=decode.scheduler, lane=decode.lane, batch=settings.machine.batch,
-    )  # fmt: skip
-
-    def draw(conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int]) -> Iterator[Drawn]:
-        return generator(conditions, ids, seeds, settings=how)
-
-    return Hand(
-        method=generator.name,
-        size=generator.pipeline.picture_size,
-        draw=draw,
-        prior=lambda ids, seeds: generator.prior(ids, seeds, settings=how),
-        round_trip=lambda pictures: generator.round_trip(pictures, settings=how),
-        facts={**generator.facts(how), "stack": stack_facts(stack)},
-    )
-
-
-def stack_facts(stack: Any) -> dict[str, Any]:
-    """Name, revision and licence of a stack, for the card."""
-    row = stack.row
-    return {
-        "model": stack.model,
-        "revision": stack.revision,
-        "licence": row.licence if row else "unknown (a folder of the user's)",
-    }
+            yield from hand.round_trip([hand.show(stimuli, name) for name in names[first : first + 32]])

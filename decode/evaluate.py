@@ -12,13 +12,14 @@ from evaluation.samples import INDEX
 
 def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
     """Judges the run in `out` as `settings` say and returns the path of the page."""
-    from evaluation.judges import find_judge
+    from evaluation.judges import judge_of
     from evaluation.profiles import find_profile
 
-    # a misspelt name is said before the run's settings take it in
-    find_profile(settings.evaluate.profile)
-    judging = find_judge(settings.evaluate.judge)
     run = RunFolder(out)
+    modality = run.card_facts().get("data", {}).get("modality", "image")
+    # a misspelt name is said before the run's settings take it in
+    find_profile(settings.evaluate.profile, modality)
+    judging = judge_of(settings.evaluate.judge, modality)
     with run.lock():
         run.claim(settings, data, ("machine", "evaluate"))
         if settings.evaluate.curves:

@@ -25,6 +25,7 @@ from encoders.conditions import Conditions
 from encoders.mapping import Mapping as BrainMap
 from encoders.mapping import MappingSettings, fit_mapping
 from encoders.ridge import RidgeSettings
+from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.storage import write_json
 
@@ -55,19 +56,44 @@ def check(settings: Settings) -> None:
     spaces, method = needed_maps(settings.fit), settings.decode.method
     if settings.fit.trials not in TRIALS:
         raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
-    if method == PIXELS:
-        needs: tuple[str, ...] = (PIXELS,)
-    else:
-        from pipelines.generators import CATALOGUE
+    for name in (method, *settings.decode.beside):
+        needs = needs_of(name)
+        missing = [space for space in needs if space not in spaces]
+        if missing:
+            raise UsageError(
+                f"--maps: method {name} draws from {', '.join(needs)} and {missing[0]} is not decoded; "
+                f"add {missing[0]}=REGION"
+            )
+    if method != PIXELS:
         from pipelines.stacks import resolve
 
-        needs = CATALOGUE[method].needs
         resolve(settings.fit.stack)
-    missing = [space for space in needs if space not in spaces]
-    if missing:
+
+
+def needs_of(method: str) -> tuple[str, ...]:
+    """The spaces that a generator cannot draw without."""
+    if method == PIXELS:
+        return (PIXELS,)
+    from pipelines.generators import CATALOGUE
+
+    return CATALOGUE[method].needs
+
+
+def check_modality(recording: Recording, settings: Settings) -> None:
+    """Refuses (UsageError) a recipe for pictures on data of sounds, and the reverse."""
+    modality = recording.stimuli.modality
+    strange = [name for name in needed_maps(settings.fit) if SPACES[name].modality != modality]
+    if strange:
+        from decode.recipes import CATALOGUE
+
+        able = [
+            recipe.name
+            for recipe in CATALOGUE
+            if all(SPACES[space].modality == modality for space in needed_maps(recipe.settings().fit))
+        ]
         raise UsageError(
-            f"--maps: method {method} draws from {', '.join(needs)} and {missing[0]} is not decoded; "
-            f"add {missing[0]}=REGION"
+            f"--recipe: these data are of {modality}s and {strange[0]} encodes {SPACES[strange[0]].modality}s; "
+            f"use one of {', '.join(able)}"
         )
 
 
@@ -79,6 +105,7 @@ def is_fitted(run: RunFolder) -> bool:
 
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
+    check_modality(recording, settings)
     for regions in needed_maps(settings.fit).values():
         columns_of(recording, regions)
     find_clusters(run, recording, settings)

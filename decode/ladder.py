@@ -1,6 +1,8 @@
 """The rows of the ladder: whose condition each row draws from, for every test stimulus.
 
 decoded     the stimulus' own brain pattern through the mapping
+direct, c2f the stimulus' own pattern again, by another generator (`beside`) on the same stack
+reranked    the best of several samples by what an encoding model says the brain would do (sounds)
 shuffled    another test stimulus' pattern (a derangement), through the mapping that never saw that one
 mean        the mean training condition of the stimulus' fold
 prior       no condition at all: what the generator draws by itself
@@ -22,9 +24,10 @@ from decode.seeds import derangement
 from encoders.conditions import Conditions
 
 DRAWN = ("decoded", "shuffled", "mean", "oracle", "repeat", "other_repeats")
+RERANKED = "reranked"
 TAKEN = ("retrieval", "round_trip", "prior")
-MOST_TELLING = ("clip-image", "clip-text", "pixels", "vae-latent")
-"""In which space retrieval looks, where several are decoded: the one that says most about what is seen."""
+MOST_TELLING = ("clip-image", "clip-text", "clap", "loa", "pixels", "vae-latent", "mel-latent")
+"""In which space retrieval looks, where several are decoded: the one that says most about what is seen or heard."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,12 @@ class Ladder:
         """Space -> what `row` draws `stimuli` from, one of `DRAWN`."""
         return {space: self._in(space, row, stimuli) for space in self.true}
 
+    def exemplars(self, space: str, row: str, stimuli: Sequence[str]) -> Conditions:
+        """The true conditions in `space` of the training stimulus nearest to what `row` draws each stimulus from."""
+        near = [self.nearest(name, row=row) for name in stimuli]
+        true = self.true[space]
+        return Conditions(space=true.space, values=true.values[true.rows(near)], ids=tuple(stimuli))
+
     def _in(self, space: str, row: str, stimuli: Sequence[str]) -> Conditions:
         if row == "decoded":
             return self.decoded[space].take(stimuli)
@@ -66,11 +75,11 @@ class Ladder:
         """The fold that tests this stimulus."""
         return next(fold for fold in self.folds if stimulus in fold.test)
 
-    def nearest(self, stimulus: str) -> str:
-        """The training stimulus of the fold whose true condition correlates best with the decoded one."""
+    def nearest(self, stimulus: str, *, row: str = "decoded") -> str:
+        """The training stimulus of the fold whose true condition correlates best with the one `row` draws from."""
         space = next(space for space in MOST_TELLING if space in self.true)
         train = self.fold(stimulus).train
-        guess = self.decoded[space].take([stimulus]).values.reshape(1, -1)
+        guess = self._in(space, row, [stimulus]).values.reshape(1, -1)
         true = self.true[space].take(train).values.reshape(len(train), -1)
         return train[int(np.argmax(_correlation(true, guess)))]
 

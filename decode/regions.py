@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from brain.averages import Averaged, average_repeats
 from brain.errors import InputError
 from brain.reliability import ceiling_correlation, estimate_ncsnr
+from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Region, Responses, Split, VoxelSpace
 from decode.run_folder import RunFolder, writing
@@ -99,7 +100,7 @@ def voxel_scores(
         scored = voxel_prediction(
             conditions.take(fitted.ids).values, fitted.values,
             x_test=conditions.take(tested.ids).values, y_test=tested.values,
-            groups=fitted.ids, settings=replace(ridge, folds=min(ridge.folds, len(fitted.ids))),
+            groups=fitted.ids, settings=replace(ridge, folds=min(ridge.folds, len(set(groups_of(fitted.ids))))),
         )  # fmt: skip
         better = scored.cv > best
         best = np.where(better, scored.cv, best)

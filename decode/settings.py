@@ -77,6 +77,8 @@ class DecodeSettings:
         ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip")
     )
     """Which rows of the ladder are drawn beside the references."""
+    beside: tuple[str, ...] = free(())
+    """Other generators that draw from the same decoded conditions, each a row of its own."""
     seeds: int = free(1)
     """Samples for each stimulus in the row decoded."""
     control_seeds: int = free(1)
@@ -89,6 +91,12 @@ class DecodeSettings:
     """How far a decoded latent is noised before the walk, above 0 to 1: 1 forgets it."""
     noise_level: int = 0
     """How far a decoded image embedding is noised, a step of the stack's noising scheduler."""
+    loa_weight: float = 1.0
+    """Sounds, coarse to fine: how much decoded LOA counts beside what the language model makes of decoded CLAP."""
+    anchor_weight: float = 1.0
+    """Sounds, anchored: how much the retrieved exemplar counts beside the decoded mel latent."""
+    candidates: int = 8
+    """Sounds: of how many samples the row reranked keeps the best."""
     eta: float = 0.0
     """Noise added in each step: 0 is none, 1 as in DDPM."""
     scheduler: str = ""
@@ -105,8 +113,8 @@ class DecodeSettings:
 class EvaluateSettings:
     """From pictures to a report."""
 
-    judge: str = "miniature"
-    """The judge that compares: a name from `evaluation/judges/`, or the folder of an image classifier."""
+    judge: str = ""
+    """The judge: a name from `evaluation/judges/`, or a classifier's folder; empty takes the bundled one."""
     bootstrap: int = 2000
     """Resamples of the stimuli for the intervals."""
     permutations: int = 1000

@@ -19,19 +19,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
-
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
 from brain.leaks import content_sha256
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Split
-from decode.decode import shown
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings
+from decode.showing import shown
 from encoders.storage import write_json, write_tensors
 from encoders.towers import CATALOGUE as TOWERS
 from encoders.towers import Tower

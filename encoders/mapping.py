@@ -181,7 +181,8 @@ def fit_mapping(
     """Fit a mapping on training patterns; nothing of a test stimulus may be among them.
 
     values       (sample, voxel) float32 z-scores: one a stimulus (averaged repeats) or single trials
-    ids          (sample,) the stimulus of each; repeated ids share a fold and are averaged for the restoration
+    ids          (sample,) the stimulus of each; repeats, and windows of one clip, share a fold; repeats are averaged
+                 for the restoration
     conditions   true Conditions of these stimuli (others are ignored)
     voxels       VoxelSpace of the columns, unit "z"; `unit` is the data's unit before standardisation
     regions      the regions' names, `scaler` of exactly these voxels

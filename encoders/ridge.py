@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain.errors import InputError, UsageError
+from brain.splits import groups_of
 from brain.types import Float, Int
 
 Double = NDArray[np.float64]
@@ -195,9 +196,10 @@ def low_rank(fit: RidgeFit, x: Float, *, rank: int) -> RidgeFit:
 def grouped_folds(groups: Sequence[str] | NDArray[np.str_], *, folds: int, seed: int) -> Int:
     """(sample,) int64: each sample's fold. All samples of a stimulus share one; folds differ by one stimulus at most.
 
-    Depends on the set of stimuli and the seed only, never on the order of rows. Too few stimuli: `InputError`.
+    Windows of one clip overlap and share a fold too: the clip is what is folded. Depends on the set of stimuli and the
+    seed only, never on the order of rows. Too few stimuli: `InputError`.
     """
-    unique, member = np.unique(np.asarray(groups, np.str_), return_inverse=True)
+    unique, member = np.unique(groups_of(np.asarray(groups, np.str_).tolist()), return_inverse=True)
     if len(unique) < folds:
         raise InputError(f"ridge: {len(unique)} training stimuli cannot make {folds} folds; give more, or fewer folds")
     shuffled = np.random.default_rng(seed).permutation(len(unique))

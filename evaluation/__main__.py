@@ -12,8 +12,6 @@ from pathlib import Path
 
 from brain.errors import AfterimageError
 
-JUDGE = "miniature"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judges a folder, prints the table and, as the last line, the path of the page; returns the exit code."""
@@ -31,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(
                 audit(
                     asked.folder,
-                    judge=asked.judge if asked.judge != JUDGE else "",
+                    judge=asked.judge,
                     references=asked.references,
                     train=asked.train,
                 )
@@ -54,14 +52,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description="Judge a run or any folder of images.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a run, a samples folder, or a folder of images")
-    parser.add_argument("--references", type=Path, metavar="DIR", help="what was seen: one image a stimulus, by its id")
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation", description="Judge a run or any folder of pictures or sounds."
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="a run, a samples folder, or a folder of images or sounds"
+    )
+    parser.add_argument(
+        "--references", type=Path, metavar="DIR", help="what was seen or heard: one file a stimulus, by its id"
+    )
     parser.add_argument("--train", type=Path, metavar="DIR", help="what was trained on: looked through for leaks")
     parser.add_argument("--profile", default="clean", help="clean, or paper-... for the metrics of a paper (clean)")
     parser.add_argument("--export", action="store_true", help="also RDMs and a blinded test with people")
     parser.add_argument("--audit", action="store_true", help="compute every number again and compare with the report")
-    parser.add_argument("--judge", default=JUDGE, help="miniature, pixels, or the folder of an image classifier")
+    parser.add_argument("--judge", default="", help="a judge's name or a classifier's folder (the bundled miniature)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (FOLDER/report)")
     parser.add_argument("--seed", type=int, default=0, help="of the resamples and permutations (0)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="resamples for the intervals (2000)")

@@ -7,7 +7,7 @@ RUN/curves is written by `afterimage evaluate RUN --curves` (`decode/curves.py`)
     curves/samples/               pictures drawn from these conditions for `stimuli`, one row a point
 
 Each point is scored twice, so that what the generator loses or adds is a number: two-way identification of the decoded
-conditions among the true ones (every test stimulus), and the judge's metrics on the pictures (a few stimuli).
+conditions among the true ones (every test stimulus), and the judge's metrics on the pictures or sounds (a few stimuli).
 """
 
 from __future__ import annotations
@@ -17,23 +17,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from brain.errors import InputError, wanted
 from encoders.conditions import Conditions
 from evaluation.brain import BrainEncoder
+from evaluation.conditions import units
 from evaluation.judging import Eyes, judge_samples
-from evaluation.metrics.identification import two_way_marks
-from evaluation.metrics.pixels import correlation
 from evaluation.profiles import Profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, read_rows
-from evaluation.score import Chances, units_of
+from evaluation.score import Chances
 
 FOLDER = "curves"
 WHOLE = "decoded"
 PICTURES = Profile(
-    name="curves", does="", wrong="", metrics=("two_way", "two_way_within_category", "category", "pixcorr")
+    name="curves", does="", wrong="", metrics=("two_way", "two_way_within_category", "category", "pixcorr", "mel_pcc")
 )
 
 
@@ -158,16 +155,11 @@ def _conditions(home: Path, row: str, chances: Chances) -> Iterable[Point]:
 
 def two_way_of(decoded: Conditions, true: Conditions, chances: Chances) -> Point:
     """How often a decoded condition is more like its own true condition than like another test stimulus' one."""
-    decoded.space.must_match(true.space)
-    own = np.arange(len(decoded))
-    truth = true.take(decoded.ids).values.reshape(len(own), -1)
-    marks = two_way_marks(correlation(decoded.values.reshape(len(own), -1), truth), own)
-    values = np.diagonal(marks.table).astype(np.float64)
-    distractor = np.full(len(own), np.nan) if marks.distractor is None else marks.distractor.astype(np.float64)
-    low, high = chances.interval(units_of(values, distractor))
+    values = units(decoded, true)
+    low, high = chances.interval(values)
     return Point(
         curve="", label="", measure=f"conditions {decoded.space.name}", value=float(values.mean()), low=low, high=high,
-        chance=0.5, n=len(own),
+        chance=0.5, n=len(values),
     )  # fmt: skip
 
 

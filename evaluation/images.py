@@ -11,6 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from brain.errors import InputError
 
+IMAGE = "image"
+"""What a folder of pictures holds, as judges and profiles name it; `evaluation.sounds.SOUND` is the other."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 LARGEST_FILE = 256 * 2**20
@@ -18,17 +20,15 @@ LARGEST_IMAGE = 64_000_000
 PAPER = (255, 255, 255)
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of an image file; an absent or unreadable one, or one above 256 MiB, is an InputError."""
+def read_bytes(path: Path, *, what: str = IMAGE) -> bytes:
+    """The bytes of an image or sound file; an absent or unreadable one, or one above 256 MiB, is an InputError."""
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            raise InputError(
-                f"{path}: wanted an image of at most 256 MiB, came {size / 2**20:.0f} MiB; make it smaller"
-            )
+            raise InputError(f"{path}: wanted a file of at most 256 MiB, came {size / 2**20:.0f} MiB; make it smaller")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: wanted a readable image file, came {error.strerror}; restore the file") from error
+        raise InputError(f"{path}: wanted a readable {what} file, came {error.strerror}; restore the file") from error
 
 
 def decode_image(data: bytes, path: Path) -> Image.Image:

@@ -10,29 +10,31 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError
 from evaluation.brain import BrainEncoder
+from evaluation.images import IMAGE
 from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.judges import Bench
 from evaluation.metrics import CATALOGUE, Int, Marks, Metric, Views
 from evaluation.metrics.brain import brain_metrics
 from evaluation.metrics.dimension import effective_dimension
+from evaluation.metrics.distribution import SetScore, set_scores
 from evaluation.metrics.identification import Wide, top1_marks, two_way_marks
 from evaluation.profiles import Profile
-from evaluation.samples import ROWS, Sample, Samples
+from evaluation.samples import REFERENCE, ROWS, Sample, Samples
 from evaluation.score import Chances, Score, Tally, blocks_of, corrected, score
+from evaluation.showing import Showing, shown_as
+from evaluation.sounds import SOUND
 
-# Pixel metrics see both pictures at one size: the references' own, but no side above this.
-LARGEST_CANVAS = 256
 # Pixel metrics compare each sample with the references of its block of about this many, not with all of them.
 BLOCK = 32
 CATEGORY_ORACLE = "category_oracle"
 REPEAT = "repeat"
-LADDER = (*ROWS[:5], CATEGORY_ORACLE, *ROWS[5:])
+LADDER = (*ROWS[: ROWS.index(REPEAT) + 1], CATEGORY_ORACLE, *ROWS[ROWS.index(REPEAT) + 1 :])
 JUDGE = "judge"
 BRAIN = "brain"
+MISPLACED = {SOUND: "its judge looks at pictures, and these are sounds", IMAGE: "its judge hears sounds, not pictures"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +50,24 @@ class Eyes:
         return str(self.judge.card["name"]) if eye == JUDGE else eye
 
 
-def open_eyes(judge: Bench, metrics: Sequence[str]) -> Eyes:
-    """The judge, and every other judge that these metrics look through, where its weights are at hand."""
+def open_eyes(judge: Bench, metrics: Sequence[str], *, modality: str = IMAGE) -> Eyes:
+    """The judge, and every other judge that these metrics look through, where its weights are at hand.
+
+    modality  "image" or "sound": what will be judged; who looks at the other is absent.
+    """
     wanted = dict.fromkeys(CATALOGUE[name].eye for name in metrics)
     others: dict[str, Bench] = {}
     absent: dict[str, str] = {}
     for eye in wanted:
-        if eye not in ("", JUDGE, BRAIN):
-            try:
-                others[eye] = JUDGES[eye].open()
-            except CheckpointAbsent as error:
-                absent[eye] = str(error)
+        if eye in ("", JUDGE, BRAIN):
+            continue
+        if JUDGES[eye].modality != modality:
+            absent[eye] = MISPLACED[modality]
+            continue
+        try:
+            others[eye] = JUDGES[eye].open()
+        except CheckpointAbsent as error:
+            absent[eye] = str(error)
     return Eyes(judge=judge, others=others, absent=absent)
 
 
@@ -72,6 +81,8 @@ class Findings:
     dimensions  row -> effective dimension of its samples in the judge's features; "reference" too
     features    row -> (stimulus, feature) of its first samples in the judge's features; "reference" too
     ids         row -> the stimuli of these features
+    sets        distances of a row's samples as a set from the references as a set
+    shown       how the files came before the judge, where that was not as they are
     """
 
     scores: tuple[Score, ...]
@@ -80,6 +91,8 @@ class Findings:
     dimensions: Mapping[str, float]
     features: Mapping[str, Any]
     ids: Mapping[str, tuple[str, ...]]
+    sets: tuple[SetScore, ...] = ()
+    shown: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge_samples(
@@ -91,15 +104,17 @@ def judge_samples(
     ids = tuple(sorted(samples.references))
     groups = blocks_of([samples.references[name].block for name in ids])
     chunks = _chunks(groups, chances.seed)
-    with tqdm(total=_pictures(samples), desc="judging", unit="picture", disable=None) as bar:
-        look = _Look(samples=samples, eyes=eyes, brain=brain, bar=bar)
-        shown = look.at([samples.references[name] for name in ids], canvas=_canvas(samples, ids, profile))
+    showing = shown_as(samples, profile=profile)
+    with tqdm(total=_counted(samples), desc="judging", unit=showing.unit, disable=None) as bar:
+        look = _Look(showing=showing, eyes=eyes, brain=brain, bar=bar)
+        shown = look.at([samples.references[name] for name in ids])
         if brain is not None:
             shown = replace(shown, patterns=brain.seen(ids))
         metrics = _metrics(profile, shown, eyes)
         table = _Table(metrics=metrics, eyes=eyes, chances=chances, chunks=chunks, groups=groups, ids=ids)
         scores: list[Score] = []
-        features, first = {"reference": shown.features[JUDGE]}, {"reference": ids}
+        features, first = {REFERENCE: shown.features[JUDGE]}, {REFERENCE: ids}
+        spaces = {REFERENCE: dict(shown.features)}
         for row in samples.rows():
             if row == REPEAT:
                 scores += _repeats(samples, look, table, shown)
@@ -107,12 +122,17 @@ def judge_samples(
             tallies = table.tallies()
             # one sample index at a time: five seeds of a thousand pictures would not lie in memory together
             for group in _by_index(samples.of(row)):
-                seen = look.at(group, canvas=shown.pixels.shape[1:3])
+                seen = look.at(group)
                 table.add(tallies, group, seen, shown=shown)
                 if row not in features:
-                    features[row] = seen.features[JUDGE]
+                    features[row], spaces[row] = seen.features[JUDGE], dict(seen.features)
                     first[row] = tuple(one.stimulus for one in group)
             scores += table.scores(row, tallies, withheld=sum(one.withheld for one in samples.of(row)))
+    if not metrics:
+        raise InputError(
+            f"{samples.folder}: wanted a profile for {showing.unit}s, came {profile.name!r} with none of its metrics "
+            "for them; take --profile clean"
+        )
     if not scores:
         raise InputError(
             f"{samples.folder}: all {len(samples.samples)} samples are withheld; there is nothing to score"
@@ -127,6 +147,8 @@ def judge_samples(
         dimensions={row: effective_dimension(values) for row, values in features.items() if len(values) > 1},
         features=features,
         ids=first,
+        sets=set_scores(spaces, {eye: eyes.name(eye) for eye in profile.sets}, ids=first, chances=chances),
+        shown=showing.facts(),
     )
 
 
@@ -173,27 +195,27 @@ class _Table:
 
 @dataclass(frozen=True, kw_only=True)
 class _Look:
-    """Opens pictures and shows them to every eye."""
+    """Opens samples and shows them to every eye."""
 
-    samples: Samples
+    showing: Showing
     eyes: Eyes
     brain: BrainEncoder | None
     bar: Any
 
-    def at(self, group: Sequence[Sample], *, canvas: tuple[int, int]) -> Views:
-        pictures: list[np.ndarray] = []
+    def at(self, group: Sequence[Sample]) -> Views:
+        kept: list[np.ndarray] = []
 
-        def stream() -> Iterator[Image.Image]:
+        def stream() -> Iterator[Any]:
             for sample in group:
-                picture = self.samples.open(sample)
-                pictures.append(np.asarray(_fitted(picture, canvas)))
+                one = self.showing.open(sample)
+                kept.append(self.showing.kept(one))
                 self.bar.update()
-                yield picture
+                yield one
 
         opinion = self.eyes.judge.look(stream())
         features, scores, classes = {JUDGE: opinion.features}, dict(opinion.scores), dict(opinion.classes)
         for eye, bench in self.eyes.others.items():
-            other = bench.look(self.samples.open(sample) for sample in group)
+            other = bench.look(self.showing.open(sample) for sample in group)
             features[eye] = other.features
             scores |= other.scores
             classes |= other.classes
@@ -201,8 +223,8 @@ class _Look:
             name: np.array([sample.labels.get(name, "") for sample in group], np.str_)
             for name in sorted({name for sample in group for name in sample.labels})
         }
-        return Views(
-            pixels=np.stack(pictures), features=features, verdicts=opinion.verdicts, scores=scores, classes=classes,
+        return replace(
+            self.showing.views(kept), features=features, verdicts=opinion.verdicts, scores=scores, classes=classes,
             labels=labels, patterns={} if self.brain is None else self.brain.predicted(opinion.features),
         )  # fmt: skip
 
@@ -230,13 +252,13 @@ def _repeats(samples: Samples, look: _Look, table: _Table, shown: Views) -> list
     if not len(rows) or not drawn:
         return []
     ids = [table.ids[row] for row in rows]
-    others = look.at([samples.others[name] for name in ids], canvas=shown.pixels.shape[1:3])
+    others = look.at([samples.others[name] for name in ids])
     others = replace(others, labels={name: values[rows] for name, values in shown.labels.items()}, patterns={})
     metrics = {name: one for name, one in table.metrics.items() if one.eye != BRAIN and not one.absent(others)}
     inner = table.of(rows, metrics)
     tallies = inner.tallies()
     for group in _by_index(drawn):
-        inner.add(tallies, group, look.at(group, canvas=shown.pixels.shape[1:3]), shown=others)
+        inner.add(tallies, group, look.at(group), shown=others)
     return inner.scores(REPEAT, tallies, withheld=sum(one.withheld for one in drawn))
 
 
@@ -288,23 +310,9 @@ def _by_index(row: Iterable[Sample]) -> list[list[Sample]]:
     return [groups[index] for index in sorted(groups)]
 
 
-def _pictures(samples: Samples) -> int:
+def _counted(samples: Samples) -> int:
     drawn = sum(not sample.withheld for sample in samples.samples)
     return drawn + len(samples.references) + len(samples.others)
-
-
-def _canvas(samples: Samples, ids: Sequence[str], profile: Profile) -> tuple[int, int]:
-    """(height, width) of pixel metrics: the profile's, else the first reference's, no side above `LARGEST_CANVAS`."""
-    if profile.side:
-        return profile.side, profile.side
-    picture = samples.open(samples.references[ids[0]])
-    shrink = min(1.0, LARGEST_CANVAS / max(picture.size))
-    return max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink))
-
-
-def _fitted(picture: Image.Image, canvas: tuple[int, int]) -> Image.Image:
-    size = (canvas[1], canvas[0])
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR)
 
 
 def _chunks(groups: Int, seed: int) -> Int:

@@ -12,13 +12,19 @@ from brain.errors import InputError
 from brain.leaks import near_duplicates, twin_facts
 from evaluation.images import SUFFIXES, open_image
 from evaluation.samples import Samples
+from evaluation.sounds import SOUND
 
 
 def look_for_leaks(train: Path, samples: Samples) -> dict[str, Any]:
     """What of `train`, searched with its sub-folders, is also a reference: exactly, or slightly altered.
 
-    No folder, or no picture in it, is an InputError.
+    No folder, or no picture in it, is an InputError; so are sounds, which are only compared where a run is fitted.
     """
+    if samples.modality == SOUND:
+        raise InputError(
+            f"{train}: wanted pictures to look through for leaks, came sounds to judge; leave --train out, a run says "
+            "what its fit has found"
+        )
     paths = sorted(path for path in train.rglob("*") if path.suffix.lower() in SUFFIXES) if train.is_dir() else []
     if not paths:
         raise InputError(f"{train}: wanted a folder of the pictures that were trained on, came none; correct --train")

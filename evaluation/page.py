@@ -17,20 +17,29 @@ import numpy as np
 from PIL import Image
 
 from evaluation.curves import by_measure
+from evaluation.images import IMAGE
+from evaluation.judging import ordered_rows
+from evaluation.players import SoundPicture, SoundStrips
 from evaluation.regions import glass_brain, read_regions
 from evaluation.samples import Sample, Samples
 from evaluation.score import Score
+from evaluation.sounds import SOUND
 
 if TYPE_CHECKING:
     from evaluation.report import Report
 
 TITLES = {
     "decoded": ("Decoded", "the brain's responses through the mapping and the generator"),
+    "anchored": ("Anchored", "the decoded condition, started from the nearest training sound"),
+    "direct": ("Direct", "the decoded condition alone, from noise: no exemplar to start from"),
+    "c2f": ("Coarse to fine", "the fine condition decoded from the brain and from the coarse one"),
+    "reranked": ("Reranked", "several decodes, kept the one whose predicted responses fit best"),
     "shuffled": ("Shuffled brain", "the same decoder on another stimulus' responses"),
     "mean": ("Mean condition", "the generator fed the average training condition"),
     "prior": ("Prior only", "the generator without any condition"),
     "repeat": ("Repeat against repeat", "one repeat alone, compared with what the other repeats give"),
     "retrieval": ("Nearest training image", "no generator: the training picture closest to the decoded condition"),
+    "exemplar": ("Exemplar", "no generator: the training sound that the decoded one starts from"),
     "category_oracle": ("Category only", "computed, not drawn: the true category and nothing else"),
     "oracle": ("True condition", "the generator fed the stimulus' own condition: the ceiling of this decoder"),
     "round_trip": ("Round trip", "the stimulus through the generator's autoencoder and back"),
@@ -44,7 +53,7 @@ METRICS = {
     "two_way_within_category": ("Two-way in category", "two-way among references of the same category"),
     "top1": ("Top-1", "its reference is the most similar of the pool"),
     "top1_other_recons": ("Top-1, other direction", "its sample is the most similar of the pool"),
-    "category": ("Category", "the judge sees the true category in the sample"),
+    "category": ("Category", "the judge finds the true category in the sample"),
     "category_pseudo": ("Category as judged", "the judge calls the sample what it calls the reference"),
     "pixcorr": ("PixCorr", "correlation of all pixels; rewards blur"),
     "ssim": ("SSIM", "structural similarity in two dimensions; rewards blur"),
@@ -52,10 +61,36 @@ METRICS = {
     "lpips": ("LPIPS", "perceptual distance, less is better"),
     "dists": ("DISTS", "distance of structure and texture, less is better"),
     "dreamsim": ("DreamSim", "perceptual distance tuned to people, less is better"),
+    "mel_pcc": ("Mel correlation", "correlation of log-mel spectrograms; rewards blur"),
+    "mel_ssim": ("Mel SSIM", "structural similarity of log-mel spectrograms; rewards blur"),
+    "centroid_correlation": ("Centroid correlation", "does brightness rise and fall together"),
+    "centroid_error": ("Centroid error", "distance of spectral centroids in Hz, less is better"),
+    "f0_correlation": ("F0 correlation", "does pitch rise and fall together, where both are voiced"),
+    "f0_error": ("F0 error", "distance of pitch in semitones, where both are voiced, less is better"),
+    "pitch_accuracy": ("Pitch accuracy", "the sample is within half a semitone where the reference is voiced"),
+    "voicing": ("Voicing", "both are voiced, or neither is"),
+    "envelope_correlation": ("Envelope", "correlation of loudness over time"),
+    "modulation_correlation": ("Modulation", "correlation of modulation spectra"),
+    "audioset_50way_top1_pseudo": ("AudioSet, 50-way", "the class an AudioSet network gives the reference comes first"),
 }
-PLOTTED = ("two_way", "two_way_within_category", "top1", "category", "pixcorr", "ssim")
+# What a page says of its samples: one, several, their column, and what was done with the stimulus.
+WORDS = {
+    IMAGE: {"one": "picture", "several": "pictures", "stimulus": "Seen", "done": "seen", "made": "drawn"},
+    SOUND: {"one": "sound", "several": "sounds", "stimulus": "Heard", "done": "heard", "made": "generated"},
+}
+# What a report of sounds calls by another name.
+SOUND_TITLES = {
+    "retrieval": ("Nearest training sound", "no generator: the training sound closest to the decoded condition"),
+}
+PLOTTED = (
+    "two_way", "two_way_within_category", "top1", "category", "pixcorr", "ssim", "mel_pcc", "mel_ssim",
+    "envelope_correlation", "pitch_accuracy",
+)  # fmt: skip
 ATTRIBUTES = "label_"
-CONTROLS = ("retrieval", "oracle", "round_trip", "shuffled", "mean", "prior", "repeat")
+CONTROLS = (
+    "anchored", "direct", "c2f", "reranked", "retrieval", "exemplar", "oracle", "round_trip", "shuffled", "mean",
+    "prior", "repeat",
+)  # fmt: skip
 BRAIN = "brain_"
 THUMB = 128
 NATIVE = 96
@@ -79,9 +114,9 @@ class Strip:
     captions: tuple[str, ...]
     labels: tuple[str, ...]
     marks: tuple[str, ...]
-    seen: Picture
-    decoded: tuple[Picture, ...]
-    controls: tuple[Picture, ...]
+    seen: Picture | SoundPicture
+    decoded: tuple[Picture | SoundPicture, ...]
+    controls: tuple[Picture | SoundPicture, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +178,9 @@ def render(report: Report) -> str:
     regions = read_regions(report.folder)
     brain, brain_note = glass_brain(report.folder, regions)
     run = report.card.get("run", {})
+    columns = _columns(report.samples)
+    wide = 1 + columns["decoded"] + len(columns["controls"])
+    sounds = SoundStrips.of(report.samples, columns=wide) if report.samples.modality == SOUND else None
     return environment.from_string(source).render(
         answer=answer(report),
         facts=header_facts(report, run),
@@ -150,8 +188,13 @@ def render(report: Report) -> str:
         panels=[panel(report, name) for name in _plotted(report)],
         table=ladder_table(report),
         attributes=attributes(report),
-        columns=_columns(report.samples),
-        strips=gallery(report, report.samples),
+        columns=columns,
+        strips=gallery(report, report.samples, sounds),
+        spectrograms=None if sounds is None else sounds.legend(),
+        words=WORDS[report.samples.modality],
+        conditions=condition_lines(report),
+        after=after_line(report),
+        sets=set_tables(report),
         regions=regions,
         brain=brain,
         brain_note=brain_note,
@@ -182,11 +225,12 @@ def answer(report: Report) -> tuple[str, str]:
     found = report.score(row, "two_way")
     if found is None:
         return "There are too few stimuli here to say how good the samples are.", "Identification needs two or more."
-    share = percent(found.value)
+    share, say = percent(found.value), WORDS[report.samples.modality]
+    which = f"which of two {say['several']} was {say['done']}"
     if found.low > found.chance:
-        first = f"From what was drawn, the judge tells which of two pictures was seen {share} of the time."
+        first = f"From what was {say['made']}, the judge tells {which} {share} of the time."
     else:
-        first = f"What was drawn does not tell which of two pictures was seen better than guessing: {share}."
+        first = f"What was {say['made']} does not tell {which} better than guessing: {share}."
     p = "" if found.p is None else f", {probability(found.p)}"
     parts = [f"The 95 % interval over {found.n} stimuli is {percent(found.low)} to {percent(found.high)}{p}."]
     bounds = {"shuffled": "a shuffled brain", "category_oracle": "knowing the category and nothing else"}
@@ -234,14 +278,15 @@ def metric_title(name: str) -> tuple[str, str]:
     return (f"{title} of {pool}" if pool else title), meaning
 
 
-def row_title(row: str) -> tuple[str, str]:
-    """The printed title of a row and what it is."""
-    return TITLES.get(row, (row.replace("_", " "), ""))
+def row_title(row: str, modality: str = IMAGE) -> tuple[str, str]:
+    """The printed title of a row and what it is, in a report of pictures or of sounds."""
+    named = {**TITLES, **SOUND_TITLES} if modality == SOUND else TITLES
+    return named.get(row, (row.replace("_", " "), ""))
 
 
 def _headline(report: Report) -> list[Score]:
     row = "decoded" if "decoded" in report.rows() else report.rows()[0]
-    wanted = ("two_way", "top1", "category", "pixcorr", "ssim")
+    wanted = ("two_way", "top1", "category", "pixcorr", "ssim", "mel_pcc", "mel_ssim")
     found = [report.score(row, name) for name in wanted]
     return [score for score in found if score is not None][:4]
 
@@ -276,9 +321,10 @@ def panel(report: Report, metric: str) -> Panel:
     def place(value: float) -> float:
         return round(LEFT + WIDTH * (value - low) / (1 - low), 1)
 
+    titles = {s.row: row_title(s.row, report.samples.modality)[0] for s in found}
     marks = [
         Mark(
-            row=s.row, title=row_title(s.row)[0], y=TOP + STEP * (i + 0.5), x=place(s.value), low=place(s.low),
+            row=s.row, title=titles[s.row], y=TOP + STEP * (i + 0.5), x=place(s.value), low=place(s.low),
             high=place(s.high), text=number(s.value),
         )
         for i, s in enumerate(found)
@@ -312,7 +358,7 @@ def ladder_table(report: Report) -> dict[str, Any]:
             )
         scores = [s for s in report.scores if s.row == row]
         counts = {"n": scores[0].n, "samples": scores[0].samples, "withheld": scores[0].withheld}
-        title, meaning = row_title(row)
+        title, meaning = row_title(row, report.samples.modality)
         lines.append({"row": row, "title": title, "meaning": meaning, "cells": cells, **counts})
     chance = [number(next(s.chance for s in report.scores if s.metric == name)) for name in names]
     return {"metrics": [metric_title(name) for name in names], "lines": lines, "chance": chance}
@@ -359,6 +405,49 @@ def brain_bars(report: Report) -> list[dict[str, Any]]:
 
 def _share(value: float) -> float:
     return round(100 * min(1.0, max(0.0, value)), 1)
+
+
+def condition_lines(report: Report) -> list[dict[str, str]]:
+    """Identification before the generator, after it in the same space, and what it lost, space by space."""
+    return [
+        {
+            "space": found.space,
+            "n": str(found.n),
+            "before": ranged(found.two_way, found.low, found.high),
+            "after": ranged(found.after, found.after_low, found.after_high),
+            "loss": ranged(found.loss, found.loss_low, found.loss_high),
+        }
+        for found in report.conditions
+    ]
+
+
+def ranged(value: float | None, low: float | None, high: float | None) -> str:
+    """A value with its interval, an en dash for what does not exist."""
+    return "–" if value is None else f"{number(value)} ({number(low)} to {number(high)})"
+
+
+def after_line(report: Report) -> str:
+    """What the judge makes of the samples that came of these conditions, "" where it was not asked."""
+    found = report.score("decoded", "two_way")
+    return "" if found is None else ranged(found.value, found.low, found.high)
+
+
+def set_tables(report: Report) -> dict[str, Any]:
+    """Set distances: one line a row, the floor first, one column a distance; {} where there are none."""
+    found = report.findings.sets
+    names = list(dict.fromkeys(one.metric for one in found))
+    rows = ["floor", *ordered_rows(one.row for one in found if one.row != "floor")]
+    place = {(one.row, one.metric): one for one in found}
+    lines = []
+    for row in rows if found else ():
+        cells = [place.get((row, name)) for name in names]
+        title = "Floor: two halves of the references" if row == "floor" else row_title(row, report.samples.modality)[0]
+        counts = dict.fromkeys(f"{one.n} and {one.references}" for one in cells if one is not None)
+        texts = [
+            "–" if one is None else f"{number(one.value)} ({number(one.low)} to {number(one.high)})" for one in cells
+        ]
+        lines.append({"row": row, "title": title, "n": "; ".join(counts), "cells": texts})
+    return {"metrics": names, "lines": lines} if lines else {}
 
 
 COLOURS = {"two_way": "#b5432a", "category": "#2f5d73", "two_way_within_category": "#d99a2b", "pixcorr": "#7a7f8a"}
@@ -432,15 +521,20 @@ def _columns(samples: Samples) -> dict[str, Any]:
     main = "decoded" if "decoded" in depth else samples.rows()[0]
     return {
         "row": main,
-        "title": row_title(main)[0],
+        "title": row_title(main, samples.modality)[0],
         "decoded": depth[main],
-        "controls": [(row, row_title(row)[0]) for row in CONTROLS if row in depth and row != main],
+        "controls": [(row, row_title(row, samples.modality)[0]) for row in CONTROLS if row in depth and row != main],
     }
 
 
-def gallery(report: Report, samples: Samples) -> list[Strip]:
-    """Every test stimulus in the order of ids, never in the order of scores."""
+def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> list[Strip]:
+    """Every test stimulus in the order of ids, never in the order of scores; `sounds` shows those that are sounds."""
     from tqdm import tqdm
+
+    def show(sample: Sample | None) -> Picture | SoundPicture:
+        if sounds is None:
+            return picture(samples, sample, side)
+        return sounds.picture(sample, playable=sounds.plays(place))
 
     columns = _columns(samples)
     kept = {sample.key: sample for sample in samples.samples}
@@ -461,9 +555,9 @@ def gallery(report: Report, samples: Samples) -> list[Strip]:
                     for text, s in (("two-way", two_way), ("category", category))
                     if s is not None and np.isfinite(s.values[place])
                 ),
-                seen=picture(samples, shown, side),
-                decoded=tuple(picture(samples, sample, side) for sample in drawn),
-                controls=tuple(picture(samples, sample, side) for sample in others),
+                seen=show(shown),
+                decoded=tuple(show(sample) for sample in drawn),
+                controls=tuple(show(sample) for sample in others),
             )
         )
     return strips

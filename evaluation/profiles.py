@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from brain.catalogue import unknown
 from brain.errors import UsageError
+from evaluation.images import IMAGE
+from evaluation.sounds import SOUND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,7 @@ class Profile:
     does, wrong  one sentence each: what the profile computes, and what is wrong with that
     metrics      names of the catalogue, in the order of the tables; metrics of measured regions always follow
     side         pixel metrics see pictures of side x side pixels; 0 is the references' own size, 256 at most
+    sets         eyes in whose features the samples of a row are compared as a set with the references
     """
 
     name: str
@@ -27,6 +30,7 @@ class Profile:
     wrong: str
     metrics: tuple[str, ...]
     side: int = 0
+    sets: tuple[str, ...] = ()
 
 
 LABELS = ("label_kind", "label_colour", "label_position", "label_size", "label_setting", "label_light")
@@ -42,6 +46,21 @@ CLEAN = Profile(
         "category_pseudo", "kind_2way_top1", "kind_10way_top1", "kind_10way_top1_pseudo", "lpips", "dists", "dreamsim",
         *(f"two_way_{eye}" for eye in PUBLISHED), "distance_efficientnet_b1", "distance_swav_resnet50", *LABELS,
     ),
+)  # fmt: skip
+CLEAN_SOUND = Profile(
+    name="clean-sound",
+    does="every metric of sounds at hand, identification in both directions, ties as one half, set distances with n",
+    wrong="its numbers are no paper's; correlations of spectrograms reward blur, and few sounds inflate set distances",
+    metrics=(
+        "two_way", "two_way_within_category", "top1", "category", "mel_pcc", "mel_ssim", "two_way_other_recons",
+        "top1_other_recons", "top1_pool10", "top1_other_recons_pool10", "top1_pool50", "top1_other_recons_pool50",
+        "two_way_clap_htsat", "two_way_other_recons_clap_htsat", "top1_clap_htsat_pool10", "two_way_ast_audioset",
+        "two_way_other_recons_ast_audioset", "top1_ast_audioset_pool10", "audioset_50way_top1_pseudo",
+        "category_pseudo", "kind_2way_top1", "kind_10way_top1", "kind_10way_top1_pseudo", "centroid_correlation",
+        "centroid_error", "f0_correlation", "f0_error", "pitch_accuracy", "voicing", "envelope_correlation",
+        "modulation_correlation", "label_kind", "label_pitch", "label_pace", "label_brightness", "label_space",
+    ),
+    sets=("judge", "clap_htsat", "ast_audioset"),
 )  # fmt: skip
 BRAIN_DIFFUSER = Profile(
     name="paper-brain-diffuser",
@@ -79,11 +98,14 @@ MINDVIS = Profile(
         "pixcorr", "ssim",
     ),
 )  # fmt: skip
-PROFILES = {one.name: one for one in (CLEAN, BRAIN_DIFFUSER, MINDEYE2, TAKAGI, MINDVIS)}
+PROFILES = {one.name: one for one in (CLEAN, CLEAN_SOUND, BRAIN_DIFFUSER, MINDEYE2, TAKAGI, MINDVIS)}
 
 
-def find_profile(name: str) -> Profile:
-    """The profile of that name; an unknown name is a UsageError with the nearest."""
+def find_profile(name: str, modality: str = IMAGE) -> Profile:
+    """The profile of that name, "clean" being clean-sound for sounds; an unknown name is a UsageError with the nearest.
+
+    modality  "image" or "sound": what is judged
+    """
     if name not in PROFILES:
         raise UsageError(unknown("profile", name, tuple(PROFILES)))
-    return PROFILES[name]
+    return CLEAN_SOUND if (name, modality) == (CLEAN.name, SOUND) else PROFILES[name]

@@ -24,8 +24,9 @@ from brain.errors import StorageError, UsageError
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
+from evaluation.conditions import ConditionScore, score_conditions
 from evaluation.curves import Point, read_curves, score_curves
-from evaluation.judges import Bench, find_judge
+from evaluation.judges import Bench, find_judge, judge_of
 from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
 from evaluation.metrics.dimension import effective_dimension
 from evaluation.profiles import Profile, find_profile
@@ -40,14 +41,14 @@ PRINTED = 6  # columns of the table in a terminal; report.json has them all
 class Judging:
     """How to judge.
 
-    judge         a name of the catalogue, or the folder of an image classifier
+    judge         a name of the catalogue, or the folder of a classifier; "" is the bundled one for pictures or sounds
     profile       which metrics, and how pictures reach them: see `evaluation.profiles`
     seed          of resamples and permutations
     bootstrap     resamples of the intervals, 100 or more; permutations: of the p-values, 0 leaves p out
     train         a folder of the pictures that were trained on, to look for leaks; None where a run says it itself
     """
 
-    judge: str = "miniature"
+    judge: str = ""
     profile: str = "clean"
     seed: int = 0
     bootstrap: int = 2000
@@ -72,6 +73,7 @@ class Report:
     profile     which metrics were asked for
     dimensions  row -> effective dimension of its samples, "reference" and conditions too
     points      of the curves, where the run has some; titles: curve -> what it is over
+    conditions  identification before the generator, and what it loses, space by space
     leaks       what is known of training stimuli among the tested ones, {} where nobody looked
     findings    the judging behind it all, of `samples`
     """
@@ -86,6 +88,7 @@ class Report:
     dimensions: Mapping[str, float]
     points: tuple[Point, ...]
     titles: Mapping[str, str]
+    conditions: tuple[ConditionScore, ...]
     leaks: Mapping[str, Any]
     findings: Findings
     samples: Samples
@@ -131,6 +134,8 @@ class Report:
             "rows": [found.facts() for found in self.scores],
             "dimensions": dict(self.dimensions),
             "curves": [point.facts() for point in self.points],
+            "conditions": [found.facts() for found in self.conditions],
+            "sets": [found.facts() for found in self.findings.sets],
             "leaks": dict(self.leaks),
             "absent": list(self.absent),
         }
@@ -138,12 +143,13 @@ class Report:
 
 
 def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out: Path | None = None) -> Report:
-    """Judges a run, a samples folder, or a folder of images beside `references`, and writes the report.
+    """Judges a run, a samples folder, or a folder of images or sounds beside `references`, and writes the report.
 
     out is where the report goes; None is RUN/report, or FOLDER/report for a foreign folder. The same folder and seed
     give the same numbers. Raises InputError, UsageError, StorageError or CheckpointAbsent.
     """
-    find_judge(how.judge)  # a misspelt name is said before anything is read
+    if how.judge:
+        find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)
     report = measure(folder, samples, how=how, out=out)
     write_report(report)
@@ -152,12 +158,12 @@ def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out:
 
 def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = None) -> Report:
     """The report of these samples, computed and not written."""
-    profile = find_profile(how.profile)
-    bench = find_judge(how.judge).open()
+    profile = find_profile(how.profile, samples.modality)
+    bench = judge_of(how.judge, samples.modality).open()
     home = run_folder(folder)
     brain, unbrained = _brain(home, bench)
     chances = Chances(seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations)
-    eyes = open_eyes(bench, profile.metrics)
+    eyes = open_eyes(bench, profile.metrics, modality=samples.modality)
     found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain)
     absent = (*found.absent, *unbrained)
     return Report(
@@ -168,12 +174,13 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         scores=found.scores,
         absent=absent,
         card={
-            "evaluation": _card(samples, eyes, chances, trusted=found.trust, profile=profile),
+            "evaluation": {**_card(samples, eyes, chances, trusted=found.trust, profile=profile), **found.shown},
             "run": read_json(home / "card.json"),
         },
         dimensions={**found.dimensions, **_condition_dimensions(home)},
         points=score_curves(home, samples, eyes, chances=chances, brain=brain),
         titles={curve.name: curve.title for curve in read_curves(home)[0]},
+        conditions=score_conditions(home, chances),
         leaks=_leaks(home, samples, how.train),
         findings=found,
         samples=samples,

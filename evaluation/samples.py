@@ -4,7 +4,8 @@
     FOLDER/references/<stimulus>.png     what was shown (row "reference")
     FOLDER/<row>/<stimulus>-<index>.png  what was drawn: row decoded, shuffled, mean, retrieval, oracle, round_trip, ...
 
-`SampleWriter` writes it; `read_samples` reads it, or any folder of images named by stimulus id beside a folder of
+Sounds are .wav in place of .png, mono at 16 kHz and all of one length; a folder holds pictures or sounds, never both.
+`SampleWriter` writes it; `read_samples` reads it, or any folder of files named by stimulus id beside a folder of
 references. A sample is first a whole file (temp name, fsync, rename) and then a line (append, fsync): a kill loses
 at most the sample in hand, and nothing is ever there twice.
 """
@@ -27,10 +28,16 @@ from urllib.parse import quote
 from PIL import Image
 
 from brain.errors import InputError, StorageError
-from evaluation.images import SUFFIXES, decode_image, png_bytes, read_bytes
+from evaluation.images import IMAGE, SUFFIXES, decode_image, png_bytes, read_bytes
+from evaluation.sounds import SOUND, Float, hear_file, samples_in, wav_bytes
+from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
 
 REFERENCE = "reference"
-ROWS = ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip")
+# In the ladder's order: what the brain gave, what needs no brain, what needs no decoder.
+ROWS = (
+    "decoded", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat",
+    "retrieval", "exemplar", "oracle", "round_trip",
+)  # fmt: skip
 # What the row "repeat" is compared with instead of the references: pictures decoded from the other repeats.
 OTHER_REPEATS = "other_repeats"
 INDEX = "index.jsonl"
@@ -119,14 +126,31 @@ class Samples:
         """The samples of one row, ordered by stimulus and index."""
         return tuple(sample for sample in self.samples if sample.row == row)
 
+    @property
+    def modality(self) -> str:
+        """ "image" or "sound", by the files of the references."""
+        return modality_of(next(iter(self.references.values())).file)
+
     def open(self, sample: Sample) -> Image.Image:
         """The sample's picture, 8-bit RGB; a file that differs from its sha256 is an InputError."""
-        root = self.reference_folder if sample.row == REFERENCE else self.folder
-        path = inside(root, sample.file)
-        data = read_bytes(path)
+        return decode_image(self.read(sample), self.path(sample))
+
+    def hear(self, sample: Sample) -> Float:
+        """The sample's sound, (sample,) mono at 16 kHz; a file that differs from its sha256 is an InputError."""
+        self.read(sample)
+        return hear_file(self.path(sample))
+
+    def path(self, sample: Sample) -> Path:
+        """Where the sample's file lies."""
+        return inside(self.reference_folder if sample.row == REFERENCE else self.folder, sample.file)
+
+    def read(self, sample: Sample) -> bytes:
+        """The sample's bytes as they lie on disk; others than its sha256 says are an InputError."""
+        path = self.path(sample)
+        data = read_bytes(path, what=modality_of(sample.file))
         if sample.sha256 and hashlib.sha256(data).hexdigest() != sample.sha256:
             raise InputError(f"{path}: wanted the bytes the index names (sha256), came others; draw this sample again")
-        return decode_image(data, path)
+        return data
 
 
 class SampleWriter:
@@ -145,6 +169,8 @@ class SampleWriter:
         _lock(self._index, folder)
         try:
             self._done = {sample.key: sample for sample in self._recover()}
+            self._first = next((sample.file for sample in self._done.values() if sample.file), "")
+            self._length = samples_in(folder / self._first) if modality_of(self._first) == SOUND else 0
         except BaseException:
             self._index.close()
             raise
@@ -170,7 +196,7 @@ class SampleWriter:
 
     def write(
         self,
-        image: Image.Image | None,
+        drawn: Image.Image | Float | None,
         *,
         row: str,
         stimulus: str,
@@ -183,26 +209,28 @@ class SampleWriter:
         block: str = "",
         candidates: int = 1,
     ) -> Sample:
-        """Stores one RGB sample and its line, in that order, both on disk when this returns.
+        """Stores one sample and its line, in that order, both on disk when this returns.
 
-        A withheld sample is a line without a file (`image` None). A sample that is done already is an InputError:
-        ask `done` first. No room or no rights is a StorageError.
+        drawn  an RGB picture, or a sound (sample,) float in -1..1 at 16 kHz, as long as the folder's others; None for
+               a withheld sample, which is a line without a file
+        A sample that is done already is an InputError: ask `done` first. So is a sound that is silent, clipped, not
+        finite or of another length, and a sound among pictures. No room or no rights is a StorageError.
         """
         if (row, stimulus, index) in self._done:
             raise InputError(f"{self.folder}: sample {stimulus}-{index} of {row!r} is there already; ask done() first")
-        if (image is None) != withheld:
+        if (drawn is None) != withheld:
             raise InputError(
-                f"{self.folder}: sample {stimulus}-{index}: a withheld one has no image, any other has one"
+                f"{self.folder}: sample {stimulus}-{index}: a withheld one has no image or sound, any other has one"
             )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", row) or row == "references":
             raise InputError(
                 f"{self.folder}: wanted a row name of small letters, digits and _, came {row!r}; rename it"
             )
-        data = b"" if image is None else png_bytes(image)
+        suffix, data = self._encoded(drawn, name=f"{self.folder}: sample {stimulus}-{index} of {row!r}")
         sample = Sample(
             row=row, stimulus=stimulus, index=index, seed=seed, method=method, withheld=withheld, captions=captions,
             labels=labels or {}, block=block, candidates=candidates,
-            file="" if image is None else file_of(row, stimulus, index),
+            file=file_of(row, stimulus, index, suffix=suffix) if data else "",
             sha256=hashlib.sha256(data).hexdigest() if data else "",
         )  # fmt: skip
         with _storage(self.folder):
@@ -210,11 +238,32 @@ class SampleWriter:
                 _store(self.folder / sample.file, data)
             self._append(sample.line())
         self._done[sample.key] = sample
+        self._first = self._first or sample.file
         return sample
+
+    def _encoded(self, drawn: Image.Image | Float | None, *, name: str) -> tuple[str, bytes]:
+        if drawn is None:
+            return "", b""
+        suffix = ".png" if isinstance(drawn, Image.Image) else ".wav"
+        if self._first and modality_of(self._first) != modality_of(suffix):
+            raise InputError(
+                f"{name}: wanted {'a picture' if suffix == '.wav' else 'a sound'} beside {self._first}, came the "
+                "other; pictures and sounds go into folders of their own"
+            )
+        if isinstance(drawn, Image.Image):
+            return suffix, png_bytes(drawn)
+        data = wav_bytes(drawn, name=name)
+        if self._length and len(drawn) != self._length:
+            raise InputError(
+                f"{name}: wanted {self._length} samples as the folder's other sounds have, came {len(drawn)}; "
+                "cut it to the stimulus' window"
+            )
+        self._length = len(drawn)
+        return suffix, data
 
     def reference(
         self,
-        image: Image.Image,
+        shown: Image.Image | Float,
         *,
         stimulus: str,
         captions: tuple[str, ...] = (),
@@ -223,7 +272,7 @@ class SampleWriter:
     ) -> Sample:
         """Stores what was shown, with captions and true labels; `done("reference", stimulus)` says if it is there."""
         return self.write(
-            image, row=REFERENCE, stimulus=stimulus, index=0, seed=0, method="", captions=captions, labels=labels,
+            shown, row=REFERENCE, stimulus=stimulus, index=0, seed=0, method="", captions=captions, labels=labels,
             block=block,
         )  # fmt: skip
 
@@ -260,11 +309,32 @@ class SampleWriter:
         return kept
 
 
-def file_of(row: str, stimulus: str, index: int) -> str:
-    """Where a sample's picture lies inside the folder; characters a file name cannot bear are percent-quoted."""
+def file_of(row: str, stimulus: str, index: int, *, suffix: str = ".png") -> str:
+    """Where a sample lies inside the folder; characters a file name cannot bear are percent-quoted."""
     stem = quote(stimulus, safe=" ").replace("~", "%7E")
     stem = "%2E" + stem[1:] if stem.startswith(".") else stem
-    return f"references/{stem}.png" if row == REFERENCE else f"{quote(row, safe='')}/{stem}-{index}.png"
+    return f"references/{stem}{suffix}" if row == REFERENCE else f"{quote(row, safe='')}/{stem}-{index}{suffix}"
+
+
+def modality_of(file: str) -> str:
+    """ "sound" for a file (or suffix) of sound, else "image"."""
+    return SOUND if file.lower().endswith(SOUND_SUFFIXES) else IMAGE
+
+
+def one_modality(samples: Samples) -> Samples:
+    """The samples, if all are pictures or all are sounds; both in one place are an InputError."""
+    listed = (*samples.references.values(), *samples.others.values(), *samples.samples)
+    first: dict[str, Sample] = {}
+    for sample in listed:
+        if sample.file:
+            first.setdefault(modality_of(sample.file), sample)
+    if len(first) > 1:
+        picture, sound = first[IMAGE], first[SOUND]
+        raise InputError(
+            f"{samples.folder}: wanted pictures or sounds, came both ({picture.row} {picture.file} and {sound.row} "
+            f"{sound.file}); give each a folder of its own"
+        )
+    return samples
 
 
 def inside(folder: Path, file: str) -> Path:
@@ -284,24 +354,24 @@ def find_index(folder: Path) -> Path | None:
 
 
 def read_samples(folder: Path, *, references: Path | None) -> Samples:
-    """A run, a samples folder, or any folder of images named by stimulus id beside a folder of `references`.
+    """A run, a samples folder, or any folder of images or of sounds named by stimulus id beside `references`.
 
-    Foreign images are named `<stimulus>.png`, `<stimulus>-<index>.png` or `<stimulus>_<index>.png` (any usual suffix),
-    either at the top (row "decoded") or in sub-folders named by row; without `references` FOLDER/references is taken.
-    Nothing to judge, or a damaged index, is an InputError.
+    Foreign files are named `<stimulus>.png`, `<stimulus>-<index>.png` or `<stimulus>_<index>.png` (any usual suffix,
+    or .wav), at the top (row "decoded") or in sub-folders named by row; without `references` FOLDER/references is
+    taken. Nothing to judge, pictures beside sounds, or a damaged index, is an InputError.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: wanted a folder of samples, came none; name a run or a folder of images")
+        raise InputError(f"{folder}: wanted a folder of samples, came none; name a run or a folder of images or sounds")
     index = find_index(folder)
     if index is not None:
-        return _read_index(index, references)
+        return one_modality(_read_index(index, references))
     shown = references if references is not None else folder / "references"
     if not shown.is_dir():
         raise InputError(
             f"{folder}: wanted {INDEX} or a folder of references, came neither; "
-            "give --references FOLDER with one image a stimulus"
+            "give --references FOLDER with one image or sound a stimulus"
         )
-    return _read_foreign(folder, shown)
+    return one_modality(_read_foreign(folder, shown))
 
 
 def _read_index(index: Path, references: Path | None) -> Samples:
@@ -337,9 +407,9 @@ def read_rows(folder: Path) -> tuple[Sample, ...]:
 
 def _named_references(folder: Path) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
-    for path in _images(folder):
+    for path in _files(folder):
         if path.stem in found:
-            raise InputError(f"{folder}: two references are named {path.stem!r}; keep one image a stimulus")
+            raise InputError(f"{folder}: two references are named {path.stem!r}; keep one file a stimulus")
         found[path.stem] = _foreign(REFERENCE, path.stem, 0, path.name)
     return found
 
@@ -347,12 +417,12 @@ def _named_references(folder: Path) -> dict[str, Sample]:
 def _read_foreign(folder: Path, references: Path) -> Samples:
     shown = _named_references(references)
     if not shown:
-        raise InputError(f"{references}: wanted one reference image a stimulus, came none; name another folder")
+        raise InputError(f"{references}: wanted one reference a stimulus, came none; name another folder")
     drawn: dict[tuple[str, str, int], Sample] = {}
     unmatched: list[str] = []
     homes = [("decoded", folder), *((row, folder / row) for row in ROWS if (folder / row).is_dir())]
     for row, home in homes:
-        for path in _images(home):
+        for path in _files(home):
             file = path.relative_to(folder).as_posix()
             belongs = _belongs(path.stem, shown)
             if belongs is None:
@@ -363,9 +433,10 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
                 raise InputError(f"{folder}: {file} and {drawn[sample.key].file} are the same sample; keep one of them")
             drawn[sample.key] = sample
     if not drawn:
+        kind = "sounds" if unmatched and modality_of(unmatched[0]) == SOUND else "images"
         raise InputError(
-            f"{folder}: none of its {len(unmatched)} images is named like a reference (such as {next(iter(shown))!r}); "
-            "rename them to <stimulus>.png or <stimulus>-<index>.png"
+            f"{folder}: none of its {len(unmatched)} {kind} is named like a reference (such as {next(iter(shown))!r}); "
+            "rename them to <stimulus> or <stimulus>-<index>, with .png or .wav"
         )
     ordered = tuple(drawn[key] for key in sorted(drawn))
     return Samples(
@@ -388,11 +459,11 @@ def _foreign(row: str, stimulus: str, index: int, file: str) -> Sample:
     )
 
 
-def _images(folder: Path) -> list[Path]:
+def _files(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in (*SUFFIXES, *SOUND_SUFFIXES) and path.is_file() and not path.name.startswith(".")
     )
     for path in found:
         # what the system could not decode comes as lone surrogates, which no report can be written with

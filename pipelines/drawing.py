@@ -1,8 +1,8 @@
-"""Generators: conditions in, pictures out, streamed, one seed a sample; the contract every file of `generators/` keeps.
+"""Generators: conditions in, samples out, streamed, one seed each; the contract every file of `generators/` keeps.
 
 An entry of the catalogue has `name`, `needs` (spaces it cannot draw without), `takes` (spaces it uses if they come),
 `defaults`, `open(stack, device=..., dtype=...)`, which returns a `Generator`, and `tiny(folder)`, which writes a random
-stack it can open, for tests.
+stack it can open, for tests. What it draws, pictures or sounds, is what the spaces it needs are conditions of.
 """
 
 from __future__ import annotations
@@ -15,19 +15,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from brain.errors import InputError, UsageError, wanted
 from encoders.conditions import Conditions, SpaceCard
-from pipelines.stacks import ROWS, StackFolder, damage, quiet
+from pipelines.stack_table import ROWS
+from pipelines.stacks import StackFolder, damage, quiet
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
     from torch import Tensor
 
     from pipelines.base import Drawing, LatentPipeline
     from pipelines.lanes import Lanes
+    from pipelines.sound import SoundPipeline
+    from pipelines.sound_stack import SoundDrawing
+
+    Waveform = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawSettings:
-    """How pictures are drawn. Everything here but `batch` belongs to what a sample is.
+    """How samples are drawn. Everything here but `batch` belongs to what a sample is.
 
     steps           of the scheduler
     guidance_scale  towards the condition; 1 is the condition alone
@@ -38,6 +45,9 @@ class DrawSettings:
     scheduler       ddim, ddpm, dpm++, euler, euler-ancestral, pndm; "" is the stack's own
     lane            samples in one call of a network, on every call alike; 0 is what fits the stack and the device
     batch           samples drawn side by side; 0 is what keeps the device busy; never changes a sample
+    seconds         how long sounds are where no mel latent says; 0 is what the stack was trained on
+    loa_weight      of decoded LOA beside the language model's, 1 is the decoded alone
+    anchor_weight   of the retrieved exemplar's mel latent beside the decoded one, 1 is the exemplar alone
     """
 
     steps: int = 20
@@ -49,16 +59,24 @@ class DrawSettings:
     scheduler: str = ""
     lane: int = 0
     batch: int = 0
+    seconds: float = 0.0
+    loa_weight: float = 1.0
+    anchor_weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """One sample: the stimulus' id, the seed, and the picture; `image` is None exactly where `withheld` is True."""
+    """One sample: the stimulus' id, the seed, and a picture or a waveform (time,) float32 at `rate` Hz.
+
+    What the generator draws, picture or waveform, is None exactly where `withheld` is True; the other always is.
+    """
 
     id: str
     seed: int
-    image: Image | None
+    image: Image | None = None
     withheld: bool
+    wave: Waveform | None = None
+    rate: int = 0
 
 
 class Entry(Protocol):
@@ -76,7 +94,10 @@ class Entry(Protocol):
     def tiny(self, folder: Path) -> Path: ...
 
 
-Draw = Callable[["LatentPipeline", Mapping[str, "Tensor"], Sequence[int], DrawSettings, "Lanes"], "Drawing"]
+Draw = Callable[
+    ["LatentPipeline | SoundPipeline", Mapping[str, "Tensor"], Sequence[int], DrawSettings, "Lanes"],
+    "Drawing | SoundDrawing",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,10 +105,11 @@ class Generator:
     """An opened stack that draws.
 
     name      of the generator
-    pipeline  the `LatentPipeline` it draws with
+    pipeline  the `LatentPipeline` or `SoundPipeline` it draws with
     cards     space -> card of the conditions it needs
     optional  space -> card of the conditions it uses if they come
-    draw      one batch: (pipeline, space -> values (sample, ...), seeds, settings, lanes) -> Drawing
+    draw      one batch: (pipeline, space -> values (sample, ...), seeds, settings, lanes) -> Drawing or SoundDrawing
+    modality  "image" or "sound"
     """
 
     name: str
@@ -95,6 +117,7 @@ class Generator:
     cards: Mapping[str, SpaceCard]
     optional: Mapping[str, SpaceCard]
     draw: Draw
+    modality: str = "image"
 
     def __call__(
         self, conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings
@@ -124,21 +147,37 @@ class Generator:
         return self._stream(conditions, list(ids), list(seeds), settings)
 
     def prior(self, ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings) -> Iterator[Drawn]:
-        """What the stack draws without any condition, from noise alone: one picture a seed, under the names `ids`."""
+        """What the stack draws without any condition, from noise alone: one sample a seed, under the names `ids`."""
         lanes = self.lanes(settings)
         batch = settings.batch or lanes.batch
+        length = {"seconds": settings.seconds} if self.modality == "sound" else {}
         for first in range(0, len(ids), batch):
             some, their = ids[first : first + batch], seeds[first : first + batch]
             drawing = self.pipeline.prior(
-                seeds=their, steps=settings.steps, eta=settings.eta, scheduler=settings.scheduler, lanes=lanes
+                seeds=their, steps=settings.steps, eta=settings.eta, scheduler=settings.scheduler, lanes=lanes, **length
             )
-            for stimulus, seed, image, withheld in zip(some, their, drawing.images, drawing.withheld, strict=True):
-                yield Drawn(id=stimulus, seed=seed, image=image, withheld=withheld)
+            yield from self._drawn(some, their, drawing)
+
+    def resound(self, waves: Waveform, *, settings: DrawSettings) -> Iterator[Waveform]:
+        """Each waveform (sample, time) through mel, autoencoder and vocoder: the best a sound of this stack could be.
+
+        A generator of pictures has `round_trip` instead, and refuses (`UsageError`).
+        """
+        if self.modality != "sound":
+            raise UsageError(f"generator {self.name} draws pictures; take its round trip of pictures")
+        lanes = self.lanes(settings)
+        for first in range(0, len(waves), lanes.batch):
+            yield from self.pipeline.round_trip(waves[first : first + lanes.batch], lanes=lanes).waves
 
     def round_trip(self, pictures: Sequence[Image], *, settings: DrawSettings) -> Iterator[Image]:
-        """Each picture through the stack's autoencoder and back: the best any drawing of this stack could look."""
+        """Each picture through the stack's autoencoder and back: the best any drawing of this stack could look.
+
+        A generator of sounds has `resound` instead, and refuses (`UsageError`).
+        """
         from pipelines.base import pictures_of
 
+        if self.modality != "image":
+            raise UsageError(f"generator {self.name} draws sounds; take its round trip of sounds")
         lanes = self.lanes(settings)
         for first in range(0, len(pictures), lanes.batch):
             latents = self.pipeline.encode_pictures(pictures[first : first + lanes.batch], lanes=lanes)
@@ -151,6 +190,7 @@ class Generator:
 
     def facts(self, settings: DrawSettings) -> dict[str, Any]:
         """For the run's card: everything that decides a sample's bits besides conditions and seeds."""
+        more = self.pipeline.facts() if self.modality == "sound" else {}
         return {
             "generator": self.name,
             "device": str(self.pipeline.device),
@@ -158,6 +198,7 @@ class Generator:
             "scheduler": settings.scheduler or type(self.pipeline.scheduler).__name__,
             "settings": asdict(settings),
             **self.lanes(settings).facts(),
+            **more,
         }
 
     def _stream(
@@ -177,13 +218,21 @@ class Generator:
                     f"generator {self.name}: {self.pipeline.device} has no memory for {lanes.width} samples a call; "
                     "use a lower --lane"
                 ) from error
-            for stimulus, seed, image, withheld in zip(some, their, drawing.images, drawing.withheld, strict=True):
-                yield Drawn(id=stimulus, seed=seed, image=image, withheld=withheld)
+            yield from self._drawn(some, their, drawing)
+
+    def _drawn(self, ids: Sequence[str], seeds: Sequence[int], drawing: Any) -> Iterator[Drawn]:
+        if self.modality == "sound":
+            for stimulus, seed, wave, withheld in zip(ids, seeds, drawing.waves, drawing.withheld, strict=True):
+                heard = None if withheld else wave
+                yield Drawn(id=stimulus, seed=seed, withheld=withheld, wave=heard, rate=drawing.rate)
+            return
+        for stimulus, seed, image, withheld in zip(ids, seeds, drawing.images, drawing.withheld, strict=True):
+            yield Drawn(id=stimulus, seed=seed, image=image, withheld=withheld)
 
 
 def open_generator(
     name: str,
-    pipeline: type[LatentPipeline],
+    pipeline: type[LatentPipeline] | type[SoundPipeline],
     *,
     stack: StackFolder,
     needs: Sequence[str],
@@ -192,11 +241,12 @@ def open_generator(
     device: str,
     dtype: str,
     without: Sequence[str] = (),
+    float32: Sequence[str] = (),
 ) -> Generator:
     """Load the stack into that pipeline, `without` some components, and ask the spaces what they are on this stack.
 
-    `dtype` is float32, bfloat16 or float16. A stack without the components is an `InputError`; a device that is not
-    there a `UsageError`: nothing falls back to another.
+    `dtype` is float32, bfloat16 or float16; the components in `float32` keep that type. A stack without the components
+    is an `InputError`; a device that is not there a `UsageError`: nothing falls back to another.
     """
     import torch
 
@@ -213,7 +263,10 @@ def open_generator(
         loaded = pipeline.from_pretrained(
             stack.path, use_safetensors=True, local_files_only=True, **dict.fromkeys(without)
         )
-        loaded = loaded.to(device, kinds[dtype])
+        loaded = loaded.to(device)
+    for part, network in loaded.components.items():
+        if isinstance(network, torch.nn.Module):
+            network.to(torch.float32 if part in float32 else kinds[dtype])
     loaded.set_progress_bar_config(disable=True)  # samples are counted, not steps
     cards = {
         space: SPACES[space].open(stack.path, model=stack.model, revision=stack.revision, device="cpu").card
@@ -225,10 +278,11 @@ def open_generator(
         cards={space: cards[space] for space in needs},
         optional={space: cards[space] for space in takes},
         draw=draw,
+        modality=SPACES[needs[0]].modality,
     )
 
 
-def _serves(stack: StackFolder, pipeline: type[LatentPipeline], name: str) -> None:
+def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipeline], name: str) -> None:
     """Refuse a stack without a component that the pipeline cannot do without."""
     parts = inspect.signature(pipeline.__init__).parameters.values()
     needed = [one.name for one in parts if one.default is one.empty and one.name != "self"]

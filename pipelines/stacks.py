@@ -1,4 +1,4 @@
-"""Stacks: the one table of pretrained checkpoints, where each is found, how it is fetched, and what is checked.
+"""Stacks: where each pretrained checkpoint of the table is found, how it is fetched, and what is checked.
 
 A stack is a folder in the Hugging Face layout (`model_index.json` and one folder a component). It comes with the
 package, from a folder of the user's, or from the Hugging Face cache; nothing above this module asks which.
@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,116 +22,11 @@ from typing import Any
 
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, wanted
+from pipelines.stack_table import ROWS, StackRow
 
 SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
 INDEX = "model_index.json"
-LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
-TEXT_TO_IMAGE: Mapping[str, str] = {
-    "unet": "UNet2DConditionModel",
-    "vae": "AutoencoderKL",
-    "text_encoder": "CLIPTextModel",
-    "tokenizer": "CLIPTokenizer",
-    "scheduler": "PNDMScheduler",
-    "safety_checker": "StableDiffusionSafetyChecker",
-    "feature_extractor": "CLIPImageProcessor",
-}
-UNCLIP: Mapping[str, str] = {
-    "unet": "UNet2DConditionModel",
-    "vae": "AutoencoderKL",
-    "text_encoder": "CLIPTextModel",
-    "tokenizer": "CLIPTokenizer",
-    "image_encoder": "CLIPVisionModelWithProjection",
-    "feature_extractor": "CLIPImageProcessor",
-    "image_normalizer": "StableUnCLIPImageNormalizer",
-    "image_noising_scheduler": "DDPMScheduler",
-    "scheduler": "PNDMScheduler",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class StackRow:
-    """One row of the table.
-
-    name        what the user types
-    hub         hub id, or "" for a stack that comes with the package
-    revision    a commit of the hub repository (40 hex digits), or "main" where we know none to pin; "" if bundled
-    pinned_by   how far the revision was checked, in words that can be printed
-    licence     the licence's name, as the repository states it
-    gigabytes   of what `fetch` takes, about
-    generators  names of the generators it can serve
-    components  component folder -> class, as the repository's index names them
-    """
-
-    name: str
-    hub: str
-    revision: str
-    pinned_by: str
-    licence: str
-    gigabytes: float
-    generators: tuple[str, ...]
-    components: Mapping[str, str]
-
-
-CITED = "commit as cited in public repositories; not compared with the hub from here"
-MOVING = "no commit pinned: a community mirror, its content may move; the commit found is written into the card"
-
-ROWS: tuple[StackRow, ...] = (
-    StackRow(
-        name="miniature-image",
-        hub="",
-        revision="",
-        pinned_by="sha256 of its files",
-        licence="Apache-2.0",
-        gigabytes=0.06,
-        generators=("takagi", "unclip"),
-        components={
-            **UNCLIP,
-            "scheduler": "DDIMScheduler",
-            "tiny_vae": "AutoencoderTiny",
-            "eye": "ResNetForImageClassification",
-        },
-    ),
-    StackRow(
-        name="sd14",
-        hub="CompVis/stable-diffusion-v1-4",
-        revision="133a221b8aa7292a167afc5127cb63fb5005638b",
-        pinned_by=CITED,
-        licence="CreativeML OpenRAIL-M",
-        gigabytes=5.5,
-        generators=("takagi",),
-        components=TEXT_TO_IMAGE,
-    ),
-    StackRow(
-        name="sd15",
-        hub="stable-diffusion-v1-5/stable-diffusion-v1-5",
-        revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-        pinned_by=CITED,
-        licence="CreativeML OpenRAIL-M",
-        gigabytes=5.5,
-        generators=("takagi",),
-        components=TEXT_TO_IMAGE,
-    ),
-    StackRow(
-        name="stable-unclip",
-        hub="sd2-community/stable-diffusion-2-1-unclip",
-        revision="main",
-        pinned_by=MOVING,
-        licence="CreativeML OpenRAIL++-M",
-        gigabytes=7.8,
-        generators=("takagi", "unclip"),
-        components=UNCLIP,
-    ),
-    StackRow(
-        name="stable-unclip-small",
-        hub="sd2-community/stable-diffusion-2-1-unclip-small",
-        revision="main",
-        pinned_by=MOVING,
-        licence="CreativeML OpenRAIL++-M",
-        gigabytes=6.5,
-        generators=("takagi", "unclip"),
-        components=UNCLIP,
-    ),
-)
+LIBRARIES = ("diffusers", "transformers", "stable_diffusion", "audioldm2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +109,7 @@ def absent(row: StackRow) -> CheckpointAbsent:
     if not row.hub:
         return CheckpointAbsent(
             f"stack {row.name} ({row.gigabytes} GB, {row.licence}) belongs to the package and is not in this install; "
-            "install afterimage again, or train it: accelerate launch -m pipelines.miniature.train"
+            f"install afterimage again, or train it: accelerate launch -m {row.recipe}"
         )
     return CheckpointAbsent(
         f"stack {row.name} is not at hand: {row.hub} at {row.revision}, about {row.gigabytes} GB, licence "
@@ -337,11 +232,12 @@ _RESTORE = "fetch or copy the stack again"
 
 def _library(name: str) -> Any:
     import diffusers
+    import diffusers.pipelines.audioldm2
     import diffusers.pipelines.stable_diffusion
     import transformers
 
-    if name == "stable_diffusion":
-        return diffusers.pipelines.stable_diffusion
+    if name in ("stable_diffusion", "audioldm2"):
+        return getattr(diffusers.pipelines, name)
     return {"diffusers": diffusers, "transformers": transformers}[name]
 
 

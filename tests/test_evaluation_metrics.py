@@ -28,13 +28,15 @@ from evaluation.score import Chances, Tally, mismatched, score
 
 SIDE = 14
 MANY = 320
-# Perceptual distances have networks of their own, and a test file of their own.
-FAMILIES = [metric for metric in CATALOGUE if not type(metric).__module__.endswith(".perceptual")]
+# Perceptual distances have networks of their own, and sounds other views: both have test files of their own.
+FAMILIES = [metric for metric in CATALOGUE if not type(metric).__module__.endswith((".perceptual", ".sounds"))]
 FAMILIES += [BrainCorrelation(name="brain_V1", region="V1")]
 EVERY = [pytest.param(metric, id=metric.name) for metric in FAMILIES]
 EYES = tuple(sorted({metric.eye for metric in FAMILIES} - {"", "brain"}))
-GROUPS = ("category", "kind", "colour", "position", "size", "setting", "light")
-CLASSES = {"kind": 60, "imagenet": 120}
+GROUPS = (
+    "category", "kind", "colour", "position", "size", "setting", "light", "pitch", "pace", "brightness", "space",
+)  # fmt: skip
+CLASSES = {"kind": 60, "imagenet": 120, "audioset": 120}
 
 
 def pictures(n: int, seed: int) -> NDArray[np.uint8]:
@@ -45,7 +47,7 @@ def views(pixels: NDArray[np.uint8], *, labelled: bool = False) -> Views:
     """Features, scores, verdicts and voxels that follow from the pixels, the same for every eye."""
     features: Float = (pixels.reshape(len(pixels), -1)[:, ::3] / 255 - 0.5).astype(np.float32)
     # No two classes are equal, as 8-bit values alone would be.
-    sizes = {group: CLASSES.get(group, 4) for group in (*GROUPS, "imagenet")}
+    sizes = {group: CLASSES.get(group, 4) for group in (*GROUPS, "imagenet", "audioset")}
     scores = {group: features[:, :size] + features[:, -size:] / np.float32(np.pi) for group, size in sizes.items()}
     classes = {group: tuple(map(str, range(values.shape[1]))) for group, values in scores.items()}
     verdicts = {group: values.argmax(axis=1).astype(np.str_) for group, values in scores.items()}
@@ -132,7 +134,9 @@ def test_names_hold_the_pool_where_the_value_depends_on_it() -> None:
     assert named == {
         "top1": "top1_of_982", "top1_pool50": "top1_of_50", "top1_pool300": "top1_of_300",
         "top1_other_recons": "top1_other_recons_of_982", "top1_other_recons_pool50": "top1_other_recons_of_50",
-        "top1_other_recons_pool300": "top1_other_recons_of_300",
+        "top1_other_recons_pool300": "top1_other_recons_of_300", "top1_pool10": "top1_of_10",
+        "top1_other_recons_pool10": "top1_other_recons_of_10", "top1_clap_htsat_pool10": "top1_clap_htsat_of_10",
+        "top1_ast_audioset_pool10": "top1_ast_audioset_of_10",
     }  # fmt: skip
     for size in (50, 300):
         few = views(pictures(size, 0))

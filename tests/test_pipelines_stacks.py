@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from pipelines import stacks
+from pipelines import parts, stacks
 from pipelines.generators import CATALOGUE
 from pipelines.tiny import tiny_stack
 
@@ -188,3 +188,45 @@ def test_code_in_a_repository_is_switched_off_and_the_table_costs_nothing() -> N
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_parts_are_complete_and_serve_stacks_of_the_table(hub: Path) -> None:
+    assert len({*parts.names(), *stacks.names()}) == len(parts.ROWS) + len(stacks.ROWS)
+    assert set(parts.SERVES) <= set(stacks.names())
+    assert {name for some in parts.SERVES.values() for name in some.values()} == set(parts.names())
+    for row in parts.ROWS:
+        with pytest.raises(CheckpointAbsent, match=f"part {row.name} .* afterimage stacks fetch {row.name}") as caught:
+            parts.locate(row.name)
+        assert all(fact in str(caught.value) for fact in (row.hub, row.revision, row.licence, str(row.gigabytes)))
+        with pytest.raises(CheckpointAbsent, match="could not be fetched"):
+            parts.fetch(row.name, say=lambda line: None)
+    with pytest.raises(UsageError, match="taesd"):
+        parts.row_named("taesdd")
+
+
+def test_a_part_stands_in_where_the_stack_has_none(hub: Path, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack's own small decoder first, else the part on the shelf, else none; half a part is said."""
+    shelf = stack.parent / "shelf"
+    monkeypatch.setenv(stacks.SHELF, str(shelf))
+    shelf.mkdir()
+    stack.rename(shelf / "sd15")
+    found = stacks.resolve("sd15")
+    assert parts.part_of(found, "tiny_vae") == found.path / "tiny_vae"
+    (found.path / "tiny_vae").rename(shelf / "taesd")
+    assert parts.part_of(found, "tiny_vae") == shelf / "taesd"
+    assert parts.part_of(stacks.StackFolder(path=found.path, row=None), "tiny_vae") is None
+    (shelf / "taesd" / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json of taesd"):
+        parts.part_of(found, "tiny_vae")
+    (shelf / "taesd").rename(shelf / "elsewhere")
+    assert parts.part_of(found, "tiny_vae") is None
+
+
+def test_a_part_is_found_in_the_cache(hub: Path, stack: Path) -> None:
+    row = parts.row_named("taesd")
+    folder = hub / f"models--{row.hub.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("c" * 40)
+    (folder / "snapshots").mkdir()
+    (stack / "tiny_vae").rename(folder / "snapshots" / ("c" * 40))
+    assert parts.locate("taesd") == parts.locate(row.hub) == folder / "snapshots" / ("c" * 40)

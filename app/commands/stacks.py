@@ -17,11 +17,11 @@ def run(words: Sequence[str]) -> None:
     def stacks(
         what: Positional[Literal["list", "check", "fetch"]] = "list", name: Positional[str] = ""
     ) -> tuple[str, str]:
-        """The pretrained checkpoints: list them, check that one is whole and loads, or fetch one.
+        """The pretrained checkpoints, stacks and parts: list them, check that one is whole and loads, or fetch one.
 
         Args:
             what: list, check or fetch.
-            name: A stack's name from the list, or (check) a folder in its layout.
+            name: A stack's or part's name from the list, or (check) a folder in its layout.
         """
         return what, name
 
@@ -32,17 +32,18 @@ def run(words: Sequence[str]) -> None:
 
 
 def _list(name: str) -> None:
-    from pipelines.stacks import ROWS, row_named
+    from pipelines import parts, stacks
 
-    for row in ROWS if not name else (row_named(name),):
-        print(f"{row.name:<20} {_here(row.name):<8} {row.gigabytes:>5} GB  {row.licence:<26} {row.hub or 'bundled'}")
+    rows = (parts.row_named(name),) if name in parts.names() else (stacks.row_named(name),) if name else stacks.ROWS
+    for row in (*rows, *(() if name else parts.ROWS)):
+        print(f"{row.name:<20} {_here(row.name):<8} {row.gigabytes:>5} GB  {row.licence:<29} {row.hub or 'bundled'}")
 
 
 def _here(name: str) -> str:
-    from pipelines.stacks import resolve
+    from pipelines import parts, stacks
 
     try:
-        resolve(name)
+        (parts.locate if name in parts.names() else stacks.resolve)(name)
     except CheckpointAbsent:
         return "absent"
     except InputError:
@@ -51,8 +52,11 @@ def _here(name: str) -> str:
 
 
 def _check(name: str) -> None:
+    from pipelines import parts
     from pipelines.stacks import check
 
+    if name in parts.names():
+        return print(f"{parts.row_named(name).kind:<24} {parts.locate(name).name}")
     report = check(name)
     for part, kind in sorted(report.components.items()):
         print(f"{part:<24} {kind}")
@@ -67,7 +71,10 @@ def _fetch(name: str) -> None:
 
     # The user asked for it: the one command that may reach for the network.
     os.environ["HF_HUB_OFFLINE"] = "0"
+    from pipelines import parts
     from pipelines.stacks import fetch
 
+    if name in parts.names():
+        return print(f"{name} at {parts.fetch(name).name} is here")
     folder = fetch(name)
     print(f"{folder.model} at {folder.revision} is here")

@@ -1,4 +1,4 @@
-"""A blinded two-alternative test for people: which of two samples was drawn for the picture that was seen?
+"""A blinded two-alternative test for people: which of two samples was made for the picture seen, or the sound heard?
 
 `write_human_test` makes a folder that opens in any browser without a server and without the network, and BESIDE it the
 key, which stays with whoever runs the test. `python -m evaluation.export.human KEY ANSWERS` scores what came back.
@@ -24,6 +24,7 @@ import numpy as np
 from brain.errors import AfterimageError, InputError, StorageError
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
+from evaluation.sounds import SOUND
 
 KEY = ("trial", "row", "stimulus", "sample", "other", "answer")
 ANSWERS = ("trial", "choice", "ms")
@@ -92,7 +93,8 @@ def write_human_test(samples: Samples, folder: Path, *, rows: Sequence[str] = ("
     rng = np.random.default_rng(seed)
     trials = [trial for row in rows for trial in _trials(samples, row, rng)]
     trials = [trials[place] for place in rng.permutation(len(trials))]
-    page = _page(trials)
+    sound = samples.modality == SOUND
+    page = _page(trials, sound=sound)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The key first: a test without a key would be answered for nothing.
@@ -101,7 +103,10 @@ def write_human_test(samples: Samples, folder: Path, *, rows: Sequence[str] = ("
             left, right = (trial.own, trial.other) if trial.answer == "left" else (trial.other, trial.own)
             shown = (samples.references[trial.own.stimulus], left, right)
             for token, sample in zip(trial.pictures, shown, strict=True):
-                _store(folder / f"{token}.png", png_bytes(samples.open(sample)))
+                if sound:
+                    _store(folder / f"{token}.wav", samples.read(sample))
+                else:
+                    _store(folder / f"{token}.png", png_bytes(samples.open(sample)))
         _store(folder / "index.html", page.encode())
     except OSError as error:
         raise StorageError(
@@ -151,14 +156,14 @@ def _table(head: Sequence[str], lines: Iterator[tuple[str, ...]]) -> bytes:
     return out.getvalue().encode()
 
 
-def _page(trials: Sequence[Trial]) -> str:
+def _page(trials: Sequence[Trial], *, sound: bool) -> str:
     from jinja2 import Environment, StrictUndefined
 
     source = importlib.resources.files("evaluation.export").joinpath("human.html.jinja").read_text("utf-8")
     asked = [(trial.token, *trial.pictures) for trial in trials]
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(source).render(
-        script=_sha256(source, "script"), style=_sha256(source, "style"), trials=asked
+        script=_sha256(source, "script"), style=_sha256(source, "style"), trials=asked, sound=sound
     )
 
 

@@ -1,4 +1,4 @@
-"""Judges: networks (or none) that never saw the brain and never condition anything; they look at pictures.
+"""Judges: networks (or none) that never saw the brain and never condition anything; they look at pictures or sounds.
 
 A judge answers with features, which identification compares, and with verdicts, its choice in each group of labels.
 """
@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from brain.catalogue import Catalogue
+from brain.errors import UsageError, wanted
+from evaluation.images import IMAGE
+from evaluation.sounds import SOUND
+
+BUNDLED = {IMAGE: "miniature", SOUND: "miniature-sound"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Opinion:
-    """What a judge says of n pictures.
+    """What a judge says of n pictures or sounds.
 
     features  (picture, feature) float32
     verdicts  group -> (picture,) str, its choice among the group's labels
@@ -40,16 +44,21 @@ class Bench(Protocol):
         """What stands in the report's card: the judge's kind, source, input size."""
         ...
 
-    def look(self, pictures: Iterable[Image.Image]) -> Opinion:
-        """The judge's opinion of RGB pictures of any size, in their order."""
+    def look(self, shown: Iterable[Any], /) -> Opinion:
+        """The judge's opinion of RGB pictures of any size, or of sounds (sample,) float32 at 16 kHz, in their order."""
         ...
 
 
 class Judge(Protocol):
-    """An entry of the catalogue; opening may load weights (absent ones are a CheckpointAbsent)."""
+    """An entry of the catalogue; opening may load weights (absent ones are a CheckpointAbsent).
+
+    modality  "image" or "sound": what it looks at
+    """
 
     @property
     def name(self) -> str: ...
+    @property
+    def modality(self) -> str: ...
 
     def open(self) -> Bench: ...
 
@@ -58,9 +67,33 @@ CATALOGUE: Catalogue[Judge] = Catalogue("evaluation.judges", "judge")
 
 
 def find_judge(name: str) -> Judge:
-    """The judge of that name, or the image classifier in that folder; an unknown name is a UsageError."""
+    """The judge of that name, or the classifier or CLAP in that folder; an unknown name is a UsageError."""
     if (Path(name) / "config.json").is_file():
-        from evaluation.judges.classifier import ClassifierJudge
-
-        return ClassifierJudge(name=Path(name).resolve().name, folder=Path(name))
+        return _of_folder(Path(name))
     return CATALOGUE[name]
+
+
+def judge_of(name: str, modality: str) -> Judge:
+    """The judge of that name for pictures or sounds, "" being the bundled one; one for the other is a UsageError."""
+    judge = find_judge(name or BUNDLED[modality])
+    if judge.modality != modality:
+        looks = {IMAGE: "pictures", SOUND: "sounds"}
+        then = f"take --judge {BUNDLED[modality]}"
+        raise UsageError(wanted(f"judge {judge.name!r}", f"{looks[judge.modality]} to judge", looks[modality], then))
+    return judge
+
+
+def _of_folder(folder: Path) -> Judge:
+    from evaluation.judges.classifier import ClassifierJudge, read_object
+    from evaluation.judges.hearing import AudioClassifierJudge, ClapJudge
+    from evaluation.judges.sound import PREPROCESSOR, MelClassifierJudge
+
+    name = folder.resolve().name
+    config = read_object(folder / "config.json")
+    if (folder / PREPROCESSOR).is_file():
+        return MelClassifierJudge(name=name, folder=folder)
+    if config.get("model_type") == "clap":
+        return ClapJudge(name=name, folder=folder)
+    if any(str(kind).endswith("ForAudioClassification") for kind in config.get("architectures") or ()):
+        return AudioClassifierJudge(name=name, folder=folder)
+    return ClassifierJudge(name=name, folder=folder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,30 @@ class Weights:
             "weights": f"{place.name}, {'as published' if same else 'not known to be as published'}",
             "sha256": digest,
         }
+
+
+def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size: str) -> Path:
+    """The folder of a repository of the hub: in one's own folder of weights under its last name, or in the hub's cache.
+
+    files  what is wanted of it, model.safetensors among them; nowhere is a CheckpointAbsent about `subject`
+    """
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    own = os.environ.get(FOLDER)
+    folder = Path(own) / repository.rpartition("/")[2] if own else None
+    if folder is not None and (folder / "model.safetensors").is_file():
+        return folder
+    kept = try_to_load_from_cache(repository, "model.safetensors")
+    if isinstance(kept, str):
+        return Path(kept).parent
+    cache = said(Path(HF_HUB_CACHE))
+    looked = f"{said(folder)} and {cache}" if folder else cache
+    listed = " ".join(files)
+    raise CheckpointAbsent(
+        f"{subject}: wanted {repository} ({listed}, {said_size}) in {looked}, came none; fetch it by "
+        f"`hf download {repository} {listed}`, or put its folder into one that {FOLDER} names"
+    )
 
 
 def read_weights(place: Path) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, wanted
 from encoders.torchvision_guard import settle_torchvision
+from evaluation.images import IMAGE
 from evaluation.judges import Opinion
 from evaluation.judges._pictures import prepare
 from evaluation.judges._weights import first_line, quiet, sha256
@@ -38,6 +39,7 @@ class ClassifierJudge:
 
     name: str
     folder: Path | None = None
+    modality: str = IMAGE
 
     def open(self) -> ClassifierBench:
         """Loads the weights onto the processor; an absent file is a CheckpointAbsent, another model an InputError."""
@@ -69,12 +71,12 @@ class ClassifierBench:
     """An opened classifier, in evaluation mode, on the processor."""
 
     def __init__(self, *, name: str, home: Path) -> None:
-        preprocessing = _read(home / "preprocessor_config.json")
-        _read(home / "config.json")
+        preprocessing = read_object(home / "preprocessor_config.json")
+        read_object(home / "config.json")
         self.side = _side(preprocessing, home)
         self.mean = _colour(preprocessing, "image_mean", home)
         self.std = _colour(preprocessing, "image_std", home)
-        self.model = _classifier(home)
+        self.model = open_classifier(home)
         self._pooled: list[Any] = []
         self.model.classifier.register_forward_pre_hook(lambda _, given: self._pooled.append(given[0]))
         self.groups = group_labels([self.model.config.id2label[i] for i in range(self.model.config.num_labels)])
@@ -113,7 +115,7 @@ class ClassifierBench:
         return self._pooled.pop().flatten(1).numpy(), logits.numpy()
 
 
-def _classifier(home: Path) -> Any:
+def open_classifier(home: Path) -> Any:
     """The network in that folder, whole and with a last layer `classifier`; anything else is an InputError."""
     settle_torchvision()
     import torch
@@ -157,7 +159,8 @@ def group_labels(labels: Sequence[str]) -> dict[str, tuple[list[int], list[str]]
     return groups
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a judge's folder, else an InputError."""
     try:
         facts = json.loads(path.read_text("utf-8"))
     except ValueError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from evaluation.images import IMAGE
 from evaluation.judges import Opinion
 
 SIDE = 16
@@ -18,6 +19,7 @@ class PixelJudge:
     """Features are the 16 x 16 grey values of a picture (PIL's bilinear, antialiased), 0..1; it gives no verdicts."""
 
     name: str = "pixels"
+    modality: str = IMAGE
 
     @property
     def card(self) -> Mapping[str, str]:

@@ -8,7 +8,6 @@ Nothing is ever fetched; weights that are not at hand, or no torchvision, are a 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,9 +20,10 @@ from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, wanted
 from encoders.torchvision_guard import settle_torchvision
+from evaluation.images import IMAGE
 from evaluation.judges import Opinion
 from evaluation.judges._pictures import prepare
-from evaluation.judges._weights import EXTRA, FOLDER, Weights, fill, first_line, quiet, read_weights, said, sha256
+from evaluation.judges._weights import EXTRA, Weights, fill, first_line, hub_folder, quiet, read_weights, sha256
 
 BATCH = 16
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -95,6 +95,7 @@ class TorchvisionJudge:
     extra: tuple[str, ...] = ()
     resample: Image.Resampling = Image.Resampling.BILINEAR
     group: str = ""
+    modality: str = IMAGE
 
     def open(self) -> TowerBench:
         """Loads the weights; absent ones, or no torchvision, are a CheckpointAbsent, damaged ones an InputError."""
@@ -166,31 +167,14 @@ class ClipJudge:
     name: str
     sides: tuple[int, ...]
     repository: str = "openai/clip-vit-large-patch14"
+    modality: str = IMAGE
 
     def open(self) -> TowerBench:
         """Loads the vision tower; an absent one is a CheckpointAbsent, another model an InputError."""
-        home = self._home()
+        files = ("config.json", "model.safetensors")
+        home = hub_folder(f"judge {self.name!r}", self.repository, files=files, said_size="1.7 GB, MIT")
         _check_clip(home)
         return clip_bench(home, name=self.name, sides=self.sides)
-
-    def _home(self) -> Path:
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.constants import HF_HUB_CACHE
-
-        own = os.environ.get(FOLDER)
-        folder = Path(own) / self.repository.rpartition("/")[2] if own else None
-        if folder is not None and (folder / "model.safetensors").is_file():
-            return folder
-        kept = try_to_load_from_cache(self.repository, "model.safetensors")
-        if isinstance(kept, str):
-            return Path(kept).parent
-        cache = said(Path(HF_HUB_CACHE))
-        looked = f"{said(folder)} and {cache}" if folder else cache
-        files = "config.json model.safetensors"
-        raise CheckpointAbsent(
-            f"judge {self.name!r}: wanted {self.repository} ({files}, 1.7 GB, MIT) in {looked}, came none; fetch it by "
-            f"`hf download {self.repository} {files}`, or put its folder into one that {FOLDER} names"
-        )
 
 
 def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:

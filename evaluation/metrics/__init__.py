@@ -21,14 +21,15 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """A stack of pictures as metrics see them, one entry a stimulus.
+    """A stack of pictures or of sounds as metrics see them, one entry a stimulus.
 
-    pixels    (stimulus, height, width, 3) uint8, all brought to one canvas
+    pixels    (stimulus, height, width, 3) uint8, all brought to one canvas; (stimulus, 0, 0, 3) for sounds
     features  eye -> (stimulus, feature) float32; the eye "judge" is the report's own judge
     verdicts  group -> (stimulus,) str, the judge's choice among the group's labels
     scores    group -> (stimulus, class) float32, the judge's logits; classes group -> (class,) str, their labels
     labels    group -> (stimulus,) str, the true labels, "" where nobody gave one (references only)
     patterns  region -> (stimulus, voxel) float32: measured (references) or predicted from the picture (samples)
+    sounds    "mel", "f0", ... -> (stimulus, ...) float32, as `evaluation.sounds.described` gives them; {} for pictures
     """
 
     pixels: NDArray[np.uint8]
@@ -38,6 +39,7 @@ class Views:
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     patterns: Mapping[str, Float] = field(default_factory=dict)
+    sounds: Mapping[str, Float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -52,6 +54,7 @@ class Views:
             classes=self.classes,
             labels={group: values[rows] for group, values in self.labels.items()},
             patterns={region: values[rows] for region, values in self.patterns.items()},
+            sounds={name: values[rows] for name, values in self.sounds.items()},
         )
 
 

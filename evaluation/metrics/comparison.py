@@ -27,6 +27,11 @@ class Comparison:
         return None
 
 
+def pictureless(references: Views) -> str:
+    """The sentence for references that have no pixels, "" where they have."""
+    return "" if references.pixels.size else "it compares pictures, and these are sounds"
+
+
 def unseen(eye: str, references: Views) -> str:
     """The sentence for an eye that has no features of the references, "" where it has."""
     return (

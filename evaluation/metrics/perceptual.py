@@ -25,6 +25,7 @@ from encoders.torchvision_guard import settle_torchvision
 from evaluation.judges._weights import EXTRA, FOLDER, Weights, fill, read_weights
 from evaluation.judges.towers import ALEXNET, OF_TORCHVISION, by_torchvision
 from evaluation.metrics import Int, Marks, Views
+from evaluation.metrics.comparison import pictureless
 from evaluation.metrics.pixels import inside_blocks
 
 Wide = NDArray[np.float64]
@@ -74,6 +75,8 @@ class Distance:
         return None
 
     def absent(self, references: Views) -> str:
+        if reason := pictureless(references):
+            return reason
         height, width = references.pixels.shape[1:3]
         if min(height, width) < self.smallest:
             return f"{self.name} needs pictures of {self.smallest} pixels and these are {height} x {width}"

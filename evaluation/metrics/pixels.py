@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.metrics import Float, Int, Marks, Views
-from evaluation.metrics.comparison import Comparison
+from evaluation.metrics.comparison import Comparison, pictureless
 
 Wide = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ class PixCorr(Comparison):
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:
-        return ""
+        return pictureless(references)
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
         def pairs(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Wide:
@@ -51,6 +52,8 @@ class Ssim(Comparison):
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:
+        if reason := pictureless(references):
+            return reason
         height, width = references.pixels.shape[1:3]
         if min(height, width) < 2 * RADIUS + 1:
             return f"SSIM's window is 11 pixels and these pictures are {height} x {width}"
@@ -69,6 +72,8 @@ class SsimColumns(Comparison):
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:
+        if reason := pictureless(references):
+            return reason
         height = references.pixels.shape[1]
         if height < 2 * RADIUS + 1:
             return f"SSIM's window down a column is 11 pixels and these pictures are {height} high"
@@ -101,6 +106,11 @@ def correlation(left: NDArray[np.generic], right: NDArray[np.generic]) -> Wide:
 
 def ssim(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Wide:
     """SSIM of every picture of `left` (l, height, width, 3) with every one of `right` (r, ...): (l, r) float64."""
+    return ssim_grey(_grey(left), _grey(right))
+
+
+def ssim_grey(left: Wide, right: Wide) -> Wide:
+    """SSIM of every one of `left` (l, height, width), 0..1, with every one of `right` (r, ...): (l, r) float64."""
     down, across = _window(left.shape[1]), _window(left.shape[2])
     return _structural(left, right, lambda stack: down @ stack @ across.T)
 
@@ -108,11 +118,10 @@ def ssim(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Wide:
 def ssim_columns(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Wide:
     """Column-wise SSIM of every picture of `left` (l, height, width, 3) with every one of `right`: (l, r) float64."""
     down = _window(left.shape[1])
-    return _structural(left, right, lambda stack: down @ stack)
+    return _structural(_grey(left), _grey(right), lambda stack: down @ stack)
 
 
-def _structural(left: NDArray[np.uint8], right: NDArray[np.uint8], blur: Callable[[Wide], Wide]) -> Wide:
-    first, second = _grey(left), _grey(right)
+def _structural(first: Wide, second: Wide, blur: Callable[[Wide], Wide]) -> Wide:
     mean_1, mean_2 = blur(first), blur(second)
     spread_1, spread_2 = blur(first**2) - mean_1**2, blur(second**2) - mean_2**2
     out = np.empty((len(first), len(second)))
@@ -147,10 +156,23 @@ def inside_blocks(
     own: Int,
     blocks: Int,
 ) -> Float:
-    table = np.full((len(samples), len(references)), np.nan, np.float32)
+    """A table of pixels that is filled where a sample meets references of its own reference's block, else NaN."""
+    return compared(pairs, samples.pixels, references.pixels, own=own, blocks=blocks)
+
+
+def compared(
+    pairs: Callable[[NDArray[Any], NDArray[Any]], Wide],
+    left: NDArray[Any],
+    right: NDArray[Any],
+    *,
+    own: Int,
+    blocks: Int,
+) -> Float:
+    """(sample, reference) of `pairs`, which compares every one of its first with every one of its second, by block."""
+    table = np.full((len(left), len(right)), np.nan, np.float32)
     for block in np.unique(blocks[own]):
-        left, right = np.flatnonzero(blocks[own] == block), np.flatnonzero(blocks == block)
-        table[np.ix_(left, right)] = pairs(samples.pixels[left], references.pixels[right])
+        rows, columns = np.flatnonzero(blocks[own] == block), np.flatnonzero(blocks == block)
+        table[np.ix_(rows, columns)] = pairs(left[rows], right[columns])
     return table
 
 

@@ -1,0 +1,110 @@
+"""mel-latent: the latent a sound stack's AutoencoderKL gives a log-mel, scaled as its diffusion model expects it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brain.errors import InputError, wanted
+from brain.types import Float, Stimuli
+from brain.waveforms import levelled
+from encoders.conditions import Conditions, SpaceCard
+from encoders.mel import MelRecipe, log_mel
+from encoders.spaces._pretrained import component, frozen, reading, revision_of
+from encoders.spaces._sounds import filled, heard
+from encoders.spaces._streaming import encode_stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelLatentSpace:
+    """Sounds -> (channel, time, band): the mode, never a sample, of the posterior, (z - shift) * scaling factor.
+
+    A sound is centred and its peak brought to .5, as AudioLDM's training sounds were; one shorter than the
+    autoencoder's own length is followed by silence, a longer one is refused.
+    """
+
+    card: SpaceCard
+    vae: Any = field(repr=False)
+    recipe: MelRecipe
+    frames: int
+    scale: float
+    shift: float
+    device: str
+    restoration: str = "spread"
+
+    def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
+        """True latents of these sounds."""
+
+        def prepare(one: str) -> Float:
+            wave = levelled(heard(stimuli, one, space=self.card.name, rate=self.recipe.rate))
+            name = f"condition space {self.card.name!r}, stimulus {one}"
+            samples = self.recipe.samples(self.frames)
+            return log_mel(filled(wave, samples, pad="zero", slack=self.recipe.hop, name=name), self.recipe)
+
+        return encode_stream(self.card, ids, batch=batch, prepare=prepare, forward=self.encode_mels)
+
+    def encode_mels(self, mels: Sequence[Float]) -> Float:
+        """(n, *card.shape) of log-mels (frame, mel) that are made already, such as generated ones."""
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.stack(mels)[:, None]).to(self.device)
+            latent = self.vae.encode(batch).latent_dist.mode()
+        return np.asarray((latent.cpu().numpy() - self.shift) * self.scale, np.float32)
+
+
+class MelLatent:
+    """The catalogue's entry: component vae."""
+
+    name = "mel-latent"
+    modality = "sound"
+    component = "vae"
+    requires = ""
+
+    def open(self, folder: Path, *, model: str, revision: str, device: str) -> MelLatentSpace:
+        """The space on the stack in `folder`; its length in frames is the autoencoder's `sample_size`."""
+        place = component(folder, "vae", model=model)
+        with reading(place):
+            from diffusers import AutoencoderKL
+        vae = frozen(AutoencoderKL, place, device=device)
+        if vae.config.in_channels != 1:
+            came = f"one of {vae.config.in_channels} channels"
+            raise InputError(wanted(place, "an autoencoder of log-mels, 1 channel", came, "name a stack of sounds"))
+        size, scale = vae.config.sample_size, float(vae.config.scaling_factor)
+        recipe = MelRecipe() if isinstance(size, int) else MelRecipe(mels=int(size[1]))
+        frames = size if isinstance(size, int) else int(size[0])
+        shift = float(vae.config.shift_factor or 0)
+        smaller = 2 ** (len(vae.config.block_out_channels) - 1)
+        card = SpaceCard(
+            name=self.name,
+            model=model,
+            revision=revision_of([place], revision),
+            layer=f"posterior mode of {frames} frames x {recipe.mels} mels at {recipe.rate / recipe.hop:g} Hz, peak .5",
+            normalisation=f"(z - {shift:g}) * {scale:g}",
+            shape=(vae.config.latent_channels, frames // smaller, recipe.mels // smaller),
+        )
+        return MelLatentSpace(card=card, vae=vae, recipe=recipe, frames=frames, scale=scale, shift=shift, device=device)
+
+    def tiny(self, folder: Path) -> str:
+        """A random autoencoder of 3 levels on 1.28 s of 64 mels."""
+        from diffusers import AutoencoderKL
+
+        AutoencoderKL(
+            in_channels=1,
+            out_channels=1,
+            block_out_channels=(4, 4, 8),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            latent_channels=4,
+            norm_num_groups=2,
+            sample_size=128,
+            scaling_factor=0.41,
+        ).save_pretrained(folder / "vae")
+        return "tiny"
+
+
+ENTRIES = (MelLatent(),)

@@ -1,0 +1,65 @@
+"""The best of several samples of one stimulus, by whatever scores them (maximum a posteriori re-ranking).
+
+Ciferri et al. 2025 (Scientific Reports 15:42108) draw many and keep the one whose predicted brain response fits the
+measured one best; the number drawn and every score belong to the record, for a picked sample is no average sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, UsageError
+from pipelines.drawing import Drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The sample that was kept.
+
+    drawn   the sample itself
+    index   its place among the candidates
+    scores  (candidate,) higher is better; NaN for a withheld candidate, which is never kept
+    """
+
+    drawn: Drawn
+    index: int
+    scores: tuple[float, ...]
+
+    @property
+    def candidates(self) -> int:
+        """How many were drawn and compared."""
+        return len(self.scores)
+
+
+def best_of(
+    draw: Callable[[Sequence[int]], Sequence[Drawn]],
+    score: Callable[[NDArray[np.float32]], NDArray[np.floating]],
+    k: int,
+    *,
+    seeds: Sequence[int],
+) -> Best:
+    """Draw `k` samples of one stimulus, a seed each, and keep the one that scores highest; the first of equals.
+
+    draw   seeds -> as many samples of sound, in their order
+    score  waves (candidate, sample) -> (candidate,), such as the correlation of predicted with measured responses
+    Scores that are not finite, or samples that are all withheld, are an `InputError`.
+    """
+    if k < 1 or len(seeds) != k or len(set(seeds)) != k:
+        raise UsageError(f"re-ranking: wanted {k} different seeds (at least 1), came {list(seeds)}; give one each")
+    drawn = list(draw(seeds))
+    kept = [place for place, one in enumerate(drawn) if one.wave is not None]
+    if len(drawn) != k or not kept:
+        raise InputError(
+            f"re-ranking: wanted {k} samples of sound, came {len(drawn)} with {len(kept)} to be heard; draw again"
+        )
+    scores = np.full(k, np.nan)
+    found = np.asarray(score(np.stack([one.wave for one in drawn if one.wave is not None])), float)
+    if found.shape != (len(kept),) or not np.isfinite(found).all():
+        raise InputError(f"re-ranking: wanted {len(kept)} finite scores, came {found.tolist()}; score again")
+    scores[kept] = found
+    index = int(np.nanargmax(scores))
+    return Best(drawn=drawn[index], index=index, scores=tuple(scores.tolist()))

@@ -1,0 +1,155 @@
+"""A study of sounds on a tiny stack of the real classes: every row, wav files as promised, and recipes that fit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from brain.errors import UsageError
+from brain.readers import open_recording
+from brain.simulated.tiny_listener import tiny_listener
+from brain.splits import clip_of
+from decode.decode import decode
+from decode.fit import STAGES, fit
+from decode.hand import row_of
+from decode.ladder import Ladder
+from decode.recipes import CATALOGUE
+from decode.settings import Settings
+from encoders.conditions import Conditions, SpaceCard
+from evaluation.samples import read_rows
+
+MAPS = ("clap=association", "loa=auditory", "mel-latent=early")
+ROWS = {"reference", "decoded", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat", "other_repeats",
+        "retrieval", "oracle", "round_trip"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_listener(tmp_path_factory.mktemp("listener") / "data").root
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The miniature recipe on a tiny random stack, which draws .64 s."""
+    from pipelines.tiny_sound import tiny_sound_stack
+
+    recipe = CATALOGUE["c2f-miniature"].settings()
+    stack = str(tiny_sound_stack(tmp_path_factory.mktemp("stack") / "tiny"))
+    return replace(
+        recipe,
+        fit=replace(recipe.fit, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=MAPS),
+        decode=replace(recipe.decode, steps=3, strength=0.7, candidates=2),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(listener: Path, asked: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "run"
+    fit(listener, out, asked, stages=STAGES)
+    decode(out, asked, listener)
+    return out
+
+
+def _conditions(run: Path, space: str, kind: str) -> Conditions:
+    return Conditions.load(run / "conditions" / f"{space}.{kind}.safetensors")
+
+
+def test_every_row_is_drawn_of_every_test_stimulus(run: Path, listener: Path) -> None:
+    rows = read_rows(run / "samples")
+    test = set(open_recording(listener).split().test)
+    assert {one.row for one in rows} == ROWS
+    for row, count in Counter(one.row for one in rows).items():
+        assert count == len(test), row
+    assert {one.stimulus for one in rows} == test
+    assert {one.candidates for one in rows if one.row == "reranked"} == {2}
+    assert {one.method for one in rows if one.row in ("direct", "c2f")} == {"sound-direct", "sound-c2f"}
+
+
+def test_every_sound_is_mono_16_khz_pcm_16_of_the_window_s_length_and_neither_clipped_nor_silent(run: Path) -> None:
+    for one in read_rows(run / "samples"):
+        facts = soundfile.info(run / "samples" / one.file)
+        assert (facts.channels, facts.samplerate, facts.subtype, facts.frames) == (1, 16000, "PCM_16", 10240)
+        wave, _ = soundfile.read(run / "samples" / one.file)
+        assert 1e-4 < np.abs(wave).max() < 0.995
+
+
+def test_a_second_call_draws_nothing_and_a_lost_sample_comes_back_to_the_bit(
+    run: Path, listener: Path, asked: Settings
+) -> None:
+    assert "decoded already" in decode(run, asked, listener)
+    for row in ("decoded", "c2f", "reranked"):
+        path = run / "samples" / next(one.file for one in read_rows(run / "samples") if one.row == row)
+        before = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.unlink()
+        assert "1 samples drawn" in decode(run, asked, listener)
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+
+
+def test_what_the_generator_loses_can_be_counted(run: Path) -> None:
+    decoded, generated = (
+        Conditions.load(run / f"conditions/clap.{kind}.safetensors") for kind in ("decoded", "generated")
+    )
+    assert set(decoded.ids) == set(generated.ids)
+    generated.space.must_match(decoded.space)
+    np.testing.assert_allclose(np.linalg.norm(generated.values, axis=1), 1, atol=1e-5)
+
+
+def test_the_card_names_the_vocoder_and_how_windows_were_made(run: Path) -> None:
+    card = json.loads((run / "card.json").read_text())
+    assert card["data"]["modality"] == "sound"
+    assert card["decode"]["vocoder"] in ("hifigan", "griffin-lim")
+
+
+def test_an_exemplar_is_the_nearest_training_sound_and_of_another_clip(run: Path, listener: Path) -> None:
+    fold = open_recording(listener).split()
+    true = {space: _conditions(run, space, "true") for space in ("clap", "mel-latent")}
+    ladder = Ladder(folds=(fold,), true=true, decoded={}, seed=0)
+    name = fold.test[0]
+    near = ladder.nearest(name, row="oracle")
+    assert near in fold.train
+    assert clip_of(near) != clip_of(name)
+    rows = true["clap"].take((name, *fold.train)).values
+    correlation = np.corrcoef(rows)[0, 1:]
+    assert near == fold.train[int(correlation.argmax())]
+    latents = ladder.exemplars("mel-latent", "oracle", [name])
+    np.testing.assert_array_equal(latents.values[0], true["mel-latent"].take([near]).values[0])
+    assert latents.ids == (name,)
+
+
+def test_a_clap_vector_of_another_checkpoint_is_refused_by_the_generator(run: Path, asked: Settings) -> None:
+    from brain.errors import InputError
+    from decode.hand import open_hand
+
+    true = {
+        space: Conditions.load(run / f"conditions/{space}.true.safetensors") for space in ("clap", "loa", "mel-latent")
+    }
+    hand = open_hand(asked, true)
+    other = SpaceCard(**{**true["clap"].space.facts(), "model": "another/clap", "shape": true["clap"].space.shape})
+    stranger = replace(true["clap"], space=other)
+    with pytest.raises(InputError, match="another/clap"):
+        hand.draw({**true, "clap": stranger}, true["clap"].ids[:1], [0])
+
+
+def test_a_recipe_for_pictures_is_refused_on_sounds_and_the_reverse(
+    listener: Path, planted: Path, tiny_stack: Path, asked: Settings, tmp_path: Path
+) -> None:
+    pictures = CATALOGUE["takagi-miniature"].settings()
+    with pytest.raises(UsageError, match="data are of sounds .* use one of .*c2f-miniature"):
+        fit(listener, tmp_path / "a", replace(pictures, fit=replace(pictures.fit, stack=str(tiny_stack))))
+    maps = replace(asked, fit=replace(asked.fit, fields=""))
+    with pytest.raises(UsageError, match="data are of images .* use one of .*takagi-miniature"):
+        fit(planted, tmp_path / "b", maps)
+
+
+def test_a_generator_beside_needs_its_spaces(listener: Path, asked: Settings, tmp_path: Path) -> None:
+    fewer = replace(asked, fit=replace(asked.fit, maps=MAPS[:1] + MAPS[2:]))
+    with pytest.raises(UsageError, match="method sound-direct draws from loa and loa is not decoded"):
+        fit(listener, tmp_path / "c", fewer)
+    assert row_of("sound-direct") == "direct"
