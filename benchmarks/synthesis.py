@@ -17,7 +17,8 @@ import numpy as np
 from decode.patterns import open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
-from decode.synthesize import Lab, Wanted, flops_of
+from decode.synthesize import Lab, flops_of
+from decode.wishes import Wanted
 from pipelines.synthesis import CATALOGUE, SynthesisSettings
 
 PEER = "braindive, 50 steps"
@@ -25,7 +26,7 @@ HOW = SynthesisSettings()
 RUNS: dict[str, tuple[str, SynthesisSettings]] = {
     PEER: ("braindive", HOW),
     "guided, 20 steps": ("guided", HOW),
-    "guided, 7 steps": ("guided", replace(HOW, steps=7, scale=120.0)),
+    "guided, 7 steps": ("guided", replace(HOW, steps=7, scale=120.0, variety=0.0, sharpness=20.0)),
     "noise": ("noise", HOW),
     "search": ("search", HOW),
     "best-of-n": ("best-of-n", HOW),
@@ -48,7 +49,7 @@ def measure(lab: Lab, region: str, pictures: int) -> list[Measured]:
     """Every way on the same seeds."""
     wanted = Wanted(signs={region: 1.0}, ways=(), count=pictures)
     seeds = [sample_seed(lab.settings.machine.seed, region, number) for number in range(pictures)]
-    columns = {region: lab.fitting.regions[region]}
+    asked = {region: lab.readout(region)}
     found = []
     for name, (way, how) in RUNS.items():
         studio = lab.studio(wanted, how, random=False)
@@ -56,7 +57,7 @@ def measure(lab: Lab, region: str, pictures: int) -> list[Measured]:
         began = time.perf_counter()
         made = list(CATALOGUE[way].make(studio, seeds))
         seconds = (time.perf_counter() - began) / pictures
-        responses = lab.responses([one.image for one in made], columns)
+        responses = lab.responses([one.image for one in made], asked)
         found.append(
             Measured(
                 name=name,

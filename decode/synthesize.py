@@ -8,7 +8,6 @@ Pictures lie as samples, a row a way; `evaluation/synthesis.py` makes the report
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,26 +18,41 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
+
 from brain.averages import average_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError
+from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
 from brain.reliability import estimate_ncsnr
-from brain.types import Float, Recording, Region, Split
+from brain.types import Float, Recording, Region, Responses, Split
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings
 from decode.showing import shown
+from decode.wishes import Ask, Wanted
+from encoders.spaces.openclip_image import CONFIG as OPENCLIP
 from encoders.storage import write_json, write_tensors
 from encoders.towers import CATALOGUE as TOWERS
 from encoders.towers import Tower
-from encoders.voxelwise import FLOOR, Fitting, Objective, Voxelwise, features_of, fit_voxelwise, objective, unit
+from encoders.voxelwise import (
+    FLOOR,
+    Fitting,
+    Objective,
+    Readout,
+    Voxelwise,
+    features_of,
+    fit_voxelwise,
+    mean_of,
+    objective,
+    unit,
+)
 from evaluation.images import open_image
 from evaluation.regions import read_json
 from evaluation.samples import SampleWriter, inside, read_rows
 from evaluation.synthesis import FOLDER, KIND, RESPONSES, report_synthesis
+from pipelines.parts import part_of
 from pipelines.synthesis import CATALOGUE, Natural, Studio, SynthesisSettings
 
 CLIP, EYE = "clip", "eye"
@@ -46,48 +60,6 @@ GUIDE, SECOND, TRUTH = "guide", "second", "truth"
 RANDOM = "random-region"
 """The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
 BATCH = 50
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What to synthesize: signs region -> weight (below 0 for --against), the ways, how many pictures of each."""
-
-    signs: Mapping[str, float]
-    ways: tuple[str, ...]
-    count: int
-    reference: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.count < 1:
-            raise UsageError(f"--n: wanted one picture or more of each way, came {self.count}")
-
-    @property
-    def name(self) -> str:
-        """The folder's name: "FFA-1", "FFA-1-against-PPA"."""
-        up = [name if sign == 1 else f"{sign:g}x{name}" for name, sign in self.signs.items() if sign > 0]
-        down = [name if sign == -1 else f"{-sign:g}x{name}" for name, sign in self.signs.items() if sign < 0]
-        words = [*up, *(["against", *down] if down else [])]
-        return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")
-
-
-def signs_of(region: Sequence[str], against: Sequence[str]) -> dict[str, float]:
-    """`--region FFA-1 EBA:0.5 --against PPA` as region -> weight; no region, or one on both sides, is a UsageError."""
-    found: dict[str, float] = {}
-    for words, sign in ((region, 1.0), (against, -1.0)):
-        for word in words:
-            name, _, weight = word.partition(":")
-            try:
-                value = sign * float(weight or 1)
-            except ValueError as error:
-                raise UsageError(
-                    f"--region {word}: wanted NAME or NAME:WEIGHT, came {weight!r} for a weight"
-                ) from error
-            if name in found:
-                raise UsageError(f"--region {name}: stands twice; a region is wanted or is against, once")
-            found[name] = value
-    if not found:
-        raise UsageError("--region: wanted a region, came none; `afterimage inspect` names those of your data")
-    return found
 
 
 def ways_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -113,7 +85,7 @@ def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how
     with run.lock():
         if not run.card_facts().get("fitted"):
             raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
-        lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings)
+        lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
         lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
         home = run.path / FOLDER / wanted.name
         facts, asked = _stored(home), _asked(wanted, how)
@@ -138,6 +110,7 @@ def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
     return {
         **asdict(how),
         "reference": "" if wanted.reference is None else content_sha256(open_image(wanted.reference)),
+        "asks": [ask.digest for ask in wanted.asks],
     }
 
 
@@ -207,11 +180,15 @@ def _stored(home: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Lab:
-    """A fitted run with what synthesis needs of it: encoders, natural pictures, the truth where there is one."""
+    """A fitted run with what synthesis needs of it: encoders, natural pictures, the truth where there is one.
+
+    `asks` is what may stand in signs beside regions.
+    """
 
     run: RunFolder
     recording: Recording
     settings: Settings
+    asks: tuple[Ask, ...] = ()
 
     def __post_init__(self) -> None:
         if self.recording.stimuli.modality != "image":
@@ -242,9 +219,18 @@ class Lab:
 
         bundled = Path(str(importlib.resources.files("evaluation.judges").joinpath("miniature")))
         device = self.settings.machine.device
-        found = {CLIP: TOWERS["clip-image"].open(self.stack.path, model=self.stack.model, device=device)}
-        if (self.stack.path / EYE).is_dir():
-            found[EYE] = TOWERS["classifier"].open(self.stack.path / EYE, model=self.stack.model, device=device)
+        found = {}
+        if "image_encoder" in self.stack.components:
+            found[CLIP] = TOWERS["clip-image"].open(self.stack.path, model=self.stack.model, device=device)
+        eye = part_of(self.stack, EYE)
+        if eye is not None:
+            kind = "openclip-image" if (eye / OPENCLIP).is_file() else "classifier"
+            found[EYE] = TOWERS[kind].open(eye, model=self.stack.model, device=device)
+        if not found:
+            raise CheckpointAbsent(
+                f"stack {self.stack.model}: wanted a tower that guides, came none; get one with: afterimage stacks "
+                "fetch openclip-b16"
+            )
         return {**found, SECOND: TOWERS["classifier"].open(bundled, model="miniature", device=device)}
 
     @property
@@ -282,21 +268,58 @@ class Lab:
         return GENERATORS[serves].open(self.stack, device=self.settings.machine.device, dtype="float32").pipeline
 
     @cached_property
-    def fitting(self) -> Fitting:
-        """Training and test patterns, z-scored by training trials, averaged over repeats."""
+    def trials(self) -> tuple[Responses, Responses]:
+        """Training and test trials, z-scored by training trials."""
         responses, fold = self.recording.responses, self.fold
         training, scaler = standardised(responses, fold.train)
-        z = scaler.apply(responses.trials(responses.of(fold.test)))
+        return training, scaler.apply(responses.trials(responses.of(fold.test)))
+
+    @cached_property
+    def fitting(self) -> Fitting:
+        """Training and test patterns, averaged over repeats."""
+        training, z = self.trials
         train, test = average_repeats(training), average_repeats(z)
         regions = {region.name: np.flatnonzero(region.mask) for region in self.recording.regions}
         return Fitting(
-            responses=train.values, ids=train.ids, test=test.values, regions=regions, split=fold.sha256,
-            ceiling={
-                name: _mean_ceiling(z.voxels(columns), float(test.repeats.mean())) for name, columns in regions.items()
-            },
+            responses=train.values, ids=train.ids, test=test.values, test_ids=test.ids, regions=regions,
+            split=self.fold.sha256,
+            ceiling={name: self._ceiling(mean_of(columns)) for name, columns in regions.items()},
         )  # fmt: skip
 
+    def _ceiling(self, asked: Readout) -> float:
+        """The noise ceiling, as R2, of what is asked averaged over repeats; NaN where nothing repeats."""
+        z = self.trials[1]
+        alone = replace(z, values=asked(z.values)[:, None], space=z.space.take(np.array([0])))
+        try:
+            squared = float(estimate_ncsnr(alone)[0]) ** 2
+        except InputError:
+            return float("nan")
+        return squared / (squared + 1 / float(average_repeats(alone).repeats.mean()))
+
+    @cached_property
+    def asked(self) -> dict[str, Readout]:
+        """Name -> read-out of what is asked beside regions."""
+        return {ask.name: ask.readout(self.recording, self.fitting) for ask in self.asks}
+
+    def readout(self, name: str) -> Readout:
+        """What is asked under this name, a region's mean where it is a region's."""
+        return self.asked[name] if name in self.asked else mean_of(self.fitting.regions[name])
+
+    def held_out(self, which: str) -> Float:
+        """Unit-norm features (test stimulus, feature) of that tower."""
+        place = {one: row for row, one in enumerate(self.ids)}
+        return unit(self.features[which][[place[one] for one in self.fitting.test_ids]])
+
     def encoder(self, which: str) -> Voxelwise:
+        """The encoder on that tower, which knows regions and what is asked beside."""
+        found = self._of_regions(which)
+        for name, asked in self.asked.items():
+            found = found.asking(
+                name, asked, features=self.held_out(which), test=self.fitting.test, ceiling=self._ceiling(asked)
+            )
+        return found
+
+    def _of_regions(self, which: str) -> Voxelwise:
         """The encoder on that tower, fitted or found in RUN/encoders."""
         path = self.run.path / "encoders" / f"{which}.safetensors"
         tower = self.towers[which]
@@ -306,19 +329,22 @@ class Lab:
                 return found
         place = {one: row for row, one in enumerate(self.ids)}
         rows = [place[one] for one in self.fitting.ids]
-        test = [place[one] for one in sorted(self.fold.test)]
-        features = unit(self.features[which])
         found = fit_voxelwise(
-            tower, features[rows], features[test], data=self.fitting, seed=self.settings.machine.seed
+            tower, unit(self.features[which][rows]), self.held_out(which), data=self.fitting,
+            seed=self.settings.machine.seed,
         )  # fmt: skip
         found.save(path)
         return found
 
     def studio(self, wanted: Wanted, how: SynthesisSettings, *, random: bool) -> Studio:
         """Everything the ways may use, for this objective or for as many voxels drawn at random from all others."""
-        parts, worth = [], np.zeros(len(self.ids), np.float64)
+        parts, worth, direction = [], np.zeros(len(self.ids), np.float64), None
         for which in self.guides:
             encoder, signs = self.encoder(which), wanted.signs
+            for ask in self.asks:
+                ask.must_be_known(
+                    encoder, features=self.held_out(which), fitting=self.fitting, space=self.recording.responses.space
+                )
             if random:
                 encoder, signs = self._random(encoder, signs), {RANDOM: 1.0}
             vector, bias = encoder.linear(signs)
@@ -332,7 +358,7 @@ class Lab:
         natural = Natural(
             ids=self.ids,
             open=lambda one: shown(self.recording.stimuli, one, self.size),
-            embeddings=self.features[CLIP],
+            embeddings=self.features[self.guides[0]],
             worth=np.asarray(worth, np.float32),
         )
         reference = None
@@ -346,7 +372,7 @@ class Lab:
 
     def _random(self, guide: Voxelwise, signs: Mapping[str, float]) -> Voxelwise:
         """The encoder with one region of its own: random voxels outside of the wanted ones, as many as these."""
-        named = np.concatenate([guide.columns(region) for region in signs])
+        named = np.concatenate([guide.readout(name).columns for name in signs])
         others = np.setdiff1d(np.arange(len(guide.bias)), named)
         rng = np.random.default_rng(sample_seed(self.settings.machine.seed, RANDOM, 0))
         drawn = np.sort(rng.choice(others, size=min(len(named), len(others)), replace=False))
@@ -355,26 +381,26 @@ class Lab:
     @cached_property
     def tiny(self) -> Any:
         """The stack's small decoder, None where it has none."""
-        place = self.stack.path / "tiny_vae"
-        if not place.is_dir():
+        place = part_of(self.stack, "tiny_vae")
+        if place is None:
             return None
         from diffusers import AutoencoderTiny
 
         network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
         return network.float().to(self.settings.machine.device).eval().requires_grad_(False)
 
-    def responses(self, pictures: Sequence[Image.Image], columns: Mapping[str, Any]) -> dict[str, Float]:
-        """Scorer -> (picture, region) mean responses that these pictures evoke."""
+    def responses(self, pictures: Sequence[Image.Image], asked: Mapping[str, Readout]) -> dict[str, Float]:
+        """Scorer -> (picture, asked) what these pictures evoke, regions' means among it."""
         pixels = [np.asarray(picture.convert("RGB"), np.uint8) for picture in pictures]
         found = {}
         for which, tower in self.towers.items():
             features = features_of(tower, pixels, count=len(pixels), say=f"scoring, {which}")
-            found[which] = _by_region(self.encoder(which).predict(unit(features)), columns)
+            found[which] = _read(self.encoder(which).predict(unit(features)), asked)
         guided = np.mean([found.pop(which) for which in self.guides], axis=0, dtype=np.float32)
         found = {GUIDE: guided, SECOND: found[SECOND]}
         truth = self.cortex
         if truth is not None:
-            found[TRUTH] = _by_region(_watched(truth, pixels), columns)
+            found[TRUTH] = _read(_watched(truth, pixels), asked)
         return found
 
     @cached_property
@@ -392,6 +418,7 @@ class Lab:
         encoders = {which: self.encoder(which) for which in self.towers}
         return {
             "signs": dict(wanted.signs),
+            "decoder in the loop": "full" if self.tiny is None else "tiny_vae",
             "subject": self.recording.responses.space.subject,
             "regions": [region.name for region in self.shown()],
             "encoders": {
@@ -412,20 +439,8 @@ class Lab:
         return tuple(region for region in self.recording.regions if region.name in wanted)
 
 
-def _mean_ceiling(z: Any, repeats: float) -> float:
-    """The noise ceiling, as R2, of a region's mean response averaged over `repeats`; NaN where nothing repeats."""
-    mean = replace(
-        z, values=z.values.mean(1, keepdims=True), space=z.space.take(np.array([0]))
-    )  # fmt: skip
-    try:
-        squared = float(estimate_ncsnr(mean)[0]) ** 2
-    except InputError:
-        return float("nan")
-    return squared / (squared + 1 / repeats)
-
-
-def _by_region(responses: Float, columns: Mapping[str, Any]) -> Float:
-    return np.stack([responses[:, rows].mean(1) for rows in columns.values()], 1).astype(np.float32)
+def _read(responses: Float, asked: Mapping[str, Readout]) -> Float:
+    return np.stack([one(responses) for one in asked.values()], 1)
 
 
 def _watched(cortex: Any, pixels: Sequence[Any]) -> Float:
@@ -442,12 +457,12 @@ def _watched(cortex: Any, pixels: Sequence[Any]) -> Float:
 def _keep_responses(
     home: Path, lab: Lab, pictures: Mapping[str, list[Image.Image]], *, signs: Mapping[str, float]
 ) -> None:
-    """HOME/responses.safetensors: scorer and row -> (picture, region), natural pictures as row "natural"."""
+    """HOME/responses.safetensors: scorer and row -> (picture, region or ask), natural pictures as row "natural"."""
     names = dict.fromkeys([region.name for region in lab.shown()] + list(signs))
-    columns = {name: lab.fitting.regions[name] for name in names}
+    asked = {name: lab.readout(name) for name in names}
     kept: dict[str, Any] = {}
     natural = [Image.fromarray(lab.natural_pixels(one)) for one in lab.ids]
     for row, some in (("natural", natural), *pictures.items()):
-        for scorer, values in lab.responses(some, columns).items():
+        for scorer, values in lab.responses(some, asked).items():
             kept[f"{scorer}.{row}"] = values
-    write_tensors(home / RESPONSES, kept, kind=KIND, card={"regions": list(columns)})
+    write_tensors(home / RESPONSES, kept, kind=KIND, card={"regions": list(asked)})

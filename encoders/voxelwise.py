@@ -3,8 +3,9 @@
     y = W' e / |e| + b,  e the features of a frozen tower      (BrainDiVE, Luo et al. 2023, section 3.2)
 
 One ridge with a penalty a voxel on cached features replaces 100 epochs of re-encoding (BrainACTIV does the same). The
-tower resizes by itself and identically in fitting and guiding. `linear` collapses any signed sum over regions to one
-vector before a loop begins: (mean of voxels) . e = (mean of rows) . e.
+tower resizes by itself and identically in fitting and guiding. What is wanted of a brain is a `Readout`, a weighted sum
+over voxels: a region's mean, one voxel, the projection on a target pattern. `linear` collapses any signed sum of them
+to one vector before a loop begins: (mean of voxels) . e = (mean of rows) . e.
 """
 
 from __future__ import annotations
@@ -35,6 +36,41 @@ FLOOR = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
+class Readout:
+    """One number of a response pattern, a weighted sum over voxels: columns (voxel,) int64, weights (voxel,)."""
+
+    columns: Int
+    weights: NDArray[np.float64]
+
+    def __call__(self, responses: Float) -> Float:
+        """Responses (picture, voxel) -> (picture,) float32."""
+        return np.asarray(responses[:, self.columns] @ self.weights, np.float32)
+
+
+def mean_of(columns: Int) -> Readout:
+    """The mean over these voxels, one voxel among them."""
+    return Readout(columns=np.asarray(columns, np.int64), weights=np.full(len(columns), 1 / max(1, len(columns))))
+
+
+def towards(columns: Int, target: Float, *, name: str) -> Readout:
+    """How far a response goes along a target pattern (voxel,): the mean over voxels of response x z-scored target.
+
+    That is Pearson's r with the target times the response's own spread over voxels: what is linear of a correlation.
+    A target with NaN, of another length or the same everywhere is an InputError that says `name`.
+    """
+    target = np.asarray(target, np.float64)
+    if target.shape != (len(columns),):
+        raise InputError(wanted(name, f"{len(columns)} values, one a voxel", str(target.shape), "give one a voxel"))
+    if not np.isfinite(target).all():
+        bad = int((~np.isfinite(target)).sum())
+        raise InputError(wanted(name, "finite values", f"{bad} that are not", "leave those voxels out"))
+    spread = target.std()
+    if not spread > 0:
+        raise InputError(wanted(name, "values that differ", "one value everywhere", "ask for a region's mean instead"))
+    return Readout(columns=np.asarray(columns, np.int64), weights=(target - target.mean()) / spread / len(target))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Voxelwise:
     """A fitted encoder without its tower.
 
@@ -43,6 +79,7 @@ class Voxelwise:
     regions  name -> (voxel,) int64 columns
     r2       region -> R2 of the region's mean response on held-out stimuli; ceiling the same for a perfect model
     split    sha256 of the split whose training stimuli it was fitted on
+    readouts name -> what is asked beside regions' means, known to `r2` as well; not kept in its file
     """
 
     tower: Mapping[str, Any]
@@ -52,15 +89,25 @@ class Voxelwise:
     r2: Mapping[str, float]
     ceiling: Mapping[str, float]
     split: str
+    readouts: Mapping[str, Readout] = field(default_factory=dict)
 
-    def columns(self, region: str) -> Int:
-        """The voxels of a region; an unknown name is a UsageError, an empty region an InputError."""
-        if region not in self.regions:
-            raise UsageError(unknown("region", region, tuple(self.regions)))
-        columns = self.regions[region]
-        if not len(columns):
-            raise InputError(f"region {region!r} holds no voxel in these data; choose another region")
-        return columns
+    def readout(self, name: str) -> Readout:
+        """A region's mean, or what is asked beside; an unknown name is a UsageError, an empty region an InputError."""
+        if name in self.readouts:
+            return self.readouts[name]
+        if name not in self.regions:
+            raise UsageError(unknown("region", name, tuple(self.regions)))
+        if not len(self.regions[name]):
+            raise InputError(f"region {name!r} holds no voxel in these data; choose another region")
+        return mean_of(self.regions[name])
+
+    def asking(self, name: str, readout: Readout, *, features: Float, test: Float, ceiling: float) -> Voxelwise:
+        """The same encoder, asked for one thing more: its R2 on held-out unit-norm features and responses `test`."""
+        r2 = _r2(readout(self.predict(features)), readout(test))
+        return replace(
+            self, readouts={**self.readouts, name: readout}, r2={**self.r2, name: r2},
+            ceiling={**self.ceiling, name: ceiling},
+        )  # fmt: skip
 
     def normalised(self, region: str) -> float:
         """R2 of the region's mean over its noise ceiling, NaN where that is unknown."""
@@ -68,21 +115,21 @@ class Voxelwise:
         return self.r2[region] / ceiling if ceiling > 0 else float("nan")
 
     def must_know(self, region: str, *, floor: float = FLOOR) -> None:
-        """Refuses (InputError), with the number, a region that this encoder cannot predict."""
-        self.columns(region)
+        """Refuses (InputError), with the number, a region or anything else asked that this encoder cannot predict."""
+        self.readout(region)
         if not self.r2[region] >= floor:
             raise InputError(
-                f"region {region!r}: wanted an encoder with R2 of {floor} or more on held-out stimuli, came "
+                f"objective {region!r}: wanted an encoder with R2 of {floor} or more on held-out stimuli, came "
                 f"{self.r2[region]:.3f}; choose another region, more sessions or another tower"
             )
 
     def linear(self, signs: Mapping[str, float]) -> tuple[Float, float]:
-        """The signed sum of the regions' mean responses as one vector (feature,) and one number."""
+        """The signed sum of regions' means, or of anything else asked, as one vector (feature,) and one number."""
         vector, bias = np.zeros(len(self.weights), np.float64), 0.0
-        for region, sign in signs.items():
-            columns = self.columns(region)
-            vector += sign * self.weights[:, columns].mean(1, dtype=np.float64)
-            bias += sign * float(self.bias[columns].mean(dtype=np.float64))
+        for name, sign in signs.items():
+            asked = self.readout(name)
+            vector += sign * (self.weights[:, asked.columns] @ asked.weights)
+            bias += sign * float(self.bias[asked.columns] @ asked.weights)
         return vector.astype(np.float32), bias
 
     def predict(self, features: Float) -> Float:
@@ -116,7 +163,8 @@ class Voxelwise:
 class Fitting:
     """What a voxelwise encoder is fitted on, all averaged over repeats and z-scored per session.
 
-    responses  (stimulus, voxel) of the training stimuli `ids`; test (stimulus, voxel) held out; regions name -> columns
+    responses  (stimulus, voxel) of the training stimuli `ids`; test (stimulus, voxel) held out, of `test_ids`
+    regions    name -> columns
     ncsnr      (voxel,) noise ceiling SNR and repeats (test stimulus,), or None: then there is no ceiling
     """
 
@@ -125,6 +173,7 @@ class Fitting:
     test: Float
     regions: Mapping[str, Int]
     split: str
+    test_ids: Sequence[str] = ()
     ceiling: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -152,8 +201,14 @@ def fit_voxelwise(tower: Tower, features: Float, test_features: Float, *, data: 
 
 
 def _r2(guess: Float, truth: Float) -> float:
-    spread = np.square(truth - truth.mean()).sum()
-    return float(1 - np.square(truth - guess).sum() / spread) if spread > 0 else 0.0
+    return float(r2_of(guess[:, None], truth[:, None])[0])
+
+
+def r2_of(guess: Float, truth: Float) -> Float:
+    """R2 of each column, (picture, column) twice -> (column,); 0 where the truth never changes."""
+    spread = np.square(truth - truth.mean(0)).sum(0)
+    missed = np.square(truth - guess).sum(0)
+    return np.asarray(np.where(spread > 0, 1 - missed / np.where(spread > 0, spread, 1), 0), np.float32)
 
 
 def features_of(tower: Tower, pictures: Iterable[NDArray[np.uint8]], *, count: int, say: str) -> Float:

@@ -10,7 +10,17 @@ import torch
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from encoders.towers import CATALOGUE, Tower
-from encoders.voxelwise import Fitting, Voxelwise, features_of, fit_voxelwise, objective, unit
+from encoders.voxelwise import (
+    Fitting,
+    Voxelwise,
+    features_of,
+    fit_voxelwise,
+    mean_of,
+    objective,
+    r2_of,
+    towards,
+    unit,
+)
 
 RNG = np.random.default_rng(0)
 PIXELS = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -54,6 +64,66 @@ def test_regions_collapse_to_one_vector(encoder: Voxelwise) -> None:
     np.testing.assert_allclose(features @ vector + bias, by_hand, atol=1e-5)
 
 
+def test_a_target_pattern_is_a_correlation_times_the_responses_own_spread(encoder: Voxelwise) -> None:
+    features = unit(RNG.standard_normal((7, 12)).astype(np.float32))
+    columns, target = np.array([0, 2, 3, 4]), np.array([3.0, -1.0, 0.5, 7.0], np.float32)
+    asked = towards(columns, target, name="p")
+    responses = encoder.predict(features)
+    likeness = [np.corrcoef(row, target)[0, 1] * row.std() for row in responses[:, columns]]
+    np.testing.assert_allclose(asked(responses), likeness, atol=1e-5)
+    np.testing.assert_allclose(towards(columns, 5 * target + 2, name="p").weights, asked.weights, atol=1e-6)
+    known = encoder.asking("p", asked, features=features, test=responses + 0.01, ceiling=0.8)
+    vector, bias = known.linear({"p": 2.0, "A": -1.0})
+    np.testing.assert_allclose(
+        features @ vector + bias, 2 * np.array(likeness) - responses[:, [0, 1]].mean(1), atol=1e-5
+    )
+    assert known.r2["p"] > 0.99 and known.normalised("p") == pytest.approx(known.r2["p"] / 0.8)
+    assert "p" not in encoder.r2
+
+
+def test_what_is_asked_of_a_pattern_is_followed_uphill(encoder: Voxelwise) -> None:
+    """The gradient of the projection, followed on features, brings the population's correlation with the target up."""
+    columns, target = np.array([0, 1, 2, 3, 4]), np.array([2.0, -1.0, 0.0, 1.0, -2.0], np.float32)
+    features = unit(RNG.standard_normal((1, 12)).astype(np.float32))
+    asked = towards(columns, target, name="p")
+    vector, _ = encoder.asking("p", asked, features=features, test=encoder.predict(features), ceiling=1).linear(
+        {"p": 1.0}
+    )
+    further = unit(features + vector / np.linalg.norm(vector))
+    before, after = (np.corrcoef(encoder.predict(x)[0, columns], target)[0, 1] for x in (features, further))
+    assert after > before
+
+
+def test_one_voxel_is_the_mean_of_one_and_is_refused_where_it_is_noise(encoder: Voxelwise) -> None:
+    features = unit(RNG.standard_normal((40, 12)).astype(np.float32))
+    truth = encoder.predict(features)
+    truth[:, 5] = RNG.standard_normal(40)
+    known = encoder.asking("three", mean_of(np.array([3])), features=features, test=truth, ceiling=0.5)
+    known = known.asking("five", mean_of(np.array([5])), features=features, test=truth, ceiling=0.5)
+    vector, _ = known.linear({"three": 1.0})
+    np.testing.assert_allclose(vector, encoder.weights[:, 3], atol=1e-6)
+    objective([(tower(), known)], {"three": 1.0})
+    with pytest.raises(InputError, match="'five': wanted an encoder with R2 of 0.05"):
+        objective([(tower(), known)], {"five": 1.0})
+
+
+def test_the_accuracy_of_many_voxels_is_that_of_each_alone() -> None:
+    truth = RNG.standard_normal((30, 4)).astype(np.float32)
+    truth[:, 3] = 2.0
+    guess = truth + np.array([0, 0.5, 2.0, 1.0], np.float32) * RNG.standard_normal((30, 4)).astype(np.float32)
+    by_hand = [1 - ((truth[:, v] - guess[:, v]) ** 2).sum() / (30 * truth[:, v].var()) for v in range(3)]
+    np.testing.assert_allclose(r2_of(guess, truth), [*by_hand, 0.0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [([1.0, np.nan], "1 that are not"), ([1.0], r"came \(1,\)"), ([2.0, 2.0], "one value everywhere")],
+)
+def test_a_target_that_is_none_is_refused(target: list[float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        towards(np.array([0, 1]), np.array(target, np.float32), name="target.npy")
+
+
 def test_an_objective_is_the_same_number_with_a_gradient_and_changes_sign(encoder: Voxelwise) -> None:
     up = objective([(tower(), encoder)], {"A": 1.0})
     down = objective([(tower(), encoder)], {"A": -1.0})
@@ -92,7 +162,11 @@ def test_it_comes_back_and_is_tied_to_its_tower(encoder: Voxelwise, tmp_path: Pa
         objective([(other, again)], {"A": 1.0})
 
 
-@pytest.mark.parametrize("name", CATALOGUE.names())
+def test_the_towers_are_these() -> None:
+    assert CATALOGUE.names() == ("classifier", "clip-image", "openclip-image")  # the last has its own environment
+
+
+@pytest.mark.parametrize("name", ["classifier", "clip-image"])
 def test_every_tower_lets_gradients_pass_and_resizes_by_itself(name: str, checkout: Path, tmp_path: Path) -> None:
     stack = checkout / "pipelines/miniature/image"
     opened = CATALOGUE[name].open(stack / "eye" if name == "classifier" else stack, model="m", device="cpu")

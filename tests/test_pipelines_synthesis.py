@@ -14,7 +14,7 @@ from brain.errors import InputError, UsageError
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.lanes import Lanes
 from pipelines.stacks import resolve
-from pipelines.synthesis import CATALOGUE, Made, Natural, Studio, SynthesisSettings, projected
+from pipelines.synthesis import CATALOGUE, Made, Natural, Studio, SynthesisSettings, mixed
 
 DRAWING = ("best-of-n", "braindive", "embedding", "guided", "noise", "search", "unguided")
 QUICK = SynthesisSettings(steps=4, published_steps=4, few_steps=2, candidates=4, iterations=3, scale=20.0, guidance=2.0)
@@ -132,14 +132,36 @@ def test_half_precision_points_the_same_way(studio: Studio) -> None:
     assert torch.nn.functional.cosine_similarity(half, whole, dim=0) > 0.99
 
 
-def test_the_projection_leans_to_the_embeddings_that_agree() -> None:
+def test_a_mixture_leans_to_the_embeddings_that_are_worth_it() -> None:
     rng = np.random.default_rng(4)
     embeddings = rng.standard_normal((200, 16)).astype(np.float32)
-    wish = embeddings[7]
-    sharp, flat = projected(wish, embeddings, sharpness=500.0), projected(wish, embeddings, sharpness=1e-6)
-    np.testing.assert_allclose(sharp, embeddings[7], rtol=1e-3)
-    mean = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).mean(0)
-    assert np.dot(flat, mean) / np.linalg.norm(flat) / np.linalg.norm(mean) > 0.999
+    worth = rng.standard_normal(200).astype(np.float32)
+    best = embeddings[worth.argmax()]
+    sharp = mixed(embeddings, worth, sharpness=1e4, variety=0.0, seed=0)
+    flat = mixed(embeddings, worth, sharpness=0.0, variety=0.0, seed=0)
+    np.testing.assert_allclose(sharp, best, rtol=1e-3)
+    norms = np.linalg.norm(embeddings, axis=1)
+    mean = (embeddings / norms[:, None]).mean(0)
+    np.testing.assert_allclose(flat, mean / np.linalg.norm(mean) * norms.mean(), rtol=1e-3, atol=1e-5)
+
+
+def test_mixtures_differ_by_seed_as_draws_from_the_softmax_do() -> None:
+    embeddings = np.eye(6, dtype=np.float32)
+    worth = np.log(np.array([8, 4, 2, 1, 1e-9, 1e-9], np.float32))
+    same = [mixed(embeddings, worth, sharpness=1.0, variety=0.0, seed=seed) for seed in (1, 2)]
+    assert np.array_equal(*same)
+    drawn = [int(mixed(embeddings, worth, sharpness=1.0, variety=1.0, seed=seed).argmax()) for seed in range(600)]
+    share = np.bincount(drawn, minlength=6) / 600
+    np.testing.assert_allclose(share, np.array([8, 4, 2, 1, 0, 0]) / 15, atol=0.06)  # the Gumbel maximum
+    again = [mixed(embeddings, worth, sharpness=1.0, variety=1.0, seed=3) for _ in range(2)]
+    assert np.array_equal(*again)
+
+
+def test_each_seed_starts_from_a_mixture_of_its_own(studio: Studio) -> None:
+    conditions = studio.conditions([1, 2, 3])
+    assert conditions.shape == (3, studio.natural.embeddings.shape[1])
+    assert np.array_equal(conditions[1], studio.conditions([2])[0])
+    assert len(np.unique(conditions, axis=0)) == 3
 
 
 def test_settings_that_mean_nothing_are_refused() -> None:

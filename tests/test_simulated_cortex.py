@@ -14,10 +14,11 @@ from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.reliability import estimate_ncsnr
 from brain.simulated.anatomy import AREAS
-from brain.simulated.cortex import PREFERS, Cortex, build_cortex, to_tensor
+from brain.simulated.cortex import PREFERS, Cortex, _graded, build_cortex, to_tensor
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import draw_noise, simulate, truth_of
 from brain.simulated.things import CATEGORIES
+from brain.simulated.ventral import READOUTS
 from brain.standardise import SessionScaler
 from brain.types import Recording
 
@@ -52,6 +53,47 @@ def test_category_regions_prefer_their_category(cortex: Cortex, shown: tuple[tor
         assert max(by_category, key=by_category.get) == wanted, name
         graded = sorted(by_category.values())
         assert graded[-2] - graded[0] > 0.02 * (graded[-1] - graded[0]), f"{name} is all or nothing"
+
+
+@torch.no_grad()
+def test_category_regions_are_graded_inside_their_category(
+    cortex: Cortex, shown: tuple[torch.Tensor, np.ndarray]
+) -> None:
+    """The category explains most of a region's mean, and a large thing drives it more than a small one."""
+    pictures, category = shown
+    size = np.array([draw_scene(seed=9, index=index).size for index in range(len(category))])
+    responses = cortex.respond(pictures)
+    for name in ("FFA-1", "PPA", "EBA", "VWFA-1", "food"):
+        mean = responses[:, region(cortex, name)].mean(1).numpy()
+        inside = category == PREFERS[name]
+        assert np.corrcoef(mean, inside)[0, 1] ** 2 > 0.6, name
+        assert mean[inside].std() > 0.5 * mean.std(), f"{name} is flat inside its category"
+        assert mean[inside & (size == "large")].mean() > mean[inside & (size == "small")].mean() + 0.3, name
+
+
+@torch.no_grad()
+def test_areas_like_things_besides_their_category(cortex: Cortex, shown: tuple[torch.Tensor, np.ndarray]) -> None:
+    pictures, category = shown
+    scenes = [draw_scene(seed=9, index=index) for index in range(len(category))]
+    built = np.array([scene.setting in ("street", "room") for scene in scenes])
+    warm = np.array([scene.colour in ("red", "orange", "yellow", "brown") for scene in scenes])
+    responses = cortex.respond(pictures)
+    for name, liked in (("PPA", built), ("food", warm)):
+        mean = responses[:, region(cortex, name)].mean(1).numpy()
+        others = category != PREFERS[name]
+        assert mean[others & liked].mean() > mean[others & ~liked].mean() + 0.05, name
+
+
+def test_evidence_is_nothing_without_its_category_and_never_saturates() -> None:
+    odds = torch.tensor([-30.0, 0.0, 10.0, 20.0, 40.0])
+    logits = {group: torch.zeros(len(odds), len(values)) for group, values in READOUTS.items()}
+    logits["category"][:, 2] = odds
+    width = len(READOUTS["category"])
+    drive = _graded(logits)
+    evidence, by_extent, central = drive[:, 2], drive[:, width + 2], drive[:, 2 * width + 2]
+    assert evidence[0] < 0.05 and (evidence[2:] - evidence[1:-1] > 0.25).all()
+    torch.testing.assert_close(by_extent, evidence / 2)
+    torch.testing.assert_close(central, evidence / 3)
 
 
 @torch.no_grad()

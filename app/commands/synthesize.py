@@ -1,4 +1,4 @@
-"""`afterimage synthesize RUN --region NAME`: pictures that a region of the fitted brain wants to see."""
+"""`afterimage synthesize RUN --region NAME`: pictures that a region, a voxel or a pattern of it wants to see."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Wish(NamedTuple):
     data: Path
     region: tuple[str, ...]
     against: tuple[str, ...]
+    voxel: str
+    pattern: str
     method: tuple[str, ...]
     n: int
     reference: Path | None
@@ -38,8 +40,10 @@ def run(words: Sequence[str]) -> None:
     def synthesize(
         run: Positional[Path],
         *,
-        region: tuple[str, ...],
+        region: tuple[str, ...] = (),
         against: tuple[str, ...] = (),
+        voxel: str = "",
+        pattern: str = "",
         method: tuple[str, ...] = ("guided",),
         n: int = 8,
         reference: Path | None = None,
@@ -53,20 +57,24 @@ def run(words: Sequence[str]) -> None:
             run: A fitted run folder; its data, split and stack are used.
             region: Regions to drive, NAME or NAME:WEIGHT.
             against: Regions to keep quiet.
+            voxel: One voxel to drive instead of a region, I,J,K in the volume.
+            pattern: A pattern to drive the region's voxels towards: a stimulus, whose measured one is meant, or a file
+                (.npy over all voxels, or .csv with i, j, k, value).
             method: Ways to make them: retrieval, embedding, best-of-n, search, noise, guided, braindive, and the
                 controls unguided and random-region; all takes every one.
             n: Pictures of each way.
             reference: A picture to start from.
             data: The data, if they have moved since the fit.
         """
-        return Wish(run, data, region, against, method, n, reference, machine), how
+        return Wish(run, data, region, against, voxel, pattern, method, n, reference, machine), how
 
     wish, how = parse(synthesize, command="synthesize", words=words)
     if not stored.recipe:
         RunFolder(wish.run).stored()
-    from decode.synthesize import Wanted, signs_of, ways_of
     from decode.synthesize import synthesize as make
+    from decode.synthesize import ways_of
+    from decode.wishes import Wanted, wishes
 
-    signs = signs_of(wish.region, wish.against)
-    wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference)
+    signs, asks = wishes(region=wish.region, against=wish.against, voxel=wish.voxel, pattern=wish.pattern)
+    wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference, asks=asks)
     print(make(wish.run, replace(stored, machine=wish.machine), wish.data, wanted=wanted, how=how))

@@ -5,8 +5,10 @@
 
 Early areas (V1 to hV4) pool oriented energy, luminance and colour contrast of the actual picture through
 population receptive fields, laid out retinotopically, with a compressive exponent (Kay et al. 2013).
-Higher areas read the simulator's own ventral network (`ventral.py`): category regions prefer their category, gradedly,
-and mix in kinds, colour, size, position and setting. Nothing here is a feature of any decoder, tower or judge.
+Higher areas read the simulator's own ventral network (`ventral.py`). A category region is driven by how clearly the
+picture shows its category, never saturating, and multiplied by how much of the region's central receptive field the
+thing fills (`GRADED`); its voxels mix in kinds, colour, size, position and setting. Nothing here is a feature of any
+decoder, tower or judge.
 """
 
 from __future__ import annotations
@@ -41,6 +43,23 @@ PREFERS: dict[str, str] = {
     "VWFA-1": "words",
     "VWFA-2": "words",
     "food": "food",
+}
+EVIDENCE, EXTENT, PLACE = 6.0, 12.0, 8.0  # logits of the ventral network that count as one unit of each
+COMPRESSION = 0.7  # exponent on category evidence (category areas sum compressively, Kay et al. 2015)
+# category -> what the drive is multiplied by: a base, and what a thing gains by its extent and by standing centrally,
+# both in [0, 1]. Faces and words lean on the fovea, buildings on the periphery (Levy et al. 2001, Hasson et al. 2002)
+GRADED: dict[str, tuple[float, float, float]] = {
+    "faces": (0.7, 0.4, 0.3),
+    "words": (0.7, 0.4, 0.3),
+    "bodies": (0.7, 0.4, 0.2),
+    "food": (0.7, 0.4, 0.2),
+    "places": (0.7, 0.5, 0.0),
+}
+# category -> read-out group, its values, and how much its areas like them besides: places areas built surroundings
+# (Epstein and Kanwisher 1998), the food area warm colours (Pennock et al. 2023)
+BESIDES: dict[str, tuple[str, tuple[str, ...], float]] = {
+    "places": ("setting", ("street", "room"), 0.5),
+    "food": ("colour", ("red", "orange", "yellow", "brown"), 0.3),
 }
 # pRF size at the fovea and its growth with eccentricity, in half picture widths (after the slopes of Kay et al. 2013)
 PRF = {"V1": (0.07, 0.10), "V2": (0.09, 0.14), "V3": (0.12, 0.2), "hV": (0.16, 0.3)}
@@ -124,10 +143,25 @@ def _early_maps(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def _ventral_features(net: VentralNet, pictures: torch.Tensor) -> torch.Tensor:
-    """(picture, feature): softened read-outs of every group, then the net's own feature, scaled to share the weight."""
+    """(picture, feature): softened read-outs of every group, graded drives, the net's own feature at a shared scale."""
     feature = net(pictures)
-    named = [F.softmax(logits / 2, 1) for logits in net.readout(feature).values()]
-    return torch.cat([*named, feature / 16], 1)
+    logits = net.readout(feature)
+    named = [F.softmax(values / 2, 1) for values in logits.values()]
+    return torch.cat([*named, _graded(logits), feature / 16], 1)
+
+
+def _graded(logits: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(picture, 3 x category): evidence for each category, the same times extent, and times how central things stand.
+
+    Evidence is the compressed soft plus of the category's log odds: near 0 without it, about 1 with it, and open above.
+    """
+    category = logits["category"]
+    others = torch.eye(category.shape[1], dtype=torch.bool).to(category.device)
+    rest = category[:, None].masked_fill(others, -torch.inf).logsumexp(2)
+    evidence = F.softplus((category - rest) / EVIDENCE).add(1e-4).pow(COMPRESSION) / 2
+    extent = torch.sigmoid((logits["size"][:, 1:] - logits["size"][:, :1]) / EXTENT)
+    central = F.softmax(logits["position"] / PLACE, 1)[:, 1:2]
+    return torch.cat([evidence, evidence * extent, evidence * central], 1)
 
 
 def _fields(anatomy: Anatomy, early: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -182,10 +216,11 @@ def _mixing(anatomy: Anatomy, higher: np.ndarray, rng: np.random.Generator) -> t
         "light": 0.12,
         "companion": 0.12,
     }
-    weights = np.zeros((len(higher), width + 256))
+    drives = 3 * len(CATEGORIES)
+    weights = np.zeros((len(higher), width + drives + 256))
     for group, values in READOUTS.items():
         weights[:, start[group] : start[group] + len(values)] = rng.normal(0, spread[group], (len(higher), len(values)))
-    weights[:, width:] = rng.normal(0, 0.2, (len(higher), 256))
+    weights[:, width + drives :] = rng.normal(0, 0.2, (len(higher), 256))
     categories = tuple(CATEGORIES)
     for row, voxel in enumerate(higher):
         name = AREAS[anatomy.area[voxel]].name
@@ -193,12 +228,15 @@ def _mixing(anatomy: Anatomy, higher: np.ndarray, rng: np.random.Generator) -> t
         weights[row, left if anatomy.right[voxel] else right] += 0.25  # contralateral preference
         if name in PREFERS:
             wanted = categories.index(PREFERS[name])
-            gain = rng.normal(1.5, 0.3)
+            gain = rng.normal(2.0, 0.4)
             weights[row] *= 0.6
-            weights[row, start["category"] + wanted] += gain
-            weights[row, start["companion"] + wanted] += 0.45 * gain
-        if PREFERS.get(name) == "places":
-            weights[row, start["setting"] : start["setting"] + 6] += rng.normal(0, 0.45, 6)
+            graded = np.array(GRADED[PREFERS[name]]) * rng.uniform(0.7, 1.3, 3)
+            weights[row, width + wanted : width + drives : len(CATEGORIES)] = gain * graded
+            weights[row, start["companion"] + wanted] += 0.35 * gain
+        if PREFERS.get(name) in BESIDES:
+            group, values, mean = BESIDES[PREFERS[name]]
+            liked = [start[group] + READOUTS[group].index(value) for value in values]
+            weights[row, liked] += rng.normal(mean, 0.3, len(liked))
     return torch.from_numpy(weights.astype(np.float32))
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Float = NDArray[np.float32]
+MIXTURE = 11  # the part of a seed's randomness that mixes embeddings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class SynthesisSettings:
     scale       strength of guidance; an objective is in units of its standard deviation over natural pictures
     candidates  pictures best-of-n draws for one it keeps, and search looks at in all
     iterations  of the noise' ascent; rate how far it goes each time
-    sharpness   of the softmax that brings an optimal direction back to natural embeddings (150 in BrainSCUBA)
+    sharpness   of the softmax over natural pictures whose embeddings are mixed, per unit of the objective
+    variety     of these mixtures from seed to seed: 0 is one for all, 1 draws from the softmax
     guidance    classifier-free scale towards the optimal embedding, 1 is none
     conditioned whether the ways that can start from the optimal embedding do (never unguided and braindive)
     strength    how far a reference picture is noised, where one is given
@@ -49,7 +51,8 @@ class SynthesisSettings:
     candidates: int = 16
     iterations: int = 12
     rate: float = 0.6
-    sharpness: float = 150.0
+    sharpness: float = 10.0
+    variety: float = 1.0
     guidance: float = 3.0
     conditioned: bool = True
     strength: float = 0.7
@@ -100,11 +103,17 @@ class Studio:
     reference: Image | None = None
 
     @property
-    def condition(self) -> Float | None:
-        """(dim,) the optimal image embedding brought back among natural ones, None where nothing takes or gives one."""
-        if self.wish is None or "image_normalizer" not in self.pipeline.components:
-            return None
-        return projected(self.wish, self.natural.embeddings, sharpness=self.settings.sharpness)
+    def takes_embeddings(self) -> bool:
+        """Whether there is an embedding to start from and a UNet that takes it."""
+        return self.wish is not None and "image_normalizer" in self.pipeline.components
+
+    def conditions(self, seeds: Sequence[int]) -> Float:
+        """(seed, dim) image embeddings to start from: natural ones, mixed by what their pictures are worth."""
+        natural, how = self.natural, self.settings
+        return np.stack([
+            mixed(natural.embeddings, natural.worth, sharpness=how.sharpness, variety=how.variety, seed=seed)
+            for seed in seeds
+        ])  # fmt: skip
 
     def worth(self, latents: Tensor) -> Tensor:
         """The objective of latents (sample, channel, y, x), seen through the small decoder."""
@@ -128,17 +137,19 @@ class Studio:
             return [float(value) for value in self.lanes.run(lambda x: self.objective(x)[:, None], pictures)[:, 0]]
 
 
-def projected(wish: Float, embeddings: Float, *, sharpness: float) -> Float:
-    """(dim,) the softmax-weighted mean of natural embeddings (picture, dim): directions and norms averaged apart.
+def mixed(embeddings: Float, worth: Float, *, sharpness: float, variety: float, seed: int) -> Float:
+    """(dim,) a softmax-weighted mean of natural embeddings (picture, dim): directions and norms averaged apart.
 
-    BrainSCUBA (Luo et al. 2024): weights softmax(sharpness * cos(wish, embedding)).
+    BrainSCUBA (Luo et al. 2024) weighs by the cosine with the encoder's direction; here the weights are
+    softmax(sharpness * worth + variety * Gumbel noise of the seed), so that every guiding tower has its say and seeds
+    differ: at variety 1 each is a relaxed draw from the softmax (the concrete distribution, Maddison et al. 2017).
     """
     norms = np.linalg.norm(embeddings, axis=1)
-    unit = embeddings / norms[:, None]
-    likeness = sharpness * (unit @ (wish / np.linalg.norm(wish)))
-    weights = np.exp(likeness - likeness.max())
+    noise = np.random.default_rng(np.random.SeedSequence([seed, MIXTURE])).gumbel(size=len(worth))
+    likely = sharpness * worth.astype(np.float64) + variety * noise
+    weights = np.exp(likely - likely.max())
     weights /= weights.sum()
-    direction = weights @ unit
+    direction = weights @ (embeddings / norms[:, None])
     return np.asarray(direction / np.linalg.norm(direction) * (weights @ norms), np.float32)
 
 

@@ -30,19 +30,20 @@ def walked(
     conditioned: bool,
     hooks: Hooks = NO_HOOKS,
     noise: Tensor | None = None,
+    mixtures: Sequence[int] = (),
 ) -> Tensor:
     """Latents (sample, channel, y, x) of one walk a seed, from noise or from the studio's reference picture.
 
-    conditioned  towards the optimal embedding, where the studio has one
+    conditioned  towards embeddings that the objective likes, where the studio has any
+    mixtures     the seeds of these embeddings where they are not the walks' own
     """
     pipeline, how = studio.pipeline, studio.settings
     latents: Any = None
     if studio.reference is not None:
         latents = pipeline.encode_pictures([studio.reference] * len(seeds), lanes=studio.lanes)
-    condition = studio.condition if conditioned else None
-    if condition is not None:
+    if conditioned and studio.takes_embeddings:
         drawn: Tensor = pipeline(
-            torch.from_numpy(condition).expand(len(seeds), -1), None, latents, seeds=seeds, steps=steps,
+            torch.from_numpy(studio.conditions(mixtures or seeds)), None, latents, seeds=seeds, steps=steps,
             strength=how.strength, guidance_scale=how.guidance, scheduler=how.scheduler, hooks=hooks,
             lanes=studio.lanes, output_type="latent", noise=noise,
         ).images  # fmt: skip

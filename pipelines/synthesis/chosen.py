@@ -90,8 +90,9 @@ class Search:
             course, turn = [], 0.6
             for _ in range(max(2, how.candidates // width)):
                 latents = walked(
-                    studio, many_seeds(seed, width), steps=how.few_steps, conditioned=how.conditioned, noise=noise
-                )
+                    studio, many_seeds(seed, width), steps=how.few_steps, conditioned=how.conditioned, noise=noise,
+                    mixtures=[seed] * width,
+                )  # fmt: skip
                 pixels = studio.pipeline.decode_latents(latents, lanes=studio.lanes)
                 worth = studio.judged(pixels)
                 top = int(np.argmax(worth))

@@ -1,6 +1,6 @@
-"""The optimum in closed form: the direction a linear encoder rises in, brought back among natural embeddings, drawn.
+"""The optimum in closed form: natural embeddings mixed by what the objective makes of their pictures, drawn.
 
-BrainSCUBA's softmax projection (Luo et al. 2024) before an image-embedding condition (BrainACTIV 2025): no gradient.
+BrainSCUBA's softmax (Luo et al. 2024) before an image-embedding condition (BrainACTIV 2025): no gradient.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pipelines.synthesis._walks import finished, walked
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """One condition for all seeds; the generator's noise makes them differ."""
+    """A mixture and a noise a seed."""
 
     name: str = "embedding"
-    says: str = "the optimal image embedding, projected on natural ones, drawn by the image condition"
+    says: str = "a mixture of the best natural image embeddings, drawn by the image condition"
 
     def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
-        if studio.condition is None:
+        if not studio.takes_embeddings:
             raise UsageError(
                 "way 'embedding': wanted a stack whose UNet takes an image embedding and an objective linear in it, "
                 "came others; use a stack that serves unclip"

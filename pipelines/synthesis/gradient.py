@@ -69,33 +69,37 @@ class Noise:
     says: str = "ascent on the initial noise of a short walk"
 
     def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
+        for seed in seeds:
+            yield from self._one(studio, seed)
+
+    def _one(self, studio: Studio, seed: int) -> Iterator[Made]:
         how = studio.settings
-        noise = noise_of(generators_of(seeds), studio.pipeline.latent_shape)
-        worth = _worth_of_noise(studio)
+        noise = noise_of(generators_of([seed]), studio.pipeline.latent_shape)
+        worth = _worth_of_noise(studio, seed)
         trace = Trace()
-        best_noise, best = noise.clone(), torch.full((len(seeds),), -torch.inf)
+        best_noise, best = noise, -torch.inf
         for _ in range(how.iterations):
             value, gradient = slope(worth, noise, studio.lanes)
-            better = value > best
-            best_noise[better], best = noise[better], torch.where(better, value, best)
-            trace.values.append(best.tolist())
-            length = gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None, None]
-            size = noise.flatten(1).norm(dim=1)[:, None, None, None]
-            stepped = noise + how.rate * size * gradient / length * 0.5
-            noise = stepped / stepped.flatten(1).norm(dim=1)[:, None, None, None] * size
-        latents = walked(studio, seeds, steps=how.few_steps, conditioned=how.conditioned, noise=best_noise)
-        yield from finished(studio, seeds, latents, course=[trace.of(number) for number in range(len(seeds))])
+            if float(value) > best:
+                best_noise, best = noise, float(value)
+            trace.values.append([best])
+            size = noise.norm()
+            stepped = noise + how.rate * size * gradient / gradient.norm().clamp(min=1e-12) * 0.5
+            noise = stepped / stepped.norm() * size
+        latents = walked(studio, [seed], steps=how.few_steps, conditioned=how.conditioned, noise=best_noise)
+        yield from finished(studio, [seed], latents, course=[trace.of(0)])
 
 
-def _worth_of_noise(studio: Studio) -> Callable[[Tensor], Tensor]:
-    """Noise -> the objective of what a short walk makes of it, differentiable from end to end."""
+def _worth_of_noise(studio: Studio, seed: int) -> Callable[[Tensor], Tensor]:
+    """Noise -> the objective of what a short walk of this seed makes of it, differentiable from end to end."""
     pipeline, how = studio.pipeline, studio.settings
     empty = pipeline.nothing(Lanes(width=1, threads=0))
     scheduler = scheduler_named(how.scheduler, pipeline.scheduler)
     denoise, prompt = unet_denoiser(pipeline.unet), empty
-    if how.conditioned and studio.condition is not None:
+    if how.conditioned and studio.takes_embeddings:
         with torch.no_grad():
-            image = pipeline.image_condition(torch.from_numpy(studio.condition)[None], 0, generators=generators_of([0]))
+            embedding = torch.from_numpy(studio.conditions([seed]))
+            image = pipeline.image_condition(embedding, 0, generators=generators_of([0]))
         prompt = Prompt(text=empty.text, image=image)
         denoise = classifier_free(denoise, empty, how.guidance)
 

@@ -1,0 +1,199 @@
+"""Wishes beside a region's mean: one voxel, a pattern; what cannot be asked is one sentence with the next step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.errors import UsageError
+from brain.pack import write_arrays
+from decode.wishes import OneVoxel, Pattern, Wanted, wishes
+from evaluation.samples import read_rows
+from pipelines.stacks import SHELF
+from pipelines.tiny import tiny_stack
+
+QUICK = ("--n", "2", "--steps", "2", "--few-steps", "1", "--method", "guided", "retrieval")
+COUNT, VOXELS = 90, 60
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """90 pictures shown twice to voxels that see their mean colour; the last voxel, (9, 5, 0), sees nothing."""
+    rng = np.random.default_rng(0)
+    ids = [f"s{number:03d}" for number in range(COUNT)]
+    images = np.clip(rng.integers(0, 256, (COUNT, 1, 1, 3)) + rng.integers(-30, 30, (COUNT, 16, 16, 3)), 0, 255)
+    signal = (images.mean((1, 2)) / 255 - 0.5) @ rng.standard_normal((3, VOXELS)) * 4
+    signal[:, -1] = 0
+    order = np.concatenate([rng.permutation(COUNT), rng.permutation(COUNT)])
+    return write_arrays(
+        tmp_path_factory.mktemp("data") / "colours.h5",
+        responses=(signal[order] + 0.2 * rng.standard_normal((2 * COUNT, VOXELS))).astype(np.float32),
+        stimulus=[ids[row] for row in order],
+        images=images.astype(np.uint8),
+        image_ids=ids,
+        fields={
+            "session": np.repeat([1, 2], COUNT),
+            "subject": "subj01",
+            "ijk": np.stack([np.arange(VOXELS) % 10, np.arange(VOXELS) // 10, np.zeros(VOXELS, int)], 1),
+            "affine": np.diag([2.0, 2.0, 2.0, 1.0]),
+        },
+        regions={
+            "early": np.arange(VOXELS) < 20,
+            "ventral": (np.arange(VOXELS) >= 20) & (np.arange(VOXELS) < 59),
+            "silent": np.arange(VOXELS) == 59,
+            "nsdgeneral": np.ones(VOXELS, bool),
+        },
+        splits={"held-out": (ids[:60], ids[60:])},
+        captions={name: ["a colour"] for name in ids},
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_stack(tmp_path_factory.mktemp("stacks") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "fitted"
+    maps = ("--maps", "clip-text=ventral", "vae-latent=early")
+    assert main(["fit", str(data), "--out", str(out), "--stack", str(stack), "--folds", "3", *maps]) == 0
+    return out
+
+
+def made(run: Path, folder: str) -> dict[str, Any]:
+    home = run / "synthesis" / folder
+    facts: dict[str, Any] = json.loads((home / "report.json").read_text(encoding="utf-8"))
+    assert (home / "report.html").stat().st_size > 0 and len(read_rows(home / "samples")) == 4
+    return facts
+
+
+def test_one_voxel_and_a_pattern_are_driven_and_named_on_the_page(run: Path) -> None:
+    assert main(["synthesize", str(run), "--voxel", "3,1,0", *QUICK]) == 0
+    facts = made(run, "voxel-3-1-0")
+    assert facts["wanted"] == "voxel 3,1,0"
+    assert all(one["r2"]["voxel 3,1,0"] > 0.05 for one in facts["encoders"].values())
+    assert "voxel 3,1,0" in (run / "synthesis/voxel-3-1-0/report.html").read_text(encoding="utf-8")
+
+    words = ["synthesize", str(run), "--region", "ventral", "--against", "early", "--pattern", "s074", *QUICK]
+    assert main(words) == 0
+    facts = made(run, "pattern-of-s074-in-ventral-against-early")
+    assert facts["wanted"] == "pattern of s074 in ventral against early"
+    (best,) = (row for row in facts["rows"] if row["row"] == "retrieval")
+    assert best["percentile"]["guide"] > 95 and best["profile"]["pattern of s074 in ventral"] > 1
+
+
+def test_a_pattern_from_a_file_is_the_measured_one_by_another_road(run: Path, data: Path, tmp_path: Path) -> None:
+    from decode.patterns import open_data
+    from decode.run_folder import RunFolder
+    from decode.synthesize import Lab
+
+    settings, _ = RunFolder(run).stored()
+    recording = open_data(data, settings.fit)
+    lab = Lab(run=RunFolder(run), recording=recording, settings=settings)
+    row = list(lab.fitting.ids).index("s004")
+    values, columns = lab.fitting.responses[row], recording.columns(["ventral"])
+    np.save(tmp_path / "aim.npy", values)
+    places = recording.responses.space.ijk[columns]
+    lines = [f"{i},{j},{k},{values[column]!s}" for (i, j, k), column in zip(places[::-1], columns[::-1], strict=True)]
+    (tmp_path / "aim.csv").write_text("\n".join(["i,j,k,value", *lines]) + "\n")
+    wanted = [
+        Pattern(source=source, regions=("ventral",)).readout(recording, lab.fitting)
+        for source in ("s004", str(tmp_path / "aim.npy"), str(tmp_path / "aim.csv"))
+    ]
+    for other in wanted[1:]:
+        np.testing.assert_array_equal(other.columns, wanted[0].columns)
+        np.testing.assert_allclose(other.weights, wanted[0].weights, atol=1e-6)
+    response = values[None] * 3 + 1
+    assert wanted[0](response)[0] == pytest.approx(3 * values[columns].std(), rel=1e-4)
+    assert OneVoxel((4, 2, 0)).readout(recording, lab.fitting).columns.tolist() == [24]
+
+
+def test_a_changed_file_does_not_go_into_the_same_folder(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aim = tmp_path / "aim.npy"
+    words = ["synthesize", str(run), "--region", "early", "--pattern", str(aim), "--n", "2", "--method", "retrieval"]
+    np.save(aim, np.arange(VOXELS) % 3)
+    assert main(words) == 0
+    np.save(aim, np.arange(VOXELS) % 5)
+    assert main(words) == 2
+    assert "were made with asks" in capsys.readouterr().err
+
+
+CASES: dict[tuple[str, ...], tuple[int, str]] = {
+    (): (2, "wanted a region, came none"),
+    ("--voxel", "3,1"): (2, "wanted I,J,K, three whole numbers"),
+    ("--voxel", "3,1,0", "--region", "early"): (2, "wanted alone"),
+    ("--voxel", "30,1,0"): (3, "came none; the nearest is 9,1,0"),
+    ("--voxel", "9,5,0"): (3, "R2 of 0.05 or more on held-out stimuli, came -0."),
+    ("--region", "silent"): (3, "'silent': wanted an encoder with R2 of 0.05"),
+    ("--region", "silent", "--pattern", "s004"): (3, "wanted two voxels or more, came 1"),
+    ("--region", "ventra", "--pattern", "s004"): (2, "no region is called 'ventra'"),
+    ("--region", "early:2", "--pattern", "s004"): (2, "without weights"),
+    ("--region", "early", "--pattern", "s4000"): (2, "did you mean"),
+    ("--region", "early", "--pattern", "none.npy"): (3, "no such file"),
+    ("--region", "early", "--pattern", "short.npy"): (3, f"wanted ({VOXELS},) numbers"),
+    ("--region", "early", "--pattern", "nan.npy"): (3, "20 that are not"),
+    ("--region", "early", "--pattern", "few.csv"): (3, "none for 18, first [2, 0, 0]"),
+    ("--region", "early", "--pattern", "other.csv"): (3, "wanted columns i, j, k, value"),
+}
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_what_cannot_be_asked_is_one_sentence(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    np.save("short.npy", np.ones(7))
+    np.save("nan.npy", np.full(VOXELS, np.nan))
+    Path("few.csv").write_text("i,j,k,value\n0,0,0,1\n1,0,0,2\n")
+    Path("other.csv").write_text("x,y,z,value\n0,0,0,1\n")
+    before = sorted((run / "synthesis").glob("*"))
+    code, sentence = CASES[words]
+    assert main(["synthesize", str(run), *words]) == code
+    said = capsys.readouterr().err
+    assert sentence in said and "\n" not in said.strip()
+    assert words != ("--voxel", "9,5,0") or "; the nearest is 9,4,0 with 0." in said
+    assert sorted((run / "synthesis").glob("*")) == before
+
+
+def test_names_and_signs_of_wishes() -> None:
+    signs, asks = wishes(region=("A", "B:0.5"), against=("C:2",))
+    assert signs == {"A": 1.0, "B": 0.5, "C": -2.0} and asks == ()
+    assert Wanted(signs=signs, ways=(), count=1).name == "A-0.5xB-against-2xC"
+    signs, asks = wishes(region=(), voxel="-1, 4,5")
+    assert signs == {"voxel -1,4,5": 1.0} and asks == (OneVoxel((-1, 4, 5)),)
+    signs, (aim,) = wishes(region=("A", "B"), against=("C",), pattern="s1")
+    assert signs == {"pattern of s1 in A and B": 1.0, "C": -1.0} and aim.digest == "s1"
+    with pytest.raises(UsageError, match="stands twice"):
+        wishes(region=("A",), against=("A",), pattern="s1")
+
+
+def test_a_stack_without_an_image_encoder_needs_an_eye_and_is_guided_by_it(
+    run: Path, stack: Path, data: Path, checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """As Stable Diffusion 1.x and 2.x are laid out: text alone, a small decoder and a tower from elsewhere."""
+    monkeypatch.delenv(SHELF, raising=False)
+    plain, out = tiny_stack(tmp_path / "plain", image_condition=False), tmp_path / "run"
+    shutil.copytree(run, out)
+    settings = out / "settings.json"
+    assert str(stack) in settings.read_text()
+    settings.write_text(settings.read_text().replace(str(stack), str(plain)))
+    words = ["synthesize", str(out), "--data", str(data), "--region", "early", "--n", "1", "--steps", "2", "--method"]
+    assert main([*words, "guided"]) == 5
+    assert "wanted a tower that guides, came none; get one with: afterimage stacks fetch" in capsys.readouterr().err
+    shutil.copytree(checkout / "pipelines/miniature/image/eye", plain / "eye")
+    assert main([*words, "guided"]) == 0
+    facts = json.loads((out / "synthesis/early/synthesis.json").read_text(encoding="utf-8"))
+    assert set(facts["encoders"]) == {"eye", "second"} and facts["decoder in the loop"] == "tiny_vae"
+    assert main([*words, "embedding"]) == 2
+    assert "wanted a stack whose UNet takes an image embedding" in capsys.readouterr().err
