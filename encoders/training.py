@@ -103,7 +103,8 @@ def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: 
 
     A loss that is not finite is an InputError that leaves the last checkpoint as it was.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.95))
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.95))
     store = Checkpoints(folder=folder / "checkpoints", identity={**job.identity, "plan": asdict(plan)})
     at = store.resume(model, optimiser)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
@@ -214,7 +215,7 @@ class Checkpoints:
     def save(self, model: nn.Module, optimiser: Any, at: Progress) -> None:
         """Write the state after `at.step` steps and forget all but the last two."""
         names = [name for name, one in model.named_parameters() if one.requires_grad]
-        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in learned(model).items()}
         states = optimiser.state_dict()["state"]
         for place, name in enumerate(names):
             tensors |= {f"optimiser.{key}.{name}": torch.as_tensor(value) for key, value in states[place].items()}
@@ -233,8 +234,10 @@ class Checkpoints:
         self._must_be_mine(path, card)
         tensors = {name: torch.from_numpy(one) for name, one in arrays.items()}
         weights = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
+        if set(weights) != set(learned(model)):
+            raise InputError(wanted(path, "the weights of this network", "another's", _ELSEWHERE))
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict(weights, strict=False)
         except RuntimeError as error:
             raise InputError(wanted(path, "the weights of this network", "another's", _ELSEWHERE)) from error
         states: dict[int, dict[str, Tensor]] = {}
@@ -265,8 +268,14 @@ def _differ(came: Any, want: Any) -> tuple[str, str]:
 
 
 def write_weights(path: Path, model: nn.Module, facts: Mapping[str, Any]) -> None:
-    """Write a network's weights and its card as one safetensors file, whole or not at all."""
-    write_tensors(path, _arrays(model.state_dict()), kind=str(facts["family"]), card=facts)
+    """Write what a network has learned and its card as one safetensors file, whole or not at all."""
+    write_tensors(path, _arrays(learned(model)), kind=str(facts["family"]), card=facts)
+
+
+def learned(model: nn.Module) -> dict[str, Tensor]:
+    """The network's state without its frozen parameters: all that training may change."""
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    return {name: value for name, value in model.state_dict().items() if name not in frozen}
 
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -1,0 +1,236 @@
+"""Labelled training trials: what a brain encoder learns to read into a condition space, and how it is trained on them.
+
+    trials = labelled_trials(recording, conditions, split=split, only=few, seed=0)
+    job = supervised_job([trials], loss, batch=64, seed=0, identity={...})
+
+Test trials are not looked at at all, not even for the z-scores. Validation holds out STIMULI of the training set, with
+all repeats and all windows of a clip, so that a network that learnt its stimuli by heart is not called good.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from brain.averages import average_repeats
+from brain.errors import InputError, UsageError
+from brain.splits import groups_of
+from brain.standardise import SessionScaler
+from brain.types import Float, Int, Recording, Responses, Split, VoxelSpace, sha256_of
+from encoders.conditions import Conditions, SpaceCard
+from encoders.restore import Restoration
+from encoders.storage import read_tensors
+from encoders.training import WEIGHTS, Job, Loss, Plan, train, validate
+
+VALIDATION = -1
+"""The step that stands in a key of the validation set."""
+AT_ONCE = 256
+"""Validation trials that are looked at together."""
+FEWEST = 5
+"""Held-out stimuli that a restoration can be settled on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """One subject's training trials and the true conditions of what they showed.
+
+    voxels    VoxelSpace of the columns, unit "z"
+    space     SpaceCard of the conditions; a target is one number of a flattened condition
+    values    (trial, voxel) float32 z-scores per session, of all training trials of the split
+    truth     (trial, target) float32
+    ids       (trial,) the stimulus of each
+    train     (row,) int64, rows to train on; held_out (row,) rows of other stimuli, to validate on
+    split     sha256 of the split whose test trials were left out
+    """
+
+    voxels: VoxelSpace
+    space: SpaceCard
+    values: Float
+    truth: Float
+    ids: NDArray[np.str_]
+    train: Int
+    held_out: Int
+    split: str
+
+    @cached_property
+    def centre(self) -> Float:
+        """(target,) float32, the mean of the truth over the rows to train on."""
+        return np.asarray(self.truth[self.train].mean(0, dtype=np.float64), np.float32)
+
+    @cached_property
+    def spread(self) -> Float:
+        """(target,) float32, its standard deviation there; 1 for a target that never moves."""
+        return spread_of(self.truth[self.train])
+
+    def facts(self) -> dict[str, object]:
+        """For the card and a checkpoint's identity."""
+        rows = np.concatenate([self.train, self.held_out])
+        return {
+            "subject": self.voxels.subject,
+            "voxels": len(self.voxels),
+            "voxels_sha256": self.voxels.sha256,
+            "space": self.space.facts(),
+            "trials": len(self.train),
+            "held_out": len(self.held_out),
+            "trials_sha256": sha256_of(self.values[rows].tobytes(), self.truth[rows].tobytes(), self.train.tobytes()),
+            "split_sha256": self.split,
+        }
+
+    def averaged(self, rows: Int) -> tuple[Float, tuple[str, ...], Float]:
+        """Patterns (stimulus, voxel) of these rows, one a stimulus, their ids, and their truth (stimulus, target)."""
+        mine = Responses(
+            values=self.values[rows],
+            stimulus=self.ids[rows],
+            session=np.ones(len(rows), np.int64),
+            repeat=np.zeros(len(rows), np.int64),
+            space=self.voxels,
+        )
+        averaged = average_repeats(mine)
+        first = {one: row for row, one in zip(rows.tolist(), self.ids[rows].tolist(), strict=True)}
+        return averaged.values, averaged.ids, self.truth[[first[one] for one in averaged.ids]]
+
+
+def labelled_trials(
+    recording: Recording,
+    conditions: Conditions,
+    *,
+    split: Split,
+    only: Sequence[str] | None = None,
+    share: float = 0.1,
+    seed: int = 0,
+    columns: Int | None = None,
+) -> Labelled:
+    """The labelled training trials of one subject.
+
+    conditions  the true conditions of the training stimuli
+    split       whose training stimuli are taken
+    only        the training stimuli whose labels are known; None knows all. z-scores need no label: they are those of
+                all training trials either way
+    share       the share of these stimuli that validates, at least one; `seed` draws which
+    columns     (voxel,) int64, which voxels; None takes all
+    A stimulus that the split does not train on, and fewer than two stimuli, are an InputError.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"labelled trials: the share that validates lies between 0 and 1, came {share}")
+    known = split.train if only is None else tuple(only)
+    strange = sorted(set(known) - set(split.train))
+    if strange:
+        raise InputError(f"split {split.name!r}: {strange[0]} is no training stimulus; train on {split.name}'s own")
+    whole = recording.responses if columns is None else recording.responses.voxels(columns)
+    training = whole.trials(whole.of(split.train))
+    scaled = SessionScaler.fit(training, np.ones(len(training.session), np.bool_)).apply(training)
+    mine = scaled.trials(scaled.of(known))
+    groups = groups_of(mine.stimulus.tolist())
+    names = np.unique(groups)
+    if len(names) < 2:
+        raise InputError(f"{whole.space.subject}: {len(names)} labelled stimuli; one more is needed to validate on")
+    count = min(len(names) - 1, max(1, round(share * len(names))))
+    validating = np.isin(groups, np.random.default_rng([seed, 11]).permutation(names)[:count])
+    return Labelled(
+        voxels=mine.space,
+        space=conditions.space,
+        values=mine.values,
+        truth=conditions.values[conditions.rows(mine.stimulus.tolist())].reshape(len(mine.values), -1),
+        ids=mine.stimulus,
+        train=np.flatnonzero(~validating),
+        held_out=np.flatnonzero(validating),
+        split=split.sha256,
+    )
+
+
+def settled(guess: Float, truth: Float, *, ids: Sequence[str], kind: str, limit: float) -> Restoration:
+    """The restoration by held-out stimuli; too few of them to know a spread by are an InputError."""
+    if kind != "none" and len(ids) < FEWEST:
+        raise InputError(
+            f"restoration: {len(ids)} held-out stimuli cannot tell the spread of guesses, {FEWEST} are needed; "
+            "hold out a larger share, or restore nothing"
+        )
+    return Restoration.fit(guess, truth, groups=ids, kind=kind, limit=limit)
+
+
+class Key(NamedTuple):
+    """What a loss is told of a batch: its step, and the rows of all its samples, whoever computes which."""
+
+    step: int
+    batch: tuple[int, ...]
+
+
+def supervised_job(sets: Sequence[Labelled], loss: Loss, *, batch: int, seed: int, identity: Mapping[str, Any]) -> Job:
+    """A task for `train`: every training row of all subjects once an epoch, subjects mixed within a batch.
+
+    A row is numbered through all subjects (`rows_of` tells them apart). A batch depends on seed and step alone.
+    """
+    if batch < 1:
+        raise UsageError(f"training: a batch holds one trial or more, came {batch}")
+    starts = starts_of(sets)
+    train = np.concatenate([one.train + start for one, start in zip(sets, starts, strict=True)])
+    steps = -(-len(train) // batch)
+
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> Int:
+        return np.random.default_rng([seed, 12, epoch]).permutation(train)
+
+    def at(step: int) -> tuple[Key, list[int]]:
+        epoch, place = divmod(step, steps)
+        rows = order(epoch)[place * batch : (place + 1) * batch].tolist()
+        return Key(step=step, batch=tuple(rows)), rows
+
+    check = []
+    for one, start in zip(sets, starts, strict=True):
+        for first in range(0, len(one.held_out), AT_ONCE):
+            rows = (one.held_out[first : first + AT_ONCE] + start).tolist()
+            check.append((Key(step=VALIDATION, batch=tuple(rows)), rows))
+    facts = {**identity, "data": [one.facts() for one in sets], "batch": batch}
+    return Job(batch=at, loss=loss, check=check, check_loss=loss, identity=facts)
+
+
+def starts_of(sets: Sequence[Labelled]) -> list[int]:
+    """The number of each subject's first row."""
+    return [0, *np.cumsum([len(one.values) for one in sets]).tolist()][: len(sets)]
+
+
+def rows_of(sets: Sequence[Labelled], rows: Sequence[int]) -> list[list[int]]:
+    """For each subject, its own rows among these, in their order."""
+    starts = starts_of(sets)
+    ends = [start + len(one.values) for one, start in zip(sets, starts, strict=True)]
+    return [[row - start for row in rows if start <= row < end] for start, end in zip(starts, ends, strict=True)]
+
+
+def generator_of(seed: int, step: int, row: int, *, stream: int = 0) -> torch.Generator:
+    """The trial's own randomness in this step, whoever computes it and in whatever company; 8 streams of it."""
+    return torch.Generator().manual_seed((((seed * 1_000_003 + step + 1) * 8 + stream) * 1_000_003 + row) % 2**63)
+
+
+def spread_of(truth: Float) -> Float:
+    """(target,) float32 standard deviation; 1 for a target that never moves."""
+    spread = truth.std(0, dtype=np.float64)
+    return np.where(np.ptp(truth, axis=0) > 0, spread, 1).astype(np.float32)
+
+
+def digest_of(network: nn.Module) -> str:
+    """The sha256 of a network's weights, by which a checkpoint knows what it was trained from."""
+    state = network.state_dict()
+    return sha256_of(*(state[name].cpu().numpy().tobytes() for name in sorted(state)))
+
+
+def train_or_keep(network: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: Any) -> None:
+    """Trains `network` and leaves it with the best weights by validation, those it came with among them."""
+    network.to(accelerator.device)
+    began = copy.deepcopy(network.state_dict())
+    at_start = validate(network, job, accelerator)
+    done = train(network, plan, folder=folder, job=job, accelerator=accelerator)
+    network.cpu()
+    if done.best >= at_start:
+        network.load_state_dict(began)
+        return
+    tensors, _ = read_tensors(folder / WEIGHTS, kind=str(job.identity["family"]))
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in tensors.items()})

@@ -1,0 +1,100 @@
+"""A diffusion prior in embedding space: from the guess a regression makes to an embedding as there are real ones.
+
+    prior = Prior(64, PriorSettings())
+    prior.loss(truth, guess, step=step, noise=noise)      # (sample,)
+    prior.draw(guess, seeds=[0, 1, ...])                  # (sample, target)
+
+A regression answers with the mean of what is possible; the prior draws one of the possibilities (Ramesh et al. 2022;
+in brain decoding Scotti et al. 2023). It predicts the clean embedding, and DDIM walks a few steps from noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from brain.errors import UsageError
+
+WAVES = 16
+"""Time is told in so many sines and as many cosines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorSettings:
+    """`width` and `depth` of the denoiser, `train_steps` of the noising schedule (cosine), `steps` of a walk."""
+
+    width: int = 256
+    depth: int = 2
+    train_steps: int = 100
+    steps: int = 10
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.steps) < 1 or self.steps > self.train_steps:
+            raise UsageError(f"prior: wanted sizes of 1 or more and at most {self.train_steps} steps, came {self}")
+
+
+class Prior(nn.Module):
+    """The denoiser and its schedule."""
+
+    def __init__(self, targets: int, settings: PriorSettings) -> None:
+        super().__init__()
+        self.settings, self.targets = settings, targets
+        self.enter = nn.Linear(2 * targets + 2 * WAVES, settings.width)
+        self.norms = nn.ModuleList(nn.LayerNorm(settings.width) for _ in range(settings.depth))
+        self.layers = nn.ModuleList(nn.Linear(settings.width, settings.width) for _ in range(settings.depth))
+        self.leave = nn.Linear(settings.width, targets)
+
+    @cached_property
+    def schedule(self) -> Any:
+        """The noising schedule, diffusers' DDIM with prediction of the clean sample."""
+        from diffusers import DDIMScheduler
+
+        return DDIMScheduler(
+            num_train_timesteps=self.settings.train_steps,
+            beta_schedule="squaredcos_cap_v2",
+            prediction_type="sample",
+            clip_sample=False,
+            timestep_spacing="trailing",
+        )
+
+    def forward(self, noised: Tensor, guess: Tensor, step: Tensor) -> Tensor:
+        """Noised embeddings and guesses (sample, target), steps (sample,) int64 -> clean embeddings."""
+        turns = step[:, None] / self.settings.train_steps * torch.pi * torch.arange(1, WAVES + 1, device=step.device)
+        x = self.enter(torch.cat([noised, guess, turns.sin(), turns.cos()], -1))
+        for norm, layer in zip(self.norms, self.layers, strict=True):
+            x = x + F.gelu(layer(norm(x)))
+        out: Tensor = self.leave(x)
+        return out
+
+    def loss(self, truth: Tensor, guess: Tensor, *, step: Tensor, noise: Tensor) -> Tensor:
+        """(sample,) mean squared error of the clean embedding, seen through this noise at these steps."""
+        noised = self.schedule.add_noise(truth, noise, step)
+        out: Tensor = (self(noised, guess, step) - truth).square().mean(-1)
+        return out
+
+    def noise_of(self, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Steps (sample,) and noise (sample, target) for `loss`, each sample by its own generator."""
+        top = self.settings.train_steps
+        step = torch.cat([torch.randint(top, (1,), generator=one) for one in generators])
+        return step, torch.stack([torch.randn(self.targets, generator=one) for one in generators])
+
+    @torch.no_grad()
+    def draw(self, guess: Tensor, *, seeds: Sequence[int]) -> Tensor:
+        """Embeddings (sample, target) for these guesses, each from the noise of its own seed."""
+        if len(seeds) != len(guess):
+            raise UsageError(f"prior: {len(guess)} guesses but {len(seeds)} seeds came; give one each")
+        if not len(guess):
+            return guess
+        starts = [torch.randn(self.targets, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+        x = torch.stack(starts).to(guess)
+        self.schedule.set_timesteps(self.settings.steps)
+        for step in self.schedule.timesteps:
+            clean = self(x, guess, step.expand(len(x)).to(guess.device))
+            x = self.schedule.step(clean, int(step), x).prev_sample
+        return x

@@ -1,0 +1,141 @@
+"""A residual network from voxels to an embedding, with a contrastive loss and a diffusion prior (as MindEye).
+
+    network = Residual({"subj01": 5998}, targets=64, settings=ResidualSettings())
+    made = network({"subj01": values})            # .guess, .contrast (trial, target)
+
+Scotti et al. 2023 and 2024: one linear layer a subject into a shared width, residual blocks, a regression head, a
+projection that the contrastive loss sees, and a prior that turns the regression's guess into an embedding as there are
+real ones (`encoders.prior`). Every target is a z-score of the training trials. Training: `encoders.shared`.
+
+SoftCLIP is taken from brain to picture alone: the other direction would need the outputs of all processes at once, and
+a sample's loss would depend on how a batch divides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from brain.errors import UsageError
+from encoders.prior import Prior, PriorSettings
+
+Generators = Sequence[torch.Generator]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualSettings:
+    """The network's sizes and its losses.
+
+    width, blocks     of the trunk; drop_in, drop the shares that dropout takes after the first layer and in a block
+    contrast          weight of the contrastive loss beside the mean squared error; 0 leaves it out
+    temperature       of the contrastive loss: of logits and soft labels alike
+    prior             the diffusion prior; its loss trains the prior alone
+    """
+
+    width: int = 256
+    blocks: int = 2
+    drop_in: float = 0.5
+    drop: float = 0.15
+    contrast: float = 0.1
+    temperature: float = 0.1
+    prior: PriorSettings = PriorSettings()
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.blocks < 0 or not (0 <= self.drop_in < 1 and 0 <= self.drop < 1):
+            raise UsageError(f"residual: wanted a width above 0, blocks from 0 and shares below 1, came {self}")
+        if self.contrast < 0 or not self.temperature > 0:
+            raise UsageError("residual: wanted a contrast from 0 and a temperature above 0")
+
+
+class Made(NamedTuple):
+    """What the network makes of trials: `guess` (trial, target) z-scores, `contrast` what SoftCLIP looks at."""
+
+    guess: Tensor
+    contrast: Tensor
+
+
+class ResidualBlock(nn.Module):
+    """x + dropout(GELU(norm(linear(x))))."""
+
+    def __init__(self, width: int, drop: float) -> None:
+        super().__init__()
+        self.linear, self.norm, self.drop = nn.Linear(width, width), nn.LayerNorm(width), drop
+
+    def forward(self, x: Tensor, generators: Generators | None) -> Tensor:
+        """(trial, width) -> the same."""
+        return x + dropout(F.gelu(self.norm(self.linear(x))), self.drop, generators)
+
+
+class Trunk(nn.Module):
+    """Everything that subjects share."""
+
+    def __init__(self, targets: int, settings: ResidualSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.norm = nn.LayerNorm(settings.width)
+        self.blocks = nn.ModuleList(ResidualBlock(settings.width, settings.drop) for _ in range(settings.blocks))
+        self.head = nn.Linear(settings.width, targets)
+        self.project = nn.Linear(settings.width, targets)
+        self.prior = Prior(targets, settings.prior)
+
+    def forward(self, hidden: Tensor, generators: Generators | None = None) -> Made:
+        """What an adapter gives, (trial, width) -> Made. No generators: no dropout."""
+        x = dropout(F.gelu(self.norm(hidden)), self.settings.drop_in, generators)
+        for block in self.blocks:
+            x = block(x, generators)
+        return Made(guess=self.head(x), contrast=self.project(x))
+
+
+class Residual(nn.Module):
+    """One linear adapter a subject into one trunk; with one subject it is the residual network alone."""
+
+    def __init__(self, voxels: Mapping[str, int], targets: int, settings: ResidualSettings) -> None:
+        super().__init__()
+        self.adapters = nn.ModuleDict({name: nn.Linear(count, settings.width) for name, count in voxels.items()})
+        self.trunk = Trunk(targets, settings)
+
+    def forward(
+        self,
+        values: Mapping[str, Tensor],
+        generators: Generators | None = None,
+        *,
+        truth: Tensor | None = None,
+        noise: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Made, Tensor | None]:
+        """Subject -> z-scores (trial, voxel), every subject of the network, zero trials where it has none.
+
+        Trials come back one subject after the other. With the truth (trial, target) and the prior's `noise` (steps
+        and noise of `Prior.loss`) also the prior's loss (trial,), else None.
+        """
+        hidden = torch.cat([adapter(values[name]) for name, adapter in self.adapters.items()])
+        made: Made = self.trunk(hidden, generators)
+        if truth is None or noise is None:
+            return made, None
+        return made, self.trunk.prior.loss(truth, made.guess.detach(), step=noise[0], noise=noise[1])
+
+
+def dropout(x: Tensor, share: float, generators: Generators | None) -> Tensor:
+    """x (trial, width) with a share of its numbers dropped and the rest scaled up, each trial by its own generator."""
+    if generators is None or not share:
+        return x
+    if not len(x):
+        return x
+    kept = torch.stack([torch.rand(x.shape[1], generator=one) >= share for one in generators])
+    return x * kept.to(x.device) / (1 - share)
+
+
+def soft_clip(guess: Tensor, own: Tensor, pool: Tensor, *, temperature: float) -> Tensor:
+    """(trial,) cross entropy of who is who, guesses (trial, target) against the truths of a pool (other, target).
+
+    The label of a trial is soft: how like its own truth, row `own` of the pool, the pool's truths are (Scotti et al.
+    2023, SoftCLIP), so that two showings of one picture are not told apart.
+    """
+    known = F.normalize(pool, dim=-1)
+    labels = (known[own] @ known.T / temperature).softmax(-1)
+    logits = F.normalize(guess, dim=-1) @ known.T / temperature
+    return -(labels * logits.log_softmax(-1)).sum(-1)

@@ -1,0 +1,350 @@
+"""Residual maps: one subject's network, or one trunk that many subjects share and a new one joins.
+
+    mapped = fit_residual([trials], folder=out, settings=FitSettings(), restoration=..., accelerator=accelerator)
+    shared = fit_residual([one, two, three], ...)          # one adapter each, one trunk
+    joined = join(shared, few, folder=out, settings=JoinSettings(), restoration=..., accelerator=accelerator)
+    joined.predict(values)                                 # regression;  joined.draw(values, seeds=...) the prior
+
+A new subject (Scotti et al. 2024, MindEye2: one hour of data) trains its adapter alone, the trunk frozen, and then, if
+asked, everything at a slower rate. The adapter starts where a ridge puts it: from the new voxels to what the others'
+adapters gave for like stimuli, which is known from the conditions. Where no validation is better, that start is kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError, wanted
+from brain.types import Float
+from encoders.conditions import SpaceCard
+from encoders.labelled import (
+    VALIDATION,
+    Key,
+    Labelled,
+    digest_of,
+    generator_of,
+    rows_of,
+    settled,
+    spread_of,
+    starts_of,
+    supervised_job,
+    train_or_keep,
+)
+from encoders.prior import PriorSettings
+from encoders.residual import Made, Residual, ResidualSettings, soft_clip
+from encoders.restore import Restoration
+from encoders.ridge import RidgeSettings, fit_ridge
+from encoders.storage import read_tensors, write_tensors
+from encoders.training import Plan
+
+KIND = "residual-map"
+NETWORK, ADAPTER = "residual-network", "residual-adapter"
+"""The families of the weights that training leaves in its folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """The network, how long and how fast, trials in a step over all processes, the restoration's largest gain."""
+
+    network: ResidualSettings = ResidualSettings()
+    plan: Plan = Plan(steps=1500, rate=3e-4, warm=50, decay=0.05, validate=50, save=100, patience=6)
+    batch: int = 64
+    limit: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinSettings:
+    """How a new subject joins.
+
+    plan   the adapter's training; `tune` that of everything afterwards, None keeps the trunk as it is
+    ridge  where the adapter starts from
+    """
+
+    plan: Plan = Plan(steps=300, rate=1e-4, warm=20, decay=0.05, validate=20, save=50, patience=4)
+    tune: Plan | None = None
+    batch: int = 64
+    ridge: RidgeSettings = RidgeSettings()
+    limit: float = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualMap:
+    """A frozen map from the voxels of one subject or more to conditions.
+
+    network         Residual; its adapters' names are the subjects
+    centre, spread  (target,) float32: the network speaks z-scores of the training trials
+    expected        (target + 1, width) float32: from z-scored conditions, and a constant, to what adapters give
+    restoration     subject -> Restoration of the regression's guesses, of held-out training stimuli
+    space           SpaceCard of the conditions
+    facts           what it was trained on, as plain JSON
+    """
+
+    network: Residual
+    centre: Float
+    spread: Float
+    expected: Float
+    restoration: dict[str, Restoration]
+    space: SpaceCard
+    facts: dict[str, Any]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whose voxels it reads."""
+        return tuple(self.restoration)
+
+    def predict(self, values: Float, *, subject: str = "") -> Float:
+        """z-scores (sample, voxel) -> (sample, *shape): the regression, restored. `subject` "" is the only one."""
+        name = self._one(subject)
+        guess = self._guess(values, name).numpy() * self.spread + self.centre
+        return self.restoration[name].apply(guess).reshape(len(values), *self.space.shape)
+
+    def draw(self, values: Float, *, seeds: Sequence[int], subject: str = "") -> Float:
+        """z-scores (sample, voxel) -> (sample, *shape): an embedding the prior draws, each from its own seed."""
+        guess = self._guess(values, self._one(subject))
+        drawn = self.network.trunk.prior.draw(guess, seeds=seeds).numpy() * self.spread + self.centre
+        return np.asarray(drawn, np.float32).reshape(len(values), *self.space.shape)
+
+    def save(self, path: Path) -> None:
+        """Write one .safetensors file with its card, whole or not at all."""
+        tensors = {f"network.{name}": one.cpu().numpy() for name, one in self.network.state_dict().items()}
+        tensors |= {"centre": self.centre, "spread": self.spread, "expected": self.expected}
+        for subject, restoration in self.restoration.items():
+            tensors |= {f"{subject}/{name}": one for name, one in restoration.arrays().items()}
+        card = {
+            "space": self.space.facts(),
+            "network": asdict(self.network.trunk.settings),
+            "voxels": {name: adapter.in_features for name, adapter in self.network.adapters.items()},
+            "restoration": {name: one.kind for name, one in self.restoration.items()},
+            "facts": self.facts,
+        }
+        write_tensors(path, tensors, kind=KIND, card=card)
+
+    @classmethod
+    def load(cls, path: Path) -> ResidualMap:
+        """Read what `save` wrote; truncated, foreign or another family: `InputError`."""
+        tensors, card = read_tensors(path, kind=KIND)
+        try:
+            settings = ResidualSettings(**{**card["network"], "prior": PriorSettings(**card["network"]["prior"])})
+            network = Residual(card["voxels"], len(tensors["centre"]), settings)
+            state = {name.removeprefix("network."): one for name, one in tensors.items() if name.startswith("network.")}
+            network.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
+            restoration = {
+                subject: Restoration.from_arrays(_under(tensors, subject), kind=kind)
+                for subject, kind in card["restoration"].items()
+            }
+            return cls(
+                network=network.eval().requires_grad_(False),
+                centre=tensors["centre"],
+                spread=tensors["spread"],
+                expected=tensors["expected"],
+                restoration=restoration,
+                space=SpaceCard.from_facts(card["space"]),
+                facts=card["facts"],
+            )
+        except (KeyError, TypeError, RuntimeError) as fault:
+            raise InputError(wanted(path, f"a whole {KIND} file", f"one with another {fault}", "fit again")) from fault
+
+    def _one(self, subject: str) -> str:
+        if not subject and len(self.subjects) == 1:
+            return self.subjects[0]
+        if subject not in self.subjects:
+            raise UsageError(unknown("subject of this map", subject, self.subjects))
+        return subject
+
+    @torch.no_grad()
+    def _guess(self, values: Float, subject: str) -> Tensor:
+        adapter = self.network.adapters[subject]
+        if values.ndim != 2 or values.shape[1] != adapter.in_features:
+            raise InputError(f"residual map: wanted (sample, {adapter.in_features}) of {subject}, came {values.shape}")
+        if not np.isfinite(values).all():
+            raise InputError("residual map: the patterns hold NaN or infinite values; mask these voxels and fit again")
+        made: Made = self.network.trunk(adapter(torch.from_numpy(np.asarray(values, np.float32))))
+        return made.guess
+
+
+def fit_residual(
+    sets: Sequence[Labelled], *, folder: Path, settings: FitSettings, restoration: str, accelerator: Any
+) -> ResidualMap:
+    """One trunk and an adapter for each of these subjects, stopped early on held-out training stimuli.
+
+    Checkpoints and the log go to `folder`; the same call goes on from the last one. Subjects of different spaces, and
+    one subject twice, are an InputError.
+    """
+    _alike(sets)
+    truth = np.concatenate([one.truth[one.train] for one in sets])
+    centre = np.asarray(truth.mean(0, dtype=np.float64), np.float32)
+    spread = spread_of(truth)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.plan.seed)
+        network = Residual({_name(one): len(one.voxels) for one in sets}, truth.shape[1], settings.network)
+    scaled = [(one.truth - centre) / spread for one in sets]
+    loss = ResidualLoss(sets, scaled, settings=settings.network, seed=settings.plan.seed, device=accelerator.device)
+    facts = {"family": NETWORK, "network": asdict(settings.network)}
+    job = supervised_job(sets, loss, batch=settings.batch, seed=settings.plan.seed, identity=facts)
+    train_or_keep(network, settings.plan, folder=folder, job=job, accelerator=accelerator)
+    mapped = ResidualMap(
+        network=network.eval().requires_grad_(False),
+        centre=centre,
+        spread=spread,
+        expected=_expected(network, sets, centre=centre, spread=spread),
+        restoration={},
+        space=sets[0].space,
+        facts={"data": [one.facts() for one in sets], "settings": asdict(settings)},
+    )
+    return _restored(mapped, sets, kind=restoration, limit=settings.limit)
+
+
+def join(
+    shared: ResidualMap, trials: Labelled, *, folder: Path, settings: JoinSettings, restoration: str, accelerator: Any
+) -> ResidualMap:
+    """The map of a new subject on a copy of `shared`'s trunk; checkpoints in `folder`/adapter and `folder`/whole."""
+    shared.space.must_match(trials.space)
+    trunk = copy.deepcopy(shared.network.trunk)
+    network = Residual({_name(trials): len(trials.voxels)}, len(shared.centre), trunk.settings)
+    network.trunk = trunk.requires_grad_(False).to(accelerator.device)
+    adapter = _starting_adapter(shared, trials, settings.ridge)
+    facts = {"trunk_sha256": digest_of(shared.network.trunk)}
+    scaled = [(trials.truth - shared.centre) / shared.spread]
+
+    def loss_of(seed: int) -> ResidualLoss:
+        return ResidualLoss([trials], scaled, settings=trunk.settings, seed=seed, device=accelerator.device)
+
+    adapting = loss_of(settings.plan.seed)
+    job = supervised_job(
+        [trials],
+        lambda model, key, rows: adapting.of_adapter(model, trunk, key=key, rows=rows),
+        batch=settings.batch,
+        seed=settings.plan.seed,
+        identity={"family": ADAPTER, **facts},
+    )
+    train_or_keep(adapter, settings.plan, folder=folder / "adapter", job=job, accelerator=accelerator)
+    network.cpu()
+    network.adapters[_name(trials)] = adapter
+    if settings.tune is not None:
+        network.requires_grad_(True)
+        whole = supervised_job(
+            [trials], loss_of(settings.tune.seed), batch=settings.batch, seed=settings.tune.seed,
+            identity={"family": NETWORK, **facts, "adapter_sha256": digest_of(adapter)},
+        )  # fmt: skip
+        train_or_keep(network, settings.tune, folder=folder / "whole", job=whole, accelerator=accelerator)
+    joined = ResidualMap(
+        network=network.eval().requires_grad_(False),
+        centre=shared.centre,
+        spread=shared.spread,
+        expected=shared.expected,
+        restoration={},
+        space=shared.space,
+        facts={"data": [trials.facts()], "settings": asdict(settings), "joined": shared.facts},
+    )
+    return _restored(joined, [trials], kind=restoration, limit=settings.limit)
+
+
+class ResidualLoss:
+    """(model, key, rows) -> (row,) losses: squared error, SoftCLIP against the whole batch, and the prior's error."""
+
+    def __init__(
+        self, sets: Sequence[Labelled], truth: Sequence[Float], *, settings: ResidualSettings, seed: int, device: Any
+    ) -> None:
+        self.sets, self.settings, self.seed, self.device = sets, settings, seed, device
+        self.values = [torch.from_numpy(one.values) for one in sets]
+        self.truth = torch.from_numpy(np.concatenate(truth))
+
+    def __call__(self, model: nn.Module, key: Key, rows: Sequence[int]) -> Tensor:
+        """The whole network: its rows come back one subject after the other, as a sum of losses does not mind."""
+        parts = rows_of(self.sets, rows)
+        order = [row + start for part, start in zip(parts, starts_of(self.sets), strict=True) for row in part]
+        values = {
+            _name(one): whole[part].to(self.device)
+            for one, whole, part in zip(self.sets, self.values, parts, strict=True)
+        }
+        generators = self._generators(key, order)
+        step, noise = _plain(model).trunk.prior.noise_of(
+            [generator_of(self.seed, key.step, row, stream=1) for row in order]
+        )
+        truth = self.truth[order].to(self.device)
+        made, drawn = model(values, generators, truth=truth, noise=(step.to(self.device), noise.to(self.device)))
+        out: Tensor = self._of(made, key, order) + drawn
+        return out
+
+    def of_adapter(self, adapter: nn.Module, trunk: nn.Module, *, key: Key, rows: Sequence[int]) -> Tensor:
+        """The one subject's adapter alone, the trunk behind it frozen."""
+        made = trunk(adapter(self.values[0][list(rows)].to(self.device)), self._generators(key, rows))
+        return self._of(made, key, rows)
+
+    def _of(self, made: Made, key: Key, order: Sequence[int]) -> Tensor:
+        truth, pool = self.truth[list(order)].to(self.device), self.truth[list(key.batch)].to(self.device)
+        place = {row: index for index, row in enumerate(key.batch)}
+        own = torch.tensor([place[row] for row in order], device=self.device)
+        contrast = soft_clip(made.contrast, own, pool, temperature=self.settings.temperature)
+        return (made.guess - truth).square().mean(1) + self.settings.contrast * contrast
+
+    def _generators(self, key: Key, rows: Sequence[int]) -> list[torch.Generator] | None:
+        """Each row's own dropout; none in validation, where nothing is dropped."""
+        return None if key.step == VALIDATION else [generator_of(self.seed, key.step, row) for row in rows]
+
+
+def _plain(model: nn.Module) -> Any:
+    """The network inside what `accelerate` may have wrapped around it."""
+    return getattr(model, "module", model)
+
+
+def _expected(network: Residual, sets: Sequence[Labelled], *, centre: Float, spread: Float) -> Float:
+    """Least squares from z-scored conditions and a constant to what the adapters give for the training trials."""
+    given, known = [], []
+    with torch.no_grad():
+        for one in sets:
+            values, _, truth = one.averaged(one.train)
+            given.append(network.adapters[_name(one)](torch.from_numpy(values)).numpy())
+            known.append(np.column_stack([(truth - centre) / spread, np.ones(len(truth))]))
+    x, y = np.concatenate(known).astype(np.float64), np.concatenate(given).astype(np.float64)
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], np.float32)
+
+
+def _starting_adapter(shared: ResidualMap, trials: Labelled, ridge: RidgeSettings) -> nn.Linear:
+    """The ridge from the new voxels to what the others' adapters would give, as a linear layer."""
+    values, ids, truth = trials.averaged(trials.train)
+    z = (truth - shared.centre) / shared.spread
+    given = np.asarray(np.column_stack([z, np.ones(len(z))]) @ shared.expected, np.float32)
+    fit = fit_ridge(
+        values, given, groups=ids, alphas=ridge.alphas, folds=ridge.folds, seed=ridge.seed, chunk=ridge.chunk,
+        per_target=ridge.per_target,
+    )  # fmt: skip
+    adapter = nn.Linear(len(trials.voxels), given.shape[1])
+    with torch.no_grad():
+        adapter.weight.copy_(torch.from_numpy(fit.weights.T))
+        adapter.bias.copy_(torch.from_numpy(fit.y_mean - fit.x_mean @ fit.weights.astype(np.float64)))
+    return adapter
+
+
+def _restored(mapped: ResidualMap, sets: Sequence[Labelled], *, kind: str, limit: float) -> ResidualMap:
+    """The map with each subject's restoration, settled on its held-out training stimuli."""
+    for one in sets:
+        values, ids, truth = one.averaged(one.held_out)
+        guess = mapped._guess(values, _name(one)).numpy() * mapped.spread + mapped.centre
+        mapped.restoration[_name(one)] = settled(guess, truth, ids=ids, kind=kind, limit=limit)
+    return mapped
+
+
+def _alike(sets: Sequence[Labelled]) -> None:
+    names = [_name(one) for one in sets]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"residual map: wanted each subject once, came {', '.join(names) or 'none'}")
+    for one in sets[1:]:
+        sets[0].space.must_match(one.space)
+
+
+def _name(trials: Labelled) -> str:
+    return trials.voxels.subject
+
+
+def _under(tensors: dict[str, Any], subject: str) -> dict[str, Any]:
+    return {name.removeprefix(f"{subject}/"): one for name, one in tensors.items() if name.startswith(f"{subject}/")}

@@ -1,0 +1,124 @@
+"""MinD-Vis's npz files: trials, pictures and regions as they were written, and every fault a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from brain.errors import InputError, UsageError
+from brain.readers import open_recording, reader_of
+from brain.readers.mindvis import read_hcp
+
+VOXELS, TRAIN, TESTS, REPEATS = 20, 12, 4, 3
+
+
+def write_god(folder: Path, *, order: str = "repeat", **changes: Any) -> Path:
+    """A folder of one subject; `changes` replace arrays of sbj_3.npz, None leaves one out."""
+    rng = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    mean = rng.standard_normal((TESTS, VOXELS))
+    spread = rng.standard_normal((TESTS, REPEATS, VOXELS))
+    single = mean[:, None] + spread - spread.mean(1, keepdims=True)
+    arrays: dict[str, Any] = {
+        "arr_0": rng.standard_normal((TRAIN, VOXELS)),
+        "arr_1": {
+            "repeat": single.reshape(-1, VOXELS),
+            "tile": single.transpose(1, 0, 2).reshape(-1, VOXELS),
+            "lost": rng.permutation(single.reshape(-1, VOXELS)),
+        }[order],
+        "arr_2": mean,
+        "arr_3": rng.permutation(TRAIN),
+        "VC": np.arange(VOXELS) < 15,
+        "V1": np.arange(VOXELS) < 6,
+        **changes,
+    }
+    np.savez(folder / "sbj_3.npz", **{name: one for name, one in arrays.items() if one is not None})
+    pictures = np.arange((TRAIN + TESTS) * 12).reshape(-1, 2, 2, 3) / 255.0
+    np.savez(folder / "images_256.npz", train_images=pictures[:TRAIN], test_images=pictures[TRAIN:])
+    return folder
+
+
+def test_trials_pictures_and_regions_are_where_they_were(tmp_path: Path) -> None:
+    path = write_god(tmp_path / "Kamitani" / "npz")
+    stored = np.load(path / "sbj_3.npz")
+    recording = open_recording(tmp_path)
+    responses = recording.responses
+    assert reader_of(tmp_path).subjects(tmp_path) == ("sbj_3",)
+    np.testing.assert_allclose(responses.values[:TRAIN], stored["arr_0"][:, :15], rtol=1e-6)
+    assert responses.stimulus[:TRAIN].tolist() == [f"train{number:04d}" for number in stored["arr_3"]]
+    assert {region.name: int(region.mask.sum()) for region in recording.regions} == {"VC": 15, "V1": 6}
+    picture = np.load(path / "images_256.npz")["test_images"][2]
+    shown = np.asarray(recording.stimuli.open("test0002"))
+    assert np.array_equal(shown, np.rint(picture * 255))
+    assert recording.split().test == tuple(f"test{number:04d}" for number in range(TESTS))
+
+
+@pytest.mark.parametrize("order", ["repeat", "tile"])
+def test_the_order_of_single_test_trials_is_told_by_their_averages(tmp_path: Path, order: str) -> None:
+    path = write_god(tmp_path, order=order)
+    responses = open_recording(path).responses
+    stored = np.load(path / "sbj_3.npz")
+    assert len(responses.values) == TRAIN + TESTS * REPEATS
+    for number in range(TESTS):
+        rows = responses.stimulus == f"test{number:04d}"
+        np.testing.assert_allclose(responses.values[rows].mean(0), stored["arr_2"][number, :15], atol=1e-5)
+        assert sorted(responses.repeat[rows]) == list(range(REPEATS))
+
+
+def test_where_no_order_fits_the_averages_are_read(tmp_path: Path) -> None:
+    recording = open_recording(write_god(tmp_path, order="lost"))
+    assert len(recording.responses.values) == TRAIN + TESTS
+    assert any("cannot be told" in note for note in recording.notes)
+
+
+def test_without_pictures_the_responses_are_read_and_a_picture_is_refused(tmp_path: Path) -> None:
+    path = write_god(tmp_path)
+    (path / "images_256.npz").unlink()
+    recording = open_recording(path)
+    assert len(recording.responses.values) == TRAIN + TESTS * REPEATS
+    with pytest.raises(InputError, match="wanted the picture or sound of train0000"):
+        recording.stimuli.open("train0000")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"arr_3": None}, "arr_3"),
+        ({"arr_3": np.arange(3)}, "a picture for each"),
+        ({"arr_1": np.zeros((4, 7))}, "the same voxels"),
+        ({"VC": None, "V1": None}, "a mask of 20 voxels"),
+        ({"arr_0": np.array([{"a": 1}], dtype=object)}, "a plain array"),
+    ],
+)
+def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    path = write_god(tmp_path, **changes)
+    with pytest.raises(InputError, match=said):
+        open_recording(path)
+
+
+def test_a_picture_that_the_archive_lacks_is_refused(tmp_path: Path) -> None:
+    recording = open_recording(write_god(tmp_path, arr_3=np.arange(TRAIN) + 5))
+    with pytest.raises(InputError, match="a picture for train0016"):
+        recording.stimuli.open("train0016")
+
+
+def test_another_session_and_other_betas_are_refused(tmp_path: Path) -> None:
+    path = write_god(tmp_path)
+    with pytest.raises(InputError, match="session 2"):
+        open_recording(path, sessions=[2])
+    with pytest.raises(UsageError, match="betas"):
+        open_recording(path, betas="fithrf")
+
+
+def test_rest_of_hcp_becomes_trials_of_averaged_frames(tmp_path: Path) -> None:
+    frames = {name: np.random.default_rng(n).standard_normal((27, n + 2)) for n, name in enumerate(("V1", "V2", "V3"))}
+    np.savez(tmp_path / "HCP_visual_voxel.npz", **frames, V4=np.zeros((27, 1)))
+    rest = read_hcp(tmp_path)
+    assert rest.values.shape == (2, 2 + 3 + 4 + 1)
+    np.testing.assert_allclose(rest.values[1, 2:5], frames["V2"][10:20].mean(0), rtol=1e-5)
+    np.savez(tmp_path / "HCP_visual_voxel.npz", **frames, V4=np.zeros((26, 1)))
+    with pytest.raises(InputError, match="as many in each region"):
+        read_hcp(tmp_path)
