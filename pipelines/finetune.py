@@ -1,0 +1,273 @@
+"""Fine-tune a text-conditioned stack on one subject by double conditioning (Chen et al. 2023, MinD-Vis).
+
+    accelerate launch -m pipelines.finetune data/simulated --out runs/mindvis --encoder runs/masked/encoder.safetensors
+    accelerate launch -m pipelines.finetune data/simulated --out runs/cross --paths cross --steps 4000
+    torchrun --standalone --nproc_per_node 2 -m pipelines.finetune data/simulated --out runs/mindvis
+
+It learns from labelled training trials alone; the checkpoint with the least denoising loss on held-out training stimuli
+becomes the folder that `BrainConditionedPipeline.from_folder` opens. Checkpoints and the log of losses lie in
+OUT/training and hold only what learns. The same command again goes on from the last checkpoint, to the same bits on a
+processor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tyro.conf import OmitArgPrefixes, Positional
+
+from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.readers import open_recording
+from brain.types import Float, Recording, Split
+from encoders.conditions import Conditions
+from encoders.masked import MaskedSettings, augmented
+from encoders.pretrain import load_encoder
+from encoders.spaces import CATALOGUE as SPACES
+from encoders.storage import read_tensors
+from encoders.training import WEIGHTS, Job, Plan, leave, train
+from pipelines.brain_conditioned import (
+    FAMILY,
+    base_facts,
+    new_prompter,
+    open_base,
+    write_folder,
+)
+from pipelines.double_conditioning import DoublyConditioned
+from pipelines.labelled import Labelled, labelled_trials
+from pipelines.sampler import output_of
+from pipelines.stacks import StackFolder, resolve
+
+LATENTS, TRAINING = "latents.safetensors", "training"
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""How far along the noise schedule the validation set is looked at."""
+VALIDATION = -1
+ENCODED = 16
+"""Pictures the autoencoder takes at once: another number would move a latent's last bits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneSettings:
+    """What to fine-tune on what, and how."""
+
+    stack: str = "miniature-image"
+    """The base: a stack with a text-conditioned UNet, from `afterimage stacks`, or a folder in their layout."""
+    encoder: str = ""
+    """What masked brain modelling has learned, a file of `encoders.pretrain`; empty starts from random weights."""
+    subject: str = ""
+    """Which subject; empty takes the first one there is."""
+    regions: tuple[str, ...] = ()
+    """Whose voxels; none named takes every voxel."""
+    split: str = ""
+    """Whose test trials stay out; empty takes the data's first split."""
+    trials: str = "single"
+    """What is learned from: single trials, or averaged over the repeats of a stimulus."""
+    held_out: float = 0.1
+    """Share of the training stimuli that validate."""
+    paths: str = "both"
+    """How the brain speaks to the UNet: cross (cross-attention), time (the time embedding), or both."""
+    dropout: float = 0.1
+    """Share of conditions replaced by the empty one, so that guidance has something to lean away from."""
+    augment: bool = True
+    """Drop voxels and add noise, as much as the encoder's settings say."""
+    batch: int = 16
+    """Samples in a step, over all processes."""
+    precision: str = "no"
+    """Numbers of the forward pass: no (float32), bf16, or fp16 on a graphics card."""
+    checkpointing: bool = False
+    """Recompute the UNet's activations instead of keeping them: less memory, a third more time."""
+    model: MaskedSettings = MaskedSettings()
+    """The encoder's sizes where it starts from random weights."""
+    plan: Plan = Plan(steps=4000, rate=1e-4)
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise UsageError(f"--batch: wanted 1 or more samples, came {self.batch}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"--dropout: wanted from 0 to below 1, came {self.dropout}")
+
+
+def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
+    """Trains on a data set, or goes on training; returns the folder that `BrainConditionedPipeline` opens."""
+    recording = open_recording(data, subject=settings.subject)
+    return finetune_recording(recording, out, settings)
+
+
+def finetune_recording(
+    recording: Recording,
+    out: Path,
+    settings: FinetuneSettings,
+    *,
+    split: Split | None = None,
+    names: Sequence[str] | None = None,
+) -> Path:
+    """The same on an opened recording, for one split of it, and for some of its training stimuli alone if `names`."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
+    chosen = split or recording.split(settings.split)
+    stack = resolve(settings.stack)
+    encoder = load_encoder(Path(settings.encoder)) if settings.encoder else None
+    if encoder is not None:
+        must_have_spared(Path(settings.encoder), encoder[1], subject=recording.responses.space.subject, split=chosen)
+    brain = settings.model if encoder is None else encoder[0].settings
+    learn = labelled_trials(
+        recording,
+        patch=brain.patch,
+        regions=settings.regions,
+        split=chosen,
+        trials=settings.trials,
+        share=settings.held_out,
+        seed=settings.plan.seed,
+        names=names,
+    )
+    latents = true_latents(recording, learn, stack, out / LATENTS)
+    base = open_base(stack)
+    if tuple(latents.shape[1:]) != base.latent_shape:
+        raise InputError(
+            wanted(stack.path, f"latents of {base.latent_shape}", str(tuple(latents.shape[1:])), "choose another stack")
+        )
+    torch.manual_seed(settings.plan.seed)
+    prompter = new_prompter(base, learn.contract, brain=brain, paths=settings.paths)
+    if encoder is not None:
+        prompter.brain.load_state_dict(encoder[0].state_dict())
+    if settings.checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    facts = {"stack": base_facts(stack), "data": learn.facts(), **_facts(settings, brain)}
+    job = denoising_job(
+        learn, latents, settings, brain=brain, scheduler=base.scheduler, device=accelerator.device, facts=facts
+    )
+    model = DoublyConditioned(base.unet, prompter).settle()
+    done = train(model, settings.plan, folder=out / TRAINING, job=job, accelerator=accelerator)
+    if accelerator.is_main_process:
+        learned, _ = read_tensors(out / TRAINING / WEIGHTS, kind=FAMILY)
+        card = {**facts, "plan": asdict(settings.plan), "done": asdict(done)}
+        write_folder(out, learned, prompter=prompter, contract=learn.contract, card=card)
+    leave(accelerator)
+    return out
+
+
+def must_have_spared(path: Path, card: dict[str, Any], *, subject: str, split: Split) -> None:
+    """Refuse (InputError) an encoder whose pretraining on this subject left out other test trials than `split`'s."""
+    for one in card["data"]:
+        if one["subject"] == subject and one["split_sha256"] != split.sha256:
+            raise InputError(
+                wanted(
+                    path,
+                    f"an encoder that left out the test trials of split {split.name!r} ({split.sha256[:12]})",
+                    f"one that left out those of {one['split_sha256'][:12]}",
+                    "pretrain again with --split, it may have seen test trials",
+                )
+            )
+
+
+def true_latents(recording: Recording, learn: Labelled, stack: StackFolder, path: Path) -> Float:
+    """(sample, channel, y, x) the stack's latents of what each sample was shown, cached in `path`.
+
+    A cache of another stack or of other stimuli is made again.
+    """
+    ids = tuple(sorted(set(learn.stimulus.tolist())))
+    space = SPACES["vae-latent"].open(stack.path, model=stack.model, revision=stack.revision, device="cpu")
+    stored = Conditions.load(path) if path.is_file() else None
+    if stored is None or stored.space != space.card or stored.ids != ids:
+        stored = space.encode(recording.stimuli, ids, batch=ENCODED)
+        stored.save(path)
+    return stored.values[stored.rows(learn.stimulus.tolist())]
+
+
+def denoising_job(
+    learn: Labelled,
+    latents: Float,
+    settings: FinetuneSettings,
+    *,
+    brain: MaskedSettings,
+    scheduler: Any,
+    device: Any,
+    facts: dict[str, Any],
+) -> Job:
+    """The denoising task of these samples, for `train`: a key is a step, or a place on the noise schedule."""
+    values, clean = torch.from_numpy(learn.values), torch.from_numpy(np.ascontiguousarray(latents))
+    alpha_bar = scheduler.alphas_cumprod.float()
+    kind, levels, seed = scheduler.config.prediction_type, len(alpha_bar), settings.plan.seed
+
+    @lru_cache(maxsize=2)
+    def epoch_of(epoch: int) -> list[list[int]]:
+        order = np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(learn.train)
+        return [order[first : first + settings.batch].tolist() for first in range(0, len(order), settings.batch)]
+
+    def at(step: int) -> tuple[tuple[int, int], list[int]]:
+        epoch, place = divmod(step, len(epoch_of(0)))
+        return (step, -1), epoch_of(epoch)[place]
+
+    def loss(model: nn.Module, key: tuple[int, int], rows: Sequence[int]) -> Tensor:
+        step, level = key
+        generators = [_generator(seed, step, level, row) for row in rows]
+        dropped = torch.tensor([bool(torch.rand((), generator=one) < settings.dropout) for one in generators])
+        times = torch.tensor([int(torch.randint(levels, (), generator=one)) for one in generators])
+        noise = torch.stack([torch.randn(clean.shape[1:], generator=one) for one in generators])
+        seen, z = values[list(rows)], clean[list(rows)]
+        if step == VALIDATION:
+            dropped, times = torch.zeros_like(dropped), torch.full_like(times, level)
+        elif settings.augment:
+            seen = augmented(seen, brain, generators)
+        share = alpha_bar[times][:, None, None, None]
+        x = share.sqrt() * z + (1 - share).sqrt() * noise
+        aim = output_of(z, x, share, kind=kind)
+        out = model(x.to(device), times.to(device), seen.to(device), dropped.to(device))
+        return (out.float() - aim.to(device)).square().mean((1, 2, 3))
+
+    check = [
+        ((VALIDATION, round(share * (levels - 1))), learn.held_out[first : first + settings.batch].tolist())
+        for share in LEVELS
+        for first in range(0, len(learn.held_out), settings.batch)
+    ]
+    return Job(batch=at, loss=loss, check=check, check_loss=loss, identity={"family": FAMILY, **facts})
+
+
+def _generator(seed: int, step: int, level: int, row: int) -> torch.Generator:
+    """The sample's own randomness in this step, whoever computes it and in whatever company."""
+    number = ((seed * 1_000_003 + step + 1) * 10_007 + level + 1) * 1_000_003 + row
+    return torch.Generator().manual_seed(number % 2**63)
+
+
+def _facts(settings: FinetuneSettings, brain: MaskedSettings) -> dict[str, Any]:
+    """The settings that decide what is learned, for the card and a checkpoint's identity."""
+    names = ("paths", "trials", "dropout", "augment", "batch", "precision", "regions")
+    facts = {name: getattr(settings, name) for name in names}
+    file = Path(settings.encoder)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if settings.encoder else ""
+    return {**facts, "regions": list(settings.regions), "brain": asdict(brain), "encoder_sha256": sha256}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    import tyro
+
+    def run(data: Positional[Path], *, out: Path, settings: OmitArgPrefixes[FinetuneSettings]) -> Path:
+        """Fine-tune a stack on one subject's pictures by double conditioning.
+
+        Args:
+            data: The data: a folder in NSD's layout, or a file in the own-data format.
+            out: The folder of what is learned, its checkpoints and logs.
+            settings: What to fine-tune on what, and how.
+        """
+        return finetune(data, out, settings)
+
+    try:
+        print(tyro.cli(run, args=words, prog="pipelines.finetune"))
+    except AfterimageError as error:
+        print(f"finetune: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
