@@ -79,9 +79,7 @@ def open_scorers(
         )  # fmt: skip
         voxels = np.flatnonzero(fit.cv_r2 > PREDICTABLE)
         if not len(voxels):
-            raise InputError(
-                f"fold {fold.name}: {SPACE} predicts no voxel to re-rank by; leave the row reranked out"
-            )
+            raise InputError(f"fold {fold.name}: {SPACE} predicts no voxel to re-rank by; leave the row reranked out")
         tested = first_repeats(responses.trials(responses.of(fold.test)), settings.decode.test_repeats)
         measured = average_repeats(scaler.apply(tested))
         rows = dict(zip(measured.ids, measured.values[:, voxels], strict=True))

@@ -170,10 +170,14 @@ ROWS: tuple[StackRow, ...] = (
         revision="",
         pinned_by="sha256 of its files",
         licence="Apache-2.0",
-        gigabytes=0.05,
+        gigabytes=0.03,
         generators=("sound-direct", "sound-c2f", "sound-anchored"),
         recipe="pipelines.miniature.sound_train",
-        components={**AUDIOLDM2, "language_model": "GPT2LMHeadModel", "teacher": "ViTModel"},
+        components={
+            **{name: kind for name, kind in AUDIOLDM2.items() if name != "vocoder"},
+            "language_model": "GPT2LMHeadModel",
+            "teacher": "ViTModel",
+        },
     ),
     StackRow(
         name="audioldm2",

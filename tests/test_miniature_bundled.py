@@ -43,8 +43,8 @@ def test_every_bundled_file_is_the_one_its_card_names(checkout: Path, folder: Pa
     assert all(stage["settings"]["steps"] and stage["log"] for stage in card["trained"].values())
 
 
-def test_all_weights_together_are_under_60_mb(checkout: Path) -> None:
-    weights = [p for room in ("pipelines", "evaluation", "brain") for p in (checkout / room).rglob("*.safetensors")]
+def test_the_weights_are_under_60_mb(checkout: Path) -> None:
+    weights = [p for folder in (IMAGE, JUDGE, Path("brain")) for p in (checkout / folder).rglob("*.safetensors")]
     assert 10e6 < sum(p.stat().st_size for p in weights) <= 60e6
 
 

@@ -21,7 +21,7 @@ def c2f_miniature() -> Settings:
             beside=("sound-direct", "sound-c2f"),
             rows=ROWS,
             steps=20,
-            guidance=3.0,
+            guidance=2.0,
             strength=0.3,
             loa_weight=0.5,
             candidates=4,

@@ -1,1 +1,2 @@
-"""The bundled miniature stacks and the recipe that trained them (`accelerate launch -m pipelines.miniature.train`)."""
+"""The bundled miniature stacks and the recipes that trained them: `accelerate launch -m pipelines.miniature.train` for
+pictures, `-m pipelines.miniature.sound_train` for sounds."""

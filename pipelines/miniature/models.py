@@ -40,11 +40,12 @@ def _merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     while pairs := Counter(pair for pieces in split for pair in pairwise(pieces)):
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
-        split = [_merged(pieces, best) for pieces in split]
+        split = [merged(pieces, best) for pieces in split]
     return merges
 
 
-def _merged(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+def merged(pieces: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
+    """The pieces of a word with every such pair of neighbours made one."""
     out: list[str] = []
     for piece in pieces:
         if out and (out[-1], piece) == pair:

@@ -13,7 +13,6 @@ few steps of each, to try it out.
 from __future__ import annotations
 
 import argparse
-import gc
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 
+from encoders.training import leave
 from pipelines.miniature import models, stages
 from pipelines.miniature.data import CORTEX_SEED, JUDGE_SEED, STACK_SEED, Scenes, rendered
 from pipelines.miniature.loop import Stage, indices, train
@@ -332,16 +332,7 @@ def main() -> None:
         from pipelines.miniature.export import export
 
         export(recipe, asked.out)
-    _close(accelerator)
-
-
-def _close(accelerator: Any) -> None:
-    """Leave the process group in order: gloo's threads abort an interpreter that exits around them."""
-    accelerator.wait_for_everyone()
-    accelerator.free_memory()
-    gc.collect()
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    leave(accelerator)
 
 
 if __name__ == "__main__":
