@@ -7,6 +7,7 @@ moment and goes on where it stopped, and one stimulus alone gives the very pictu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from brain.types import Float, Recording, Responses, Split, Stimuli
+from brain.types import Recording, Responses, Split, Stimuli
 from decode.fit import is_fitted
 from decode.hand import Hand, open_hand, row_of
 from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder, partners
 from decode.patterns import first_repeats, folds_of, later_repeats, open_data
-from decode.reranking import Scorer, open_scorers, write_generated
+from decode.reranking import open_scorers, write_generated
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import DecodeSettings, Settings, needed_maps, to_json
@@ -266,20 +267,15 @@ def _reranked(
 
     scorers = open_scorers(run, recording, folds, settings=settings)
     count = settings.decode.candidates
+    conditions = hand.conditions(ladder, "decoded", [name for name, _ in asked])
+    names = [name for name, _ in asked for _ in range(count)]
+    seeds = [sample_seed(ladder.seed, name, number) for name, _ in asked for number in range(count)]
+    # all in one stream, for candidates of several stimuli fill the lanes that those of one would leave empty
+    stream = hand.draw(conditions, names, seeds)
     for name, index in asked:
-        conditions = hand.conditions(ladder, "decoded", [name])
         scorer = scorers[ladder.fold(name).name]
-
-        def draw(
-            seeds: Sequence[int], name: str = name, conditions: dict[str, Conditions] = conditions
-        ) -> Sequence[Drawn]:
-            return list(hand.draw(conditions, [name] * len(seeds), seeds))
-
-        def score(waves: Float, name: str = name, scorer: Scorer = scorer) -> Float:
-            return scorer(waves, name)
-
-        seeds = [sample_seed(ladder.seed, name, number) for number in range(count)]
-        best = best_of(draw, score, count, seeds=seeds)
+        candidates = list(islice(stream, count))
+        best = best_of(candidates, lambda waves, scorer=scorer, name=name: scorer(waves, name))
         _store(writer, best.drawn, row=RERANKED, index=index, hand=hand, candidates=best.candidates)
         yield
 

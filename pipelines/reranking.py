@@ -35,28 +35,19 @@ class Best:
         return len(self.scores)
 
 
-def best_of(
-    draw: Callable[[Sequence[int]], Sequence[Drawn]],
-    score: Callable[[NDArray[np.float32]], NDArray[np.floating]],
-    k: int,
-    *,
-    seeds: Sequence[int],
-) -> Best:
-    """Draw `k` samples of one stimulus, a seed each, and keep the one that scores highest; the first of equals.
+def best_of(drawn: Sequence[Drawn], score: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Best:
+    """The sample of one stimulus that scores highest among several of different seeds; the first of equals.
 
-    draw   seeds -> as many samples of sound, in their order
     score  waves (candidate, sample) -> (candidate,), such as the correlation of predicted with measured responses
     Scores that are not finite, or samples that are all withheld, are an `InputError`.
     """
-    if k < 1 or len(seeds) != k or len(set(seeds)) != k:
-        raise UsageError(f"re-ranking: wanted {k} different seeds (at least 1), came {list(seeds)}; give one each")
-    drawn = list(draw(seeds))
+    seeds = [one.seed for one in drawn]
+    if not drawn or len(set(seeds)) != len(seeds):
+        raise UsageError(f"re-ranking: wanted samples of different seeds (at least 1), came {seeds}; give one each")
     kept = [place for place, one in enumerate(drawn) if one.wave is not None]
-    if len(drawn) != k or not kept:
-        raise InputError(
-            f"re-ranking: wanted {k} samples of sound, came {len(drawn)} with {len(kept)} to be heard; draw again"
-        )
-    scores = np.full(k, np.nan)
+    if not kept:
+        raise InputError(f"re-ranking: of {len(drawn)} samples none is to be heard; draw again")
+    scores = np.full(len(drawn), np.nan)
     found = np.asarray(score(np.stack([one.wave for one in drawn if one.wave is not None])), float)
     if found.shape != (len(kept),) or not np.isfinite(found).all():
         raise InputError(f"re-ranking: wanted {len(kept)} finite scores, came {found.tolist()}; score again")

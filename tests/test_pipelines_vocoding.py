@@ -73,19 +73,19 @@ def test_the_best_is_kept_with_every_score() -> None:
         asked.append(waves.shape)
         return -np.abs(waves[:, 0] - 5.2)
 
-    best = best_of(waves_of, score, 4, seeds=[1, 3, 5, 7])
+    best = best_of(waves_of([1, 3, 5, 7]), score)
     assert (best.drawn.seed, best.index, best.candidates, asked) == (5, 2, 4, [(3, 4)])
     assert np.isnan(best.scores[1]) and best.scores[2] == pytest.approx(-0.2, abs=1e-6)
-    assert best_of(waves_of, lambda waves: np.zeros(len(waves)), 3, seeds=[9, 8, 7]).drawn.seed == 9
+    assert best_of(waves_of([9, 8, 7]), lambda waves: np.zeros(len(waves))).drawn.seed == 9
 
 
 def test_re_ranking_refuses_what_it_cannot_compare() -> None:
-    for k, seeds in ((0, []), (2, [1]), (2, [1, 1])):
+    for seeds in ([], [1, 1]):
         with pytest.raises(UsageError, match="different seeds"):
-            best_of(waves_of, lambda waves: waves[:, 0], k, seeds=seeds)
+            best_of(waves_of(seeds), lambda waves: waves[:, 0])
     with pytest.raises(InputError, match="finite"):
-        best_of(waves_of, lambda waves: waves[:, 0] * np.nan, 2, seeds=[1, 2])
+        best_of(waves_of([1, 2]), lambda waves: waves[:, 0] * np.nan)
     with pytest.raises(InputError, match="finite"):
-        best_of(waves_of, lambda waves: waves, 2, seeds=[1, 2])
+        best_of(waves_of([1, 2]), lambda waves: waves)
     with pytest.raises(InputError, match="heard"):
-        best_of(waves_of, lambda waves: waves[:, 0], 1, seeds=[3])
+        best_of(waves_of([3]), lambda waves: waves[:, 0])

@@ -20,11 +20,11 @@ def c2f_miniature() -> Settings:
             method="sound-anchored",
             beside=("sound-direct", "sound-c2f"),
             rows=ROWS,
-            steps=20,
+            steps=16,
             guidance=2.0,
             strength=0.3,
             loa_weight=0.5,
-            candidates=4,
+            candidates=3,
         ),
     )
 
