@@ -47,7 +47,10 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
         run.claim(settings, data, stages)
         if is_fitted(run):
             return f"{out}: fitted already"
-        fit_recording(run, open_data(data, settings.fit), settings)
+        recording = open_data(data, settings.fit)
+        for note in recording.notes:
+            print(note)
+        fit_recording(run, recording, settings)
     return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
 
 

@@ -130,8 +130,7 @@ def tr_of(run: Run, asked: float) -> float:
     """Seconds from volume to volume: `asked` where it is not 0, else what sidecar and header say, which must agree."""
     if asked:
         return asked
-    said = {"the JSON sidecar": run.sidecar.get("RepetitionTime"), "the NIfTI header": _header_tr(run)}
-    known = {who: float(tr) for who, tr in said.items() if isinstance(tr, int | float) and np.isfinite(tr) and tr > 0}
+    known = known_trs(run)
     if not known:
         then = "write RepetitionTime in the JSON beside it, or give --fields tr_s=SECONDS"
         raise InputError(wanted(run.series, "a repetition time", "none in sidecar or header", then))
@@ -140,6 +139,18 @@ def tr_of(run: Run, asked: float) -> float:
         came = " and ".join(f"{tr:g} s in {who}" for who, tr in known.items())
         raise InputError(wanted(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS"))
     return next(iter(known.values()))
+
+
+def known_trs(run: Run) -> dict[str, float]:
+    """Who says what the repetition time is, in seconds: sidecar and header, where they do."""
+    said = {"the JSON sidecar": run.sidecar.get("RepetitionTime"), "the NIfTI header": _header_tr(run)}
+    return {who: float(tr) for who, tr in said.items() if isinstance(tr, int | float) and np.isfinite(tr) and tr > 0}
+
+
+def contradicted(run: Run, tr_s: float) -> tuple[str, ...]:
+    """One sentence where a repetition time that was asked for is not what sidecar or header say."""
+    others = [f"{tr:g} s in {who}" for who, tr in known_trs(run).items() if abs(tr - tr_s) > TR_NEAR * tr]
+    return (f"the repetition time is {tr_s:g} s as asked for, against {' and '.join(others)}",) if others else ()
 
 
 def _header_tr(run: Run) -> float | None:

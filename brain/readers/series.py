@@ -19,7 +19,7 @@ from brain.errors import InputError, UsageError, wanted
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import families
-from brain.readers._runs import Run, find_runs, read_values, root_of, subjects_in, tr_of, volumes_of
+from brain.readers._runs import Run, contradicted, find_runs, read_values, root_of, subjects_in, tr_of, volumes_of
 from brain.readers._series_voxels import Places, find_voxels
 from brain.readers._sittings import choose_subject, chosen, clip_splits, poolable, read_settings
 from brain.readers._sounds import Clips, find_clips, given_folder, heard, homes_of, stimuli_of
@@ -234,6 +234,7 @@ def alignment(listening: Listening, cuts: Sequence[Cut], timing: Timing) -> tupl
         f"{' or '.join(map(str, counts))} volumes a window",
         f"{timing.dummy * len(cuts)} of {total} volumes dropped as dummies; drift removed by a polynomial and z-scored "
         "per run over all its volumes, without regard to what was heard when",
+        *contradicted(first.run, first.tr_s),
     )
 
 
