@@ -78,6 +78,12 @@ def told(pipeline: SoundPipeline, count: int, seed: int = 0) -> SoundPrompt:
 CLASSES = {"ddim": diffusers.DDIMScheduler, "dpm++": diffusers.DPMSolverMultistepScheduler}
 
 
+def near(came: Any, expected: Any) -> bool:
+    """Equal but for rounding, which goes with the largest number: untrained networks draw latents of 10 and more."""
+    one, other = np.asarray(came), np.asarray(expected)
+    return bool(np.abs(one - other).max() <= 2e-5 * max(1.0, np.abs(other).max()))
+
+
 @pytest.mark.parametrize("scale", [1.0, 3.0])
 @pytest.mark.parametrize("name", CLASSES)
 def test_audioldm2_is_diffusers(pipelines: dict[str, SoundPipeline], name: str, scale: float) -> None:
@@ -116,9 +122,9 @@ def test_audioldm2_is_diffusers(pipelines: dict[str, SoundPipeline], name: str, 
     )
     with torch.no_grad():
         mels = theirs.vae.decode(expected / theirs.vae.config.scaling_factor).sample[:, 0]
-    assert torch.allclose(came.latents, expected, atol=1e-5)
-    assert np.allclose(came.mels, mels.numpy(), atol=1e-5) and came.waves.shape == (2, SAMPLES)
-    assert np.allclose(came.waves, waves.numpy(), atol=1e-5) and np.abs(came.waves[0] - came.waves[1]).max() > 1e-4
+    assert near(came.latents, expected)
+    assert near(came.mels, mels) and came.waves.shape == (2, SAMPLES)
+    assert near(came.waves, waves) and np.abs(came.waves[0] - came.waves[1]).max() > 1e-4
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
@@ -151,7 +157,7 @@ def test_audioldm_is_diffusers(pipelines: dict[str, SoundPipeline], folders: Any
         noise=noise,
         lanes=ONE,
     )
-    assert np.allclose(came.waves, waves.numpy(), atol=1e-5) and np.abs(came.waves[0] - came.waves[1]).max() > 1e-4
+    assert near(came.waves, waves) and np.abs(came.waves[0] - came.waves[1]).max() > 1e-4
 
 
 def test_the_language_model_is_diffusers(pipelines: dict[str, SoundPipeline], folders: dict[str, Path]) -> None:
