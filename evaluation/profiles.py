@@ -50,7 +50,7 @@ CLEAN = Profile(
 CLEAN_SOUND = Profile(
     name="clean-sound",
     does="every metric of sounds at hand, identification in both directions, ties as one half, set distances with n",
-    wrong="its numbers are those of no paper; correlations of spectrograms reward blur, and few sounds inflate set distances",
+    wrong="its numbers are of no paper; correlations of spectrograms reward blur, and few sounds inflate set distances",
     metrics=(
         "two_way", "two_way_within_category", "top1", "category", "mel_pcc", "mel_ssim", "two_way_other_recons",
         "top1_other_recons", "top1_pool10", "top1_other_recons_pool10", "top1_pool50", "top1_other_recons_pool50",
