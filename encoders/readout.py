@@ -12,6 +12,7 @@ knows; Kumar et al. 2022). Where no validation is better than the start, the sta
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -204,7 +205,9 @@ class Tuned(nn.Module):
 
     def forward(self, patches: Tensor, centre: Tensor) -> Tensor:
         """Patches (trial, patch, size), centres (patch, 3) in mm -> (trial, target)."""
-        out: Tensor = self.head(self.encoder.encode(patches, centre).flatten(1))
+        flat = self.encoder.encode(patches, centre).flatten(1)
+        # a step of Adam moves every weight alike, and there are as many as features: it must not move the sum as far
+        out: Tensor = self.head(flat / math.sqrt(flat.shape[1]))
         return out
 
 
@@ -237,7 +240,7 @@ def finetune(
     weights, bias = tuned.head.weight.numpy(), tuned.head.bias.numpy().astype(np.float64)
     y_mean = trials.centre + trials.spread * bias
     x_mean = np.zeros(weights.shape[1])
-    whole = np.ascontiguousarray(weights.T * trials.spread)
+    whole = np.ascontiguousarray(weights.T * (trials.spread / math.sqrt(weights.shape[1])), np.float32)
     held, ids, truth = trials.averaged(trials.held_out)
     guess = predict_rows(features(tuned.encoder, patches, held), whole, x_mean=x_mean, y_mean=y_mean)
     return Readout(
@@ -276,5 +279,5 @@ def _start_from(head: nn.Linear, fit: RidgeFit, trials: Labelled) -> None:
     """The ridge, in z-scored targets, as a linear layer's weights and bias."""
     bias = fit.y_mean - fit.x_mean @ fit.weights.astype(np.float64)
     with torch.no_grad():
-        head.weight.copy_(torch.from_numpy((fit.weights / trials.spread).T))
+        head.weight.copy_(torch.from_numpy((fit.weights / trials.spread).T * math.sqrt(len(fit.weights))))
         head.bias.copy_(torch.from_numpy((bias - trials.centre) / trials.spread))

@@ -78,6 +78,15 @@ def test_a_test_stimulus_cannot_be_asked_for(recording: Recording, conditions: C
         labelled_trials(recording, conditions, split=split, only=[*split.train[:3], split.test[0]])
 
 
+def test_a_copy_of_a_test_trial_under_another_name_is_refused(recording: Recording, conditions: Conditions) -> None:
+    split, values = recording.split(), recording.responses.values.copy()
+    copied = np.flatnonzero(recording.responses.of(split.train))[3]
+    values[copied] = 2 * values[recording.responses.of(split.test)][5] + 1
+    planted = replace(recording, responses=replace(recording.responses, values=values))
+    with pytest.raises(InputError, match="trial 3 .* is test trial 5"):
+        labelled_trials(planted, conditions, split=split)
+
+
 def test_few_labels_leave_the_z_scores_as_they_are(
     recording: Recording, conditions: Conditions, trials: Labelled
 ) -> None:
@@ -136,7 +145,12 @@ def test_fine_tuning_that_never_helps_keeps_the_ridge_it_began_with(
 def test_fine_tuning_moves_the_encoder_and_lowers_the_validation_loss(
     encoder: MaskedBrain, trials: Labelled, tmp_path: Path
 ) -> None:
-    tuned = tune(encoder, trials, tmp_path, rate=3e-4, steps=30)
+    # a start that is shrunk too far has something left to learn
+    shy = FrozenSettings(ridge=replace(RIDGE, alphas=(1e5,)))
+    settings = replace(TUNE, start=shy, plan=replace(TUNE.plan, steps=30, rate=3e-3))
+    tuned = finetune(
+        encoder, trials, folder=tmp_path, settings=settings, restoration="none", accelerator=Accelerator(cpu=True)
+    )
     frozen = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), restoration="none")
     assert not torch.equal(tuned.encoder.embed.weight, frozen.encoder.embed.weight)
     assert torch.equal(encoder.embed.weight, frozen.encoder.embed.weight)
