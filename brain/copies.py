@@ -35,7 +35,7 @@ def guard_copies(trials: Float, test: Float, *, name: str, alike: float = ALIKE)
         if len(copies):
             row, other = int(copies[0][0]) + first, int(copies[0][1])
             raise InputError(
-                f"{name}: trial {row} of the pretraining data is test trial {other} (correlation "
+                f"{name}: trial {row} of the training data is test trial {other} (correlation "
                 f"{float(likeness[copies[0][0], other]):.3f} over {trials.shape[1]} voxels); take the test trials out"
             )
 

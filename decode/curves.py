@@ -19,7 +19,7 @@ from tqdm import tqdm
 from brain.errors import InputError
 from brain.types import Recording, Responses, Split
 from brain.waveforms import RATE
-from decode.fit import columns_of, ridge_settings, standardised, training_patterns
+from decode.fit import check_curves, columns_of, ridge_settings, standardised, training_patterns
 from decode.hand import open_hand
 from decode.patterns import first_repeats, folds_of, open_data
 from decode.run_folder import RunFolder
@@ -64,8 +64,10 @@ class Curve:
 def draw_curves(run: RunFolder, settings: Settings, data: Path, *, stimuli: int) -> None:
     """Makes what is missing of the curves of a run, pictures for `stimuli` of its test stimuli.
 
-    A run of several folds is an InputError: a curve is of one split.
+    A run of several folds is an InputError: a curve is of one split. A run of networks is a UsageError: every point
+    fits ridges anew.
     """
+    check_curves(settings)
     recording = open_data(data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1:
@@ -211,7 +213,7 @@ def _draw(
             return
         true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
         shown = show_like(read_samples(run.path, references=None))
-        hand = open_hand(settings, true, seconds=shown.samples / RATE if isinstance(shown, Sounds) else 0.0)
+        hand = open_hand(settings, true, run=run, seconds=shown.samples / RATE if isinstance(shown, Sounds) else 0.0)
         with tqdm(total=len(missing), desc="curves: drawing", unit="sample", disable=None) as bar:
             for row in dict.fromkeys(row for row, _ in missing):
                 names = [name for other, name in missing if other == row]

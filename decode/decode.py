@@ -24,10 +24,10 @@ from decode.patterns import first_repeats, folds_of, later_repeats, open_data
 from decode.reranking import open_scorers, write_generated
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
-from decode.settings import DecodeSettings, Settings, needed_maps, to_json
+from decode.settings import MINDVIS, DecodeSettings, Settings, needed_maps, to_json
 from decode.showing import seconds_heard
 from encoders.conditions import Conditions
-from encoders.mapping import Mapping as BrainMap
+from encoders.network_map import load_map
 from evaluation.samples import OTHER_REPEATS, REFERENCE, SampleWriter
 from pipelines.drawing import Drawn
 
@@ -52,6 +52,7 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
             missing = _missing(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 _draw_missing(run, writer, settings, data=data, missing=missing)
+            write_generated(run, settings)
             return f"{out}: {len(missing)} samples drawn, {len(writer)} there" if missing else f"{out}: decoded already"
 
 
@@ -105,10 +106,11 @@ def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, d
     recording = open_data(data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     ladder = _ladder(run, recording, folds, settings=settings, missing=missing)
-    seconds = seconds_heard(recording.stimuli, missing[0][1])
+    seconds, wanted = seconds_heard(recording.stimuli, missing[0][1]), {"decoded", *(row for row, _, _ in missing)}
     hands = {
-        row: open_hand(settings, ladder.true, method=method, seconds=seconds)
+        row: open_hand(settings, ladder.true, run=run, method=method, seconds=seconds)
         for row, method in _methods(settings.decode).items()
+        if row in wanted
     }
     run.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
     blocks = first_sessions(recording)
@@ -126,7 +128,6 @@ def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, d
                 )
             for _ in work:
                 bar.update()
-    write_generated(run, settings, stimuli=[name for row, name, _ in missing if row == "decoded"])
 
 
 def _methods(decode: DecodeSettings) -> dict[str, str]:
@@ -139,6 +140,8 @@ def _ladder(
 ) -> Ladder:
     """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs."""
     own = {"decoded", "retrieval", RERANKED, *_methods(settings.decode)}
+    if MINDVIS in _methods(settings.decode).values():
+        own.add("mean")  # voxels have no true conditions to take a mean of
     needed = {name for row, name, _ in missing if row in own}
     if any(row == "shuffled" for row, _, _ in missing):
         partner = partners(folds, settings.machine.seed)
@@ -147,9 +150,15 @@ def _ladder(
     count = settings.decode.test_repeats
 
     def of(stimuli: set[str], take: Callable[[Responses], Responses]) -> dict[str, Conditions]:
-        return {
+        found = {
             space: decoded_conditions(run, recording, folds, space=space, stimuli=stimuli, take=take) for space in true
         }
+        if MINDVIS in _methods(settings.decode).values():
+            from decode.conditioned import patterns
+
+            conditions = patterns(run, recording, stimuli=stimuli, take=take)
+            found[conditions.space.name] = conditions
+        return found
 
     takes: dict[str, Callable[[Responses], Responses]] = {
         REPEAT: lambda trials: first_repeats(trials, 1),
@@ -162,7 +171,7 @@ def _ladder(
     }
     decoded = of(needed, lambda trials: first_repeats(trials, count)) if needed else {}
     for space, conditions in decoded.items():
-        if len(conditions) == sum(len(split.test) for split in folds):
+        if space in true and len(conditions) == sum(len(split.test) for split in folds):
             conditions.save(run.conditions(space, "decoded"))
     return Ladder(folds=tuple(folds), true=true, decoded=decoded, seed=settings.machine.seed, repeats=repeats)
 
@@ -192,7 +201,7 @@ def decoded_conditions(
     for split in folds:
         here = stimuli & set(split.test)
         if here:
-            mapping = BrainMap.load(run.map(space, split.name))
+            mapping = load_map(run.map(space, split.name))
             if mapping.split != split.sha256:
                 raise InputError(
                     f"{run.map(space, split.name)}: fitted on another split than these data make of {split.name!r}; "

@@ -19,11 +19,12 @@ from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
 from decode.run_folder import RunFolder
-from decode.settings import FitSettings, Settings, needed_maps, to_json
+from decode.settings import MINDVIS, FitSettings, Settings, needed_maps, to_json
 from decode.spaces import open_spaces, true_conditions
 from encoders.conditions import Conditions
 from encoders.mapping import Mapping as BrainMap
 from encoders.mapping import MappingSettings, fit_mapping
+from encoders.network_map import SHARED, WAYS, NetworkMap, load_map
 from encoders.ridge import RidgeSettings
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
@@ -31,6 +32,9 @@ from encoders.storage import write_json
 
 STAGES = ("machine", "fit", "decode", "evaluate")
 TRIALS = ("averaged", "single")
+RIDGE = "ridge"
+MAPPINGS = (RIDGE, *WAYS)
+"""What may read the voxels: a ridge, or a network in one of its ways."""
 SEMANTIC = ("clip-text", "clip-image")
 """Spaces whose conditions settle the clusters of a semantic hold-out, the best first; else the first space."""
 
@@ -59,6 +63,12 @@ def check(settings: Settings) -> None:
     spaces, method = needed_maps(settings.fit), settings.decode.method
     if settings.fit.trials not in TRIALS:
         raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
+    if settings.fit.mapping not in MAPPINGS:
+        raise UsageError(unknown("mapping", settings.fit.mapping, MAPPINGS))
+    if settings.evaluate.curves:
+        check_curves(settings)
+    if settings.fit.voxels or MINDVIS in (method, *settings.decode.beside):
+        check_conditioned(settings)
     for name in (method, *settings.decode.beside):
         needs = needs_of(name)
         missing = [space for space in needs if space not in spaces]
@@ -73,10 +83,41 @@ def check(settings: Settings) -> None:
         resolve(settings.fit.stack)
 
 
+def check_conditioned(settings: Settings) -> None:
+    """Refuses (UsageError) what cannot fine-tune a stack by double conditioning: no voxels, unknown paths."""
+    from pipelines.double_conditioning import PATHS
+    from pipelines.finetune import STARTS
+
+    fit = settings.fit
+    if not fit.voxels:
+        raise UsageError(
+            f"--voxels: method {MINDVIS} draws from voxels and none are named; add --voxels nsdgeneral, or * for all"
+        )
+    if fit.paths not in PATHS:
+        raise UsageError(unknown("path", fit.paths, PATHS))
+    if fit.start not in STARTS:
+        raise UsageError(unknown("start", fit.start, STARTS))
+    if fit.tune_steps < 1 or fit.masked_steps < 0:
+        raise UsageError("--tune-steps, --masked-steps: wanted 1 step or more of the first and 0 or more of the other")
+
+
+def check_curves(settings: Settings) -> None:
+    """Refuses (UsageError) curves of a run whose voxels are read by a network, for their points are ridges."""
+    if settings.decode.method == MINDVIS:
+        raise UsageError(f"--curves: every point fits ridges anew, and method {MINDVIS} has none; leave --curves out")
+    if settings.fit.mapping != RIDGE:
+        raise UsageError(
+            f"--curves: every point fits ridges anew, and these voxels are read by --mapping {settings.fit.mapping}; "
+            "leave --curves out, or fit a run with --mapping ridge"
+        )
+
+
 def needs_of(method: str) -> tuple[str, ...]:
     """The spaces that a generator cannot draw without."""
     if method == PIXELS:
         return (PIXELS,)
+    if method == MINDVIS:
+        return ()
     from pipelines.generators import CATALOGUE
 
     return CATALOGUE[method].needs
@@ -109,12 +150,20 @@ def is_fitted(run: RunFolder) -> bool:
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
     check_modality(recording, settings)
-    for regions in needed_maps(settings.fit).values():
+    for regions in (*needed_maps(settings.fit).values(), settings.fit.voxels):
         columns_of(recording, regions)
+    if settings.fit.mapping == SHARED:
+        from decode.networks import lenders
+
+        lenders(recording)
     find_clusters(run, recording, settings)
     folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
+    if settings.fit.voxels and len(folds) > 1:
+        raise UsageError(
+            f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
+        )
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
-    guard_folds(run, recording, folds, penalty_folds=settings.fit.folds)
+    guard_folds(run, recording, folds, fit=settings.fit)
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
@@ -125,6 +174,11 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     write_regions(
         run, recording, folds, true, ridge=RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
     )
+    conditioned = {}
+    if settings.fit.voxels:
+        from decode.conditioned import condition
+
+        conditioned = condition(run, recording, folds[0], settings)
     run.add_to_card(
         {
             "software": software(),
@@ -136,7 +190,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
             "accuracy": {f"{name} of {fold}": float(mapping.cv_r2.mean()) for (fold, name), mapping in maps.items()},
             "tested": {fold.name: list(fold.test) for fold in folds},
             "repeated": repeated_of(recording.responses, {name for fold in folds for name in fold.test}),
-            "fitted": [str(run.map(name, fold).relative_to(run.path)) for fold, name in maps],
+            "conditioned": conditioned,
+            "fitted": [*(str(run.map(name, fold).relative_to(run.path)) for fold, name in maps), *conditioned],
         }
     )
 
@@ -153,7 +208,7 @@ def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> N
     write_clusters(run, true[semantic], k=k, seed=settings.machine.seed)
 
 
-def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, penalty_folds: int) -> None:
+def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, fit: FitSettings) -> None:
     """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
     for fold in folds:
         guard(fold, fold.train)
@@ -162,27 +217,37 @@ def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *,
     for fold in folds:
         guard(fold, fold.train, looks)
     report = leak_report(folds, looks)
-    penalty = _penalty(folds, penalty_folds)
+    penalty = _penalty(folds, fit)
     write_json(run.report / "leaks.json", {**report, "penalty": penalty, "sentences": [*report["sentences"], penalty]})
 
 
-def _penalty(folds: Sequence[Split], penalty_folds: int) -> str:
-    """Where the ridge penalties come from, in one sentence."""
+def _penalty(folds: Sequence[Split], fit: FitSettings) -> str:
+    """Where the ridge penalties come from, or who stopped a network, in one sentence."""
     if len(folds) == 1:
         inside = f"the {len(folds[0].train)} training stimuli of split {folds[0].sha256}"
     else:
         inside = f"each fold's own training stimuli ({len(folds)} folds, their splits' sha256 in `folds`)"
-    return f"Penalties were chosen by {penalty_folds} folds inside {inside}, never on test stimuli."
+    if fit.mapping == RIDGE:
+        return f"Penalties were chosen by {fit.folds} folds inside {inside}, never on test stimuli."
+    lent = " Subjects who lent the trunk trained on none of these test stimuli." if fit.mapping == SHARED else ""
+    return f"Networks were stopped by held-out stimuli inside {inside}, never on test stimuli.{lent}"
 
 
 def _mapping(
     run: RunFolder, recording: Recording, fold: Split, true: Conditions, *, space: Space, settings: Settings
-) -> BrainMap:
+) -> BrainMap | NetworkMap:
+    """The map of this fold into this space, as it lies in the run, fitted first where it does not."""
     path = run.map(true.space.name, fold.name)
-    if not path.with_suffix(".json").is_file():
+    if path.with_suffix(".json").is_file():
+        return load_map(path)
+    if settings.fit.mapping == RIDGE:
         regions = needed_maps(settings.fit)[true.space.name]
         fit_one(recording, fold, true, restoration=space.restoration, regions=regions, settings=settings).save(path)
-    return BrainMap.load(path)
+    else:
+        from decode.networks import network_of
+
+        network_of(run, recording, fold, true, space=space, settings=settings).save(path)
+    return load_map(path)
 
 
 def fit_one(

@@ -1,6 +1,6 @@
 """The generator of a run as the stages hold it: conditions in, samples out, shown as the references are.
 
-hand = open_hand(settings, true)
+hand = open_hand(settings, true, run=run)
 for drawn in hand.draw(hand.conditions(ladder, "decoded", ids), ids, seeds): ...
 """
 
@@ -17,7 +17,8 @@ from brain.waveforms import RATE
 from decode.ladder import Ladder
 from decode.painter import NAME as PIXELS
 from decode.painter import Painter
-from decode.settings import Settings
+from decode.run_folder import RunFolder
+from decode.settings import MINDVIS, Settings
 from decode.showing import Pictures, Show, Sounds
 from encoders.conditions import Conditions
 from pipelines.drawing import Drawn
@@ -51,10 +52,7 @@ class Hand:
 
     def conditions(self, ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
         """What `row` draws these stimuli from, in the spaces that this generator reads."""
-        every = ladder.conditions(row, stimuli)
-        if not self.spaces:
-            return every
-        found = {space: values for space, values in every.items() if space in self.spaces}
+        found = ladder.conditions(row, stimuli, [space for space in self.spaces if space != ANCHOR])
         if ANCHOR in self.spaces:
             found[ANCHOR] = ladder.exemplars(ANCHORED, row, stimuli)
         return found
@@ -71,9 +69,12 @@ def row_of(method: str) -> str:
     return method.removeprefix("sound-").replace("-", "_")
 
 
-def open_hand(settings: Settings, true: Mapping[str, Conditions], *, method: str = "", seconds: float = 0.0) -> Hand:
+def open_hand(
+    settings: Settings, true: Mapping[str, Conditions], *, run: RunFolder, method: str = "", seconds: float = 0.0
+) -> Hand:
     """The generator that the settings name, or `method`, its weights in memory.
 
+    run      where a fine-tuned stack lies
     seconds  how long the sounds are that were heard; what a stack draws longer is cut to it; 0 cuts nothing
     """
     name = method or settings.decode.method
@@ -83,13 +84,18 @@ def open_hand(settings: Settings, true: Mapping[str, Conditions], *, method: str
             method=PIXELS, show=Pictures(size=painter.picture_size), draw=painter, prior=None, round_trip=None,
             facts=painter.facts(),
         )  # fmt: skip
+    from pipelines.conditioned_generator import open_conditioned
     from pipelines.drawing import DrawSettings
     from pipelines.generators import CATALOGUE
     from pipelines.stacks import resolve
 
     decode = settings.decode
     stack = resolve(settings.fit.stack)
-    generator = CATALOGUE[name].open(stack, device=settings.machine.device, dtype=decode.dtype)
+    machine = {"device": settings.machine.device, "dtype": decode.dtype}
+    if name == MINDVIS:
+        generator = open_conditioned(run.conditioned, stack, name=name, **machine)
+    else:
+        generator = CATALOGUE[name].open(stack, **machine)
     how = DrawSettings(
         steps=decode.steps, guidance_scale=decode.guidance, strength=decode.strength, noise_level=decode.noise_level,
         eta=decode.eta, scheduler=decode.scheduler, lane=decode.lane, batch=settings.machine.batch,
@@ -114,7 +120,7 @@ def open_hand(settings: Settings, true: Mapping[str, Conditions], *, method: str
         prior=lambda ids, seeds: generator.prior(ids, seeds, settings=how),
         round_trip=resound if sound else lambda pictures: generator.round_trip(pictures, settings=how),
         facts={**generator.facts(how), "stack": stack_facts(stack)},
-        spaces=tuple({**generator.cards, **generator.optional}) if sound else (),
+        spaces=tuple({**generator.cards, **generator.optional}),
     )
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from brain.errors import UsageError
 from brain.types import Float, Split
 from decode.seeds import derangement
 from encoders.conditions import Conditions
@@ -47,9 +48,13 @@ class Ladder:
     seed: int
     repeats: Mapping[str, Mapping[str, Conditions]] = field(default_factory=dict)
 
-    def conditions(self, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
-        """Space -> what `row` draws `stimuli` from, one of `DRAWN`."""
-        return {space: self._in(space, row, stimuli) for space in self.true}
+    def conditions(self, row: str, stimuli: Sequence[str], spaces: Sequence[str] = ()) -> dict[str, Conditions]:
+        """Space -> what `row` draws `stimuli` from, one of `DRAWN`, in those of `spaces` there are; none named: all.
+
+        Voxels themselves are a space without true conditions: their mean is 0, and they have no oracle.
+        """
+        there = {**self.true, **self.decoded}
+        return {space: self._in(space, row, stimuli) for space in there if not spaces or space in spaces}
 
     def exemplars(self, space: str, row: str, stimuli: Sequence[str]) -> Conditions:
         """The true conditions in `space` of the training stimulus nearest to what `row` draws each stimulus from."""
@@ -61,15 +66,25 @@ class Ladder:
         if row == "decoded":
             return self.decoded[space].take(stimuli)
         if row == "oracle":
-            return self.true[space].take(stimuli)
+            return self._true(space).take(stimuli)
         if row in self.repeats:
             return self.repeats[row][space].take(stimuli)
         if row == "shuffled":
             partner = partners(self.folds, self.seed)
             return replace(self.decoded[space].take([partner[name] for name in stimuli]), ids=tuple(stimuli))
+        if space not in self.true:
+            known = self.decoded[space].space
+            return Conditions(
+                space=known, values=np.zeros((len(stimuli), *known.shape), np.float32), ids=tuple(stimuli)
+            )
         means = {fold.name: self.true[space].take(fold.train).values.mean(0, dtype=np.float64) for fold in self.folds}
         values = np.stack([means[self.fold(name).name] for name in stimuli]).astype(np.float32)
         return replace(self.true[space].take(stimuli), values=values)
+
+    def _true(self, space: str) -> Conditions:
+        if space not in self.true:
+            raise UsageError(f"--rows: oracle draws from true conditions and nobody knows true {space}; leave it out")
+        return self.true[space]
 
     def fold(self, stimulus: str) -> Split:
         """The fold that tests this stimulus."""

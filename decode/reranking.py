@@ -28,6 +28,7 @@ from decode.settings import Settings, needed_maps
 from encoders.conditions import Conditions
 from encoders.ridge import RidgeFit, fit_ridge
 from encoders.spaces import CATALOGUE
+from encoders.voxelwise import PENALTIES
 from evaluation.samples import read_samples
 
 SPACE = "clap"
@@ -87,10 +88,6 @@ def open_scorers(
     return found
 
 
-PENALTIES = tuple(float(10.0 ** (power / 2)) for power in range(-6, 9))
-"""Ridge penalties for unit-norm features, as `encoders.voxelwise` has them."""
-
-
 def open_clap(settings: Settings) -> Any:
     """The CLAP space on the run's stack."""
     from pipelines.stacks import resolve
@@ -99,17 +96,20 @@ def open_clap(settings: Settings) -> Any:
     return CATALOGUE[SPACE].open(stack.path, model=stack.model, revision=stack.revision, device=settings.machine.device)
 
 
-def write_generated(run: RunFolder, settings: Settings, *, stimuli: Sequence[str]) -> None:
-    """Encodes the first decoded sound of every stimulus: RUN/conditions/clap.generated.safetensors.
+def write_generated(run: RunFolder, settings: Settings) -> None:
+    """Encodes the first decoded sound of every stimulus, unless it is done: RUN/conditions/clap.generated.safetensors.
 
-    It is what the report needs to say how much of the decoded condition the generator has lost. Nothing is done where
-    no decoded sound is new, or no CLAP was decoded.
+    It is what the report needs to say how much of the decoded condition the generator has lost. A run that decodes no
+    CLAP has none.
     """
-    if not stimuli or SPACE not in needed_maps(settings.fit):
+    if SPACE not in needed_maps(settings.fit):
         return
     samples = read_samples(run.path, references=None)
     if samples.modality != "sound":
         return
     drawn = {one.stimulus: one for one in samples.of("decoded") if one.index == 0 and not one.withheld}
+    path = run.conditions(SPACE, "generated")
+    if not drawn or (path.is_file() and set(Conditions.load(path).ids) == set(drawn)):
+        return
     made = Stimuli(ids=tuple(drawn), modality="sound", opener=lambda name: (samples.hear(drawn[name]), RATE))
-    open_clap(settings).encode(made, made.ids, batch=16).save(run.conditions(SPACE, "generated"))
+    open_clap(settings).encode(made, made.ids, batch=16).save(path)

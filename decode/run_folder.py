@@ -17,6 +17,7 @@ from typing import Any
 
 from brain.errors import InputError, StorageError, UsageError
 from decode.settings import (
+    MINDVIS,
     DecodeSettings,
     EvaluateSettings,
     FitSettings,
@@ -60,6 +61,11 @@ class RunFolder:
     def conditions(self, space: str, row: str) -> Path:
         """Where conditions in `space` lie: row "true" (from the stimuli) or "decoded" (from the brain)."""
         return self.path / "conditions" / f"{_plain(space)}.{_plain(row)}.safetensors"
+
+    @property
+    def conditioned(self) -> Path:
+        """The folder of a stack that was fine-tuned on this run's voxels."""
+        return self.path / MINDVIS
 
     def stored(self) -> tuple[Settings, Path]:
         """The settings this run was made with, and its data. No run here is an InputError."""

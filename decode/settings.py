@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from brain.errors import UsageError
 
 Stage = TypeVar("Stage")
+MINDVIS = "mindvis"
+"""The method that draws from voxels themselves, by a stack that was fine-tuned on them (double conditioning)."""
 
 
 def free(default: Any) -> Any:
@@ -53,8 +55,24 @@ class FitSettings:
     """The pretrained checkpoints: a name from `afterimage stacks`, or a folder in their layout; empty needs none."""
     maps: tuple[str, ...] = ()
     """What is decoded from which voxels: SPACE=REGION+REGION, or SPACE=* for every voxel."""
+    mapping: str = "ridge"
+    """What reads the voxels: ridge, residual (a network), prior (its diffusion prior) or shared (others' trunk)."""
+    network_steps: int = 0
+    """Steps of every training of a network; 0 takes each network's own plan. Networks train on single trials."""
+    voxels: tuple[str, ...] = ()
+    """Regions whose voxels the stack is fine-tuned on for the method mindvis, or * for every voxel; empty: none is."""
+    paths: str = "both"
+    """Method mindvis: by which paths the brain speaks to the UNet, cross (attention), time (embedding) or both."""
+    start: str = "ridge"
+    """Method mindvis: where fine-tuning starts, ridge (to the stack's own conditions of the pictures) or silent."""
+    encoder: str = ""
+    """Method mindvis: what masked brain modelling has learned, a file of `encoders.pretrain`; empty pretrains one."""
+    masked_steps: int = 1500
+    """Method mindvis: steps of that pretraining, on the run's training trials; 0 starts from random weights."""
+    tune_steps: int = 1000
+    """Method mindvis: steps of fine-tuning, 16 trials each; three tenths without a better validation end it."""
     trials: str = "averaged"
-    """What a mapping is fitted on: averaged (one pattern a stimulus) or single (every trial; for few stimuli)."""
+    """What a ridge is fitted on: averaged (one pattern a stimulus) or single (every trial; for few stimuli)."""
     alphas: tuple[float, ...] = ()
     """The ridge penalties to choose from, one chosen for each target."""
     shared_penalty: bool = False

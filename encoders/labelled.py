@@ -3,8 +3,9 @@
     trials = labelled_trials(recording, conditions, split=split, only=few, seed=0)
     job = supervised_job([trials], loss, batch=64, seed=0, identity={...})
 
-Test trials are not looked at at all, not even for the z-scores. Validation holds out STIMULI of the training set, with
-all repeats and all windows of a clip, so that a network that learnt its stimuli by heart is not called good.
+Test trials settle nothing, not even the z-scores: they are only compared, so that none trains under another name.
+Validation holds out STIMULI of the training set, with all repeats and all windows of a clip, so that a network that
+learnt its stimuli by heart is not called good.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from brain.averages import average_repeats
+from brain.copies import EXACT, guard_copies
 from brain.errors import InputError, UsageError
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
@@ -117,7 +119,7 @@ def labelled_trials(
                 all training trials either way
     share       the share of these stimuli that validates, at least one; `seed` draws which
     columns     (voxel,) int64, which voxels; None takes all
-    A stimulus that the split does not train on, and fewer than two stimuli, are an InputError.
+    A stimulus that the split does not train on, a copy of a test trial and fewer than two stimuli are an InputError.
     """
     if not 0 < share < 1:
         raise UsageError(f"labelled trials: the share that validates lies between 0 and 1, came {share}")
@@ -127,7 +129,9 @@ def labelled_trials(
         raise InputError(f"split {split.name!r}: {strange[0]} is no training stimulus; train on {split.name}'s own")
     whole = recording.responses if columns is None else recording.responses.voxels(columns)
     training = whole.trials(whole.of(split.train))
-    scaled = SessionScaler.fit(training, np.ones(len(training.session), np.bool_)).apply(training)
+    scaler = SessionScaler.fit(training, np.ones(len(training.session), np.bool_))
+    scaled = scaler.apply(training)
+    _guard(training, scaled, test=whole.trials(whole.of(split.test)), scaler=scaler)
     mine = scaled.trials(scaled.of(known))
     groups = groups_of(mine.stimulus.tolist())
     names = np.unique(groups)
@@ -145,6 +149,15 @@ def labelled_trials(
         held_out=np.flatnonzero(validating),
         split=split.sha256,
     )
+
+
+def _guard(training: Responses, scaled: Responses, *, test: Responses, scaler: SessionScaler) -> None:
+    """Refuse copies of test trials: equal up to a factor as they were measured, or alike as z-scores."""
+    name = test.space.subject
+    guard_copies(training.values, test.values, name=name, alike=EXACT)
+    # a session without a training trial has no z-scores
+    known = test.trials(np.isin(test.session, scaler.sessions))
+    guard_copies(scaled.values, scaler.apply(known).values, name=name)
 
 
 def settled(guess: Float, truth: Float, *, ids: Sequence[str], kind: str, limit: float) -> Restoration:

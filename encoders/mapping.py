@@ -6,24 +6,31 @@ It knows the voxels it was fitted on (VoxelSpace), the space it speaks (SpaceCar
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brain.averages import average_repeats
-from brain.errors import InputError, wanted
+from brain.errors import InputError
 from brain.standardise import SessionScaler
 from brain.types import Float, Responses, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
+from encoders.map_contract import (
+    check_patterns,
+    check_unit,
+    contract_arrays,
+    contract_card,
+    own_trials,
+    read_map,
+    stored_voxels,
+    write_map,
+)
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeSettings, fit_ridge, low_rank, predict_rows
-from encoders.storage import read_json, read_tensors, write_json, write_tensors
+from encoders.storage import Arrays
 
 KIND = "mapping"
 FORMAT = 1
@@ -83,17 +90,11 @@ class Mapping:
             raise InputError(
                 f"mapping: scaler or restoration do not fit {voxels} voxels and {targets} targets; fit again"
             )
-        if self.voxels.unit != "z":
-            raise InputError(
-                f"mapping: wanted voxels in unit 'z', came {self.voxels.unit!r}; standardise before the fit"
-            )
+        check_unit(self.voxels)
 
     def predict(self, values: Float, *, ids: Sequence[str]) -> Conditions:
         """Patterns (stimulus, voxel) as z-scores, in the mapping's own column order -> restored Conditions of `ids`."""
-        if len(values) != len(ids):
-            raise InputError(f"mapping: {len(values)} patterns but {len(ids)} ids came; give one id a pattern")
-        if not np.isfinite(values).all():
-            raise InputError("mapping: the patterns hold NaN or infinite values; mask these voxels and fit again")
+        check_patterns(values, ids)
         guess = predict_rows(values, self.weights, x_mean=self.x_mean, y_mean=self.y_mean)
         restored = self.restoration.apply(guess).reshape(len(ids), *self.space.shape)
         return Conditions(space=self.space, values=restored, ids=tuple(ids))
@@ -110,59 +111,25 @@ class Mapping:
 
     def own(self, responses: Responses) -> Responses:
         """The same trials with only the mapping's voxels, in its order, as z-scores."""
-        raw = responses.space.unit != "z"
-        needed = replace(self.voxels, unit=self.unit) if raw else self.voxels
-        mine = responses.voxels(responses.space.columns_of(needed))
-        return self.scaler.apply(mine) if raw else mine
+        return own_trials(responses, voxels=self.voxels, unit=self.unit, scaler=self.scaler)
 
     def save(self, path: Path) -> None:
         """Write `path` (.safetensors) and, last, its card (.json): a mapping without its card is unfinished."""
-        _must_be_safetensors(path)
-        write_tensors(path, self._arrays(), kind=KIND, card={"format": FORMAT})
-        tensors = {"file": path.name, "sha256": _sha256_file(path)}
-        write_json(path.with_suffix(".json"), {**self.card(), "tensors": tensors})
+        write_map(path, self._arrays(), self.card())
 
     @classmethod
     def load(cls, path: Path) -> Mapping:
         """Read what `save` wrote. Truncated, foreign, of another card, or of another voxel digest: `InputError`."""
-        _must_be_safetensors(path)
-        tensors, _ = read_tensors(path, kind=KIND)
-        beside = path.with_suffix(".json")
-        card = read_json(beside, kind=KIND)
-        try:
-            digest = card["tensors"]["sha256"]
-            mapping = _from(tensors, card)
-        except (KeyError, TypeError, ValueError) as fault:
-            raise InputError(wanted(beside, f"the card of {path.name}", f"one without {fault}", "fit again")) from fault
-        if digest != _sha256_file(path):
-            raise InputError(wanted(beside, f"the card of {path.name}", "the card of other tensors", "fit again"))
-        if mapping.voxels.sha256 != card["voxels"]["sha256"]:
-            raise InputError(wanted(beside, "the digest of the stored voxels", "another", "fit again"))
-        return mapping
+        return read_map(path, _from, kind=KIND, form=FORMAT)
 
     def card(self) -> dict[str, Any]:
         """What a person wants to know, as JSON says it."""
-        return {
-            "kind": KIND,
-            "format": FORMAT,
-            "voxels": _voxel_facts(self.voxels),
-            "unit": self.unit,
-            "regions": list(self.regions),
-            "space": self.space.facts(),
-            "split_sha256": self.split,
-            "samples": self.samples,
-            "alpha": _counts(self.alpha),
-            "cv_r2": _summary(self.cv_r2),
-            "restoration": self.restoration.facts(),
-            "notes": list(self.notes),
-            "settings": asdict(self.settings),
-            "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        }
+        own = {"alpha": _counts(self.alpha), "settings": asdict(self.settings)}
+        return {**contract_card(self, kind=KIND, form=FORMAT), **own}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        own = {name: getattr(self, name) for name in ("weights", "x_mean", "y_mean", "alpha", "cv_r2")}
-        place = {"voxels.ijk": self.voxels.ijk, "voxels.affine": self.voxels.affine}
-        return {**own, **place, **self.scaler.arrays(), **self.restoration.arrays()}
+    def _arrays(self) -> Arrays:
+        own = {name: getattr(self, name) for name in ("weights", "x_mean", "y_mean", "alpha")}
+        return {**own, **contract_arrays(self), **self.restoration.arrays()}
 
 
 def fit_mapping(
@@ -258,21 +225,10 @@ def fit_ranks(
     return tuple(found)
 
 
-def _from(tensors: dict[str, NDArray[Any]], card: dict[str, Any]) -> Mapping:
-    if card["kind"] != KIND or card["format"] != FORMAT:
-        raise InputError(wanted("mapping", f"{KIND} format {FORMAT}", f"{card['kind']} {card['format']}", "fit again"))
-    facts, ridge = card["voxels"], card["settings"]["ridge"]
-    voxels = VoxelSpace(
-        subject=facts["subject"],
-        name=facts["name"],
-        betas=facts["betas"],
-        unit=facts["unit"],
-        shape=tuple(facts["shape"]),
-        affine=tensors["voxels.affine"],
-        ijk=tensors["voxels.ijk"],
-    )
+def _from(tensors: Arrays, card: dict[str, Any]) -> Mapping:
+    ridge = card["settings"]["ridge"]
     return Mapping(
-        voxels=voxels,
+        voxels=stored_voxels(tensors, card["voxels"]),
         unit=card["unit"],
         regions=tuple(card["regions"]),
         space=SpaceCard.from_facts(card["space"]),
@@ -300,35 +256,6 @@ def _from(tensors: dict[str, NDArray[Any]], card: dict[str, Any]) -> Mapping:
     )
 
 
-def _voxel_facts(voxels: VoxelSpace) -> dict[str, Any]:
-    """The voxel contract without its ijk, which stand in the tensors and in the digest."""
-    return {
-        "subject": voxels.subject,
-        "name": voxels.name,
-        "betas": voxels.betas,
-        "unit": voxels.unit,
-        "shape": list(voxels.shape),
-        "affine": voxels.affine.tolist(),
-        "count": len(voxels),
-        "sha256": voxels.sha256,
-    }
-
-
 def _counts(alpha: Double) -> dict[str, int]:
     values, counts = np.unique(alpha, return_counts=True)
     return {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)}
-
-
-def _summary(cv_r2: Float) -> dict[str, float]:
-    low, middle, high = np.quantile(cv_r2, [0.05, 0.5, 0.95])
-    return {"mean": float(cv_r2.mean()), "q05": float(low), "median": float(middle), "q95": float(high)}
-
-
-def _sha256_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _must_be_safetensors(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        raise InputError(f"mapping {path}: wanted a name ending in .safetensors, came {path.suffix!r}; rename it")

@@ -2,17 +2,18 @@
 
     accelerate launch -m encoders.pretrain data/simulated --out runs/masked
     accelerate launch -m encoders.pretrain data/simulated --out runs/masked --subjects subj01 subj02 --steps 4000
+    accelerate launch -m encoders.pretrain data/Kamitani/npz --out runs/masked --also data/HCP/npz
     torchrun --standalone --nproc_per_node 2 -m encoders.pretrain data/simulated --out runs/masked
 
 The last form is what really runs two processes without a graphics card. Losses go to OUT/log.jsonl and, where it is
-installed, TensorBoard's OUT/tensorboard; the weights with the least loss on the held-out sessions are
+installed, TensorBoard's OUT/tensorboard; the weights with the least loss on the held-out trials are
 OUT/encoder.safetensors. The same command again goes on from the last checkpoint, to the same bits on a processor.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,14 +21,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from brain.errors import AfterimageError, UsageError
+from brain.errors import AfterimageError, InputError, UsageError, wanted
 from brain.readers import open_recording, reader_of
+from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
+from brain.types import Responses
 from encoders.masked import MaskedBrain, MaskedSettings, augmented
 from encoders.storage import read_tensors, write_json
 from encoders.training import WEIGHTS, Job, Plan, leave, train
-from encoders.trials import Trials, batches, read_unlabelled, training_trials
+from encoders.trials import (
+    UNLABELLED,
+    Spared,
+    Trials,
+    batches,
+    read_unlabelled,
+    spared_trials,
+    training_trials,
+    unlabelled_trials,
+)
 
 FAMILY = "masked-brain"
 VALIDATION = -1
@@ -45,9 +58,11 @@ class PretrainSettings:
     split: str = ""
     """Whose test trials are left out; empty takes the data's first split."""
     held_out: int = 1
-    """How many of each subject's last sessions validate."""
+    """How many of each subject's last sessions validate; of one session alone it is a tenth of the training stimuli."""
     labelled_only: bool = False
     """Leave the data's unlabelled trials out."""
+    also: tuple[str, ...] = ()
+    """More trials that nobody labelled: folders of MinD-Vis's HCP files, other data's unlabelled trials."""
     batch: int = 64
     """Trials in a step, over all processes."""
     precision: str = "no"
@@ -58,12 +73,19 @@ class PretrainSettings:
 
 def pretrain(data: Path, out: Path, settings: PretrainSettings) -> Path:
     """Trains, or goes on training, and returns the path of the encoder's weights."""
-    from accelerate import Accelerator
-
     if settings.batch < 1:
         raise UsageError(f"--batch: wanted 1 or more trials, came {settings.batch}")
+    return pretrain_sets(open_trials(data, settings), out, settings)
+
+
+def pretrain_sets(sets: Sequence[Trials], out: Path, settings: PretrainSettings) -> Path:
+    """The same on trials that were opened before."""
+    from accelerate import Accelerator
+
     accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
-    sets = open_trials(data, settings)
+    notes = [one.note for one in sets if one.note]
+    for note in notes:
+        accelerator.print(f"note: {note}", file=sys.stderr)
     torch.manual_seed(settings.plan.seed)
     model = MaskedBrain(settings.model)
     for one in sets:
@@ -72,14 +94,16 @@ def pretrain(data: Path, out: Path, settings: PretrainSettings) -> Path:
     job = masked_job(sets, settings, identity=facts, device=accelerator.device)
     done = train(model, settings.plan, folder=out, job=job, accelerator=accelerator)
     if accelerator.is_main_process:
-        write_json(out / "card.json", {**facts, "plan": asdict(settings.plan), "done": asdict(done)})
+        said = {"notes": notes} if notes else {}
+        write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done)})
     leave(accelerator)
     return out / WEIGHTS
 
 
 def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
-    """Every subject's trials."""
-    found = []
+    """Every subject's trials, then those of `settings.also`, which train alone."""
+    found: list[Trials] = []
+    spared: list[Spared] = []
     for subject in settings.subjects or reader_of(data, "").subjects(data):
         recording = open_recording(data, subject=subject)
         unlabelled = None if settings.labelled_only else read_unlabelled(data, recording)
@@ -94,7 +118,42 @@ def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
                 unlabelled=unlabelled,
             )
         )
+        if settings.also:
+            # a file may hold all of a subject's voxels, however few are trained on
+            which = (None,) if columns is None else (None, columns)
+            spared += [spared_trials(recording, split=settings.split, columns=one) for one in which]
+    return [*found, *_more_trials(settings, spared)] if settings.also else found
+
+
+def _more_trials(settings: PretrainSettings, spared: Sequence[Spared]) -> Iterator[Trials]:
+    sources = [source for path in settings.also for source in _sources(Path(path))]
+    for source in tqdm(sources, desc="unlabelled", unit="subject", disable=None):
+        if source.is_dir():
+            yield unlabelled_trials(read_hcp(source), patch=settings.model.patch, spared=spared)
+        else:
+            responses, own = _of_other_data(source, settings.regions)
+            yield unlabelled_trials(responses, patch=settings.model.patch, spared=[*spared, own])
+
+
+def _sources(path: Path) -> tuple[Path, ...]:
+    """The folders of HCP subjects, or the files of unlabelled trials, at `path`; none is an InputError."""
+    alone = path.parent.name == UNLABELLED and path.suffix == ".h5" and path.is_file()
+    files = (path,) if alone else tuple(sorted(path.glob(f"{UNLABELLED}/*.h5")))
+    found = hcp_folders(path) or files
+    if not found:
+        want = f"{HCP_FILE}, folders of it, or a data folder with {UNLABELLED}/*.h5"
+        raise InputError(wanted(path, want, "none of them", "give --also the folder that holds them"))
     return found
+
+
+def _of_other_data(file: Path, regions: Sequence[str]) -> tuple[Responses, Spared]:
+    """The trials in DATA/unlabelled/<subject>.h5, of these regions if any, and the subject's own test trials."""
+    data, subject = file.parent.parent, file.stem
+    recording = open_recording(data, subject=subject)
+    responses = read_unlabelled(data, recording)
+    columns = recording.columns(regions) if regions else None
+    assert responses is not None
+    return (responses if columns is None else responses.voxels(columns)), spared_trials(recording, columns=columns)
 
 
 def masked_job(sets: Sequence[Trials], settings: PretrainSettings, *, identity: dict[str, Any], device: Any) -> Job:

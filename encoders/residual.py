@@ -15,13 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from brain.errors import UsageError
+from brain.types import Float
+from encoders.labelled import VALIDATION, Key, Labelled, generator_of, rows_of, starts_of
 from encoders.prior import Prior, PriorSettings
 
 Generators = Sequence[torch.Generator]
@@ -139,3 +142,58 @@ def soft_clip(guess: Tensor, own: Tensor, pool: Tensor, *, temperature: float) -
     labels = (known[own] @ known.T / temperature).softmax(-1)
     logits = F.normalize(guess, dim=-1) @ known.T / temperature
     return -(labels * logits.log_softmax(-1)).sum(-1)
+
+
+class ResidualLoss:
+    """(model, key, rows) -> (row,) losses: squared error, SoftCLIP against the whole batch, and the prior's error."""
+
+    def __init__(
+        self, sets: Sequence[Labelled], truth: Sequence[Float], *, settings: ResidualSettings, seed: int, device: Any
+    ) -> None:
+        self.sets, self.settings, self.seed, self.device = sets, settings, seed, device
+        self.values = [torch.from_numpy(one.values) for one in sets]
+        self.truth = torch.from_numpy(np.concatenate(truth))
+
+    def __call__(self, model: nn.Module, key: Key, rows: Sequence[int]) -> Tensor:
+        """The whole network: its rows come back one subject after the other, as a sum of losses does not mind."""
+        parts = rows_of(self.sets, rows)
+        order = [row + start for part, start in zip(parts, starts_of(self.sets), strict=True) for row in part]
+        values = {
+            adapter_name(one): whole[part].to(self.device)
+            for one, whole, part in zip(self.sets, self.values, parts, strict=True)
+        }
+        generators = self._generators(key, order)
+        step, noise = _plain(model).trunk.prior.noise_of(
+            [generator_of(self.seed, key.step, row, stream=1) for row in order]
+        )
+        truth = self.truth[order].to(self.device)
+        made, drawn = model(values, generators, truth=truth, noise=(step.to(self.device), noise.to(self.device)))
+        out: Tensor = self._of(made, key, order) + drawn
+        return out
+
+    def of_adapter(self, adapter: nn.Module, trunk: nn.Module, *, key: Key, rows: Sequence[int]) -> Tensor:
+        """The one subject's adapter alone, the trunk behind it frozen."""
+        made = trunk(adapter(self.values[0][list(rows)].to(self.device)), self._generators(key, rows))
+        return self._of(made, key, rows)
+
+    def _of(self, made: Made, key: Key, order: Sequence[int]) -> Tensor:
+        truth, pool = self.truth[list(order)].to(self.device), self.truth[list(key.batch)].to(self.device)
+        place = {row: index for index, row in enumerate(key.batch)}
+        own = torch.tensor([place[row] for row in order], device=self.device)
+        contrast = soft_clip(made.contrast, own, pool, temperature=self.settings.temperature)
+        return (made.guess - truth).square().mean(1) + self.settings.contrast * contrast
+
+    def _generators(self, key: Key, rows: Sequence[int]) -> list[torch.Generator] | None:
+        """Each row's own dropout; none in validation, where nothing is dropped."""
+        return None if key.step == VALIDATION else [generator_of(self.seed, key.step, row) for row in rows]
+
+
+def adapter_name(trials: Labelled) -> str:
+    """What a subject's adapter is called."""
+    # torch forbids dots in the names of modules, and a subject named after its file may have them
+    return trials.voxels.subject.replace(".", "-")
+
+
+def _plain(model: nn.Module) -> Any:
+    """The network inside what `accelerate` may have wrapped around it."""
+    return getattr(model, "module", model)

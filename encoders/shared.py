@@ -26,24 +26,12 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, wanted
 from brain.types import Float
 from encoders.conditions import SpaceCard
-from encoders.labelled import (
-    VALIDATION,
-    Key,
-    Labelled,
-    digest_of,
-    generator_of,
-    rows_of,
-    settled,
-    spread_of,
-    starts_of,
-    supervised_job,
-    train_or_keep,
-)
+from encoders.labelled import Labelled, digest_of, settled, spread_of, supervised_job, train_or_keep
 from encoders.prior import PriorSettings
-from encoders.residual import Made, Residual, ResidualSettings, soft_clip
+from encoders.residual import Made, Residual, ResidualLoss, ResidualSettings, adapter_name
 from encoders.restore import Restoration
 from encoders.ridge import RidgeSettings, fit_ridge
-from encoders.storage import read_tensors, write_tensors
+from encoders.storage import Arrays, read_tensors, write_tensors
 from encoders.training import Plan
 
 KIND = "residual-map"
@@ -99,13 +87,18 @@ class ResidualMap:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Whose voxels it reads."""
-        return tuple(self.restoration)
+        return tuple(self.network.adapters)
 
     def predict(self, values: Float, *, subject: str = "") -> Float:
         """z-scores (sample, voxel) -> (sample, *shape): the regression, restored. `subject` "" is the only one."""
         name = self._one(subject)
-        guess = self._guess(values, name).numpy() * self.spread + self.centre
-        return self.restoration[name].apply(guess).reshape(len(values), *self.space.shape)
+        restored = self.restoration[name].apply(self.regress(values, subject=name))
+        return restored.reshape(len(values), *self.space.shape)
+
+    def regress(self, values: Float, *, subject: str = "") -> Float:
+        """z-scores (sample, voxel) -> (sample, target): the regression as it is, not restored."""
+        guess = self._guess(values, self._one(subject)).numpy() * self.spread + self.centre
+        return np.asarray(guess, np.float32)
 
     def draw(self, values: Float, *, seeds: Sequence[int], subject: str = "") -> Float:
         """z-scores (sample, voxel) -> (sample, *shape): an embedding the prior draws, each from its own seed."""
@@ -113,25 +106,36 @@ class ResidualMap:
         drawn = self.network.trunk.prior.draw(guess, seeds=seeds).numpy() * self.spread + self.centre
         return np.asarray(drawn, np.float32).reshape(len(values), *self.space.shape)
 
-    def save(self, path: Path) -> None:
-        """Write one .safetensors file with its card, whole or not at all."""
+    def arrays(self) -> Arrays:
+        """All its numbers, to be stored."""
         tensors = {f"network.{name}": one.cpu().numpy() for name, one in self.network.state_dict().items()}
         tensors |= {"centre": self.centre, "spread": self.spread, "expected": self.expected}
         for subject, restoration in self.restoration.items():
             tensors |= {f"{subject}/{name}": one for name, one in restoration.arrays().items()}
-        card = {
+        return tensors
+
+    def card(self) -> dict[str, Any]:
+        """What its numbers mean, as JSON says it."""
+        return {
             "space": self.space.facts(),
             "network": asdict(self.network.trunk.settings),
             "voxels": {name: adapter.in_features for name, adapter in self.network.adapters.items()},
             "restoration": {name: one.kind for name, one in self.restoration.items()},
             "facts": self.facts,
         }
-        write_tensors(path, tensors, kind=KIND, card=card)
+
+    def save(self, path: Path) -> None:
+        """Write one .safetensors file with its card, whole or not at all."""
+        write_tensors(path, self.arrays(), kind=KIND, card=self.card())
 
     @classmethod
     def load(cls, path: Path) -> ResidualMap:
         """Read what `save` wrote; truncated, foreign or another family: `InputError`."""
-        tensors, card = read_tensors(path, kind=KIND)
+        return cls.of(*read_tensors(path, kind=KIND), path=path)
+
+    @classmethod
+    def of(cls, tensors: Arrays, card: dict[str, Any], *, path: Path) -> ResidualMap:
+        """Back from `arrays` and `card`; other arrays are left alone. `path` is whose fault it is: `InputError`."""
         try:
             settings = ResidualSettings(**{**card["network"], "prior": PriorSettings(**card["network"]["prior"])})
             network = Residual(card["voxels"], len(tensors["centre"]), settings)
@@ -151,7 +155,8 @@ class ResidualMap:
                 facts=card["facts"],
             )
         except (KeyError, TypeError, RuntimeError) as fault:
-            raise InputError(wanted(path, f"a whole {KIND} file", f"one with another {fault}", "fit again")) from fault
+            came = f"one with another {str(fault).splitlines()[0]}"
+            raise InputError(wanted(path, f"a whole {KIND} file", came, "fit again")) from fault
 
     def _one(self, subject: str) -> str:
         if not subject and len(self.subjects) == 1:
@@ -167,7 +172,8 @@ class ResidualMap:
             raise InputError(f"residual map: wanted (sample, {adapter.in_features}) of {subject}, came {values.shape}")
         if not np.isfinite(values).all():
             raise InputError("residual map: the patterns hold NaN or infinite values; mask these voxels and fit again")
-        made: Made = self.network.trunk(adapter(torch.from_numpy(np.asarray(values, np.float32))))
+        # a copy, so that a row's place in memory has no say in how its numbers are added up
+        made: Made = self.network.trunk(adapter(torch.tensor(np.asarray(values, np.float32))))
         return made.guess
 
 
@@ -185,7 +191,7 @@ def fit_residual(
     spread = spread_of(truth)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.plan.seed)
-        network = Residual({_name(one): len(one.voxels) for one in sets}, truth.shape[1], settings.network)
+        network = Residual({adapter_name(one): len(one.voxels) for one in sets}, truth.shape[1], settings.network)
     scaled = [(one.truth - centre) / spread for one in sets]
     loss = ResidualLoss(sets, scaled, settings=settings.network, seed=settings.plan.seed, device=accelerator.device)
     facts = {"family": NETWORK, "network": asdict(settings.network)}
@@ -209,7 +215,7 @@ def join(
     """The map of a new subject on a copy of `shared`'s trunk; checkpoints in `folder`/adapter and `folder`/whole."""
     shared.space.must_match(trials.space)
     trunk = copy.deepcopy(shared.network.trunk)
-    network = Residual({_name(trials): len(trials.voxels)}, len(shared.centre), trunk.settings)
+    network = Residual({adapter_name(trials): len(trials.voxels)}, len(shared.centre), trunk.settings)
     network.trunk = trunk.requires_grad_(False).to(accelerator.device)
     adapter = _starting_adapter(shared, trials, settings.ridge)
     facts = {"trunk_sha256": digest_of(shared.network.trunk)}
@@ -228,7 +234,7 @@ def join(
     )
     train_or_keep(adapter, settings.plan, folder=folder / "adapter", job=job, accelerator=accelerator)
     network.cpu()
-    network.adapters[_name(trials)] = adapter
+    network.adapters[adapter_name(trials)] = adapter
     if settings.tune is not None:
         network.requires_grad_(True)
         whole = supervised_job(
@@ -248,62 +254,13 @@ def join(
     return _restored(joined, [trials], kind=restoration, limit=settings.limit)
 
 
-class ResidualLoss:
-    """(model, key, rows) -> (row,) losses: squared error, SoftCLIP against the whole batch, and the prior's error."""
-
-    def __init__(
-        self, sets: Sequence[Labelled], truth: Sequence[Float], *, settings: ResidualSettings, seed: int, device: Any
-    ) -> None:
-        self.sets, self.settings, self.seed, self.device = sets, settings, seed, device
-        self.values = [torch.from_numpy(one.values) for one in sets]
-        self.truth = torch.from_numpy(np.concatenate(truth))
-
-    def __call__(self, model: nn.Module, key: Key, rows: Sequence[int]) -> Tensor:
-        """The whole network: its rows come back one subject after the other, as a sum of losses does not mind."""
-        parts = rows_of(self.sets, rows)
-        order = [row + start for part, start in zip(parts, starts_of(self.sets), strict=True) for row in part]
-        values = {
-            _name(one): whole[part].to(self.device)
-            for one, whole, part in zip(self.sets, self.values, parts, strict=True)
-        }
-        generators = self._generators(key, order)
-        step, noise = _plain(model).trunk.prior.noise_of(
-            [generator_of(self.seed, key.step, row, stream=1) for row in order]
-        )
-        truth = self.truth[order].to(self.device)
-        made, drawn = model(values, generators, truth=truth, noise=(step.to(self.device), noise.to(self.device)))
-        out: Tensor = self._of(made, key, order) + drawn
-        return out
-
-    def of_adapter(self, adapter: nn.Module, trunk: nn.Module, *, key: Key, rows: Sequence[int]) -> Tensor:
-        """The one subject's adapter alone, the trunk behind it frozen."""
-        made = trunk(adapter(self.values[0][list(rows)].to(self.device)), self._generators(key, rows))
-        return self._of(made, key, rows)
-
-    def _of(self, made: Made, key: Key, order: Sequence[int]) -> Tensor:
-        truth, pool = self.truth[list(order)].to(self.device), self.truth[list(key.batch)].to(self.device)
-        place = {row: index for index, row in enumerate(key.batch)}
-        own = torch.tensor([place[row] for row in order], device=self.device)
-        contrast = soft_clip(made.contrast, own, pool, temperature=self.settings.temperature)
-        return (made.guess - truth).square().mean(1) + self.settings.contrast * contrast
-
-    def _generators(self, key: Key, rows: Sequence[int]) -> list[torch.Generator] | None:
-        """Each row's own dropout; none in validation, where nothing is dropped."""
-        return None if key.step == VALIDATION else [generator_of(self.seed, key.step, row) for row in rows]
-
-
-def _plain(model: nn.Module) -> Any:
-    """The network inside what `accelerate` may have wrapped around it."""
-    return getattr(model, "module", model)
-
-
 def _expected(network: Residual, sets: Sequence[Labelled], *, centre: Float, spread: Float) -> Float:
     """Least squares from z-scored conditions and a constant to what the adapters give for the training trials."""
     given, known = [], []
     with torch.no_grad():
         for one in sets:
             values, _, truth = one.averaged(one.train)
-            given.append(network.adapters[_name(one)](torch.from_numpy(values)).numpy())
+            given.append(network.adapters[adapter_name(one)](torch.from_numpy(values)).numpy())
             known.append(np.column_stack([(truth - centre) / spread, np.ones(len(truth))]))
     x, y = np.concatenate(known).astype(np.float64), np.concatenate(given).astype(np.float64)
     return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], np.float32)
@@ -329,21 +286,17 @@ def _restored(mapped: ResidualMap, sets: Sequence[Labelled], *, kind: str, limit
     """The map with each subject's restoration, settled on its held-out training stimuli."""
     for one in sets:
         values, ids, truth = one.averaged(one.held_out)
-        guess = mapped._guess(values, _name(one)).numpy() * mapped.spread + mapped.centre
-        mapped.restoration[_name(one)] = settled(guess, truth, ids=ids, kind=kind, limit=limit)
+        guess = mapped.regress(values, subject=adapter_name(one))
+        mapped.restoration[adapter_name(one)] = settled(guess, truth, ids=ids, kind=kind, limit=limit)
     return mapped
 
 
 def _alike(sets: Sequence[Labelled]) -> None:
-    names = [_name(one) for one in sets]
+    names = [adapter_name(one) for one in sets]
     if not names or len(set(names)) < len(names):
         raise InputError(f"residual map: wanted each subject once, came {', '.join(names) or 'none'}")
     for one in sets[1:]:
         sets[0].space.must_match(one.space)
-
-
-def _name(trials: Labelled) -> str:
-    return trials.voxels.subject
 
 
 def _under(tensors: dict[str, Any], subject: str) -> dict[str, Any]:

@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from brain.errors import InputError, UsageError, wanted
-from encoders.storage import read_tensors, write_tensors
+from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "checkpoint"
 KEEP = 2
@@ -269,7 +270,12 @@ def _differ(came: Any, want: Any) -> tuple[str, str]:
 
 def write_weights(path: Path, model: nn.Module, facts: Mapping[str, Any]) -> None:
     """Write what a network has learned and its card as one safetensors file, whole or not at all."""
-    write_tensors(path, _arrays(learned(model)), kind=str(facts["family"]), card=facts)
+    write_tensors(path, arrays_of(model), kind=str(facts["family"]), card=facts)
+
+
+def arrays_of(model: nn.Module) -> Arrays:
+    """A copy of what a network has learned, as arrays."""
+    return {name: np.array(one) for name, one in _arrays(learned(model)).items()}
 
 
 def learned(model: nn.Module) -> dict[str, Tensor]:

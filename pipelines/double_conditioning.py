@@ -9,14 +9,18 @@ cross  the brain's tokens, mixed to as many as the stack's text has, are added t
 time   a pooled vector is added to the time embedding
 
 Both begin at zero, so that training starts from what the stack draws when nobody tells it, and that empty prompt is
-also what dropped conditions and guidance see. The vector travels by the UNet's `class_labels`: a UNet with an image
-condition (unCLIP, the miniature) keeps its own projection of it, any other gets diffusers' "identity" class embedding,
-which has no weights. So the sampler, its lanes and its guidance serve this UNet as they are, and no code of diffusers'
-is hooked into; `time_cond_proj_dim` would pass through the time network and `addition_embed_type` is made of the text.
+also what dropped conditions and guidance see. Beside the mixtures stands a linear read-out of all tokens through
+`rank` numbers, for each path; it too begins at zero, or where a ridge puts it (`pipelines.ridge_start`).
+
+The vector travels by the UNet's `class_labels`: a UNet with an image condition (unCLIP, the miniature) keeps its own
+projection of it, any other gets diffusers' "identity" class embedding, which has no weights. So the sampler, its lanes
+and its guidance serve this UNet as they are, and no code of diffusers' is hooked into; `time_cond_proj_dim` would pass
+through the time network and `addition_embed_type` is made of the text.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +31,7 @@ from torch import Tensor, nn
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
 from encoders.masked import MaskedBrain, MaskedSettings
+from encoders.readout import PRETRAINING
 from pipelines.sampler import Prompt
 
 PATHS = ("both", "cross", "time")
@@ -44,6 +49,7 @@ class PromptSizes:
     tokens, dim  of the stack's text
     slot         width of the vector the UNet takes beside the time, see `open_slot`
     paths        both, cross or time
+    rank         numbers that the linear read-out takes from the brain
     """
 
     patches: int
@@ -51,6 +57,7 @@ class PromptSizes:
     dim: int
     slot: int
     paths: str = "both"
+    rank: int = 256
 
     def __post_init__(self) -> None:
         if self.paths not in PATHS:
@@ -77,14 +84,17 @@ class BrainPrompter(nn.Module):
         self.register_buffer("centre", torch.zeros(sizes.patches, 3))
         self.register_buffer("empty_text", torch.zeros(1, sizes.tokens, sizes.dim))
         self.register_buffer("empty_image", torch.zeros(1, sizes.slot))
+        self.read = nn.Linear(sizes.patches * brain.width, sizes.rank, bias=False)
         if sizes.cross:
             self.mix = nn.Linear(sizes.patches, sizes.tokens)
             self.text_norm = nn.LayerNorm(brain.width)
             self.to_text = _silent(brain.width, sizes.dim)
+            self.say_text = _silent(sizes.rank, sizes.tokens * sizes.dim)
         if sizes.time:
             self.pool = nn.Linear(sizes.patches, POOLED)
             self.time_norm = nn.LayerNorm(POOLED * brain.width)
             self.to_time = _silent(POOLED * brain.width, sizes.slot)
+            self.say_time = _silent(sizes.rank, sizes.slot)
 
     def forward(self, patches: Tensor, dropped: Tensor | None = None) -> Prompt:
         """Patches (sample, patch, size) of z-scores -> the prompt; rows of `dropped` (sample,) bool get the empty one.
@@ -96,16 +106,25 @@ class BrainPrompter(nn.Module):
                 f"brain: wanted {self.sizes.patches} patches, came {patches.shape[1]}; use the voxels it learned from"
             )
         empty = self.empty().repeat(len(patches))
-        tokens = self.brain.encode(patches, self.centre).transpose(1, 2)
+        tokens = self.brain.encode(patches, self.centre)
+        read, mixed = self.read_out(tokens), tokens.transpose(1, 2)
         text, image = empty.text, empty.image
         if self.sizes.cross:
-            text = text + self.to_text(self.text_norm(self.mix(tokens).transpose(1, 2)))
+            said = self.say_text(read).unflatten(1, (self.sizes.tokens, self.sizes.dim))
+            text = text + self.to_text(self.text_norm(self.mix(mixed).transpose(1, 2))) + said
         if self.sizes.time:
-            image = image + self.to_time(self.time_norm(self.pool(tokens).flatten(1)))
+            image = image + self.to_time(self.time_norm(self.pool(mixed).flatten(1))) + self.say_time(read)
         if dropped is not None:
             text = torch.where(dropped[:, None, None], empty.text, text)
             image = torch.where(dropped[:, None], empty.image, image)
         return Prompt(text=text, image=image)
+
+    def read_out(self, tokens: Tensor) -> Tensor:
+        """Tokens (sample, patch, width) -> (sample, rank)."""
+        flat = tokens.flatten(1)
+        # a step of Adam moves every weight alike, and there are as many as features: it must not move the sum as far
+        out: Tensor = self.read(flat / math.sqrt(flat.shape[1]))
+        return out
 
     @property
     def dtype(self) -> torch.dtype:
@@ -121,11 +140,12 @@ class BrainPrompter(nn.Module):
         """The prompt that says nothing, (1, ...)."""
         return Prompt(text=self.empty_text, image=self.empty_image)
 
-    def learning(self) -> list[nn.Module]:
-        """The parts that learn: the encoder and the projections, not the decoder that pretraining needed."""
-        parts: list[nn.Module] = [self.brain.embed, self.brain.place, self.brain.blocks, self.brain.norm]
-        names = ("mix", "text_norm", "to_text", "pool", "time_norm", "to_time")
-        return [*parts, *(getattr(self, name) for name in names if hasattr(self, name))]
+    def settle(self) -> BrainPrompter:
+        """Let everything learn but what only pretraining used: the encoder's decoder."""
+        self.requires_grad_(True)
+        for name in PRETRAINING:
+            getattr(self.brain, name).requires_grad_(False)
+        return self
 
 
 class DoublyConditioned(nn.Module):
@@ -145,9 +165,7 @@ class DoublyConditioned(nn.Module):
 
     def settle(self) -> DoublyConditioned:
         """Freeze all but the brain's encoder, its projections and, on the path "cross", the cross-attention."""
-        self.requires_grad_(False)
-        for part in self.prompter.learning():
-            part.requires_grad_(True)
+        self.prompter.settle()
         for name, weight in self.unet.named_parameters():
             weight.requires_grad_(self.prompter.sizes.cross and CROSS.search(name) is not None)
         return self

@@ -252,11 +252,7 @@ def open_generator(
 
     from encoders.spaces import CATALOGUE as SPACES
 
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if dtype not in kinds:
-        raise UsageError(f"dtype must be float32, bfloat16 or float16, came {dtype!r}")
-    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device {device} was asked for and torch sees no such device; use --device cpu")
+    kind = number_type(device=device, dtype=dtype)
     quiet()
     _serves(stack, pipeline, name)
     with damage(stack.path):
@@ -266,7 +262,7 @@ def open_generator(
         loaded = loaded.to(device)
     for part, network in loaded.components.items():
         if isinstance(network, torch.nn.Module):
-            network.to(torch.float32 if part in float32 else kinds[dtype])
+            network.to(torch.float32 if part in float32 else kind)
     loaded.set_progress_bar_config(disable=True)  # samples are counted, not steps
     cards = {
         space: SPACES[space].open(stack.path, model=stack.model, revision=stack.revision, device="cpu").card
@@ -280,6 +276,18 @@ def open_generator(
         draw=draw,
         modality=SPACES[needs[0]].modality,
     )
+
+
+def number_type(*, device: str, dtype: str) -> Any:
+    """torch's type of that name, float32, bfloat16 or float16; a device that is not there is a UsageError too."""
+    import torch
+
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype not in kinds:
+        raise UsageError(f"dtype must be float32, bfloat16 or float16, came {dtype!r}")
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"device {device} was asked for and torch sees no such device; use --device cpu")
+    return kinds[dtype]
 
 
 def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipeline], name: str) -> None:

@@ -1,13 +1,14 @@
 """Fine-tune a text-conditioned stack on one subject by double conditioning (Chen et al. 2023, MinD-Vis).
 
     accelerate launch -m pipelines.finetune data/simulated --out runs/mindvis --encoder runs/masked/encoder.safetensors
-    accelerate launch -m pipelines.finetune data/simulated --out runs/cross --paths cross --steps 4000
+    accelerate launch -m pipelines.finetune data/simulated --out runs/cross --paths cross --steps 2000
     torchrun --standalone --nproc_per_node 2 -m pipelines.finetune data/simulated --out runs/mindvis
 
-It learns from labelled training trials alone; the checkpoint with the least denoising loss on held-out training stimuli
-becomes the folder that `BrainConditionedPipeline.from_folder` opens. Checkpoints and the log of losses lie in
-OUT/training and hold only what learns. The same command again goes on from the last checkpoint, to the same bits on a
-processor.
+It learns from labelled training trials alone. A ridge to what the stack's own encoders say of the pictures is where
+the prompter starts (`pipelines.ridge_start`; --start silent leaves it out), then all that learns denoises. The state
+with the least denoising loss on held-out training stimuli, the start among them, becomes the folder that
+`BrainConditionedPipeline.from_folder` opens. Checkpoints and the log of losses lie in OUT/training and hold only what
+learns. The same command again goes on from the last checkpoint, to the same bits on a processor.
 """
 
 from __future__ import annotations
@@ -25,15 +26,17 @@ import torch
 from torch import Tensor, nn
 from tyro.conf import OmitArgPrefixes, Positional
 
+from brain.catalogue import unknown
 from brain.errors import AfterimageError, InputError, UsageError, wanted
 from brain.readers import open_recording
-from brain.types import Float, Recording, Split
+from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
 from encoders.masked import MaskedSettings, augmented
 from encoders.pretrain import load_encoder
+from encoders.readout import FrozenSettings
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import read_tensors
-from encoders.training import WEIGHTS, Job, Plan, leave, train
+from encoders.training import WEIGHTS, Job, Plan, arrays_of, leave, train, validate
 from pipelines.brain_conditioned import (
     FAMILY,
     base_facts,
@@ -42,11 +45,17 @@ from pipelines.brain_conditioned import (
     write_folder,
 )
 from pipelines.double_conditioning import DoublyConditioned
-from pipelines.labelled import Labelled, labelled_trials
+from pipelines.labelled import Labelled, labelled_trials, repeats_of
+from pipelines.ridge_start import own_prompts, start_from_ridge
 from pipelines.sampler import output_of
 from pipelines.stacks import StackFolder, resolve
 
 LATENTS, TRAINING = "latents.safetensors", "training"
+STARTS = ("ridge", "silent")
+MIXED = "mixed"
+"""Samples are averages of some of a stimulus' repeats, drawn anew: what is decoded later is averaged too."""
+RIDGE = FrozenSettings().ridge
+"""Penalties on a scale for tokens, of which there are many more than voxels."""
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """How far along the noise schedule the validation set is looked at."""
 VALIDATION = -1
@@ -68,8 +77,8 @@ class FinetuneSettings:
     """Whose voxels; none named takes every voxel."""
     split: str = ""
     """Whose test trials stay out; empty takes the data's first split."""
-    trials: str = "single"
-    """What is learned from: single trials, or averaged over the repeats of a stimulus."""
+    trials: str = "mixed"
+    """What is learned from: single trials, averaged over the repeats of a stimulus, or mixed, over some of them."""
     held_out: float = 0.1
     """Share of the training stimuli that validate."""
     paths: str = "both"
@@ -84,13 +93,17 @@ class FinetuneSettings:
     """Numbers of the forward pass: no (float32), bf16, or fp16 on a graphics card."""
     checkpointing: bool = False
     """Recompute the UNet's activations instead of keeping them: less memory, a third more time."""
+    start: str = "ridge"
+    """Where it starts: ridge, from the brain's tokens to the stack's own conditions of the pictures, or silent."""
     model: MaskedSettings = MaskedSettings()
     """The encoder's sizes where it starts from random weights."""
-    plan: Plan = Plan(steps=4000, rate=1e-4)
+    plan: Plan = Plan(steps=1000, rate=1e-4)
 
     def __post_init__(self) -> None:
         if self.batch < 1:
             raise UsageError(f"--batch: wanted 1 or more samples, came {self.batch}")
+        if self.start not in STARTS:
+            raise UsageError(unknown("start", self.start, STARTS))
         if not 0 <= self.dropout < 1:
             raise UsageError(f"--dropout: wanted from 0 to below 1, came {self.dropout}")
 
@@ -146,10 +159,17 @@ def finetune_recording(
         learn, latents, settings, brain=brain, scheduler=base.scheduler, device=accelerator.device, facts=facts
     )
     model = DoublyConditioned(base.unet, prompter).settle()
+    if settings.start == "ridge":
+        targets = own_prompts(recording, learn, stack, unet=base.unet, paths=settings.paths)
+        facts["ridge_r2"] = start_from_ridge(prompter, learn, targets, ridge=RIDGE)
+    model.to(accelerator.device)
+    began = arrays_of(model)
+    at_start = validate(model, job, accelerator)
     done = train(model, settings.plan, folder=out / TRAINING, job=job, accelerator=accelerator)
     if accelerator.is_main_process:
-        learned, _ = read_tensors(out / TRAINING / WEIGHTS, kind=FAMILY)
-        card = {**facts, "plan": asdict(settings.plan), "done": asdict(done)}
+        better = done.best < at_start
+        learned = read_tensors(out / TRAINING / WEIGHTS, kind=FAMILY)[0] if better else began
+        card = {"ridge_r2": {}, **facts, "plan": asdict(settings.plan), "at_start": at_start, "done": asdict(done)}
         write_folder(out, learned, prompter=prompter, contract=learn.contract, card=card)
     leave(accelerator)
     return out
@@ -196,6 +216,7 @@ def denoising_job(
     """The denoising task of these samples, for `train`: a key is a step, or a place on the noise schedule."""
     values, clean = torch.from_numpy(learn.values), torch.from_numpy(np.ascontiguousarray(latents))
     alpha_bar = scheduler.alphas_cumprod.float()
+    repeats = repeats_of(learn.stimulus) if settings.trials == MIXED else [np.array([row]) for row in range(len(learn))]
     kind, levels, seed = scheduler.config.prediction_type, len(alpha_bar), settings.plan.seed
 
     @lru_cache(maxsize=2)
@@ -213,7 +234,9 @@ def denoising_job(
         dropped = torch.tensor([bool(torch.rand((), generator=one) < settings.dropout) for one in generators])
         times = torch.tensor([int(torch.randint(levels, (), generator=one)) for one in generators])
         noise = torch.stack([torch.randn(clean.shape[1:], generator=one) for one in generators])
-        seen, z = values[list(rows)], clean[list(rows)]
+        whole = step == VALIDATION
+        drawn = [_some(repeats[row], row, one, whole=whole) for row, one in zip(rows, generators, strict=True)]
+        seen, z = torch.stack([values[some].mean(0) for some in drawn]), clean[list(rows)]
         if step == VALIDATION:
             dropped, times = torch.zeros_like(dropped), torch.full_like(times, level)
         elif settings.augment:
@@ -232,6 +255,14 @@ def denoising_job(
     return Job(batch=at, loss=loss, check=check, check_loss=loss, identity={"family": FAMILY, **facts})
 
 
+def _some(repeats: Int, row: int, generator: torch.Generator, *, whole: bool) -> Int:
+    """The sample and, each by a coin, the other repeats of its stimulus; all of them if `whole`."""
+    if whole or len(repeats) == 1:
+        return repeats
+    coins = torch.rand(len(repeats), generator=generator).numpy() < 0.5
+    return repeats[coins | (repeats == row)]
+
+
 def _generator(seed: int, step: int, level: int, row: int) -> torch.Generator:
     """The sample's own randomness in this step, whoever computes it and in whatever company."""
     number = ((seed * 1_000_003 + step + 1) * 10_007 + level + 1) * 1_000_003 + row
@@ -240,7 +271,7 @@ def _generator(seed: int, step: int, level: int, row: int) -> torch.Generator:
 
 def _facts(settings: FinetuneSettings, brain: MaskedSettings) -> dict[str, Any]:
     """The settings that decide what is learned, for the card and a checkpoint's identity."""
-    names = ("paths", "trials", "dropout", "augment", "batch", "precision", "regions")
+    names = ("paths", "trials", "dropout", "augment", "batch", "precision", "start")
     facts = {name: getattr(settings, name) for name in names}
     file = Path(settings.encoder)
     sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if settings.encoder else ""

@@ -26,7 +26,7 @@ from encoders.patches import Patches, cut_cortex
 from encoders.storage import read_tensors, write_tensors
 
 KIND = "voxel-contract"
-TRIALS = ("single", "averaged")
+TRIALS = ("mixed", "single", "averaged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,8 @@ def labelled_trials(
     patch    voxels in a patch
     regions  whose voxels; none named takes every voxel
     split    whose test stimuli stay out; None takes the recording's first
-    trials   "single", or "averaged" over the repeats of a stimulus
+    trials   samples are single trials ("single", and "mixed", which training averages as it draws them), or "averaged"
+             over the repeats of a stimulus
     share    of the training stimuli that validate, one or more
     names    the training stimuli to use; None takes the split's
     Voxels that never move in a session, test material in training and too few stimuli are an InputError.
@@ -169,6 +170,13 @@ def labelled_trials(
         held_out=np.flatnonzero(validating).astype(np.int64),
         contract=contract,
     )
+
+
+def repeats_of(stimulus: NDArray[np.str_]) -> list[Int]:
+    """Sample -> the samples of the same stimulus, itself among them."""
+    _, member = np.unique(stimulus, return_inverse=True)
+    groups = [np.flatnonzero(member == one) for one in range(member.max() + 1)]
+    return [groups[one] for one in member.tolist()]
 
 
 def _standardised(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording, reader_of
-from brain.readers.mindvis import read_hcp
+from brain.readers.mindvis import hcp_folders, read_hcp
+from encoders.pretrain import main as pretrain
 
 VOXELS, TRAIN, TESTS, REPEATS = 20, 12, 4, 3
 
@@ -122,3 +124,31 @@ def test_rest_of_hcp_becomes_trials_of_averaged_frames(tmp_path: Path) -> None:
     np.savez(tmp_path / "HCP_visual_voxel.npz", **frames, V4=np.zeros((26, 1)))
     with pytest.raises(InputError, match="as many in each region"):
         read_hcp(tmp_path)
+
+
+def test_hcp_subjects_are_found_by_file_folder_or_the_folder_above(tmp_path: Path) -> None:
+    homes = tuple(tmp_path / name for name in ("100610", "102311"))
+    for home in homes:
+        home.mkdir()
+        (home / "HCP_visual_voxel.npz").write_bytes(b"")
+    assert hcp_folders(tmp_path) == homes
+    assert hcp_folders(homes[1]) == hcp_folders(homes[1] / "HCP_visual_voxel.npz") == homes[1:]
+    assert hcp_folders(tmp_path / "none") == ()
+
+
+def test_mindvis_users_pretrain_on_what_they_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One session of labelled trials, of which no session can be held out, and rest of other subjects."""
+    data, rest = write_god(tmp_path / "Kamitani" / "npz"), tmp_path / "HCP" / "npz" / "100610"
+    rest.mkdir(parents=True)
+    frames = {name: np.random.default_rng(n).standard_normal((30, 4 + n)) for n, name in enumerate(("V1", "V2", "V3"))}
+    np.savez(rest / "HCP_visual_voxel.npz", **frames, V4=np.random.default_rng(3).standard_normal((30, 4)))
+    words = ["--steps", "3", "--batch", "4", "--patch", "4", "--width", "8", "--depth", "1", "--heads", "2"]
+    words += ["--decoder-width", "8", "--also", str(rest.parent)]
+    assert pretrain([str(data), "--out", str(tmp_path / "out"), *words]) == 0
+    assert "note: sbj_3: all trials are of one session, so 1 of 12 training stimuli" in capsys.readouterr().err
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert [(one["subject"], one["trials"], one["held_out"]) for one in card["data"]] == [
+        ("sbj_3", 11, 1),
+        ("100610, unlabelled", 3, 0),
+    ]
+    assert len(card["notes"]) == 1

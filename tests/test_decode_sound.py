@@ -101,6 +101,20 @@ def test_what_the_generator_loses_can_be_counted(run: Path) -> None:
     np.testing.assert_allclose(np.linalg.norm(generated.values, axis=1), 1, atol=1e-5)
 
 
+def test_what_a_kill_kept_from_being_counted_is_counted_by_the_next_call(
+    run: Path, listener: Path, asked: Settings
+) -> None:
+    """Killed after the last sample: all is drawn, and what the generator's sounds say is not yet written."""
+    path = run / "conditions/clap.generated.safetensors"
+    before = path.read_bytes()
+    path.unlink()
+    assert "decoded already" in decode(run, asked, listener)
+    assert path.read_bytes() == before
+    stamp = path.stat().st_mtime_ns
+    decode(run, asked, listener)
+    assert path.stat().st_mtime_ns == stamp
+
+
 def test_the_card_names_the_vocoder_and_how_windows_were_made(run: Path) -> None:
     card = json.loads((run / "card.json").read_text())
     assert card["data"]["modality"] == "sound"
@@ -126,11 +140,12 @@ def test_an_exemplar_is_the_nearest_training_sound_and_of_another_clip(run: Path
 def test_a_clap_vector_of_another_checkpoint_is_refused_by_the_generator(run: Path, asked: Settings) -> None:
     from brain.errors import InputError
     from decode.hand import open_hand
+    from decode.run_folder import RunFolder
 
     true = {
         space: Conditions.load(run / f"conditions/{space}.true.safetensors") for space in ("clap", "loa", "mel-latent")
     }
-    hand = open_hand(asked, true)
+    hand = open_hand(asked, true, run=RunFolder(run))
     other = SpaceCard(**{**true["clap"].space.facts(), "model": "another/clap", "shape": true["clap"].space.shape})
     stranger = replace(true["clap"], space=other)
     with pytest.raises(InputError, match="another/clap"):

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -17,9 +18,10 @@ from safetensors.numpy import load_file
 
 from brain.errors import InputError
 from brain.readers import open_recording
+from brain.simulated.tiny import tiny_nsd
 from brain.types import Recording
 from encoders.masked import MaskedSettings
-from encoders.pretrain import PretrainSettings, load_encoder, pretrain
+from encoders.pretrain import PretrainSettings, load_encoder, open_trials, pretrain
 from encoders.storage import write_tensors
 from encoders.training import LOG, WEIGHTS, Plan
 from encoders.trials import batches, training_trials
@@ -49,6 +51,33 @@ def test_test_trials_and_held_out_sessions_do_not_train(recording: Recording) ->
     for session in (1, 2):
         rows = recording.responses.session[~test] == session
         np.testing.assert_allclose(joined[rows].mean(0), 0, atol=1e-5)
+
+
+def test_of_one_session_training_stimuli_are_held_out(recording: Recording) -> None:
+    responses = replace(recording.responses, session=np.ones(72, np.int64))
+    alone = replace(recording, responses=responses)
+    trials = training_trials(alone, patch=4, held_out=1)
+    shown = responses.stimulus[responses.of(recording.split().train)]
+    validating = shown[trials.held_out]
+    assert len(set(validating)) == 2 and len(validating) == 4  # both trials of two of 28
+    assert not set(validating) & set(shown[trials.train])
+    assert trials.note == (
+        "subj01: all trials are of one session, so 2 of 28 training stimuli validate, with all their trials"
+    )
+    with pytest.raises(InputError, match="1 sessions cannot spare 0"):
+        training_trials(alone, patch=4, held_out=0)
+    lone = replace(recording.split(), train=recording.split().train[:1])
+    with pytest.raises(InputError, match="one session of one training stimulus cannot spare it"):
+        training_trials(replace(alone, splits=(lone,)), patch=4, held_out=1)
+
+
+def test_a_labelled_run_is_what_it_was(recording: Recording) -> None:
+    """A checkpoint's identity: what stands there more would refuse every training that was begun before."""
+    trials = training_trials(recording, patch=4, held_out=1)
+    assert set(trials.facts()) == {
+        "subject", "trials", "held_out", "voxels", "voxels_sha256", "patches_sha256", "split_sha256",
+    }  # fmt: skip
+    assert trials.note == ""
 
 
 def test_a_test_trial_planted_under_another_name_is_refused(recording: Recording) -> None:
@@ -108,6 +137,81 @@ def same(one: Path, other: Path) -> bool:
     """Whether two weight files hold the same bits."""
     mine, theirs = load_file(one), load_file(other)
     return set(mine) == set(theirs) and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def write_hcp(folder: Path, values: np.ndarray) -> Path:
+    """Frames (frame, voxel) as HCP_visual_voxel.npz of the subject that the folder is called after."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "HCP_visual_voxel.npz", V1=values[:, :3], V2=values[:, 3:6], V3=values[:, 6:7], V4=values[:, 7:])
+    return folder
+
+
+def test_rest_of_others_trains_along_and_validates_nothing(planted: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.standard_normal((60, 50)).astype(np.float32)
+    frames[:, 4] = 7.0
+    write_hcp(tmp_path / "rest" / "100610", frames)
+    write_hcp(tmp_path / "rest" / "102311", rng.standard_normal((43, 90)).astype(np.float32))
+    also = asked(also=(str(tmp_path / "rest"),))
+    sets = open_trials(planted, also)
+    assert [one.subject for one in sets] == ["subj01", "100610, unlabelled", "102311, unlabelled"]
+    assert [(len(one.train), len(one.held_out)) for one in sets] == [(28, 28), (6, 0), (4, 0)]
+    np.testing.assert_allclose(sets[1].patches.join(sets[1].values).mean(0), np.zeros(49), atol=1e-6)
+    whole = pretrain(planted, tmp_path / "whole", also)
+    card = json.loads((tmp_path / "whole" / "card.json").read_text())
+    assert card["notes"] == [
+        "100610, unlabelled: up to 1 of 50 voxels are constant in session 1; 1 voxels are left out in all"
+    ]
+    assert [one["trials"] for one in card["data"]] == [28, 6, 4]
+    pretrain(planted, tmp_path / "part", also)
+    for last in (sorted((tmp_path / "part" / "checkpoints").iterdir())[-1], tmp_path / "part" / WEIGHTS):
+        last.unlink()
+    assert same(whole, pretrain(planted, tmp_path / "part", also))
+    write_hcp(tmp_path / "rest" / "102311", rng.standard_normal((43, 90)).astype(np.float32))
+    with pytest.raises(InputError, match="another --out"):  # other trials, as many
+        pretrain(planted, tmp_path / "whole", also)
+
+
+@pytest.mark.parametrize("regions", [(), ("early",)])
+def test_test_trials_among_the_rest_of_others_are_refused(
+    planted: Path, recording: Recording, tmp_path: Path, regions: tuple[str, ...]
+) -> None:
+    """Whole patterns, and those of the voxels that are trained on."""
+    rows = recording.responses.of(recording.split().test)
+    values = recording.responses.values[rows]
+    columns = recording.columns(regions) if regions else np.arange(90)
+    for place, found in enumerate((values, values[:, columns])):
+        folder = write_hcp(tmp_path / str(place), np.repeat(3 * found, 10, axis=0))
+        with pytest.raises(InputError, match=f"{place}, unlabelled, beside subj01: trial 0 .* is test trial 0"):
+            open_trials(planted, asked(also=(str(folder),), regions=regions))
+
+
+def test_unlabelled_trials_of_other_data_train_along(planted: Path, tmp_path: Path) -> None:
+    tiny = tiny_nsd(tmp_path / "other")
+    other = open_recording(tiny.root)
+    (tiny.root / "unlabelled").mkdir()
+    file = tiny.root / "unlabelled" / "subj01.h5"
+    values = np.random.default_rng(0).standard_normal((12, len(other.responses.space))).astype(np.float32)
+
+    def write(trials: np.ndarray) -> None:
+        with h5py.File(file, "w") as out:
+            out["values"], out["session"] = trials, np.full(len(trials), 1001)
+            out["ijk"] = other.responses.space.ijk
+
+    write(values)
+    for path in (tiny.root, file):
+        sets = open_trials(planted, asked(also=(str(path),)))
+        assert [len(one.train) for one in sets] == [28, 12]
+        assert sets[1].patches.voxels == values.shape[1]
+    write(np.concatenate([values, other.responses.values[other.responses.of(other.split().test)]]))
+    with pytest.raises(InputError, match="trial 12 .* is test trial 0"):
+        open_trials(planted, asked(also=(str(file),)))
+
+
+def test_nothing_unlabelled_at_a_path_is_said(planted: Path, tmp_path: Path) -> None:
+    assert _settings_of(["--also", "rest", "more"]).also == ("rest", "more")
+    with pytest.raises(InputError, match=r"wanted HCP_visual_voxel.npz, folders of it, or .*came none of them"):
+        open_trials(planted, asked(also=(str(tmp_path),)))
 
 
 def test_accumulating_gradients_changes_nothing_but_rounding(planted: Path, tmp_path: Path) -> None:

@@ -213,6 +213,33 @@ def test_conditions_are_dropped_at_the_rate_asked_and_never_in_validation(
     assert not torch.cat(seen).any()
 
 
+def test_mixed_samples_are_averages_of_some_repeats_and_all_of_them_in_validation(
+    recording: Recording, learn: Labelled, tiny_stack: Path, tmp_path: Path
+) -> None:
+    """Every picture is shown twice: a sample is its trial, or the mean of both, each about half of the time."""
+    stack = resolve(str(tiny_stack))
+    latents, scheduler = true_latents(recording, learn, stack, tmp_path / LATENTS), open_base(stack).scheduler
+    settings = asked(tiny_stack, trials="mixed", augment=False)
+    job = denoising_job(learn, latents, settings, brain=BRAIN, scheduler=scheduler, device="cpu", facts={})
+    seen: list[torch.Tensor] = []
+
+    def watch(x: torch.Tensor, t: torch.Tensor, patches: torch.Tensor, dropped: torch.Tensor) -> torch.Tensor:
+        seen.append(patches)
+        return torch.zeros_like(x)
+
+    row = int(learn.train[0])
+    both = learn.values[learn.stimulus == learn.stimulus[row]].mean(0)
+    for step in range(60):
+        job.loss(watch, (step, -1), [row])  # type: ignore[arg-type]
+    alone = [np.allclose(one[0], learn.values[row], atol=1e-6) for one in seen]
+    assert all(mine or np.allclose(one[0], both, atol=1e-6) for mine, one in zip(alone, seen, strict=True))
+    assert 15 < sum(alone) < 45
+    key, rows = job.check[0]
+    job.check_loss(watch, key, rows[:1])  # type: ignore[arg-type]
+    held = learn.values[learn.stimulus == learn.stimulus[rows[0]]].mean(0)
+    np.testing.assert_allclose(seen[-1][0], held, atol=1e-6)
+
+
 def test_the_loss_is_the_mean_square_to_the_schedulers_own_target(
     recording: Recording, learn: Labelled, tiny_stack: Path, tmp_path: Path
 ) -> None:

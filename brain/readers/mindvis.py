@@ -1,7 +1,7 @@
 """Reads the npz files of MinD-Vis (Chen et al. 2023), so that its users can move: the Generic Object Decoding subjects.
 
     open_recording("data/Kamitani/npz", subject="sbj_3")        # sbj_3.npz and images_256.npz beside it
-    read_hcp("data/HCP/npz/100610")                             # HCP_visual_voxel.npz as trials that nobody labelled
+    [read_hcp(folder) for folder in hcp_folders("data/HCP/npz")]  # HCP_visual_voxel.npz as trials that nobody labelled
 
 sbj_N.npz: arr_0 training trials, arr_1 single test trials, arr_2 their averages, arr_3 which training picture each
 training trial showed, and boolean masks of regions. Single test trials carry no labels: their order is told by which
@@ -126,6 +126,15 @@ class MindVis:
 
 
 _PLACES = "the files name no places: voxels stand in file order, and a patch of neighbours is one of file order"
+
+
+def hcp_folders(path: Path) -> tuple[Path, ...]:
+    """The folders of HCP subjects: of HCP_visual_voxel.npz itself, of the folder that holds it, or of those below."""
+    if path.name == HCP_FILE and path.is_file():
+        return (path.parent,)
+    if (path / HCP_FILE).is_file():
+        return (path,)
+    return tuple(sorted(file.parent for file in path.glob(f"*/{HCP_FILE}")))
 
 
 def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:

@@ -1,0 +1,167 @@
+"""The recipe of double conditioning: fitted, killed and gone on with, decoded, every fault a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.errors import UsageError
+from brain.pack import write_arrays
+from brain.readers import open_recording
+from decode.conditioned import patterns
+from decode.ladder import Ladder
+from decode.recipes import CATALOGUE
+from decode.run_folder import RunFolder
+from encoders.conditions import Conditions
+from evaluation.samples import read_samples
+
+FAST = ("--steps", "2", "--folds", "3", "--judge", "pixels", "--bootstrap", "100", "--permutations", "20",
+        "--masked-steps", "4", "--tune-steps", "4")  # fmt: skip
+ROWS = ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "round_trip")
+
+
+def study(data: Path, out: Path, stack: Path, *more: str) -> int:
+    return main(["study", str(data), "--out", str(out), "--stack", str(stack), "--recipe", "mindvis-miniature",
+                 *FAST, *more])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study by the recipe mindvis-miniature."""
+    out = tmp_path_factory.mktemp("runs") / "mindvis"
+    assert study(planted, out, tiny_stack) == 0
+    return out
+
+
+def test_every_row_is_drawn_by_the_fine_tuned_stack_and_takagis_beside(run: Path) -> None:
+    samples = read_samples(run, references=None)
+    assert {row: len(samples.of(row)) for row in samples.rows()} == dict.fromkeys((*ROWS, "takagi"), 8)
+    methods = {json.loads(line)["row"]: json.loads(line)["method"] for line in lines(run)}
+    assert methods["decoded"] == methods["shuffled"] == methods["mean"] == "mindvis" and methods["takagi"] == "takagi"
+    card = json.loads((run / "card.json").read_text())
+    assert "mindvis/card.json" in card["fitted"] and card["decode"]["generator"] == "mindvis"
+    facts = card["conditioned"]["mindvis/card.json"]
+    assert facts["paths"] == "both" and facts["encoder_sha256"] and facts["done"]["step"] == 4
+    assert (run / "mindvis/masked/encoder.safetensors").is_file()
+    assert (run / "report/report.html").is_file()
+
+
+def lines(run: Path) -> list[str]:
+    return (run / "samples/index.jsonl").read_text().splitlines()
+
+
+def test_a_test_stimulus_has_no_part_in_pretraining_or_fine_tuning(run: Path, planted: Path) -> None:
+    split = open_recording(planted).split()
+    masked = json.loads((run / "mindvis/masked/card.json").read_text())
+    tuned = json.loads((run / "mindvis/card.json").read_text())
+    assert {one["split_sha256"] for one in masked["data"]} == {tuned["data"]["split_sha256"]} == {split.sha256}
+    assert masked["data"][0]["trials"] + masked["data"][0]["held_out"] == 2 * len(split.train)
+    assert tuned["data"]["samples"] + tuned["data"]["held_out"] == 2 * len(split.train)
+
+
+def test_patterns_are_averages_in_the_order_of_the_contract(run: Path, planted: Path) -> None:
+    recording = open_recording(planted)
+    names = set(recording.split().test[:3])
+    found = patterns(RunFolder(run), recording, stimuli=names, take=lambda trials: trials)
+    assert found.space.name == "voxels" and found.space.shape == (90,) and set(found.ids) == names
+    rows = recording.responses.stimulus == found.ids[0]
+    train = np.isin(recording.responses.stimulus, recording.split().train)
+    wanted = []
+    for session in (1, 2):
+        here = recording.responses.session == session
+        known = recording.responses.values[here & train]
+        wanted.append((recording.responses.values[here & rows] - known.mean(0)) / known.std(0))
+    np.testing.assert_allclose(found.values[0], np.concatenate(wanted).mean(0), atol=1e-4)
+
+
+def test_a_killed_fit_goes_on_and_a_second_call_does_nothing(
+    run: Path, planted: Path, tiny_stack: Path, tmp_path: Path
+) -> None:
+    half = shutil.copytree(run, tmp_path / "half")
+    (half / "mindvis/card.json").unlink()
+    (half / "card.json").unlink()
+    shutil.rmtree(half / "samples")
+    before = (run / "mindvis/brain_encoder/model.safetensors").read_bytes()
+    assert study(planted, half, tiny_stack) == 0
+    assert (half / "mindvis/brain_encoder/model.safetensors").read_bytes() == before
+    digests = [sorted(json.loads(line)["sha256"] for line in lines(one)) for one in (run, half)]
+    assert digests[0] == digests[1]
+    stamp = (half / "mindvis/card.json").stat().st_mtime_ns
+    assert study(planted, half, tiny_stack) == 0
+    assert (half / "mindvis/card.json").stat().st_mtime_ns == stamp
+
+
+def test_faults_are_said_before_any_work(
+    planted: Path, tiny_stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said(*more: str) -> tuple[int, str]:
+        out = tmp_path / "none"
+        code = study(planted, out, tiny_stack, *more)
+        assert not (out / "mindvis").exists() and not (out / "maps").exists()
+        return code, capsys.readouterr().err
+
+    for words, sentence in (
+        (("--voxels", "nowhere"), "no region is called 'nowhere'"),
+        (("--paths", "bth"), "no path is called 'bth'; did you mean both"),
+        (("--tune-steps", "0"), "wanted 1 step or more"),
+        (("--curves",), "method mindvis has none; leave --curves out"),
+        (("--recipe", "takagi-miniature", "--method", "mindvis"), "add --voxels nsdgeneral"),
+    ):
+        code, error = said(*words)
+        assert code == 2 and sentence in error, error
+
+
+def test_one_stack_is_fine_tuned_for_one_split(
+    tiny_stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    ids = [f"s{number}" for number in range(12)]
+    data = write_arrays(
+        tmp_path / "two.h5",
+        responses=rng.standard_normal((24, 40)).astype(np.float32),
+        stimulus=ids * 2,
+        images=rng.integers(0, 256, (12, 8, 8, 3), np.uint8),
+        image_ids=ids,
+        fields={"session": np.repeat([1, 2], 12)},
+        regions={name: np.ones(40, bool) for name in ("early", "ventral", "lateral", "nsdgeneral")},
+        splits={"leave-out-1": (ids[:9], ids[9:]), "leave-out-2": (ids[3:], ids[:3])},
+        captions={name: [name] for name in ids},
+    )
+    assert study(data, tmp_path / "run", tiny_stack) == 2
+    assert "one split and came 2 folds" in capsys.readouterr().err
+
+
+def test_voxels_have_a_mean_and_no_oracle(run: Path) -> None:
+    facts = Conditions.load(next((run / "conditions").glob("clip-text.true.safetensors")))
+    recording_voxels = Conditions(space=patterns_card(run), values=np.ones((2, 90), np.float32), ids=("a", "b"))
+    ladder = Ladder(folds=(), true={"clip-text": facts}, decoded={"voxels": recording_voxels}, seed=0)
+    assert not ladder.conditions("mean", ["a"], ["voxels"])["voxels"].values.any()
+    with pytest.raises(UsageError, match="nobody knows true voxels; leave it out"):
+        ladder.conditions("oracle", ["a"], ["voxels"])
+
+
+def patterns_card(run: Path):  # type: ignore[no-untyped-def]
+    from pipelines.brain_conditioned import VOXELS
+    from pipelines.conditioned_generator import voxel_card
+    from pipelines.labelled import VoxelContract
+
+    return voxel_card(VoxelContract.load(RunFolder(run).conditioned / VOXELS))
+
+
+def test_a_run_without_a_fine_tuned_stack_says_how_to_get_one(planted: Path, tmp_path: Path) -> None:
+    from brain.errors import InputError
+
+    with pytest.raises(InputError, match="wanted a fine-tuned stack, came none; fit a run with --voxels"):
+        patterns(RunFolder(tmp_path), open_recording(planted), stimuli={"s30"}, take=lambda trials: trials)
+
+
+def test_the_recipes_ask_for_what_the_paper_has() -> None:
+    for name in ("mindvis-miniature", "mindvis-sd15"):
+        settings = CATALOGUE[name].settings()
+        assert settings.decode.method == "mindvis" and settings.fit.voxels and settings.fit.paths == "both"
+        assert "takagi" in settings.decode.beside and "oracle" not in settings.decode.rows
