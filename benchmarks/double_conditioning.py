@@ -1,14 +1,14 @@
 """What each path of double conditioning carries, and how guidance matters: one subject, one judge, one table.
 
     python -m benchmarks.double_conditioning data/simulated --out runs/paths --encoder runs/masked/encoder.safetensors
-    python -m benchmarks.double_conditioning data/simulated --out runs/few --paths both --guidance 1 3 --steps 200
+    python -m benchmarks.double_conditioning data/simulated --out runs/paths --paths both --stimuli held-out
 
-Fine-tunes the stack once for each path (cross, time, both; and `start`, which is both before the first step of
-denoising) and draws every test stimulus from its averaged repeats at each guidance scale, from the same seeds. Two-way
-identification by the judge's features (correlation, among the test stimuli) with 95 % intervals over stimuli, the
-judge's category, and the pictures' spread: the mean distance of the judge's features between drawn pictures in units of
-that between the shown ones. Every folder and every cell is kept, and the same command goes on where it stopped. Writes
-OUT/paths.json and OUT/paths.png.
+Fine-tunes the stack once for each choice of paths (both, cross, time) and draws every test stimulus from its averaged
+repeats at each guidance scale, from the same seeds. `--stimuli held-out` draws the training stimuli that were held out
+instead: a scale is chosen there, not on test. Two-way identification by the judge's features (correlation, among these
+stimuli) with 95 % intervals over stimuli, the judge's category, and the spread of the judge's features over the drawn
+pictures in units of that over the shown ones. Every folder and cell is kept, and the same command goes on where it
+stopped. Writes OUT/paths_test.json and OUT/paths_test.png.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from pipelines.stacks import resolve
 KIND = "double-conditioning-cell"
 PATHS = ("both", "cross", "time")
 GUIDANCE = (1.0, 2.0, 3.0, 5.0, 8.0)
+TEST, HELD_OUT = "test", "held-out"
 AT_ONCE = 20
 """Pictures drawn between two moves of the progress bar."""
 
@@ -57,6 +58,7 @@ class Asked:
     rate: float
     draw_steps: int
     stack: str
+    stimuli: str
 
     def settings(self, paths: str) -> FinetuneSettings:
         """How the stack is fine-tuned on one path or both."""
@@ -79,8 +81,11 @@ class Bench:
 
     @cached_property
     def shown(self) -> tuple[tuple[str, ...], Float, Any]:
-        """The test stimuli, the judge's features of them, and their categories."""
+        """The stimuli that are drawn, the judge's features of them, and their categories."""
         ids = tuple(sorted(self.recording.split().test))
+        if self.asked.stimuli == HELD_OUT:
+            card = read_json(self.folder(self.asked.paths[0]) / "card.json", kind="double-conditioning")
+            ids = tuple(card["data"]["held_out_stimuli"])
         seen = self.judge.look([self.recording.stimuli.open(one) for one in ids])
         return ids, np.asarray(seen.features, np.float32), seen.verdicts["category"]
 
@@ -93,7 +98,7 @@ class Bench:
 
     def cell(self, paths: str, guidance: float) -> dict[str, Any]:
         """Scores of every test stimulus."""
-        path = self.asked.out / "cells" / f"{paths}_{guidance:g}.json"
+        path = self.asked.out / "cells" / f"{self.asked.stimuli}_{paths}_{guidance:g}.json"
         if not path.is_file():
             pictures = self._draw(paths, guidance)
             ids, features, category = self.shown
@@ -183,12 +188,14 @@ def main() -> None:
     words.add_argument("--rate", type=float, default=FinetuneSettings().plan.rate)
     words.add_argument("--draw-steps", type=int, default=20)
     words.add_argument("--stack", default="miniature-image")
+    words.add_argument("--stimuli", choices=(TEST, HELD_OUT), default=TEST)
     given = vars(words.parse_args())
     asked = Asked(**{name: tuple(one) if isinstance(one, list) else one for name, one in given.items()})
     rows = Bench(asked).rows()
-    write_json(asked.out / "paths.json", {"steps": asked.steps, "rate": asked.rate, "rows": rows})
-    draw_figure(rows, asked.out / "paths.png")
-    print(asked.out / "paths.json")
+    path = asked.out / f"paths_{asked.stimuli}.json"
+    write_json(path, {"steps": asked.steps, "rate": asked.rate, "rows": rows})
+    draw_figure(rows, path.with_suffix(".png"))
+    print(path)
 
 
 if __name__ == "__main__":

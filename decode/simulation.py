@@ -6,14 +6,27 @@ import json
 import shutil
 from pathlib import Path
 
-from brain.errors import StorageError
+from brain.errors import StorageError, UsageError
 from decode.run_folder import writing
 
 
-def simulate_once(out: Path, *, modality: str, subjects: int, sessions: int, snr: float, seed: int, trials: int) -> str:
+def simulate_once(
+    out: Path,
+    *,
+    modality: str,
+    subjects: int,
+    sessions: int,
+    snr: float,
+    seed: int,
+    trials: int,
+    unlabelled: int = 0,
+    rest: int = 0,
+) -> str:
     """Writes the data set into `out`, by way of a folder beside it. Returns one sentence on it.
 
-    `trials` of 0 are the modality's own number. Other files or another simulation in `out` are a StorageError.
+    `trials` of 0 are the modality's own number. `unlabelled` scenes that nobody is tested on and `rest` trials without
+    a stimulus, of every subject, are added to a simulation that has none. Other files, another simulation or other
+    unlabelled trials in `out` are a StorageError; unlabelled trials of sounds, of which there are none, a UsageError.
     """
     from brain.simulated import TRIALS
 
@@ -21,6 +34,7 @@ def simulate_once(out: Path, *, modality: str, subjects: int, sessions: int, snr
     asked = {
         "modality": modality, "seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials,
     }  # fmt: skip
+    more = _more(modality, unlabelled=unlabelled, rest=rest)
     if (out / "simulation.json").is_file():
         facts = json.loads((out / "simulation.json").read_text(encoding="utf-8"))
         facts.setdefault("modality", "image")
@@ -30,7 +44,7 @@ def simulate_once(out: Path, *, modality: str, subjects: int, sessions: int, snr
                 f"{out}: holds a simulation with {other[0]} {facts.get(other[0])!r}, not {asked[other[0]]!r}; "
                 "choose another folder"
             )
-        return f"{out}: simulated already"
+        return f"{out}: simulated already{_add(out, more, seed=seed)}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StorageError(f"{out}: holds other files; choose another folder")
     from brain.simulated.simulate import simulate
@@ -40,7 +54,41 @@ def simulate_once(out: Path, *, modality: str, subjects: int, sessions: int, snr
         shutil.rmtree(part, ignore_errors=True)
         part.parent.mkdir(parents=True, exist_ok=True)
         simulate(part, modality=modality, subjects=subjects, sessions=sessions, snr=snr, seed=seed, trials=trials)
+        added = _add(part, more, seed=seed)
         if out.is_dir():
             out.rmdir()
         part.rename(out)
-    return f"{out}: simulated {subjects} subject{'s' if subjects > 1 else ''}, {sessions} sessions of {trials} trials"
+    several = "s" if subjects > 1 else ""
+    return f"{out}: simulated {subjects} subject{several}, {sessions} sessions of {trials} trials{added}"
+
+
+def _more(modality: str, *, unlabelled: int, rest: int) -> dict[str, int]:
+    """The unlabelled trials asked for, checked before anything long begins; {} where there are none."""
+    if not (unlabelled or rest):
+        return {}
+    if modality != "image":
+        raise UsageError(f"--unlabelled and --rest are trials of pictures, came --modality {modality}; leave them out")
+    from brain.simulated.unlabelled import must_be_counts
+
+    must_be_counts(trials=unlabelled, rest=rest)
+    return {"trials": unlabelled, "rest": rest}
+
+
+def _add(data: Path, more: dict[str, int], *, seed: int) -> str:
+    """Adds the unlabelled trials asked for, or finds them; returns what was added as the end of a sentence."""
+    if not more:
+        return ""
+    from brain.simulated.unlabelled import FOLDER, simulate_unlabelled, unlabelled_facts
+
+    asked = {**more, "seed": seed}
+    facts = unlabelled_facts(data)
+    if facts == asked:
+        return ""
+    if facts is not None:
+        held = f"{facts.get('trials')} unlabelled trials and {facts.get('rest')} of rest, seed {facts.get('seed')}"
+        raise StorageError(
+            f"{data / FOLDER}: holds {held}, not {more['trials']} and {more['rest']}, seed {seed}; "
+            "choose another folder, or take these trials away"
+        )
+    simulate_unlabelled(data, trials=more["trials"], rest=more["rest"], seed=seed)
+    return f"; added {more['trials']} unlabelled trials and {more['rest']} of rest to each subject"

@@ -180,7 +180,9 @@ def render(report: Report) -> str:
     run = report.card.get("run", {})
     columns = _columns(report.samples)
     wide = 1 + columns["decoded"] + len(columns["controls"])
-    sounds = SoundStrips.of(report.samples, columns=wide) if report.samples.modality == SOUND else None
+    sounds = None
+    if report.samples.modality == SOUND:
+        sounds = SoundStrips.of(report.samples, columns=wide, home=report.home, page=report.folder)
     return environment.from_string(source).render(
         answer=answer(report),
         facts=header_facts(report, run),

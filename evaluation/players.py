@@ -1,14 +1,19 @@
 """Sounds in the page: log-mel spectrograms as small pictures, and players for as many stimuli as fit into one file.
 
-sounds = SoundStrips.of(samples, columns=6)
+sounds = SoundStrips.of(samples, columns=6, home=run, page=run / "report")
 sounds.picture(sample, playable=sounds.plays(place))
+
+What has no player is linked to its wav, where page and sample lie in one run.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
@@ -32,29 +37,36 @@ COLOURS = "magma"
 
 @dataclass(frozen=True, kw_only=True)
 class SoundPicture:
-    """A sound in the gallery: its spectrogram and, where it can be played, its wav, both as data URIs."""
+    """A sound in the gallery: its spectrogram and, where it can be played, its wav, both as data URIs.
+
+    link  the path of the wav from the page on, percent-encoded, where it cannot be played in it; "" where there is none
+    """
 
     uri: str
     why: str = ""
     small: bool = False
     wav: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SoundStrips:
     """How the sounds of a folder are shown: every stimulus as spectrograms, every `step`-th with players.
 
+    home     the run that was judged; page the folder that the page lies in
     seconds  how long the references are; high: the Hz at the top
     """
 
     samples: Samples
+    home: Path
+    page: Path
     step: int
     seconds: float
     high: float
     size: tuple[int, int] = (WIDE, HIGH)
 
     @classmethod
-    def of(cls, samples: Samples, *, columns: int) -> SoundStrips:
+    def of(cls, samples: Samples, *, columns: int, home: Path, page: Path) -> SoundStrips:
         """`columns` is how many sounds a stimulus shows: with players at all of them the page would grow too large."""
         wave = samples.hear(samples.references[min(samples.references)])
         pictures = len(samples.references) * columns
@@ -64,7 +76,10 @@ class SoundStrips:
         # of stimuli in the order of their ids, as far apart as needed: nothing is picked
         step = -(-len(samples.references) // max(1, int(room / each)))
         size = WIDE // half, HIGH // half
-        return cls(samples=samples, step=step, seconds=len(wave) / DEFAULT.rate, high=DEFAULT.high, size=size)
+        return cls(
+            samples=samples, home=home.resolve(), page=page.resolve(), step=step, seconds=len(wave) / DEFAULT.rate,
+            high=DEFAULT.high, size=size,
+        )  # fmt: skip
 
     def plays(self, place: int) -> bool:
         """Whether the stimulus at that place has players."""
@@ -73,10 +88,12 @@ class SoundStrips:
     def legend(self) -> dict[str, str]:
         """What the pictures are and which can be played, as `text`; the ends of their axes, `high` and `seconds`."""
         every = "Every stimulus" if self.step == 1 else f"Of all stimuli, every {_ordinal(self.step)}"
+        linked = self.step > 1 and bool(self.link(self.samples.references[min(self.samples.references)]))
+        others = "; the others are linked to their wav files, which are found while this page stays in its run"
         text = (
             f"Pictures are log-mel spectrograms: time runs to the right over {self.seconds:.2f} s, frequency upwards "
             f"from 0 to {self.high / 1000:g} kHz on the mel scale, brighter is louder, by one scale for all. "
-            f"{every} has players; every sound is a wav file in the folder that was judged."
+            f"{every} has players{others if linked else ''}; every sound is a wav file in the folder that was judged."
         )
         return {"text": text, "high": f"{self.high / 1000:g} kHz", "seconds": f"{self.seconds:.2f} s"}
 
@@ -87,7 +104,15 @@ class SoundStrips:
         wave = self.samples.hear(sample)
         heard = playable and float(np.abs(wave).max()) >= SILENT
         wav = _data_uri(wav_bytes(wave, name=sample.name), "audio/wav") if heard else ""
-        return SoundPicture(uri=_data_uri(spectrogram_png(wave, self.size), "image/png"), wav=wav)
+        link = "" if playable else self.link(sample)
+        return SoundPicture(uri=_data_uri(spectrogram_png(wave, self.size), "image/png"), wav=wav, link=link)
+
+    def link(self, sample: Sample) -> str:
+        """The sample's wav as a path from the page on; "" where page and wav do not both lie in the run."""
+        path = self.samples.path(sample).resolve()
+        if not (path.is_relative_to(self.home) and self.page.is_relative_to(self.home)):
+            return ""
+        return quote(Path(os.path.relpath(path, self.page)).as_posix())
 
 
 def spectrogram_png(wave: Float, size: tuple[int, int] = (WIDE, HIGH)) -> bytes:

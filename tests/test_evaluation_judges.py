@@ -30,9 +30,9 @@ from transformers import (
 )
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from evaluation.judges import CATALOGUE, find_judge
+from evaluation.judges import CATALOGUE, _home, find_judge
 from evaluation.judges._weights import FOLDER, Weights, read_weights
-from evaluation.judges.classifier import ClassifierJudge, group_labels
+from evaluation.judges.classifier import ClassifierJudge, group_labels, opinion_of
 from evaluation.judges.towers import ALEXNET, SWAV, ClipJudge, TorchvisionJudge, clip_bench
 from evaluation.metrics import CATALOGUE as METRICS
 from evaluation.metrics import Views
@@ -152,6 +152,26 @@ def test_a_batch_changes_no_opinion(tmp_path: Path) -> None:
     together = bench.look(shown)
     alone = np.concatenate([bench.look([picture]).features for picture in shown])
     assert together.features == pytest.approx(alone, abs=1e-5)
+
+
+@pytest.mark.parametrize(("name", "instead"), [("miniature", "pixels"), ("miniature-sound", "mels")])
+def test_a_judge_whose_package_lacks_its_weights_names_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, instead: str
+) -> None:
+    monkeypatch.setattr(_home.importlib.resources, "files", lambda package: tmp_path)
+    with pytest.raises(CheckpointAbsent, match=f"judge '{name}': wanted its weights in the package.*--judge {instead}"):
+        find_judge(name).open()
+
+
+def test_one_verdict_a_group_for_pictures_and_sounds_alike() -> None:
+    groups = group_labels(("cat", "colour:red", "dog", "colour:blue"))
+    logits = np.array([[1, 5, 2, 4], [3, 0, 2, 1]], np.float32)
+    opinion = opinion_of(np.zeros((2, 3), np.float32), logits, groups)
+    assert {group: found.tolist() for group, found in opinion.verdicts.items()} == {
+        "category": ["dog", "cat"],
+        "colour": ["red", "blue"],
+    }
+    assert opinion.scores["colour"].tolist() == [[5, 4], [0, 1]] and opinion.classes["colour"] == ("red", "blue")
 
 
 def test_labels_without_a_group_are_categories() -> None:

@@ -7,8 +7,10 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
@@ -32,6 +34,7 @@ from evaluation.judges.sound import MelClassifierJudge
 from evaluation.metrics import CATALOGUE, Views, own_values
 from evaluation.metrics.distribution import FLOOR, frechet, kernel_distance, set_scores
 from evaluation.metrics.sounds import grey_mels
+from evaluation.players import SoundStrips
 from evaluation.profiles import find_profile
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter, read_samples
@@ -208,7 +211,30 @@ def test_players_are_fewer_where_the_page_would_grow(report: Report, monkeypatch
     monkeypatch.setattr(players, "FEWEST", 0)
     text = render(report)
     assert sum(tag == "audio" for tag, _ in Page(text).tags) == 4 * 4 - 1  # every third of twelve stimuli
-    assert "every 3rd has players" in text
+    assert "every 3rd has players; the others are linked" in text
+    links = [attrs["href"] or "" for tag, attrs in Page(text).tags if tag == "a"]
+    assert len(links) == 8 * 4  # the withheld one is among the players
+    for link in links:
+        assert (report.folder / unquote(link)).resolve().is_relative_to(report.home / "samples")
+        assert (report.folder / unquote(link)).is_file()
+    elsewhere = render(replace(report, folder=report.home.parent))
+    assert "<a href" not in elsewhere and "are linked" not in elsewhere
+
+
+def test_links_are_paths_whatever_files_are_called(tmp_path: Path) -> None:
+    references, mine = tmp_path / "references", tmp_path / "mine"
+    for folder in (references, mine):
+        folder.mkdir()
+        for name in ('javascript:x"><b>', "%41 #?"):
+            soundfile.write(folder / f"{name}.wav", sound(0), RATE)
+    samples = read_samples(mine, references=references)
+    strips = SoundStrips.of(samples, columns=2, home=mine, page=mine)
+    assert (
+        [strips.link(one) for one in samples.samples]
+        == [quote(one.file) for one in samples.samples]
+        == ["%2541%20%23%3F.wav", "javascript%3Ax%22%3E%3Cb%3E.wav"]
+    )
+    assert {strips.link(one) for one in samples.references.values()} == {""}  # they lie in another folder
 
 
 def test_audit_and_exports_take_sounds(report: Report) -> None:

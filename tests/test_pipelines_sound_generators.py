@@ -170,6 +170,13 @@ def test_the_hubs_audioldm2_draws_from_clap_alone(tmp_path: Path) -> None:
         CATALOGUE["sound-direct"].open(stack, device="cpu", dtype="float32")
 
 
+def test_direct_generators_differ_by_what_they_are_told_alone() -> None:
+    direct, clap = CATALOGUE["sound-direct"], CATALOGUE["sound-clap"]
+    assert type(direct) is type(clap)
+    assert (direct.needs, clap.needs) == (("loa",), ("clap",))
+    assert (direct.defaults.guidance_scale, clap.defaults.guidance_scale) == (3.5, 2.5)
+
+
 def test_sound_stacks_are_in_the_table_and_load_whole(tmp_path: Path) -> None:
     for name in ("miniature-sound", "audioldm2", "audioldm-s"):
         row = stacks.row_named(name)

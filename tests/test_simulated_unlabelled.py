@@ -9,11 +9,19 @@ import h5py
 import numpy as np
 import pytest
 
+from app.cli import main
 from brain.errors import InputError, StorageError, UsageError
 from brain.simulated.cortex import build_cortex
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import PIXELS, draw_noise, noiseless
-from brain.simulated.unlabelled import FIRST_SESSION, UNSEEN_SEED, simulate_unlabelled
+from brain.simulated.unlabelled import (
+    FIRST_SESSION,
+    SESSION_TRIALS,
+    UNSEEN_SEED,
+    _shared_out,
+    simulate_unlabelled,
+    unlabelled_facts,
+)
 from brain.types import Recording, Responses, Stimuli, VoxelSpace
 from encoders.trials import read_unlabelled
 
@@ -73,8 +81,56 @@ def test_what_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:
         simulate_unlabelled(data, trials=2, rest=0, seed=0)
     with pytest.raises(InputError, match="simulation.json"):
         simulate_unlabelled(tmp_path, trials=2, rest=0, seed=0)
-    with pytest.raises(UsageError, match="two trials or more"):
-        simulate_unlabelled(data, trials=1, rest=0, seed=0)
+    for trials, rest in ((1, 0), (1, 6), (6, 1), (-2, 6)):
+        with pytest.raises(UsageError, match="two trials or more"):
+            simulate_unlabelled(data, trials=trials, rest=rest, seed=0)
     (tmp_path / "simulation.json").write_text(json.dumps({"seed": 0, "snr": 1, "subjects": 1, "modality": "sound"}))
     with pytest.raises(InputError, match="a simulated NSD"):
         simulate_unlabelled(tmp_path, trials=2, rest=0, seed=0)
+
+
+def test_every_session_can_be_standardised() -> None:
+    for trials in (2, SESSION_TRIALS, SESSION_TRIALS + 1, 2 * SESSION_TRIALS):
+        shares = list(_shared_out(trials))
+        assert [place for share in shares for place in share] == list(range(trials))
+        assert 2 <= min(map(len, shares)) <= max(map(len, shares)) <= SESSION_TRIALS
+    assert list(_shared_out(0)) == []
+
+
+def files_of(folder: Path) -> dict[str, int]:
+    """Every file below a folder and when it was written."""
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_simulate_writes_adds_finds_and_refuses_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "brain"
+    words = ["simulate", str(out), "--sessions", "1", "--trials", "30"]
+    assert main(words) == 0
+    labelled = files_of(out)
+    assert unlabelled_facts(out) is None
+    (out / ".unlabelled.part").mkdir()  # left by a kill
+    assert main([*words, "--unlabelled", "3", "--rest", "2"]) == 0
+    assert "added 3 unlabelled trials and 2 of rest" in capsys.readouterr().out
+    whole = files_of(out)
+    assert set(whole) - set(labelled) == {"unlabelled/subj01.h5", "unlabelled/simulation.json"}
+    assert labelled.items() <= whole.items()
+    for asked in (["--unlabelled", "3", "--rest", "2"], []):
+        assert main([*words, *asked]) == 0
+        assert capsys.readouterr().out.strip().endswith("simulated already")
+    assert files_of(out) == whole
+    assert main([*words, "--unlabelled", "4", "--rest", "2"]) == StorageError.exit_code
+    assert "holds 3 unlabelled trials and 2 of rest, seed 0, not 4 and 2" in capsys.readouterr().err
+    (out / "unlabelled" / "simulation.json").unlink()
+    assert main([*words, "--unlabelled", "3", "--rest", "2"]) == InputError.exit_code
+    assert "simulate it again" in capsys.readouterr().err
+
+
+def test_a_new_simulation_has_them_or_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "brain"
+    words = ["simulate", str(out), "--sessions", "1", "--trials", "30", "--unlabelled"]
+    assert main([*words, "1"]) == UsageError.exit_code
+    assert main([*words, "4", "--modality", "sound"]) == UsageError.exit_code
+    assert not list(tmp_path.iterdir())
+    assert main([*words, "4"]) == 0
+    assert unlabelled_facts(out) == {"trials": 4, "rest": 0, "seed": 0}
+    assert [path.name for path in tmp_path.iterdir()] == ["brain"]

@@ -23,6 +23,8 @@ def run(words: Sequence[str]) -> None:
         snr: float = 1.0,
         seed: int = 0,
         trials: int = 0,
+        unlabelled: int = 0,
+        rest: int = 0,
     ) -> str:
         """Draw scenes or sounds, let a simulated brain see or hear them, and write it all as real data sets are.
 
@@ -34,11 +36,21 @@ def run(words: Sequence[str]) -> None:
             snr: Scales the signal: 1 is much like NSD, 0 is noise alone.
             seed: Of the scenes, the cortex and the noise.
             trials: Trials in a session; 0 takes 750 pictures, as NSD has, or 350 sounds.
+            unlabelled: Trials with scenes that nobody is tested on, for every subject, to pretrain an encoder on.
+            rest: Trials of rest, without a stimulus, for every subject.
         """
         from decode.simulation import simulate_once
 
         return simulate_once(
-            out, modality=modality, subjects=subjects, sessions=sessions, snr=snr, seed=seed, trials=trials
+            out,
+            modality=modality,
+            subjects=subjects,
+            sessions=sessions,
+            snr=snr,
+            seed=seed,
+            trials=trials,
+            unlabelled=unlabelled,
+            rest=rest,
         )
 
     print(parse(simulate, command="simulate", words=words))

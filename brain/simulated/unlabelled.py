@@ -1,17 +1,18 @@
 """Trials that nobody labelled, for every subject of a simulated NSD folder: rest, and scenes that nobody is tested on.
 
     simulate_unlabelled(Path("data/simulated"), trials=1500, rest=1500, seed=0)
+    afterimage simulate data/simulated --unlabelled 1500 --rest 1500          # the same on the command line
 
 Writes DATA/unlabelled/<subject>.h5 with values (trial, voxel) in percent signal change, session (trial,) and ijk
-(voxel, 3), as `encoders.trials` reads them. The same cortex and the same noise as the labelled trials', in sessions of
-their own, numbered from 1001: another session is other noise. Scenes come from seeds above 2**34, which neither a
-study nor any of our networks draws from.
+(voxel, 3), as `encoders.trials` reads them, and what was asked for into simulation.json beside them. The cortex and the
+noise are the labelled trials', in sessions of their own, numbered from 1001: another session is other noise. Scenes
+come from seeds above 2**34, which neither a study nor any of our networks draws from.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ UNSEEN_SEED = 2**34
 FIRST_SESSION = 1001
 """Labelled sessions are numbered 1 to 40."""
 SESSION_TRIALS = 750
-FOLDER = "unlabelled"
+"""In a session at most, as in NSD."""
+FOLDER, FACTS = "unlabelled", "simulation.json"
 
 
 def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tuple[Path, ...]:
@@ -41,25 +43,55 @@ def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tup
     trials  how many scenes each subject sees once, every subject its own ones; rest how many trials of no stimulus
     seed    0..2**31-1, of scenes and sessions; the cortex is the folder's own
     A folder that `afterimage simulate` did not write is an InputError; one that has unlabelled trials, StorageError.
+    The folder of all subjects' files is there whole or not at all.
     """
-    if trials < 0 or rest < 0 or trials + rest < 2:
-        raise UsageError(f"unlabelled: wanted two trials or more, came {trials} with scenes and {rest} of rest")
+    must_be_counts(trials=trials, rest=rest)
     if not 0 <= seed < 2**31:
         raise UsageError(f"unlabelled: seed must be 0 to 2147483647, came {seed}")
     facts = _facts(data)
-    folder = data / FOLDER
+    folder, part = data / FOLDER, data / f".{FOLDER}.part"
     if folder.exists() and any(folder.iterdir()):
         raise StorageError(f"{folder} holds unlabelled trials already; take them away first")
-    folder.mkdir(exist_ok=True)
-    written = []
-    for subject in range(1, int(facts["subjects"]) + 1):
-        cortex = build_cortex(int(facts["seed"]), subject)
-        noise = draw_noise(cortex, seed=int(facts["seed"]), subject=subject, snr=float(facts["snr"]))
-        parts = list(_sessions(cortex, noise, trials=trials, rest=rest, seed=seed))
-        path = folder / f"subj{subject:02d}.h5"
-        _write(path, parts, cortex.anatomy.ijk)
-        written.append(path)
-    return tuple(written)
+    subjects = range(1, int(facts["subjects"]) + 1)
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for subject in subjects:
+            cortex = build_cortex(int(facts["seed"]), subject)
+            noise = draw_noise(cortex, seed=int(facts["seed"]), subject=subject, snr=float(facts["snr"]))
+            parts = list(_sessions(cortex, noise, trials=trials, rest=rest, seed=seed))
+            _write(part / f"subj{subject:02d}.h5", parts, cortex.anatomy.ijk)
+        asked = {"trials": trials, "rest": rest, "seed": seed}
+        (part / FACTS).write_text(json.dumps(asked), encoding="utf-8")
+        part.replace(folder)
+    except OSError as fault:
+        raise StorageError(wanted(folder, "room and rights to write", str(fault), "free some space")) from fault
+    return tuple(folder / f"subj{subject:02d}.h5" for subject in subjects)
+
+
+def must_be_counts(*, trials: int, rest: int) -> None:
+    """Refuse (UsageError) numbers of trials that no session can be made of: it is standardised by two or more."""
+    if min(trials, rest) < 0 or max(trials, rest) < 2 or 1 in (trials, rest):
+        raise UsageError(
+            f"unlabelled: wanted two trials or more of a kind, came {trials} with scenes and {rest} of rest; "
+            "ask for more, or for 0 of one kind"
+        )
+
+
+def unlabelled_facts(data: Path) -> dict[str, Any] | None:
+    """What `simulate_unlabelled` was asked for in this folder: trials, rest, seed; None where there are no such trials.
+
+    Files of unlabelled trials without that record, or a damaged one, are an InputError.
+    """
+    folder = data / FOLDER
+    if not (folder.is_dir() and any(folder.iterdir())):
+        return None
+    try:
+        facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        then = f"take {folder} away and simulate it again"
+        raise InputError(wanted(folder / FACTS, "how many trials were simulated", str(fault), then)) from fault
+    return facts
 
 
 def _facts(data: Path) -> dict[str, Any]:
@@ -80,28 +112,28 @@ def _sessions(
     """Session numbers and their trials: scenes first, then rest, which is noise and drifts alone."""
     session = FIRST_SESSION
     first = (seed * 8 + noise.subject) * 2**20
-    for start in range(0, trials, SESSION_TRIALS):
-        count = min(SESSION_TRIALS, trials - start)
-        scenes = (draw_scene(seed=UNSEEN_SEED, index=first + start + place) for place in range(count))
-        drawn = [np.asarray(render(one, PIXELS)) for one in tqdm(scenes, total=count, desc="unseen", disable=None)]
+    for places in _shared_out(trials):
+        scenes = (draw_scene(seed=UNSEEN_SEED, index=first + place) for place in places)
+        drawn = [
+            np.asarray(render(one, PIXELS)) for one in tqdm(scenes, total=len(places), desc="unseen", disable=None)
+        ]
         yield session, noise.session(noiseless(cortex, np.stack(drawn)), session + seed)
         session += 1
-    for start in range(0, rest, SESSION_TRIALS):
-        nothing: Float = np.zeros((min(SESSION_TRIALS, rest - start), len(cortex)), np.float32)
+    for places in _shared_out(rest):
+        nothing: Float = np.zeros((len(places), len(cortex)), np.float32)
         yield session, noise.session(nothing, session + seed)
         session += 1
 
 
+def _shared_out(trials: int) -> Iterator[range]:
+    """The trials of each session: as few sessions as will hold them, none longer by more than one than another."""
+    sessions = -(-trials // SESSION_TRIALS)
+    for number in range(sessions):
+        yield range(trials * number // sessions, trials * (number + 1) // sessions)
+
+
 def _write(path: Path, parts: list[tuple[int, NDArray[np.float32]]], ijk: NDArray[np.int64]) -> None:
-    """Write under a temporary name and rename: a file under its own name is whole."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        with h5py.File(partial, "w") as file:
-            file["values"] = np.concatenate([values for _, values in parts])
-            file["session"] = np.concatenate([np.full(len(values), number, np.int64) for number, values in parts])
-            file["ijk"] = ijk
-        os.replace(partial, path)
-    except OSError as fault:
-        raise StorageError(wanted(path, "room and rights to write", str(fault), "free some space")) from fault
-    finally:
-        partial.unlink(missing_ok=True)
+    with h5py.File(path, "w") as file:
+        file["values"] = np.concatenate([values for _, values in parts])
+        file["session"] = np.concatenate([np.full(len(values), number, np.int64) for number, values in parts])
+        file["ijk"] = ijk

@@ -8,10 +8,8 @@ largest logit within its group; labels without a group belong to the group "cate
 
 from __future__ import annotations
 
-import importlib.resources
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import InputError, wanted
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
 from evaluation.judges import Opinion
+from evaluation.judges._home import judge_home
 from evaluation.judges._pictures import prepare
 from evaluation.judges._weights import first_line, quiet, sha256
 
@@ -43,28 +42,8 @@ class ClassifierJudge:
 
     def open(self) -> ClassifierBench:
         """Loads the weights onto the processor; an absent file is a CheckpointAbsent, another model an InputError."""
-        with self._home() as home:
-            absent = [file for file in NEEDED if not (home / file).is_file()]
-            if absent:
-                raise CheckpointAbsent(
-                    f"judge {self.name!r}: wanted {', '.join(NEEDED)} in {home}, came no {', '.join(absent)}; "
-                    "install the package with its data, name a folder with --judge FOLDER, or judge by --judge pixels"
-                )
+        with judge_home(self.name, self.folder, bundled=BUNDLED, needed=NEEDED, instead="pixels") as home:
             return ClassifierBench(name=self.name, home=home)
-
-    @contextmanager
-    def _home(self) -> Iterator[Path]:
-        if self.folder is not None:
-            yield self.folder
-            return
-        bundled = importlib.resources.files("evaluation.judges").joinpath(BUNDLED)
-        if not bundled.is_dir():
-            raise CheckpointAbsent(
-                f"judge {self.name!r}: wanted its weights in the package, came none; "
-                "install the package with its data, or judge by --judge pixels"
-            )
-        with importlib.resources.as_file(bundled) as home:
-            yield home
 
 
 class ClassifierBench:
@@ -97,14 +76,7 @@ class ClassifierBench:
             before, after = self._forward(batch)
             features.append(before)
             logits.append(after)
-        marks = np.concatenate(logits)
-        scores = {group: marks[:, columns] for group, (columns, _) in self.groups.items()}
-        classes = {group: tuple(values) for group, (_, values) in self.groups.items()}
-        verdicts = {
-            group: np.array([classes[group][i] for i in found.argmax(axis=1)], np.str_)
-            for group, found in scores.items()
-        }
-        return Opinion(features=np.concatenate(features), verdicts=verdicts, scores=scores, classes=classes)
+        return opinion_of(np.concatenate(features), np.concatenate(logits), self.groups)
 
     def _forward(self, batch: Sequence[Image.Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         import torch
@@ -157,6 +129,20 @@ def group_labels(labels: Sequence[str]) -> dict[str, tuple[list[int], list[str]]
         columns.append(column)
         values.append(value)
     return groups
+
+
+def opinion_of(
+    features: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    groups: Mapping[str, tuple[Sequence[int], Sequence[str]]],
+) -> Opinion:
+    """Features (sample, feature) and logits (sample, label) as an opinion; groups as `group_labels` gives them."""
+    scores = {group: logits[:, list(columns)] for group, (columns, _) in groups.items()}
+    classes = {group: tuple(values) for group, (_, values) in groups.items()}
+    verdicts = {
+        group: np.array([classes[group][i] for i in found.argmax(axis=1)], np.str_) for group, found in scores.items()
+    }
+    return Opinion(features=features, verdicts=verdicts, scores=scores, classes=classes)
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -21,8 +21,7 @@ from brain.errors import CheckpointAbsent, InputError, wanted
 from brain.waveforms import RATE, resampled
 from evaluation.judges import Opinion
 from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
-from evaluation.judges.classifier import group_labels, read_object
-from evaluation.judges.sound import opinion_of
+from evaluation.judges.classifier import group_labels, opinion_of, read_object
 from evaluation.sounds import SOUND, Float
 
 BATCH = 8

@@ -12,9 +12,7 @@ shorter is padded with the recipe's floor.
 
 from __future__ import annotations
 
-import importlib.resources
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import InputError, wanted
 from encoders.mel import MelRecipe, log_mel
 from evaluation.judges import Opinion
+from evaluation.judges._home import judge_home
 from evaluation.judges._weights import sha256
-from evaluation.judges.classifier import group_labels, open_classifier, read_object
+from evaluation.judges.classifier import group_labels, open_classifier, opinion_of, read_object
 from evaluation.sounds import SOUND, Float
 
 BATCH = 32
@@ -47,28 +46,8 @@ class MelClassifierJudge:
 
     def open(self) -> MelClassifierBench:
         """Loads the weights onto the processor; an absent file is a CheckpointAbsent, another model an InputError."""
-        with self._home() as home:
-            absent = [file for file in NEEDED if not (home / file).is_file()]
-            if absent:
-                raise CheckpointAbsent(
-                    f"judge {self.name!r}: wanted {', '.join(NEEDED)} in {home}, came no {', '.join(absent)}; "
-                    "install the package with its data, name a folder with --judge FOLDER, or judge by --judge mels"
-                )
+        with judge_home(self.name, self.folder, bundled=BUNDLED, needed=NEEDED, instead="mels") as home:
             return MelClassifierBench(name=self.name, home=home)
-
-    @contextmanager
-    def _home(self) -> Iterator[Path]:
-        if self.folder is not None:
-            yield self.folder
-            return
-        bundled = importlib.resources.files("evaluation.judges").joinpath(BUNDLED)
-        if not bundled.is_dir():
-            raise CheckpointAbsent(
-                f"judge {self.name!r}: wanted its weights in the package, came none; "
-                "install the package with its data, or judge by --judge mels"
-            )
-        with importlib.resources.as_file(bundled) as home:
-            yield home
 
 
 class MelClassifierBench:
@@ -126,16 +105,6 @@ class MelClassifierBench:
         with torch.inference_mode():
             logits = self.model(pixel_values=torch.from_numpy(batch[:, None])).logits
         return self._pooled.pop().flatten(1).numpy(), logits.numpy()
-
-
-def opinion_of(features: Float, logits: Float, groups: Mapping[str, tuple[Sequence[int], Sequence[str]]]) -> Opinion:
-    """Features (sound, feature) and logits (sound, label) as an opinion; groups as `group_labels` gives them."""
-    scores = {group: logits[:, list(columns)] for group, (columns, _) in groups.items()}
-    classes = {group: tuple(values) for group, (_, values) in groups.items()}
-    verdicts = {
-        group: np.array([classes[group][i] for i in found.argmax(axis=1)], np.str_) for group, found in scores.items()
-    }
-    return Opinion(features=features, verdicts=verdicts, scores=scores, classes=classes)
 
 
 def _preprocessing(facts: Mapping[str, Any], path: Path) -> tuple[MelRecipe, int, Float, Float]:

@@ -34,14 +34,20 @@ def _draw(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SoundDirect:
-    """Decoded LOA -> condition of AudioLDM 2's UNet, beside the empty text (Liu et al. 2024)."""
+    """Decoded conditions as the UNet takes them, and nothing else beside them but the empty text.
 
-    name: str = "sound-direct"
-    needs: tuple[str, ...] = ("loa",)
+    without  the components of a stack that are not loaded
+    family   whose stack its tiny one is: "audioldm2" or "audioldm"
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    defaults: DrawSettings
+    without: tuple[str, ...]
+    family: str
     takes: tuple[str, ...] = ()
-    defaults: DrawSettings = DrawSettings(steps=50, guidance_scale=3.5, scheduler="ddim")
 
     def open(self, stack: StackFolder, *, device: str, dtype: str) -> Generator:
         """The stack, loaded; see `open_generator`. Autoencoder and vocoder stay in float32."""
@@ -56,48 +62,32 @@ class SoundDirect:
             draw=_draw,
             device=device,
             dtype=dtype,
-            without=("text_encoder", "feature_extractor", "tokenizer", "projection_model", "language_model"),
+            without=self.without,
             float32=("vae", "vocoder"),
         )
 
     def tiny(self, folder: Path) -> Path:
-        """A random stack of AudioLDM 2's family in `folder`."""
+        """A random stack of the family in `folder`."""
         from pipelines.tiny_sound import tiny_sound_stack
 
-        return tiny_sound_stack(folder)
+        return tiny_sound_stack(folder, family=self.family)
 
 
-@dataclass(frozen=True)
-class SoundClap:
-    """Decoded CLAP -> condition of AudioLDM's UNet (Liu et al. 2023)."""
-
-    name: str = "sound-clap"
-    needs: tuple[str, ...] = ("clap",)
-    takes: tuple[str, ...] = ()
-    defaults: DrawSettings = DrawSettings(steps=50, guidance_scale=2.5, scheduler="ddim")
-
-    def open(self, stack: StackFolder, *, device: str, dtype: str) -> Generator:
-        """The stack, loaded; see `open_generator`. Autoencoder and vocoder stay in float32."""
-        from pipelines.sound import SoundPipeline
-
-        return open_generator(
-            self.name,
-            SoundPipeline,
-            stack=stack,
-            needs=self.needs,
-            takes=self.takes,
-            draw=_draw,
-            device=device,
-            dtype=dtype,
-            without=("feature_extractor", "text_encoder_2", "tokenizer_2", "projection_model", "language_model"),
-            float32=("vae", "vocoder"),
-        )
-
-    def tiny(self, folder: Path) -> Path:
-        """A random stack of AudioLDM's family in `folder`."""
-        from pipelines.tiny_sound import tiny_sound_stack
-
-        return tiny_sound_stack(folder, family="audioldm")
-
-
-ENTRIES = (SoundDirect(), SoundClap())
+ENTRIES = (
+    # Liu et al. 2024
+    SoundDirect(
+        name="sound-direct",
+        needs=("loa",),
+        defaults=DrawSettings(steps=50, guidance_scale=3.5, scheduler="ddim"),
+        without=("text_encoder", "feature_extractor", "tokenizer", "projection_model", "language_model"),
+        family="audioldm2",
+    ),
+    # Liu et al. 2023
+    SoundDirect(
+        name="sound-clap",
+        needs=("clap",),
+        defaults=DrawSettings(steps=50, guidance_scale=2.5, scheduler="ddim"),
+        without=("feature_extractor", "text_encoder_2", "tokenizer_2", "projection_model", "language_model"),
+        family="audioldm",
+    ),
+)
