@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from brain.averages import average_repeats
 from brain.catalogue import unknown
-from brain.errors import UsageError
+from brain.errors import InputError, UsageError, wanted
 from brain.leaks import guard, guard_statistics, leak_report, look_at_all
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
@@ -84,7 +84,7 @@ def check(settings: Settings) -> None:
 
 
 def check_conditioned(settings: Settings) -> None:
-    """Refuses (UsageError) what cannot fine-tune a stack by double conditioning: no voxels, unknown paths."""
+    """Refuses what cannot fine-tune a stack: no voxels, unknown paths (UsageError), no encoder there (InputError)."""
     from pipelines.double_conditioning import PATHS
     from pipelines.finetune import STARTS
 
@@ -97,6 +97,10 @@ def check_conditioned(settings: Settings) -> None:
         raise UsageError(unknown("path", fit.paths, PATHS))
     if fit.start not in STARTS:
         raise UsageError(unknown("start", fit.start, STARTS))
+    if fit.encoder and not Path(fit.encoder).is_file():
+        raise InputError(
+            wanted(fit.encoder, "a masked encoder", "nothing there", "pretrain one, or leave --encoder out")
+        )
     if fit.tune_steps < 1 or fit.masked_steps < 0:
         raise UsageError("--tune-steps, --masked-steps: wanted 1 step or more of the first and 0 or more of the other")
 
@@ -311,6 +315,6 @@ def ridge_settings(fit: FitSettings, *, seed: int) -> RidgeSettings:
 
 
 def _public(fit: FitSettings) -> Mapping[str, object]:
-    """The settings without the path of a stack of the user's own."""
+    """The settings without the paths of a stack and an encoder of the user's own."""
     facts: dict[str, object] = to_json(fit)
-    return {**facts, "stack": Path(fit.stack).name}
+    return {**facts, "stack": Path(fit.stack).name, "encoder": Path(fit.encoder).name}

@@ -114,6 +114,8 @@ def test_faults_are_said_before_any_work(
     ):
         code, error = said(*words)
         assert code == 2 and sentence in error, error
+    code, error = said("--encoder", str(tmp_path / "absent.safetensors"))
+    assert code == 3 and "wanted a masked encoder, came nothing there" in error, error
 
 
 def test_one_stack_is_fine_tuned_for_one_split(
