@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 TITLES = {
     "decoded": ("Decoded", "the brain's responses through the mapping and the generator"),
+    "takagi": ("Takagi's way", "the same responses by ridges to latents and captions, beside the recipe's own way"),
+    "unclip": ("unCLIP", "the same responses by the image embedding that they decode to, beside the recipe's own way"),
+    "mindvis": ("Double conditioning", "the same responses by a stack that was fine-tuned on them"),
     "anchored": ("Anchored", "the decoded condition, started from the nearest training sound"),
     "direct": ("Direct", "the decoded condition alone, from noise: no exemplar to start from"),
     "c2f": ("Coarse to fine", "the fine condition decoded from the brain and from the coarse one"),
@@ -88,8 +91,8 @@ PLOTTED = (
 )  # fmt: skip
 ATTRIBUTES = "label_"
 CONTROLS = (
-    "anchored", "direct", "c2f", "reranked", "retrieval", "exemplar", "oracle", "round_trip", "shuffled", "mean",
-    "prior", "repeat",
+    "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked", "retrieval", "exemplar", "oracle",
+    "round_trip", "shuffled", "mean", "prior", "repeat",
 )  # fmt: skip
 BRAIN = "brain_"
 THUMB = 128

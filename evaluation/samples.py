@@ -35,8 +35,8 @@ from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
 REFERENCE = "reference"
 # In the ladder's order: what the brain gave, what needs no brain, what needs no decoder.
 ROWS = (
-    "decoded", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat",
-    "retrieval", "exemplar", "oracle", "round_trip",
+    "decoded", "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior",
+    "repeat", "retrieval", "exemplar", "oracle", "round_trip",
 )  # fmt: skip
 # What the row "repeat" is compared with instead of the references: pictures decoded from the other repeats.
 OTHER_REPEATS = "other_repeats"

@@ -644,8 +644,8 @@ def test_absent_ears_are_said_in_one_sentence(name: str, tmp_path: Path, monkeyp
 
 
 def test_rows_are_in_the_ladders_order(tmp_path: Path) -> None:
-    order = ("decoded", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat", "retrieval",
-             "exemplar", "oracle", "round_trip", "whatever")  # fmt: skip
+    order = ("decoded", "takagi", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat",
+             "retrieval", "exemplar", "oracle", "round_trip", "whatever")  # fmt: skip
     with SampleWriter(tmp_path) as writer:
         for i in range(2):
             writer.reference(sound(i), stimulus=f"s{i}")

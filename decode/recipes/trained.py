@@ -58,7 +58,7 @@ def mindvis_sd15() -> Settings:
 ENTRIES = (
     Recipe(
         name="mindvis-miniature",
-        says="double conditioning: the stack itself learns to draw from voxels; 20 minutes of training",
+        says="double conditioning: the stack itself learns to draw from voxels; half an hour",
         settings=mindvis_miniature,
     ),
     Recipe(
