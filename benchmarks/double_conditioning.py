@@ -38,7 +38,7 @@ from pipelines.stacks import resolve
 
 KIND = "double-conditioning-cell"
 PATHS = ("both", "cross", "time")
-GUIDANCE = (1.0, 2.0, 3.0, 5.0, 8.0)
+GUIDANCE = (1.0, 3.0, 5.0, 8.0)
 TEST, HELD_OUT = "test", "held-out"
 AT_ONCE = 20
 """Pictures drawn between two moves of the progress bar."""
