@@ -35,7 +35,7 @@ from encoders.masked import MaskedSettings, augmented
 from encoders.pretrain import load_encoder
 from encoders.readout import FrozenSettings
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.storage import read_tensors
+from encoders.storage import Arrays, read_tensors
 from encoders.training import WEIGHTS, Job, Plan, arrays_of, leave, train, validate
 from pipelines.brain_conditioned import (
     FAMILY,
@@ -51,7 +51,8 @@ from pipelines.sampler import output_of
 from pipelines.stacks import StackFolder, resolve
 
 LATENTS, TRAINING = "latents.safetensors", "training"
-STARTS = ("ridge", "silent")
+RIDGE_START = "ridge"
+STARTS = (RIDGE_START, "silent")
 MIXED = "mixed"
 """Samples are averages of some of a stimulus' repeats, drawn anew: what is decoded later is averaged too."""
 RIDGE = FrozenSettings().ridge
@@ -152,27 +153,34 @@ def finetune_recording(
     prompter = new_prompter(base, learn.contract, brain=brain, paths=settings.paths)
     if encoder is not None:
         prompter.brain.load_state_dict(encoder[0].state_dict())
+    ridge_r2 = {}
+    if settings.start == RIDGE_START:
+        targets = own_prompts(recording, learn, stack, unet=base.unet, paths=settings.paths)
+        ridge_r2 = start_from_ridge(prompter, learn, targets, ridge=RIDGE)
     if settings.checkpointing:
         base.unet.enable_gradient_checkpointing()
     facts = {"stack": base_facts(stack), "data": learn.facts(), **_facts(settings, brain)}
     job = denoising_job(
         learn, latents, settings, brain=brain, scheduler=base.scheduler, device=accelerator.device, facts=facts
     )
-    model = DoublyConditioned(base.unet, prompter).settle()
-    if settings.start == "ridge":
-        targets = own_prompts(recording, learn, stack, unet=base.unet, paths=settings.paths)
-        facts["ridge_r2"] = start_from_ridge(prompter, learn, targets, ridge=RIDGE)
-    model.to(accelerator.device)
-    began = arrays_of(model)
-    at_start = validate(model, job, accelerator)
-    done = train(model, settings.plan, folder=out / TRAINING, job=job, accelerator=accelerator)
+    model = DoublyConditioned(base.unet, prompter).settle().to(accelerator.device)
+    learned, reached = _trained(model, job, settings.plan, folder=out / TRAINING, accelerator=accelerator)
     if accelerator.is_main_process:
-        better = done.best < at_start
-        learned = read_tensors(out / TRAINING / WEIGHTS, kind=FAMILY)[0] if better else began
-        card = {"ridge_r2": {}, **facts, "plan": asdict(settings.plan), "at_start": at_start, "done": asdict(done)}
+        card = {**facts, "ridge_r2": ridge_r2, "plan": asdict(settings.plan), **reached}
         write_folder(out, learned, prompter=prompter, contract=learn.contract, card=card)
     leave(accelerator)
     return out
+
+
+def _trained(
+    model: nn.Module, job: Job, plan: Plan, *, folder: Path, accelerator: Any
+) -> tuple[Arrays, dict[str, Any]]:
+    """What has the least validation loss of all that training went through, its start among them, and card facts."""
+    began, at_start = arrays_of(model), validate(model, job, accelerator)
+    done = train(model, plan, folder=folder, job=job, accelerator=accelerator)
+    better = done.best < at_start
+    learned = read_tensors(folder / WEIGHTS, kind=FAMILY)[0] if better else began
+    return learned, {"at_start": at_start, "done": asdict(done)}
 
 
 def must_have_spared(path: Path, card: dict[str, Any], *, subject: str, split: Split) -> None:
