@@ -148,7 +148,7 @@ class Bench:
 
 
 def _spread(features: Float) -> float:
-    """The mean distance between two of them."""
+    """The root mean square of their distances from their mean."""
     centred = features - features.mean(0)
     return float(np.sqrt(np.square(centred).sum(1).mean()))
 

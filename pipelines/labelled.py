@@ -22,6 +22,7 @@ from brain.errors import InputError, UsageError, wanted
 from brain.leaks import guard, look_at_all
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split, VoxelSpace
+from encoders.map_contract import own_trials
 from encoders.patches import Patches, cut_cortex
 from encoders.storage import read_tensors, write_tensors
 
@@ -49,10 +50,8 @@ class VoxelContract:
 
         Data in the own unit are standardised with the stored scaler, z-scores are taken as they are.
         """
-        raw = responses.space.unit != "z"
-        needed = self.voxels if raw else replace(self.voxels, unit="z")
-        mine = responses.voxels(responses.space.columns_of(needed))
-        return self.scaler.apply(mine) if raw else mine
+        mine = replace(self.voxels, unit="z")
+        return own_trials(responses, voxels=mine, unit=self.voxels.unit, scaler=self.scaler)
 
     def cut(self, values: Float) -> Float:
         """z-scores (sample, voxel) -> (sample, patch, size); another number of voxels or NaN is an InputError."""
