@@ -22,6 +22,7 @@ OPENCLIP := .venv-openclip
 ROOMS := app brain decode encoders evaluation pipelines
 PINS := constraints/tested.txt
 OPENCLIP_TESTS := [test,openclip,perceptual]
+WORKERS ?= 2
 
 # Nothing here ever needs the network after installation; two threads are what the smallest machine has.
 export HF_HUB_OFFLINE := 1
@@ -59,7 +60,10 @@ $(VENV)/.core: pyproject.toml $(PINS) | $(VENV)/bin/pip
 $(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
 	$(call install,$(VENV),[dev])
 
-$(OPENCLIP)/.done: pyproject.toml $(PINS) | $(OPENCLIP)/bin/pip
+# It reads what the first environment holds and adds only what must not stand there.
+$(OPENCLIP)/.done: pyproject.toml $(PINS) $(VENV)/.dev | $(OPENCLIP)/bin/pip
+	$(OPENCLIP)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(OPENCLIP)/.own
+	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(cat $(OPENCLIP)/.own)/first.pth"
 	$(call install,$(OPENCLIP),$(OPENCLIP_TESTS))
 
 .PHONY: help install decode listen test lint bench clean

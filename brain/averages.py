@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError
+from brain.memory import contiguous
 from brain.types import Float, Int, Responses
 
 
@@ -16,7 +17,7 @@ from brain.types import Float, Int, Responses
 class Averaged:
     """One pattern a stimulus.
 
-    values   (stimulus, voxel) float32, in the unit of the responses
+    values   (stimulus, voxel) float32 in C order, in the unit of the responses
     ids      the stimuli, sorted
     repeats  (stimulus,) int64, how many trials went into each pattern
     """
@@ -26,6 +27,7 @@ class Averaged:
     repeats: Int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "values", contiguous(self.values))
         if len(self.values) != len(self.ids) or self.repeats.shape != (len(self.ids),):
             raise InputError(
                 f"averages: {len(self.values)} patterns, {len(self.ids)} ids, {self.repeats.shape} repeats do not fit"

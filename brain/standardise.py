@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError
+from brain.memory import contiguous
 from brain.types import Bool, Float, Int, Responses
 
 
@@ -28,8 +29,8 @@ class SessionScaler:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sessions", np.asarray(self.sessions, np.int64))
-        object.__setattr__(self, "mean", np.asarray(self.mean, np.float32))
-        object.__setattr__(self, "std", np.asarray(self.std, np.float32))
+        object.__setattr__(self, "mean", contiguous(self.mean, np.float32))
+        object.__setattr__(self, "std", contiguous(self.std, np.float32))
         if self.mean.shape != self.std.shape or self.mean.shape[:1] != self.sessions.shape:
             raise InputError(
                 f"scaler: {self.sessions.shape} sessions, mean {self.mean.shape} and std {self.std.shape} do not fit; "

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
+from brain.memory import contiguous
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -109,7 +110,7 @@ class VoxelSpace:
 class Responses:
     """Responses of one subject.
 
-    values    (trial, voxel) float32, in `space.unit`
+    values    (trial, voxel) float32 in C order, in `space.unit`
     stimulus  (trial,) str, the stimulus id of each trial
     session   (trial,) int, 1-based as the laboratory counts
     repeat    (trial,) int, 0 for a stimulus' first showing
@@ -123,7 +124,7 @@ class Responses:
     space: VoxelSpace
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", np.asarray(self.values, np.float32))
+        object.__setattr__(self, "values", contiguous(self.values, np.float32))
         object.__setattr__(self, "stimulus", np.asarray(self.stimulus, np.str_))
         object.__setattr__(self, "session", np.asarray(self.session, np.int64))
         object.__setattr__(self, "repeat", np.asarray(self.repeat, np.int64))

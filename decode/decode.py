@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from brain.arithmetic import arithmetic
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
 from brain.types import Recording, Responses, Split, Stimuli
@@ -113,6 +114,8 @@ def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, d
         if row in wanted
     }
     run.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
+    if other := run.add_arithmetic("decode", arithmetic(settings.machine.device)):
+        print(other)
     blocks = first_sessions(recording)
     with tqdm(total=len(missing), desc="drawing", unit="sample", disable=None) as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from brain.arithmetic import arithmetic
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, MachineSettings, Settings, to_json
 from evaluation.samples import INDEX
@@ -37,6 +38,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
             print(lacking)
         page = judge(out, settings.evaluate, seed=settings.machine.seed)
         run.add_to_card({"evaluate": asked})
+        run.add_arithmetic("evaluate", arithmetic())
         return page
 
 

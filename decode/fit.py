@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, wanted
@@ -162,6 +163,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         lenders(recording)
     find_clusters(run, recording, settings)
     folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
+    if other := run.add_arithmetic("fit", arithmetic(settings.machine.device)):
+        print(other)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"

@@ -134,6 +134,24 @@ class RunFolder:
         """Merges `facts` into the card, whole or not at all."""
         write_json(self.card, {**self.card_facts(), **facts})
 
+    def add_arithmetic(self, stage: str, facts: dict[str, Any]) -> str:
+        """Notes on the card what computes this stage now, beside what computed it before (`brain.arithmetic`).
+
+        Returns a sentence where that was another arithmetic, "" elsewhere.
+        """
+        known = self.card_facts().get("arithmetic", {})
+        before = known.get(stage, [])
+        if facts in before:
+            return ""
+        self.add_to_card({"arithmetic": {**known, stage: [*before, facts]}})
+        if not before:
+            return ""
+        changed = sorted(name for name in facts if facts[name] != before[-1].get(name))
+        return (
+            f"{self.path}: part of this was computed with other {', '.join(changed)}; it agrees with what follows to "
+            f"rounding, not bit for bit, and {self.card.name} names both"
+        )
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; a run held by another is a StorageError that names the holder.

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, wanted
+from brain.memory import contiguous
 from brain.types import Float, Int, sha256_of
 from encoders.storage import read_tensors, write_tensors
 
@@ -89,7 +90,7 @@ class Conditions:
     """Conditions of some stimuli.
 
     space   SpaceCard of the numbers
-    values  (stimulus, *space.shape) float32, finite
+    values  (stimulus, *space.shape) float32 in C order, finite
     ids     (stimulus,) unique stimulus ids
     """
 
@@ -98,7 +99,7 @@ class Conditions:
     ids: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", np.asarray(self.values, np.float32))
+        object.__setattr__(self, "values", contiguous(self.values, np.float32))
         object.__setattr__(self, "ids", tuple(str(one) for one in self.ids))
         needed = (len(self.ids), *self.space.shape)
         if self.values.shape != needed:

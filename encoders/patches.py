@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError
+from brain.memory import contiguous
 from brain.types import Bool, Float, Int, VoxelSpace, sha256_of
 
 EMPTY = -1
@@ -60,10 +61,13 @@ class Patches:
         return sha256_of(np.ascontiguousarray(self.column).tobytes(), self.centre.tobytes())
 
     def cut(self, values: Float) -> Float:
-        """(trial, voxel) -> (trial, patch, size) float32, zero in empty places; another voxel count: InputError."""
+        """(trial, voxel) -> (trial, patch, size) float32 in C order, zero in empty places.
+
+        Another number of voxels is an InputError.
+        """
         if values.ndim != 2 or values.shape[1] != self.voxels:
             raise InputError(f"patches: wanted (trial, {self.voxels}), came {values.shape}; use the voxels of the cut")
-        return np.where(self.valid, values[:, self.column], 0).astype(np.float32)
+        return contiguous(np.where(self.valid, values[:, self.column], 0), np.float32)
 
     def join(self, patches: Float) -> Float:
         """(trial, patch, size) -> (trial, voxel): the inverse of `cut`."""

@@ -27,6 +27,7 @@ from brain.types import Float
 from encoders.conditions import SpaceCard
 from encoders.labelled import VALIDATION, Key, Labelled, digest_of, generator_of, settled, supervised_job, train_or_keep
 from encoders.masked import MaskedBrain, MaskedSettings, augmented
+from encoders.micro_batches import in_micro_batches
 from encoders.patches import Patches, cut_cortex
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeFit, RidgeSettings, fit_ridge, predict_rows
@@ -139,8 +140,9 @@ def features(encoder: MaskedBrain, patches: Patches, values: Float) -> Float:
     found = []
     with torch.inference_mode():
         for first in range(0, len(values), BATCH):
-            part = torch.from_numpy(patches.cut(values[first : first + BATCH])).to(device)
-            found.append(encoder.encode(part, centre).flatten(1).float().cpu().numpy())
+            part = torch.from_numpy(patches.cut(values[first : first + BATCH]))
+            tokens = in_micro_batches(lambda some: encoder.encode(some, centre), part, device=str(device))
+            found.append(tokens.flatten(1).float().cpu().numpy())
     return np.concatenate(found) if found else np.empty((0, len(patches) * encoder.settings.width), np.float32)
 
 

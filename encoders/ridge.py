@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain.errors import InputError, UsageError
+from brain.memory import contiguous
 from brain.splits import groups_of
 from brain.types import Float, Int
 
@@ -344,7 +345,7 @@ def _r2(y: Float, prediction: Float) -> Float:
 
 
 def _checked(x: Float, y: Float, *, samples: int) -> tuple[Float, Float]:
-    x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+    x, y = contiguous(x, np.float32), contiguous(y, np.float32)
     if x.ndim != 2 or y.ndim != 2 or not len(x) == len(y) == samples:
         raise InputError(
             f"ridge: wanted x (sample, voxel), y (sample, target) and a group a sample, "

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, wanted
+from brain.memory import contiguous, fresh
 from brain.types import Float
 from encoders.conditions import SpaceCard
 from encoders.labelled import Labelled, digest_of, settled, spread_of, supervised_job, train_or_keep
@@ -172,8 +173,7 @@ class ResidualMap:
             raise InputError(f"residual map: wanted (sample, {adapter.in_features}) of {subject}, came {values.shape}")
         if not np.isfinite(values).all():
             raise InputError("residual map: the patterns hold NaN or infinite values; mask these voxels and fit again")
-        # a copy, so that a row's place in memory has no say in how its numbers are added up
-        made: Made = self.network.trunk(adapter(torch.tensor(np.asarray(values, np.float32))))
+        made: Made = self.network.trunk(adapter(fresh(torch.from_numpy(contiguous(values, np.float32)))))
         return made.guess
 
 

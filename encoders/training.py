@@ -17,7 +17,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from brain.arithmetic import arithmetic
 from brain.errors import InputError, UsageError, wanted
 from encoders.storage import Arrays, read_tensors, write_tensors
 
@@ -106,7 +107,12 @@ def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: 
     """
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.95))
-    store = Checkpoints(folder=folder / "checkpoints", identity={**job.identity, "plan": asdict(plan)})
+    store = Checkpoints(
+        folder=folder / "checkpoints",
+        identity={**job.identity, "plan": asdict(plan)},
+        arithmetic=arithmetic(str(accelerator.device)),
+        say=accelerator.print,
+    )
     at = store.resume(model, optimiser)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
     trackers = Trackers(folder=folder, accelerator=accelerator, from_step=at.step)
@@ -201,10 +207,15 @@ def leave(accelerator: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one training: `folder`/step-00000100.safetensors, the last two of them."""
+    """The checkpoints of one training: `folder`/step-00000100.safetensors, the last two of them.
+
+    identity    what a checkpoint must agree with; arithmetic what computes, which `say` is told if it is another's
+    """
 
     folder: Path
     identity: Mapping[str, Any]
+    arithmetic: Mapping[str, Any] = field(default_factory=dict)
+    say: Callable[[str], None] = print
 
     def found(self) -> list[tuple[int, Path]]:
         """Step and path of each, the oldest first."""
@@ -220,7 +231,7 @@ class Checkpoints:
         states = optimiser.state_dict()["state"]
         for place, name in enumerate(names):
             tensors |= {f"optimiser.{key}.{name}": torch.as_tensor(value) for key, value in states[place].items()}
-        card = {"identity": self.identity, "progress": asdict(at)}
+        card = {"identity": self.identity, "progress": asdict(at), "arithmetic": self.arithmetic}
         write_tensors(self.folder / f"step-{at.step:08d}.safetensors", _arrays(tensors), kind=KIND, card=card)
         for _, path in self.found()[:-KEEP]:
             path.unlink()
@@ -233,6 +244,8 @@ class Checkpoints:
         path = found[-1][1]
         arrays, card = read_tensors(path, kind=KIND)
         self._must_be_mine(path, card)
+        if card.get("arithmetic", self.arithmetic) != self.arithmetic:
+            self.say(f"{path}: computed with other instructions or threads; what follows agrees to rounding")
         tensors = {name: torch.from_numpy(one) for name, one in arrays.items()}
         weights = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
         if set(weights) != set(learned(model)):
@@ -242,10 +255,10 @@ class Checkpoints:
         except RuntimeError as error:
             raise InputError(wanted(path, "the weights of this network", "another's", _ELSEWHERE)) from error
         states: dict[int, dict[str, Tensor]] = {}
-        names = [name for name, one in model.named_parameters() if one.requires_grad]
-        for place, name in enumerate(names):
+        learning = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+        for place, (name, weight) in enumerate(learning):
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"optimiser.{key}.{name}" in tensors]
-            states[place] = {key: tensors[f"optimiser.{key}.{name}"] for key in keys}
+            states[place] = {key: _like(weight, tensors[f"optimiser.{key}.{name}"]) for key in keys}
         optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
         return Progress(**card["progress"])
 
@@ -255,6 +268,13 @@ class Checkpoints:
             if theirs.get(name) != mine.get(name):
                 came, want = _differ(theirs.get(name), mine.get(name))
                 raise InputError(wanted(path, f"{name} {want}", came, _ELSEWHERE))
+
+
+def _like(weight: Tensor, stored: Tensor) -> Tensor:
+    """A stored state in memory of its own, laid out as the optimiser lays it out when it begins."""
+    if stored.shape != weight.shape:
+        return stored.clone()  # the number of steps
+    return torch.empty_like(weight, requires_grad=False, device="cpu").copy_(stored)
 
 
 _ELSEWHERE = "train into another --out, or take the old folder away"

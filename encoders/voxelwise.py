@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, wanted
+from brain.memory import fresh
 from brain.types import Float, Int
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.storage import read_tensors, write_tensors
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KIND = "region encoder"
-BATCH = 50
 PENALTIES = tuple(float(10.0 ** (power / 2)) for power in range(-6, 9))
 """Ridge penalties for unit-norm features."""
 FLOOR = 0.05
@@ -214,26 +214,14 @@ def r2_of(guess: Float, truth: Float) -> Float:
 
 
 def features_of(tower: Tower, pictures: Iterable[NDArray[np.uint8]], *, count: int, say: str) -> Float:
-    """Features (picture, feature) of RGB pictures (H, W, 3) uint8 as the network gives them, a few at a time."""
+    """Features (picture, feature) of RGB pictures (H, W, 3) uint8 as the network gives them, each on its own."""
     import torch
 
     found: list[Float] = []
-    batch: list[NDArray[np.uint8]] = []
-
-    def flush() -> None:
-        stack = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float() / 255
-        with torch.inference_mode():
-            found.append(np.asarray(tower.raw(stack).numpy(), np.float32))
-        batch.clear()
-
-    for picture in tqdm(pictures, total=count, desc=say, unit="picture", disable=None):
-        if batch and picture.shape != batch[0].shape:
-            flush()
-        batch.append(picture)
-        if len(batch) == BATCH:
-            flush()
-    if batch:
-        flush()
+    with torch.inference_mode():
+        for picture in tqdm(pictures, total=count, desc=say, unit="picture", disable=None):
+            pixels = fresh(torch.tensor(picture[None]).permute(0, 3, 1, 2)).float() / 255
+            found.append(np.asarray(tower.raw(pixels).numpy(), np.float32))
     return np.concatenate(found)
 
 

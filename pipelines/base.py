@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from brain.errors import InputError
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, given
 from pipelines.sampler import (
     Denoiser,
     Gaussian,
@@ -100,7 +100,7 @@ class LatentPipeline(DiffusionPipeline):
         def decode(z: Tensor) -> Tensor:
             return self.vae.decode((z / scale + shift).to(kind), return_dict=False)[0].float()
 
-        pixels = (lanes or self.lanes()).run(decode, latents.to(self.device))
+        pixels = (lanes or self.lanes()).run(decode, given(latents, self.device))
         if not torch.isfinite(pixels).all():
             raise InputError(f"pictures: wanted finite numbers, came NaN from the decoder in {kind}; draw in float32")
         return (pixels / 2 + 0.5).clamp(0, 1)
@@ -121,7 +121,7 @@ class LatentPipeline(DiffusionPipeline):
             raise InputError(
                 f"latents: wanted (sample, {self.latent_shape[0]}, y, x), came {tuple(latents.shape)}; encode again"
             )
-        latents = latents.to(self.device).float()
+        latents = given(latents, self.device)
         if latents.shape[2:] == self.latent_shape[1:]:
             return latents
         pixels = self.decode_latents(latents, lanes=lanes) * 2 - 1
@@ -139,7 +139,7 @@ class LatentPipeline(DiffusionPipeline):
             raise InputError(
                 f"text condition: wanted (sample, token, {dim}), came {tuple(text.shape)}; use the stack's text encoder"
             )
-        return text.to(self.device).float()
+        return given(text, self.device)
 
     @torch.no_grad()
     def prior(
@@ -209,7 +209,7 @@ class LatentPipeline(DiffusionPipeline):
     ) -> Drawing:
         """The walk with its progress bar, then the decoder, then the safety checker."""
         own = noise_of(generators, self.latent_shape)
-        noise = (own if noise is None else noise).to(self.device)
+        noise = given(own if noise is None else noise, self.device)
         with self.progress_bar(total=steps) as bar:
 
             def watch(step: int, t: Tensor, x: Tensor) -> Tensor:

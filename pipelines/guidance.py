@@ -15,7 +15,7 @@ that a batch never changes a sample, and with respect to the latent alone: no pa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -90,8 +90,9 @@ def _differentiated(worth: Worth, *, scale: float, lanes: Lanes, trace: Trace, b
             at = noise * seen + (1 - noise) * x if blended else seen
             return lanes.run(lambda part: worth(part)[:, None], at)[:, 0]
 
-        # networks and objective run in lanes of their own; the chain between them is one piece
-        value, gradient = slope(of_noisy, moment.x, Lanes(width=len(x0), threads=0))
+        # networks and objective run in lanes of their own; the chain between them is one piece, whose way back is taken
+        # on the lanes' own number of threads, for a gradient's bits depend on it as much as a network's
+        value, gradient = slope(of_noisy, moment.x, replace(lanes, width=len(x0), workers=1))
         trace.values.append(value.tolist())
         return x0 + (1 - moment.alpha_bar) / moment.alpha_bar**0.5 * scale * gradient
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from brain.errors import InputError, UsageError
 from pipelines.base import Drawing, LatentPipeline, StepEnd
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, given
 from pipelines.sampler import (
     Denoiser,
     Gaussian,
@@ -142,7 +142,7 @@ class ImageEmbeddingPipeline(LatentPipeline):
         noise = noise_of(generators, (dim,)).to(self.device)
         level = torch.full((len(image_embeds),), noise_level, device=self.device)
         mean, std = self.image_normalizer.mean.float(), self.image_normalizer.std.float()
-        unit = (image_embeds.to(self.device).float() - mean) / std
+        unit = (given(image_embeds, self.device) - mean) / std
         noised = self.image_noising_scheduler.add_noise(unit, timesteps=level, noise=noise) * std + mean
         said = get_timestep_embedding(level[:1], dim, flip_sin_to_cos=True, downscale_freq_shift=0).float()
         return torch.cat([noised, said.expand(len(noised), -1)], 1)

@@ -1,15 +1,18 @@
-"""Lanes: a network is always called on the same number of samples by the same number of threads, so that the bits of
-a sample depend on nothing but the sample.
+"""Lanes, micro-batches of fixed width: a network is always called on the same number of samples, in fresh memory of one
+format, by the same number of threads, so that the bits of a sample depend on nothing but the sample.
 
-A processor's convolutions and matrix products round differently for another batch size or another thread count
-(measured: 2e-6 for a small UNet, enough to flip pixels), but not for another place in the batch. So a batch of any size
-is cut into lanes of `width` samples, the last one filled up with copies, and each lane runs on `threads` threads; lanes
-run side by side in Python threads.
+A processor's convolutions and matrix products round differently for another batch size, another thread count or other
+strides (measured: 2e-6 for a small UNet, enough to flip pixels). So a batch of any size is cut into lanes of `width`
+samples, the last one filled up with copies, each lane is copied into fresh memory (`brain.memory.fresh`) and runs on
+`threads` threads; lanes run side by side in Python threads. What comes out is in fresh memory too: an autoencoder hands
+over latents as its last kernel left them, and the next network would notice.
+
+A place in a lane has bits of its own only where an elementwise function meets numbers that fill no vector register, at
+the very end of a tensor. Layers of a multiple of 8 units leave none over in lanes of 4; other networks draw one by one.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +20,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from brain.memory import MEMORY_FORMAT, fresh
+
 SMALL = 50_000_000  # weights; above this one sample fills a processor
+REGISTERS = 32
+"""float32 numbers that an elementwise function takes at once: two registers of AVX-512, the widest there is."""
+FEW = 4
+"""Samples in a lane of a small network on a processor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,7 @@ class Lanes:
         if torch.device(device).type != "cpu":
             return cls(width=32 if small else 4, threads=0)
         if small:
-            return cls(width=4, threads=1, workers=max(1, torch.get_num_threads()))
+            return cls(width=FEW if _even(network) else 1, threads=1, workers=max(1, torch.get_num_threads()))
         return cls(width=1, threads=0)
 
     @property
@@ -50,16 +59,17 @@ class Lanes:
     def run(self, network: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
         """`network(*inputs)` lane by lane.
 
-        Every input is (sample, ...) or None, passed on as it is; the result is (sample, ...) in the same order. The
-        caller's gradient mode holds inside.
+        Every input is (sample, ...) in whatever memory, or None, passed on as it is; the result is (sample, ...) in the
+        same order. The caller's gradient mode holds inside.
         """
         count = next(len(one) for one in inputs if one is not None)
         grad = torch.is_grad_enabled()
 
         def lane(first: int) -> Tensor:
-            part = [None if one is None else _filled(one[first : first + self.width], self.width) for one in inputs]
+            rows = slice(first, first + self.width)
             with torch.set_grad_enabled(grad):
-                return network(*part)[: min(self.width, count - first)]
+                part = [None if one is None else fresh(one[rows], rows=self.width) for one in inputs]
+                return fresh(network(*part)[: min(self.width, count - first)])
 
         firsts = range(0, count, self.width)
         if self.threads == 0:
@@ -71,16 +81,21 @@ class Lanes:
         finally:
             torch.set_num_threads(before)  # torch hands a worker's setting on to threads born later
 
-    def facts(self) -> dict[str, int]:
-        """What the run's card has to say about the last bits."""
+    def facts(self) -> dict[str, int | str]:
+        """What the run's card has to say about the last bits; `lane_threads` are those it really runs on."""
         return {
             "lane_width": self.width,
             "lane_threads": self.threads or torch.get_num_threads(),
-            "cores": os.cpu_count() or 0,
+            "memory_format": MEMORY_FORMAT,
         }
 
 
-def _filled(rows: Tensor, width: int) -> Tensor:
-    """Fresh memory of exactly `width` rows: the rows, then copies of the last."""
-    spare = width - len(rows)
-    return torch.cat([rows, rows[-1:].expand(spare, *rows.shape[1:])]) if spare else rows.clone()
+def _even(network: nn.Module) -> bool:
+    """Whether no layer leaves numbers over at the end of a lane; maps over places, as convolutions make, never do."""
+    layers = [one for one in network.modules() if isinstance(one, nn.Linear)]
+    return all(one.out_features * FEW % REGISTERS == 0 for one in layers)
+
+
+def given(values: Tensor, device: str | torch.device) -> Tensor:
+    """What a pipeline was handed, (sample, ...), as float32 on its device in fresh memory."""
+    return fresh(values.to(device).float())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from brain.errors import InputError, UsageError
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, given
 from pipelines.sampler import (
     Gaussian,
     Hooks,
@@ -56,7 +56,7 @@ class SoundPipeline(SoundStack):
         if not 0 <= weight <= 1:
             raise UsageError(f"LOA weight must be from 0 to 1, came {weight}")
         if loa is not None and weight == 1:
-            return loa.to(self.device).float()
+            return given(loa, self.device)
         if self.projection_model is None or self.language_model is None:
             raise InputError(
                 "coarse to fine: this stack has no projection_model and language_model to make LOA of CLAP; "
@@ -135,7 +135,7 @@ class SoundPipeline(SoundStack):
                 self._whole(prompt, empty),
                 scheduler=scheduler_named(scheduler, self.scheduler),
                 start=start,
-                noise=(own if noise is None else noise).to(self.device),
+                noise=given(own if noise is None else noise, self.device),
                 generators=generators,
                 steps=steps,
                 eta=eta,
@@ -178,5 +178,5 @@ class SoundPipeline(SoundStack):
             )
         if seconds and latents.shape[2] != self.latent_shape(seconds)[1]:
             raise UsageError(f"{seconds:g} seconds were asked for and mel latents of another length came; give one")
-        start = Noised(latents=latents.to(self.device).float(), strength=strength)
+        start = Noised(latents=given(latents, self.device), strength=strength)
         return start, (latents.shape[1], latents.shape[2], latents.shape[3])

@@ -20,7 +20,7 @@ from torch import Tensor
 from brain.errors import InputError, UsageError
 from brain.waveforms import levelled
 from encoders.mel import MelRecipe, log_mel_tensor
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, given
 from pipelines.sound_prompt import SoundPrompt, condition_widths, reads_loa
 from pipelines.vocoding import GriffinLim, Hifigan, Vocoder, limited, silent
 
@@ -171,7 +171,7 @@ class SoundStack(DiffusionPipeline):
         def decode(z: Tensor) -> Tensor:
             return self.vae.decode((z / scale + shift).to(self.vae.dtype), return_dict=False)[0][:, 0].float()
 
-        mels = lanes.run(decode, latents.to(self.device))
+        mels = lanes.run(decode, given(latents, self.device))
         waves = lanes.run(vocode, mels)
         for what, numbers in (("autoencoder", mels), (vocode.name, waves)):
             if not torch.isfinite(numbers).all():
@@ -246,22 +246,22 @@ class SoundStack(DiffusionPipeline):
         if prompt.loa is None or prompt.clap is not None:
             raise InputError("AudioLDM 2's UNet reads LOA, not CLAP; give loa, or make it of clap with coarse_to_fine")
         loa, text = condition_widths(self.unet)
-        given = empty.repeat(len(prompt)) if prompt.text is None else prompt
-        for what, came, dim in (("LOA", prompt.loa, loa), ("text", given.text, text)):
+        told = empty.repeat(len(prompt)) if prompt.text is None else prompt
+        for what, came, dim in (("LOA", prompt.loa, loa), ("text", told.text, text)):
             if came is None or came.ndim != 3 or came.shape[2] != dim:
                 shape = None if came is None else tuple(came.shape)
                 raise InputError(f"{what}: wanted (sample, token, {dim}), came {shape}; use this stack's own encoder")
-        mask = torch.ones(given.text.shape[:2], dtype=torch.long) if given.mask is None else given.mask
+        mask = torch.ones(told.text.shape[:2], dtype=torch.long) if told.mask is None else told.mask
         return SoundPrompt(
-            loa=prompt.loa.to(self.device).float(),
-            text=given.text.to(self.device).float(),
+            loa=given(prompt.loa, self.device),
+            text=given(told.text, self.device),
             mask=mask.to(self.device),
         )
 
     def _clap(self, clap: Tensor, *, dim: int) -> Tensor:
         if clap.ndim != 2 or clap.shape[1] != dim:
             raise InputError(f"CLAP: wanted (sample, {dim}), came {tuple(clap.shape)}; use this stack's own encoder")
-        return torch.nn.functional.normalize(clap.to(self.device).float(), dim=-1)
+        return torch.nn.functional.normalize(given(clap, self.device), dim=-1)
 
     def _vocode(self) -> Vocoder:
         if self.vocoder is None:

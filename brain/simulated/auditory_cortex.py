@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from brain.errors import InputError, wanted
+from brain.memory import fresh
 from brain.simulated.anatomy import Anatomy, Area, Box, grow
 from brain.simulated.auditory import (
     CHANNELS,
@@ -110,6 +111,7 @@ class AuditoryCortex:
 
     def raw(self, waves: torch.Tensor) -> torch.Tensor:
         """Responses before every voxel's zero and scale are set, (window, voxel)."""
+        waves = fresh(waves)
         maps = early_maps(self.net.cochlea(waves)) / self.levels[:, None, None]
         pooled = torch.einsum("bmp,vp->bvm", maps.flatten(2), self.pooling)
         early = (pooled * self.tuning).sum(-1).clamp(min=0).add(1e-4).pow(0.6)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from brain.memory import fresh
 from brain.simulated.anatomy import AREAS, Anatomy, grow
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.things import CATEGORIES
@@ -91,7 +92,7 @@ class Cortex:
 
     def raw(self, pictures: torch.Tensor) -> torch.Tensor:
         """Responses before every voxel's zero and scale are set, (picture, voxel)."""
-        small = F.interpolate(pictures, (PIXELS, PIXELS), mode="area")
+        small = F.interpolate(fresh(pictures), (PIXELS, PIXELS), mode="area")
         maps = _early_maps(small)
         pooled = torch.einsum("bcp,vp->bvc", maps.flatten(2), self.pooling)
         early = (pooled * self.tuning).sum(-1).clamp(min=0).add(1e-4).pow(0.6)

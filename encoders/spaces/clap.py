@@ -18,6 +18,7 @@ from brain.errors import CheckpointAbsent, InputError, wanted
 from brain.types import Float, Stimuli
 from brain.waveforms import HOP_SECONDS
 from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import heard
 from encoders.spaces._streaming import encode_stream
@@ -70,14 +71,16 @@ class ClapSpace:
     def _forward(self, sounds: list[Float]) -> Float:
         import torch
 
-        features = torch.from_numpy(np.concatenate(sounds)).to(self.device)
-        # alone, a short sound is called longer by transformers; in a batch a random one is, and the others are not
-        longer = torch.ones(len(features), 1, dtype=torch.bool, device=self.device)
-        with torch.inference_mode():
+        def hear(features: torch.Tensor) -> torch.Tensor:
+            # alone, a short sound is called longer by transformers; in a batch a random one is, and the others are not
+            longer = torch.ones(len(features), 1, dtype=torch.bool, device=self.device)
             out = self.tower.get_audio_features(input_features=features, is_longer=longer)
-        vectors = np.split(
-            out.pooler_output.cpu().numpy().astype(np.float64), np.cumsum([len(one) for one in sounds])[:-1]
-        )
+            vectors: torch.Tensor = out.pooler_output
+            return vectors
+
+        with torch.inference_mode():
+            made = in_micro_batches(hear, torch.from_numpy(np.concatenate(sounds)), device=self.device)
+        vectors = np.split(made.cpu().numpy().astype(np.float64), np.cumsum([len(one) for one in sounds])[:-1])
         means = np.stack([one.mean(0) for one in vectors])
         return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
 

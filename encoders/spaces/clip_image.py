@@ -11,6 +11,7 @@ import numpy as np
 
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream, picture
 
@@ -37,9 +38,13 @@ class ClipImageSpace:
     def _forward(self, pixels: list[Float]) -> Float:
         import torch
 
+        def embed(some: torch.Tensor) -> torch.Tensor:
+            embeds: torch.Tensor = self.tower(pixel_values=some).image_embeds
+            return embeds
+
         with torch.inference_mode():
-            out = self.tower(pixel_values=torch.from_numpy(np.stack(pixels)).to(self.device))
-        return np.asarray(out.image_embeds.cpu().numpy(), np.float32)
+            made = in_micro_batches(embed, torch.from_numpy(np.stack(pixels)), device=self.device)
+        return np.asarray(made.cpu().numpy(), np.float32)
 
 
 class ClipImage:

@@ -12,6 +12,7 @@ import numpy as np
 from brain.errors import InputError, wanted
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream
 
@@ -57,9 +58,14 @@ class ClipTextSpace:
         tokens = self.tokenizer(
             texts, padding="max_length", truncation=True, max_length=self.card.shape[0], return_tensors="pt"
         )
-        with torch.inference_mode():  # without a mask, as diffusers' pipelines call it
-            out = self.tower(input_ids=tokens["input_ids"].to(self.device))
-        return np.asarray(out.last_hidden_state.cpu().numpy(), np.float32)
+
+        def read(some: torch.Tensor) -> torch.Tensor:  # without a mask, as diffusers' pipelines call it
+            states: torch.Tensor = self.tower(input_ids=some).last_hidden_state
+            return states
+
+        with torch.inference_mode():
+            made = in_micro_batches(read, tokens["input_ids"], device=self.device)
+        return np.asarray(made.cpu().numpy(), np.float32)
 
 
 class ClipText:

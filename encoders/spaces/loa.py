@@ -25,6 +25,7 @@ from brain.types import Float, Stimuli
 from brain.waveforms import RATE, levelled
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mel import MelRecipe, log_mel
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import PADS, filled, heard
 from encoders.spaces._streaming import encode_stream
@@ -165,8 +166,7 @@ class LoaSpace:
     def _forward(self, spectrograms: list[Float]) -> Float:
         import torch
 
-        pixels = torch.from_numpy(np.stack(spectrograms)[:, None]).to(self.device)
-        with torch.inference_mode():
+        def hear(pixels: torch.Tensor) -> torch.Tensor:
             out = self.teacher(pixel_values=pixels, output_hidden_states=True)
             last = len(out.hidden_states) - 1
             # whether the last of hidden_states is normalised already differs between versions of transformers
@@ -176,7 +176,11 @@ class LoaSpace:
             ]
             patches = torch.stack(states).mean(0)[:, 1:]
             stretches = patches.unflatten(1, (self.recipe.tokens, -1))  # patches run through the band first, then time
-            pooled = (stretches.mean(2) + stretches.amax(2)) / 2
+            tokens: torch.Tensor = (stretches.mean(2) + stretches.amax(2)) / 2
+            return tokens
+
+        with torch.inference_mode():
+            pooled = in_micro_batches(hear, torch.from_numpy(np.stack(spectrograms)[:, None]), device=self.device)
         return np.asarray(pooled.cpu().numpy(), np.float32)
 
 

@@ -14,6 +14,7 @@ from brain.types import Float, Stimuli
 from brain.waveforms import levelled
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mel import MelRecipe, log_mel
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import filled, heard
 from encoders.spaces._streaming import encode_stream
@@ -51,9 +52,12 @@ class MelLatentSpace:
         """(n, *card.shape) of log-mels (frame, mel) that are made already, such as generated ones."""
         import torch
 
+        def encode(some: torch.Tensor) -> torch.Tensor:
+            latent: torch.Tensor = self.vae.encode(some).latent_dist.mode()
+            return latent
+
         with torch.inference_mode():
-            batch = torch.from_numpy(np.stack(mels)[:, None]).to(self.device)
-            latent = self.vae.encode(batch).latent_dist.mode()
+            latent = in_micro_batches(encode, torch.from_numpy(np.stack(mels)[:, None]), device=self.device)
         return np.asarray((latent.cpu().numpy() - self.shift) * self.scale, np.float32)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from brain.errors import CheckpointAbsent, UsageError, wanted
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces._streaming import encode_stream, picture
 from encoders.torchvision_guard import settle_torchvision
@@ -46,8 +47,12 @@ class OpenClipImageSpace:
     def _forward(self, pixels: list[Float]) -> Float:
         import torch
 
+        def embed(some: torch.Tensor) -> torch.Tensor:
+            embedding: torch.Tensor = self.tower.encode_image(some, normalize=False)
+            return embedding
+
         with torch.inference_mode():
-            embedding = self.tower.encode_image(torch.from_numpy(np.stack(pixels)).to(self.device), normalize=False)
+            embedding = in_micro_batches(embed, torch.from_numpy(np.stack(pixels)), device=self.device)
         return np.asarray(embedding.cpu().numpy(), np.float32)
 
 

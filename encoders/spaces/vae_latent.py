@@ -12,6 +12,7 @@ from PIL import Image
 
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream, fitted, picture
 
@@ -43,8 +44,12 @@ class VaeLatentSpace:
     def _forward(self, pixels: list[Float]) -> Float:
         import torch
 
+        def encode(some: torch.Tensor) -> torch.Tensor:
+            latent: torch.Tensor = self.vae.encode(some).latent_dist.mode()
+            return latent
+
         with torch.inference_mode():
-            latent = self.vae.encode(torch.from_numpy(np.stack(pixels)).to(self.device)).latent_dist.mode()
+            latent = in_micro_batches(encode, torch.from_numpy(np.stack(pixels)), device=self.device)
         return np.asarray((latent.cpu().numpy() - self.shift) * self.scale, np.float32)
 
 

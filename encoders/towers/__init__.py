@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from brain.catalogue import Catalogue
+from brain.memory import fresh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,9 +49,10 @@ class Tower:
         return F.normalize(self.raw(pictures), dim=1)
 
     def raw(self, pictures: Tensor) -> Tensor:
-        """The features as the network gives them, (picture, width) float32."""
+        """The features as the network gives them, (picture, width) float32, however the pictures lie in memory."""
         from torch.nn import functional as F  # noqa: N812
 
+        pictures = fresh(pictures)
         if pictures.shape[-2:] != (self.side, self.side):
             pictures = F.interpolate(
                 pictures, (self.side, self.side), mode="bilinear", antialias=True, align_corners=False
@@ -72,6 +74,9 @@ class TowerEntry(Protocol):
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The tower in `folder`; absent weights are a CheckpointAbsent, damaged ones an InputError."""
+
+    def tiny(self, folder: Path) -> Path:
+        """A random small one, written below `folder`; the folder to open it from. For tests."""
 
 
 CATALOGUE: Catalogue[TowerEntry] = Catalogue("encoders.towers", "tower")

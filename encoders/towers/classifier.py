@@ -42,5 +42,15 @@ class ClassifierTower:
             std=tuple(looks["image_std"]), width=width, forward=forward,
         )  # fmt: skip
 
+    def tiny(self, folder: Path) -> Path:
+        """A random ResNet of two stages on 16 px pictures."""
+        from transformers import ResNetConfig, ResNetForImageClassification
+
+        config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=3)
+        ResNetForImageClassification(config).save_pretrained(folder)
+        looks = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.25, 0.3], "size": {"height": 16, "width": 16}}
+        (folder / "preprocessor_config.json").write_text(json.dumps(looks), encoding="utf-8")
+        return folder
+
 
 ENTRIES = (ClassifierTower(),)

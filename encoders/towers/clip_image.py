@@ -37,5 +37,12 @@ class ClipImageTower:
             forward=forward,
         )  # fmt: skip
 
+    def tiny(self, folder: Path) -> Path:
+        """The random tower of the space of the same name."""
+        from encoders.spaces.clip_image import ClipImage
+
+        ClipImage().tiny(folder)
+        return folder
+
 
 ENTRIES = (ClipImageTower(),)

@@ -48,6 +48,13 @@ class OpenClipImageTower:
             std=tuple(looks["std"]), width=_width(forward, side, device), forward=forward,
         )  # fmt: skip
 
+    def tiny(self, folder: Path) -> Path:
+        """The random model of the space of the same name."""
+        from encoders.spaces.openclip_image import OpenClipImage
+
+        OpenClipImage().tiny(folder)
+        return folder
+
 
 def _open_clip(folder: Path) -> Any:
     settle_torchvision()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
 from brain.errors import UsageError, wanted
+from brain.memory import contiguous
 from evaluation.images import IMAGE
 from evaluation.sounds import SOUND
 
@@ -25,7 +26,7 @@ BUNDLED = {IMAGE: "miniature", SOUND: "miniature-sound"}
 class Opinion:
     """What a judge says of n pictures or sounds.
 
-    features  (picture, feature) float32
+    features  (picture, feature) float32 in C order
     verdicts  group -> (picture,) str, its choice among the group's labels
     scores    group -> (picture, class) float32, its logits; classes group -> (class,) str, their labels
     """
@@ -34,6 +35,10 @@ class Opinion:
     verdicts: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     scores: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "features", contiguous(self.features))
+        object.__setattr__(self, "scores", {group: contiguous(one) for group, one in self.scores.items()})
 
 
 class Bench(Protocol):

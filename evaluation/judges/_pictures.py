@@ -17,7 +17,7 @@ def prepare(
     std: Sequence[float] | NDArray[np.float32],
     resample: Image.Resampling = Image.Resampling.BILINEAR,
 ) -> NDArray[np.float32]:
-    """(picture, 3, height, width) float32 of RGB pictures of any size.
+    """(picture, 3, height, width) float32 in C order of RGB pictures of any size.
 
     sizes  (height, width) of one resize after the other
     """

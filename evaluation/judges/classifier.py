@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import InputError, wanted
+from encoders.micro_batches import in_micro_batches
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
 from evaluation.judges import Opinion
@@ -27,7 +28,7 @@ from evaluation.judges._home import judge_home
 from evaluation.judges._pictures import prepare
 from evaluation.judges._weights import first_line, quiet, sha256
 
-BATCH = 64
+BATCH = 16
 BUNDLED = "miniature"
 NEEDED = ("config.json", "model.safetensors", "preprocessor_config.json")
 
@@ -82,9 +83,15 @@ class ClassifierBench:
         import torch
 
         pixels = prepare(batch, sizes=(self.side,), mean=self.mean, std=self.std)
+
+        def see(some: torch.Tensor) -> torch.Tensor:
+            logits = self.model(pixel_values=some).logits
+            return torch.cat([self._pooled.pop().flatten(1), logits], 1)
+
         with torch.inference_mode():
-            logits = self.model(pixel_values=torch.from_numpy(pixels)).logits
-        return self._pooled.pop().flatten(1).numpy(), logits.numpy()
+            both = in_micro_batches(see, torch.from_numpy(pixels), device="cpu").numpy()
+        labels = self.model.config.num_labels
+        return both[:, :-labels], both[:, -labels:]
 
 
 def open_classifier(home: Path) -> Any:

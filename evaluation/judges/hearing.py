@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.memory import fresh
 from brain.waveforms import RATE, resampled
 from evaluation.judges import Opinion
 from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
@@ -101,9 +102,13 @@ class AudioClassifierJudge:
             import torch
 
             given = extractor(batch, sampling_rate=extractor.sampling_rate, return_tensors="pt")
+            found = []
             with torch.inference_mode():
-                logits = network(**given).logits
-            return pooled.pop().flatten(1).numpy(), logits.numpy()
+                for row in range(len(batch)):
+                    logits = network(**{name: fresh(one[row : row + 1]) for name, one in given.items()}).logits
+                    found.append((pooled.pop().flatten(1), logits))
+            features, named = (torch.cat(parts) for parts in zip(*found, strict=True))
+            return features.numpy(), named.numpy()
 
         labels = [str(network.config.id2label[i]) for i in range(network.config.num_labels)]
         groups = {self.group: (list(range(len(labels))), labels)} if self.group else group_labels(labels)

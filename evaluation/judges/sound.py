@@ -22,6 +22,7 @@ import numpy as np
 
 from brain.errors import InputError, wanted
 from encoders.mel import MelRecipe, log_mel
+from encoders.micro_batches import in_micro_batches
 from evaluation.judges import Opinion
 from evaluation.judges._home import judge_home
 from evaluation.judges._weights import sha256
@@ -99,12 +100,17 @@ class MelClassifierBench:
         normal: Float = ((whole - self.mean) / self.std).astype(np.float32)
         return normal.reshape(count, self.frames, -1)
 
-    def _forward(self, batch: Float) -> tuple[Float, Float]:
+    def _forward(self, parts: Float) -> tuple[Float, Float]:
         import torch
 
+        def see(some: torch.Tensor) -> torch.Tensor:
+            logits = self.model(pixel_values=some).logits
+            return torch.cat([self._pooled.pop().flatten(1), logits], 1)
+
         with torch.inference_mode():
-            logits = self.model(pixel_values=torch.from_numpy(batch[:, None])).logits
-        return self._pooled.pop().flatten(1).numpy(), logits.numpy()
+            both = in_micro_batches(see, torch.from_numpy(parts[:, None]), device="cpu").numpy()
+        labels = self.model.config.num_labels
+        return both[:, :-labels], both[:, -labels:]
 
 
 def _preprocessing(facts: Mapping[str, Any], path: Path) -> tuple[MelRecipe, int, Float, Float]:

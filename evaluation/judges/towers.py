@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.memory import fresh
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
 from evaluation.judges import Opinion
@@ -73,7 +74,8 @@ class TowerBench:
         sizes = [(side, side) for side in self.sides]
         pixels = prepare(batch, sizes=sizes, mean=self.colours[0], std=self.colours[1], resample=self.resample)
         with torch.inference_mode():
-            features, logits = self.see(torch.from_numpy(pixels))
+            seen = [self.see(fresh(one)) for one in torch.from_numpy(pixels).split(1)]
+        features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
         return features.flatten(1).numpy(), logits.numpy()
 
 

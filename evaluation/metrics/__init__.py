@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
+from brain.memory import contiguous
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -21,7 +22,7 @@ Int = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Views:
-    """A stack of pictures or of sounds as metrics see them, one entry a stimulus.
+    """A stack of pictures or of sounds as metrics see them, one entry a stimulus; every array in C order.
 
     pixels    (stimulus, height, width, 3) uint8, all brought to one canvas; (stimulus, 0, 0, 3) for sounds
     features  eye -> (stimulus, feature) float32; the eye "judge" is the report's own judge
@@ -40,6 +41,12 @@ class Views:
     labels: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     patterns: Mapping[str, Float] = field(default_factory=dict)
     sounds: Mapping[str, Float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # a region's columns, a file's arrays and a slice lie in memory as they like, and numpy adds them up so
+        object.__setattr__(self, "pixels", contiguous(self.pixels))
+        for name in ("features", "scores", "patterns", "sounds"):
+            object.__setattr__(self, name, {key: contiguous(one) for key, one in getattr(self, name).items()})
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -69,6 +76,9 @@ class Marks:
 
     table: Float
     distractor: Float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", contiguous(self.table))
 
 
 class Metric(Protocol):

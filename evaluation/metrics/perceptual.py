@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from brain.memory import fresh
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.judges._weights import EXTRA, FOLDER, Weights, fill, read_weights
 from evaluation.judges.towers import ALEXNET, OF_TORCHVISION, by_torchvision
@@ -32,7 +33,6 @@ Wide = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 Pairs = Callable[[Bytes, Bytes], Wide]
 
-BATCH = 8
 # Below this AlexNet has nothing left after its second pooling.
 LPIPS_SIDE = 31
 VGG16 = Weights(
@@ -272,13 +272,12 @@ def _dreamsim_home() -> Path:
 
 
 def _batches(pixels: Bytes, name: str) -> Iterator[Any]:
-    """(picture, 3, height, width) tensors of 0..1."""
+    """(1, 3, height, width) tensors of 0..1, a picture alone each: its bits are then its own."""
     import torch
     from tqdm import tqdm
 
-    for start in tqdm(range(0, len(pixels), BATCH), desc=name, leave=False, disable=None):
-        stack = np.ascontiguousarray(pixels[start : start + BATCH].transpose(0, 3, 1, 2), np.float32)
-        yield torch.from_numpy(stack) / 255
+    for picture in tqdm(pixels, desc=name, leave=False, disable=None):
+        yield fresh(torch.tensor(picture[None]).permute(0, 3, 1, 2)).float() / 255
 
 
 def _no_package(names: tuple[str, ...], get: str) -> str:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from pipelines.guidance import Trace, braindive, slope, uphill
-from pipelines.lanes import Lanes
 from pipelines.sampler import (
     Gaussian,
     Hook,
@@ -93,7 +92,7 @@ class Noise:
 def _worth_of_noise(studio: Studio, seed: int) -> Callable[[Tensor], Tensor]:
     """Noise -> the objective of what a short walk of this seed makes of it, differentiable from end to end."""
     pipeline, how = studio.pipeline, studio.settings
-    empty = pipeline.nothing(Lanes(width=1, threads=0))
+    empty = pipeline.nothing(studio.lanes)
     scheduler = scheduler_named(how.scheduler, pipeline.scheduler)
     denoise, prompt = unet_denoiser(pipeline.unet), empty
     if how.conditioned and studio.takes_embeddings:

@@ -1,0 +1,416 @@
+"""The same numbers give the same bits: in any memory, alone and in company, for every entry that has a network.
+
+Compared are floats, before any rounding to pixels or PCM. The tests run over the catalogues without being edited; the
+last ones take the mend away and must then see a difference, on every kind of processor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+import brain.memory
+import pipelines.lanes
+from brain.errors import CheckpointAbsent, UsageError
+from brain.memory import contiguous, fresh
+from brain.types import Recording, Responses, Stimuli, VoxelSpace
+from encoders.conditions import Conditions, SpaceCard
+from encoders.micro_batches import in_micro_batches
+from encoders.spaces import CATALOGUE as SPACES
+from encoders.towers import CATALOGUE as TOWERS
+from evaluation.judges import CATALOGUE as JUDGES
+from evaluation.metrics import Views
+from pipelines.generators import CATALOGUE as GENERATORS
+from pipelines.lanes import Lanes
+from pipelines.stacks import quiet, resolve
+from tests.layouts import laid_out, tensors_of
+
+pytestmark = [
+    pytest.mark.numeric,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"),
+]
+
+COUNT = 6
+IDS = tuple(f"s{place}" for place in range(COUNT))
+SEEDS = [11, 12, 13, 14, 15, 16]
+ONE = Lanes(width=4, threads=1)
+
+
+def numbers(*shape: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> None:
+    quiet()
+
+
+# the mechanism
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 3, 5), (2, 1, 4, 4), (1, 8, 1, 1)])
+def test_fresh_memory_is_the_same_whatever_came(shape: tuple[int, ...], tmp_path: Path) -> None:
+    values = numbers(*shape)
+    made = torch.empty(shape)
+    for name, one in tensors_of(values, tmp_path).items():
+        copy = fresh(one)
+        assert torch.equal(copy, torch.from_numpy(values)), name
+        assert copy.stride() == made.stride() and copy.storage_offset() == 0 and copy.data_ptr() % 64 == 0, name
+        assert copy.data_ptr() != one.data_ptr()
+
+
+def test_fresh_memory_is_filled_up_and_lets_gradients_pass() -> None:
+    values = torch.arange(6.0).reshape(2, 3).requires_grad_(True)
+    filled = fresh(values, rows=4)
+    assert filled.tolist() == [[0, 1, 2], [3, 4, 5], [3, 4, 5], [3, 4, 5]]
+    (filled * torch.tensor([[1.0], [2.0], [3.0], [4.0]])).sum().backward()
+    assert values.grad is not None and values.grad.tolist() == [[1, 1, 1], [9, 9, 9]]
+
+
+def test_arrays_come_into_one_order_and_to_one_place(tmp_path: Path) -> None:
+    values = numbers(5, 7)
+    assert contiguous(values) is values
+    for name, one in laid_out(values, tmp_path).items():
+        assert contiguous(one).flags.c_contiguous and np.array_equal(contiguous(one), values), name
+    odd = np.frombuffer(bytearray(values.nbytes + 1), np.uint8)[1:].view(np.float32).reshape(values.shape)
+    assert not odd.flags.aligned and contiguous(odd).flags.aligned
+    assert contiguous(values, np.float64).dtype == np.float64
+
+
+def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads() -> None:
+    """A width of 37, so that a batch ends in numbers that fill no register, and threads cut it where they like."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(24, 37), torch.nn.SiLU(), torch.nn.Linear(37, 1), torch.nn.Sigmoid())
+    values, before = torch.from_numpy(numbers(33, 24)), torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            with torch.no_grad():
+                together = in_micro_batches(network, values, device="cpu")
+                assert torch.equal(together, torch.cat([network(fresh(one[None])) for one in values]))
+                assert torch.equal(together, in_micro_batches(network, values.flip(0), device="cpu").flip(0))
+    finally:
+        torch.set_num_threads(before)
+
+
+# generators: what they draw, by the floats that leave their last network
+
+
+@pytest.fixture(scope="module", params=GENERATORS.names())
+def drawing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, dict[str, Any]]:
+    """An opened tiny generator and random conditions of its spaces, as arrays."""
+    entry = GENERATORS[request.param]
+    folder = resolve(str(entry.tiny(tmp_path_factory.mktemp("stack"))))
+    generator = entry.open(folder, device="cpu", dtype="float32")
+    cards = {**generator.cards, **generator.optional}
+    return generator, {
+        space: numbers(COUNT, *card.shape, seed=place) for place, (space, card) in enumerate(sorted(cards.items()))
+    }
+
+
+def drawn(generator: Any, values: Mapping[str, torch.Tensor], rows: Sequence[int], **more: Any) -> NDArray[np.float32]:
+    """(sample, ...) floats of these rows, one lane after the other."""
+    settings = replace(GENERATORS[generator.name].defaults, steps=2, strength=0.5, **more)
+    if generator.modality == "sound":
+        found = generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, ONE)
+        return np.concatenate([found.mels.reshape(len(rows), -1), found.waves], 1)
+    seen: list[torch.Tensor] = []
+    handle = generator.pipeline.vae.decoder.register_forward_hook(lambda _, given, out: seen.append(out.clone()))
+    try:
+        generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, ONE)
+    finally:
+        handle.remove()
+    # without what filled the last lane up; a lane that fitted latents to the UNet decoded more, and comes first
+    return np.asarray(torch.cat(seen)[-4 * -(-len(rows) // 4) :][: len(rows)].numpy())
+
+
+def test_a_drawing_has_the_same_floats_in_any_memory(drawing: Any, tmp_path: Path) -> None:
+    generator, told = drawing
+    plain = drawn(generator, {space: torch.from_numpy(one) for space, one in told.items()}, range(COUNT))
+    assert np.isfinite(plain).all() and np.ptp(plain) > 0
+    layouts = {space: tensors_of(one, tmp_path) for space, one in told.items()}
+    for name in sorted({name for one in layouts.values() for name in one}):
+        values = {space: one.get(name, torch.from_numpy(told[space])) for space, one in layouts.items()}
+        assert np.array_equal(drawn(generator, values, range(COUNT)), plain), name
+
+
+def test_a_drawing_has_the_same_floats_alone_and_reordered(drawing: Any) -> None:
+    generator, told = drawing
+    whole = {space: torch.from_numpy(one) for space, one in told.items()}
+    together = drawn(generator, whole, range(COUNT))
+    for rows in ([4], [5, 0], [3, 2, 1]):
+        some = {space: torch.from_numpy(one[rows]) for space, one in told.items()}
+        assert np.array_equal(drawn(generator, some, rows), together[rows]), rows
+
+
+def test_gradients_that_may_be_kept_move_no_bit(drawing: Any) -> None:
+    generator, told = drawing
+    values = {space: torch.from_numpy(one[:2]) for space, one in told.items()}
+    plain = drawn(generator, values, range(2))
+    with torch.inference_mode():
+        assert np.array_equal(drawn(generator, values, range(2)), plain)
+    with torch.enable_grad():
+        assert np.array_equal(drawn(generator, values, range(2)), plain)
+
+
+# the bundled autoencoders, which are trained: alone and in company, in any memory
+
+
+@pytest.fixture(scope="module", params=["miniature-image", "miniature-sound"])
+def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32]]:
+    """(latents, lanes) -> what the decoder gives, and latents as the encoder's scale has them."""
+    image = request.param == "miniature-image"
+    name = "takagi" if image else "sound-direct"
+    pipeline = GENERATORS[name].open(resolve(request.param), device="cpu", dtype="float32").pipeline
+    if image:
+        return lambda z, lanes: pipeline.decode_latents(z, lanes=lanes), numbers(COUNT, *pipeline.latent_shape)
+
+    def sound(z: torch.Tensor, lanes: Lanes) -> torch.Tensor:
+        found = pipeline.decode_latents(z, lanes=lanes)
+        return torch.cat([torch.from_numpy(found.mels).flatten(1), torch.from_numpy(found.waves)], 1)
+
+    return sound, numbers(COUNT, *pipeline.latent_shape())
+
+
+def test_a_bundled_decoder_has_the_same_floats_in_any_memory(decoder: Any, tmp_path: Path) -> None:
+    decode, latents = decoder
+    plain = decode(torch.from_numpy(latents), ONE)
+    for name, z in tensors_of(latents, tmp_path).items():
+        assert torch.equal(decode(z, ONE), plain), name
+        assert torch.equal(decode(z[4:5], ONE), plain[4:5]), f"{name}, alone"
+        assert torch.equal(decode(z[[5, 0, 4]], ONE), plain[[5, 0, 4]]), f"{name}, reordered"
+
+
+def test_threads_that_lanes_fix_move_no_bit(decoder: Any) -> None:
+    decode, latents = decoder
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            found.append(decode(torch.from_numpy(latents), replace(ONE, workers=threads)))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
+
+
+# spaces, towers and judges
+
+
+def stimuli(modality: str, change: Callable[[NDArray[Any]], NDArray[Any]] = lambda one: one) -> Stimuli:
+    def opener(stimulus: str) -> Any:
+        rng = np.random.default_rng(IDS.index(stimulus))
+        if modality == "image":
+            return Image.fromarray(change(rng.integers(0, 256, (40, 50, 3), np.uint8)))
+        return change((0.1 * rng.standard_normal(16000)).astype(np.float32)), 16000
+
+    captions = {one: tuple(f"{one} {word}" for word in ("a dog", "two")[: row % 2 + 1]) for row, one in enumerate(IDS)}
+    return Stimuli(ids=IDS, modality=modality, opener=opener, captions=captions)
+
+
+def _installed(name: str) -> bool:
+    import importlib.util
+
+    return not SPACES[name].requires or importlib.util.find_spec(SPACES[name].requires) is not None
+
+
+@pytest.mark.parametrize("name", SPACES.names())
+def test_a_condition_has_the_same_bits_in_any_memory_and_company(name: str, tmp_path: Path) -> None:
+    if not _installed(name):
+        pytest.skip(f"{name} needs {SPACES[name].requires}, which is not installed")
+    torch.manual_seed(0)
+    entry = SPACES[name]
+    space = entry.open(tmp_path, model=entry.tiny(tmp_path), revision="", device="cpu")
+    plain = space.encode(stimuli(entry.modality), IDS, batch=4)
+    for layout in ("odd offset", "transposed", "sliced", "memory-mapped"):
+        given = stimuli(entry.modality, lambda one, layout=layout: laid_out(one, tmp_path)[layout])
+        assert np.array_equal(space.encode(given, IDS, batch=4).values, plain.values), layout
+    for ids, batch in ((IDS[4:5], 1), (IDS[::-1], 3), (IDS, 5)):
+        some = space.encode(stimuli(entry.modality), ids, batch=batch)
+        assert np.array_equal(some.values, plain.take(ids).values), (ids, batch)
+
+
+@pytest.mark.parametrize("name", TOWERS.names())
+def test_a_tower_s_features_have_the_same_bits_in_any_memory(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    try:
+        tower = TOWERS[name].open(TOWERS[name].tiny(tmp_path), model="tiny", device="cpu")
+    except (CheckpointAbsent, UsageError) as absent:
+        pytest.skip(str(absent))
+    for side in (tower.side, 50):
+        pixels = np.random.default_rng(0).random((COUNT, 3, side, side)).astype(np.float32)
+        plain = tower(torch.from_numpy(pixels)).detach()
+        for layout, given in tensors_of(pixels, tmp_path).items():
+            assert torch.equal(tower(given).detach(), plain), layout
+        slope = _slope(tower, torch.from_numpy(pixels))
+        for layout, given in tensors_of(pixels, tmp_path).items():
+            assert torch.equal(_slope(tower, given), slope), f"gradient, {layout}"
+
+
+def _slope(tower: Any, pixels: torch.Tensor) -> torch.Tensor:
+    leaf = pixels.detach().requires_grad_(True)
+    tower(leaf).square().mean(0).sum().backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+@pytest.mark.parametrize("name", JUDGES.names())
+def test_a_judge_s_opinion_has_the_same_bits_in_any_memory_and_company(name: str, tmp_path: Path) -> None:
+    try:
+        bench = JUDGES[name].open()
+    except CheckpointAbsent as absent:
+        pytest.skip(f"{name} is not at hand: {str(absent)[:60]}")
+    modality = JUDGES[name].modality
+
+    def shown(ids: Sequence[str], layout: str = "") -> Iterator[Any]:
+        change = (lambda one: laid_out(one, tmp_path)[layout]) if layout else (lambda one: one)
+        for one in ids:
+            opened = stimuli(modality, change).open(one)
+            yield opened if modality == "image" else opened[0]
+
+    plain = bench.look(shown(IDS))
+    for layout in ("odd offset", "transposed", "sliced", "memory-mapped"):
+        assert same_opinion(bench.look(shown(IDS, layout)), plain, range(COUNT)), layout
+    assert same_opinion(bench.look(shown(IDS[4:5])), plain, [4])
+    assert same_opinion(bench.look(shown(IDS[::-1])), plain, range(COUNT)[::-1])
+
+
+def same_opinion(one: Any, other: Any, rows: Sequence[int]) -> bool:
+    mine = list(rows)
+    return np.array_equal(one.features, other.features[mine]) and all(
+        np.array_equal(one.scores[group], scores[mine]) for group, scores in other.scores.items()
+    )
+
+
+# maps from voxels
+
+
+def voxels_of(count: int) -> VoxelSpace:
+    ijk = np.stack([np.arange(count) % 7, np.arange(count) // 7, np.zeros(count, int)], 1)
+    return VoxelSpace(subject="s", name="v", betas="b", unit="z", shape=(7, 99, 1), affine=np.eye(4), ijk=ijk)
+
+
+def ridge() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    from encoders.ridge import predict_rows
+
+    weights, x_mean, y_mean = numbers(61, 300, seed=1), numbers(61, seed=2), numbers(300, seed=3)
+    return lambda x: predict_rows(x, weights, x_mean=x_mean.astype(np.float64), y_mean=y_mean.astype(np.float64))
+
+
+def residual() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """A residual map of random weights, pattern by pattern, as `NetworkMap` asks it."""
+    from encoders.prior import PriorSettings
+    from encoders.residual import Residual, ResidualSettings
+    from encoders.shared import ResidualMap
+
+    torch.manual_seed(0)
+    settings = ResidualSettings(width=48, blocks=2, prior=PriorSettings(width=32, depth=1, train_steps=20, steps=4))
+    card = SpaceCard(name="toy", model="m", revision="r", layer="l", normalisation="none", shape=(40,))
+    mapped = ResidualMap(
+        network=Residual({"s": 61}, 40, settings).eval().requires_grad_(False),
+        centre=np.zeros(40, np.float32), spread=np.ones(40, np.float32), expected=np.zeros((41, 48), np.float32),
+        restoration={}, space=card, facts={},
+    )  # fmt: skip
+    return lambda x: np.concatenate(
+        [np.concatenate([mapped.regress(one[None]), mapped.draw(one[None], seeds=[5])], 1) for one in x]
+    )
+
+
+def masked() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    from encoders.masked import MaskedBrain, MaskedSettings
+    from encoders.patches import cut_cortex
+    from encoders.readout import features
+
+    torch.manual_seed(0)
+    net = MaskedBrain(MaskedSettings(patch=8, width=32, depth=2, heads=2, decoder_width=16)).eval()
+    patches = cut_cortex(voxels_of(61), 8)
+    return lambda x: features(net.requires_grad_(False), patches, x)
+
+
+@pytest.mark.parametrize("make", [ridge, residual, masked])
+def test_a_pattern_has_the_same_prediction_in_any_memory_and_company(make: Any, tmp_path: Path) -> None:
+    predict, patterns = make(), numbers(COUNT, 61)
+    plain = predict(patterns)
+    for layout, given in laid_out(patterns, tmp_path).items():
+        assert np.array_equal(predict(given), plain), layout
+    assert np.array_equal(predict(patterns[4:5]), plain[4:5])
+    assert np.array_equal(predict(patterns[::-1]), plain[::-1])
+
+
+# arrays that are summed
+
+
+def test_types_hold_arrays_in_one_order(tmp_path: Path) -> None:
+    values = numbers(COUNT, 61)
+
+    def responses(one: NDArray[np.float32]) -> Responses:
+        return Responses(
+            values=one, stimulus=np.array(IDS), session=np.array([1, 1, 1, 2, 2, 2]), repeat=np.zeros(COUNT, int),
+            space=voxels_of(61),
+        )  # fmt: skip
+
+    card = SpaceCard(name="toy", model="m", revision="r", layer="l", normalisation="none", shape=(61,))
+    for layout, one in laid_out(values, tmp_path).items():
+        held = responses(one)
+        assert held.values.flags.c_contiguous, layout
+        assert held.voxels(np.arange(60, -1, -2)).values.flags.c_contiguous
+        assert held.trials(np.array([3, 1])).values.flags.c_contiguous
+        assert Conditions(space=card, values=one, ids=IDS).values.flags.c_contiguous, layout
+        pixels = np.zeros((COUNT, 0, 0, 3), np.uint8)
+        views = Views(pixels=pixels, features={"judge": one}, patterns={"V1": one[:, ::3]})
+        assert views.features["judge"].flags.c_contiguous and views.patterns["V1"].flags.c_contiguous, layout
+
+
+def test_standardised_averages_and_a_ridge_have_the_same_bits_in_any_memory(planted: Path, tmp_path: Path) -> None:
+    from brain.averages import average_repeats
+    from brain.readers import open_recording
+    from brain.standardise import SessionScaler
+    from encoders.ridge import fit_ridge
+
+    recording = open_recording(planted)
+
+    def through(values: NDArray[np.float32], given: Recording) -> list[NDArray[Any]]:
+        mine = replace(given.responses, values=values)
+        scaler = SessionScaler.fit(mine, np.ones(len(values), bool))
+        averaged = average_repeats(scaler.apply(mine))
+        truth = averaged.values[:, :11] @ numbers(11, 5)
+        fit = fit_ridge(
+            averaged.values, truth, groups=averaged.ids, alphas=(1.0, 10.0, 100.0), folds=3, seed=0, chunk=100
+        )
+        return [scaler.mean, scaler.std, averaged.values, fit.weights, fit.cv_prediction, fit.cv_r2]
+
+    plain = through(recording.responses.values, recording)
+    for layout, values in laid_out(recording.responses.values, tmp_path).items():
+        for one, other in zip(through(values, recording), plain, strict=True):
+            assert np.array_equal(one, other), layout
+
+
+# without the mend
+
+
+def before(values: torch.Tensor, *, rows: int = 0) -> torch.Tensor:
+    """What lanes did before: a copy that keeps strides where the lane was full, and loses them where it was filled."""
+    spare = max(0, rows - len(values))
+    return torch.cat([values, values[-1:].expand(spare, *values.shape[1:])]) if spare else values.clone()
+
+
+def test_without_fresh_memory_a_decoder_tells_layouts_apart(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, latents = decoder
+    z = torch.from_numpy(latents).to(memory_format=torch.channels_last)
+    monkeypatch.setattr(pipelines.lanes, "fresh", before)
+    full, plain = decode(z[:4], ONE), decode(torch.from_numpy(latents)[:4], ONE)
+    assert not torch.equal(full, plain), "in another memory"
+    assert not torch.equal(decode(z[:1], ONE), full[:1]), "alone and in company"
+
+
+def test_without_one_order_sums_tell_layouts_apart() -> None:
+    values = numbers(4001, 3)
+    assert not np.array_equal(values.mean(0), np.asfortranarray(values).mean(0))
+    assert brain.memory.contiguous(np.asfortranarray(values)).mean(0).tolist() == values.mean(0).tolist()
