@@ -2,6 +2,7 @@
 #   make decode   install, simulate a subject, decode it, print the path of the report
 #   make listen   install, simulate a listener, decode what was heard, print the path of the report
 #   make test     install, check, run every test
+#   make test-processors   the numeric tests as on other processors, as far as this one can show them
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -22,7 +23,10 @@ OPENCLIP := .venv-openclip
 ROOMS := app brain decode encoders evaluation pipelines
 PINS := constraints/tested.txt
 OPENCLIP_TESTS := [test,openclip,perceptual]
+PACKAGES := import sysconfig; print(sysconfig.get_path("purelib"))
+# Two processes of one thread each take half the time of one with two; a file stays with one of them.
 WORKERS ?= 2
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # Nothing here ever needs the network after installation; two threads are what the smallest machine has.
 export HF_HUB_OFFLINE := 1
@@ -62,11 +66,11 @@ $(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
 
 # It reads what the first environment holds and adds only what must not stand there.
 $(OPENCLIP)/.done: pyproject.toml $(PINS) $(VENV)/.dev | $(OPENCLIP)/bin/pip
-	$(OPENCLIP)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $(OPENCLIP)/.own
-	$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(cat $(OPENCLIP)/.own)/first.pth"
+	first=$$($(VENV)/bin/python -c '$(PACKAGES)'); own=$$($(OPENCLIP)/bin/python -c '$(PACKAGES)'); \
+	  echo "$$first" > "$$own/first.pth"
 	$(call install,$(OPENCLIP),$(OPENCLIP_TESTS))
 
-.PHONY: help install decode listen test lint bench clean
+.PHONY: help install decode listen test test-processors lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -88,8 +92,12 @@ lint: $(VENV)/.dev
 
 # The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
 test: lint $(VENV)/.dev $(OPENCLIP)/.done
-	OMP_NUM_THREADS=2 $(VENV)/bin/python -m pytest --ignore=tests/openclip
-	OMP_NUM_THREADS=2 $(OPENCLIP)/bin/python -m pytest tests/openclip tests/test_encoders_spaces.py
+	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST) --ignore=tests/openclip
+	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python $(PYTEST) tests/openclip tests/test_encoders_spaces.py
+	$(VENV)/bin/python tests/processors.py --short
+
+test-processors: $(VENV)/.dev
+	$(VENV)/bin/python tests/processors.py
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time

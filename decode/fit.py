@@ -163,8 +163,6 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         lenders(recording)
     find_clusters(run, recording, settings)
     folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
-    if other := run.add_arithmetic("fit", arithmetic(settings.machine.device)):
-        print(other)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
@@ -173,6 +171,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     guard_folds(run, recording, folds, fit=settings.fit)
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
+    if other := run.add_arithmetic("fit", arithmetic(settings.machine.device)):
+        print(other)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
         (fold.name, name): _mapping(run, recording, fold, true[name], space=spaces[name], settings=settings)

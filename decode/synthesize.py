@@ -9,9 +9,10 @@ Pictures lie as samples, a row a way; `evaluation/synthesis.py` makes the report
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from decode.settings import Settings
 from decode.showing import shown
 from decode.wishes import Ask, Wanted
 from encoders.spaces.openclip_image import CONFIG as OPENCLIP
-from encoders.storage import write_json, write_tensors
+from encoders.storage import read_tensors, write_json, write_tensors
 from encoders.towers import CATALOGUE as TOWERS
 from encoders.towers import Tower
 from encoders.voxelwise import (
@@ -60,6 +61,8 @@ GUIDE, SECOND, TRUTH = "guide", "second", "truth"
 RANDOM = "random-region"
 """The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
 BATCH = 50
+"""Pictures that the simulated cortex watches together."""
+NATURAL = "natural features"
 
 
 def ways_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -245,12 +248,24 @@ class Lab:
 
     @cached_property
     def features(self) -> dict[str, Float]:
-        """Tower -> features (natural picture, feature), as the networks give them."""
-        found = {}
-        for which, tower in self.towers.items():
-            pictures = (self.natural_pixels(one) for one in self.ids)
-            found[which] = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
+        """Tower -> features (natural picture, feature), as the networks give them; kept in RUN/encoders."""
+        return {which: self._features(which) for which in self.towers}
+
+    def _features(self, which: str) -> Float:
+        path, tower = self.run.path / "encoders" / f"{which}.natural.safetensors", self.towers[which]
+        card = {"tower": tower.facts(), "ids": list(self.ids), "size": list(self.size)}
+        if path.is_file():
+            kept, known = read_tensors(path, kind=NATURAL)
+            if known == card:
+                return kept["features"]
+        pictures = (self.natural_pixels(one) for one in self.ids)
+        found = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
+        write_tensors(path, {"features": found}, kind=NATURAL, card=card)
         return found
+
+    def natural_responses(self, asked: Mapping[str, Readout]) -> dict[str, Float]:
+        """Scorer -> (natural picture, asked) what natural pictures evoke, from the features that are there already."""
+        return self._evoked(self.features, (self.natural_pixels(one) for one in self.ids), asked)
 
     def natural_pixels(self, one: str) -> Any:
         return np.asarray(shown(self.recording.stimuli, one, self.size), np.uint8)
@@ -392,15 +407,21 @@ class Lab:
     def responses(self, pictures: Sequence[Image.Image], asked: Mapping[str, Readout]) -> dict[str, Float]:
         """Scorer -> (picture, asked) what these pictures evoke, regions' means among it."""
         pixels = [np.asarray(picture.convert("RGB"), np.uint8) for picture in pictures]
-        found = {}
-        for which, tower in self.towers.items():
-            features = features_of(tower, pixels, count=len(pixels), say=f"scoring, {which}")
-            found[which] = _read(self.encoder(which).predict(unit(features)), asked)
+        features = {
+            which: features_of(tower, pixels, count=len(pixels), say=f"scoring, {which}")
+            for which, tower in self.towers.items()
+        }
+        return self._evoked(features, pixels, asked)
+
+    def _evoked(
+        self, features: Mapping[str, Float], pixels: Iterable[Any], asked: Mapping[str, Readout]
+    ) -> dict[str, Float]:
+        """Scorer -> (picture, asked) of pictures (H, W, 3) uint8 whose features are known."""
+        found = {which: _read(self.encoder(which).predict(unit(one)), asked) for which, one in features.items()}
         guided = np.mean([found.pop(which) for which in self.guides], axis=0, dtype=np.float32)
         found = {GUIDE: guided, SECOND: found[SECOND]}
-        truth = self.cortex
-        if truth is not None:
-            found[TRUTH] = _read(_watched(truth, pixels), asked)
+        if self.cortex is not None:
+            found[TRUTH] = _read(_watched(self.cortex, pixels), asked)
         return found
 
     @cached_property
@@ -443,13 +464,13 @@ def _read(responses: Float, asked: Mapping[str, Readout]) -> Float:
     return np.stack([one(responses) for one in asked.values()], 1)
 
 
-def _watched(cortex: Any, pixels: Sequence[Any]) -> Float:
+def _watched(cortex: Any, pixels: Iterable[Any]) -> Float:
     import torch
 
-    found = []
-    for first in range(0, len(pixels), BATCH):
-        stack = torch.from_numpy(np.stack(pixels[first : first + BATCH])).permute(0, 3, 1, 2).float() / 255
-        with torch.inference_mode():
+    found, stream = [], iter(pixels)
+    with torch.inference_mode():
+        while batch := list(islice(stream, BATCH)):
+            stack = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float() / 255
             found.append(np.asarray(cortex(stack).numpy(), np.float32))
     return np.concatenate(found)
 
@@ -461,8 +482,8 @@ def _keep_responses(
     names = dict.fromkeys([region.name for region in lab.shown()] + list(signs))
     asked = {name: lab.readout(name) for name in names}
     kept: dict[str, Any] = {}
-    natural = [Image.fromarray(lab.natural_pixels(one)) for one in lab.ids]
-    for row, some in (("natural", natural), *pictures.items()):
-        for scorer, values in lab.responses(some, asked).items():
-            kept[f"{scorer}.{row}"] = values
+    found = {"natural": lab.natural_responses(asked)}
+    found |= {row: lab.responses(some, asked) for row, some in pictures.items()}
+    for row, scored in found.items():
+        kept |= {f"{scorer}.{row}": values for scorer, values in scored.items()}
     write_tensors(home / RESPONSES, kept, kind=KIND, card={"regions": list(asked)})

@@ -22,6 +22,25 @@ import pytest  # noqa: E402 - the environment comes first, libraries read it whe
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 
 
+SLOW = ("test_golden_study", "test_golden_sound", "test_miniature", "test_encoders_pretrain", "test_simulated_cortex")
+NUMERIC = ("test_brain_", "test_encoders_", "test_evaluation_", "test_pipelines_")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes comes first, so that no worker is left alone with it; tests to rounding are `numeric`.
+
+    These are the tests of a file of one of the rooms that computes tolerances (`tests.rounding`), unless it marks some
+    of its own as numeric.
+    """
+    items.sort(key=lambda item: next((n for n, name in enumerate(SLOW) if item.path.stem.startswith(name)), len(SLOW)))
+    chosen = {item.path for item in items if item.get_closest_marker("numeric")}
+    for item in items:
+        computes = hasattr(getattr(item, "module", None), "rounding")
+        if computes and item.path.stem.startswith(NUMERIC) and item.path not in chosen:
+            item.add_marker("numeric")
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A test that reaches for another machine fails, whatever it wanted there."""

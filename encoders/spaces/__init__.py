@@ -29,7 +29,7 @@ class Space(Protocol):
         """What a guess must satisfy before a generator eats it: "none", "spread" or "spread+norm"."""
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
-        """The true conditions of these stimuli, `batch` at a time: how many never changes a number beyond 1e-5."""
+        """The true conditions of these stimuli, `batch` at a time: how many never changes a bit on a processor."""
 
 
 class SpaceEntry(Protocol):

@@ -1,4 +1,4 @@
-"""Stimuli through a tower, a few at a time: never all in memory, and the same numbers however many go together."""
+"""Stimuli through a tower, a few at a time: never all in memory, and the same bits however many go together."""
 
 from __future__ import annotations
 
