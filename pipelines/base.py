@@ -71,7 +71,7 @@ class LatentPipeline(DiffusionPipeline):
 
     def lanes(self) -> Lanes:
         """The lanes this stack is called in where nobody asks for others."""
-        return Lanes.fitting(self.unet, self.device)
+        return Lanes.fitting(self.unet, self.device, beside=self.components.values())
 
     @torch.no_grad()
     def encode_text(self, captions: Sequence[str], *, lanes: Lanes | None = None) -> Tensor:

@@ -7,15 +7,18 @@ samples, the last one filled up with copies, each lane is copied into fresh memo
 `threads` threads; lanes run side by side in Python threads. What comes out is in fresh memory too: an autoencoder hands
 over latents as its last kernel left them, and the next network would notice.
 
-A place in a lane has bits of its own only where an elementwise function meets numbers that fill no vector register, at
-the very end of a tensor. Layers of a multiple of 8 units leave none over in lanes of 4; other networks draw one by one.
+A place in a lane has bits of its own in two cases: where an elementwise function meets numbers that fill no vector
+register, at the very end of a tensor, which layers of a multiple of 8 units never leave over in lanes of 4; and where a
+matrix product treats its last rows otherwise, as MKL does under AVX2 unless it is strict (`brain/__init__.py` asks for
+it). Both are looked for, and what they are found in draws one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -42,13 +45,17 @@ class Lanes:
     workers: int = 1
 
     @classmethod
-    def fitting(cls, network: nn.Module, device: str | torch.device) -> Lanes:
-        """The lanes for a network of this size: 4 samples on 1 thread for a small one on a processor, and so on."""
+    def fitting(cls, network: nn.Module, device: str | torch.device, *, beside: Iterable[object] = ()) -> Lanes:
+        """The lanes for a network of this size: 4 samples on 1 thread for a small one on a processor, and so on.
+
+        `beside` are the components that are called in the same lanes; what is no network there does not count.
+        """
         small = sum(weight.numel() for weight in network.parameters()) < SMALL
         if torch.device(device).type != "cpu":
             return cls(width=32 if small else 4, threads=0)
         if small:
-            return cls(width=FEW if _even(network) else 1, threads=1, workers=max(1, torch.get_num_threads()))
+            alike = all(_even(one) for one in (network, *beside)) and not _products_tell_places()
+            return cls(width=FEW if alike else 1, threads=1, workers=max(1, torch.get_num_threads()))
         return cls(width=1, threads=0)
 
     @property
@@ -90,10 +97,32 @@ class Lanes:
         }
 
 
-def _even(network: nn.Module) -> bool:
-    """Whether no layer leaves numbers over at the end of a lane; maps over places, as convolutions make, never do."""
-    layers = [one for one in network.modules() if isinstance(one, nn.Linear)]
-    return all(one.out_features * FEW % REGISTERS == 0 for one in layers)
+def _even(component: object) -> bool:
+    """Whether no layer leaves numbers over at the end of a lane; maps over places, as convolutions make, never do.
+
+    A head of so few units that a whole lane of them fills no register treats all of them alike.
+    """
+    if not isinstance(component, nn.Module):
+        return True
+    lanes = [FEW * one.out_features for one in component.modules() if isinstance(one, nn.Linear)]
+    return all(numbers % REGISTERS == 0 or numbers < REGISTERS for numbers in lanes)
+
+
+@lru_cache(maxsize=1)
+def _products_tell_places() -> bool:
+    """Whether a row of a product has other bits in another place, in this process, on one thread."""
+    draw = torch.Generator().manual_seed(0)
+
+    def look(_: Tensor) -> Tensor:
+        for units in (32, 64, 256):
+            weight, row = torch.randn(units, units, generator=draw), torch.randn(1, units, generator=draw)
+            for rows in (FEW, 2 * FEW, 3 * FEW, 64 * FEW):
+                made = nn.functional.linear(fresh(row, rows=rows), weight)
+                if not torch.equal(made, made[:1].expand_as(made)):
+                    return torch.ones(1)
+        return torch.zeros(1)
+
+    return bool(Lanes(width=1, threads=1).run(look, torch.zeros(1)).any())
 
 
 def given(values: Tensor, device: str | torch.device) -> Tensor:

@@ -120,7 +120,7 @@ class SoundStack(DiffusionPipeline):
 
     def lanes(self) -> Lanes:
         """The lanes this stack is called in where nobody asks for others."""
-        return Lanes.fitting(self.unet, self.device)
+        return Lanes.fitting(self.unet, self.device, beside=self.components.values())
 
     def latent_shape(self, seconds: float = 0) -> tuple[int, int, int]:
         """(channel, time, mel) of the latent of a sound so long, 0 being `seconds`; frames must fill whole places."""

@@ -56,7 +56,8 @@ ROWS = (
     Row(name="oneDNN AVX-512", variables={"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, proof={"onednn": None}),
     Row(name="oneDNN AVX2", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"}, proof={"onednn": None}),
     Row(name="oneDNN SSE4.1", variables={"ONEDNN_MAX_CPU_ISA": "SSE41"}, proof={"onednn": None}),
-    Row(name="MKL AVX2", variables={"MKL_CBWR": "AVX2"}, proof={"mkl": "AVX2"}),
+    Row(name="MKL AVX2", variables={"MKL_CBWR": "AVX2,STRICT"}, proof={"mkl": "AVX2,STRICT"}),
+    Row(name="MKL AVX2, not strict", variables={"MKL_CBWR": "AVX2"}, proof={"mkl": "AVX2"}),
     Row(name="MKL compatible", variables={"MKL_CBWR": "COMPATIBLE"}, proof={"mkl": "COMPATIBLE"}),
     Row(name="OpenBLAS Haswell", variables={"OPENBLAS_CORETYPE": "Haswell"}, proof={"openblas": "Haswell"}),
     Row(name="OpenBLAS Nehalem", variables={"OPENBLAS_CORETYPE": "Nehalem"}, proof={"openblas": "Nehalem"}),
@@ -69,10 +70,10 @@ ROWS = (
     Row(
         name="an AVX2 machine",
         variables={
-            "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2",
+            "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2,STRICT",
             "OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": NUMPY_BEYOND_AVX2,
         },
-        proof={"torch": "AVX2", "onednn": None, "mkl": "AVX2", "openblas": "Haswell", "numpy": None},
+        proof={"torch": "AVX2", "onednn": None, "mkl": "AVX2,STRICT", "openblas": "Haswell", "numpy": None},
     ),
     Row(
         name="no vector units",
@@ -92,6 +93,8 @@ def probe() -> dict[str, Any]:
     import scipy.linalg
     import torch
     from threadpoolctl import threadpool_info
+
+    import brain  # noqa: F401 - tells MKL what to be before its first product
 
     blas = sorted({str(one["architecture"]) for one in threadpool_info() if one["internal_api"] == "openblas"})
     rng = np.random.default_rng(0)

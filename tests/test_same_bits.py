@@ -28,6 +28,7 @@ from encoders.spaces import CATALOGUE as SPACES
 from encoders.towers import CATALOGUE as TOWERS
 from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.metrics import Views
+from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.lanes import Lanes
 from pipelines.stacks import quiet, resolve
@@ -41,7 +42,6 @@ pytestmark = [
 COUNT = 6
 IDS = tuple(f"s{place}" for place in range(COUNT))
 SEEDS = [11, 12, 13, 14, 15, 16]
-ONE = Lanes(width=4, threads=1)
 
 
 def numbers(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -101,6 +101,16 @@ def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads() -> None:
         torch.set_num_threads(before)
 
 
+def test_a_network_whose_lanes_would_end_in_odd_numbers_draws_one_by_one() -> None:
+    even = Lanes.fitting(torch.nn.Linear(37, 40), "cpu").width
+    assert even in (1, 4)  # 1 where products themselves tell places apart
+    beside = [torch.nn.Linear(40, 37), None, "a scheduler"]
+    assert Lanes.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside[1:]).width == even
+    assert Lanes.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside).width == 1
+    assert Lanes.fitting(torch.nn.Linear(40, 37), "cpu").width == 1
+    assert Lanes.fitting(torch.nn.Linear(40, 37), "cuda").width == 32
+
+
 # generators: what they draw, by the floats that leave their last network
 
 
@@ -116,20 +126,26 @@ def drawing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     }
 
 
+def lanes_of(generator: Any) -> Lanes:
+    """The generator's own lanes, one after the other, so that what they give comes in order."""
+    return replace(generator.lanes(DrawSettings()), workers=1)
+
+
 def drawn(generator: Any, values: Mapping[str, torch.Tensor], rows: Sequence[int], **more: Any) -> NDArray[np.float32]:
     """(sample, ...) floats of these rows, one lane after the other."""
     settings = replace(GENERATORS[generator.name].defaults, steps=2, strength=0.5, **more)
     if generator.modality == "sound":
-        found = generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, ONE)
+        found = generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, lanes_of(generator))
         return np.concatenate([found.mels.reshape(len(rows), -1), found.waves], 1)
     seen: list[torch.Tensor] = []
     handle = generator.pipeline.vae.decoder.register_forward_hook(lambda _, given, out: seen.append(out.clone()))
     try:
-        generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, ONE)
+        generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, lanes_of(generator))
     finally:
         handle.remove()
     # without what filled the last lane up; a lane that fitted latents to the UNet decoded more, and comes first
-    return np.asarray(torch.cat(seen)[-4 * -(-len(rows) // 4) :][: len(rows)].numpy())
+    width = lanes_of(generator).width
+    return np.asarray(torch.cat(seen)[-width * -(-len(rows) // width) :][: len(rows)].numpy())
 
 
 def test_a_drawing_has_the_same_floats_in_any_memory(drawing: Any, tmp_path: Path) -> None:
@@ -151,6 +167,19 @@ def test_a_drawing_has_the_same_floats_alone_and_reordered(drawing: Any) -> None
         assert np.array_equal(drawn(generator, some, rows), together[rows]), rows
 
 
+BUNDLED = [("takagi", "miniature-image"), ("unclip", "miniature-image"), ("sound-direct", "miniature-sound")]
+
+
+@pytest.mark.parametrize(("name", "stack"), BUNDLED)
+def test_a_bundled_stack_draws_the_same_floats_alone_and_reordered(name: str, stack: str) -> None:
+    generator = GENERATORS[name].open(resolve(stack), device="cpu", dtype="float32")
+    told = {space: torch.from_numpy(numbers(COUNT, *card.shape)) for space, card in generator.cards.items()}
+    together = drawn(generator, told, range(COUNT))
+    for rows in ([4], [3, 2, 1, 5]):
+        some = {space: one[rows] for space, one in told.items()}
+        assert np.array_equal(drawn(generator, some, rows), together[rows]), rows
+
+
 def test_gradients_that_may_be_kept_move_no_bit(drawing: Any) -> None:
     generator, told = drawing
     values = {space: torch.from_numpy(one[:2]) for space, one in told.items()}
@@ -165,37 +194,37 @@ def test_gradients_that_may_be_kept_move_no_bit(drawing: Any) -> None:
 
 
 @pytest.fixture(scope="module", params=["miniature-image", "miniature-sound"])
-def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32]]:
-    """(latents, lanes) -> what the decoder gives, and latents as the encoder's scale has them."""
+def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32], Lanes]:
+    """(latents, lanes) -> what the decoder gives; latents as the encoder's scale has them; the stack's lanes."""
     image = request.param == "miniature-image"
     name = "takagi" if image else "sound-direct"
-    pipeline = GENERATORS[name].open(resolve(request.param), device="cpu", dtype="float32").pipeline
+    generator = GENERATORS[name].open(resolve(request.param), device="cpu", dtype="float32")
+    pipeline, lanes = generator.pipeline, lanes_of(generator)
     if image:
-        return lambda z, lanes: pipeline.decode_latents(z, lanes=lanes), numbers(COUNT, *pipeline.latent_shape)
+        return lambda z, lanes: pipeline.decode_latents(z, lanes=lanes), numbers(COUNT, *pipeline.latent_shape), lanes
 
     def sound(z: torch.Tensor, lanes: Lanes) -> torch.Tensor:
         found = pipeline.decode_latents(z, lanes=lanes)
         return torch.cat([torch.from_numpy(found.mels).flatten(1), torch.from_numpy(found.waves)], 1)
 
-    return sound, numbers(COUNT, *pipeline.latent_shape())
+    return sound, numbers(COUNT, *pipeline.latent_shape()), lanes
 
 
 def test_a_bundled_decoder_has_the_same_floats_in_any_memory(decoder: Any, tmp_path: Path) -> None:
-    decode, latents = decoder
-    plain = decode(torch.from_numpy(latents), ONE)
+    decode, latents, lanes = decoder
+    plain = decode(torch.from_numpy(latents), lanes)
     for name, z in tensors_of(latents, tmp_path).items():
-        assert torch.equal(decode(z, ONE), plain), name
-        assert torch.equal(decode(z[4:5], ONE), plain[4:5]), f"{name}, alone"
-        assert torch.equal(decode(z[[5, 0, 4]], ONE), plain[[5, 0, 4]]), f"{name}, reordered"
+        assert torch.equal(decode(z[[5, 0, 4]], lanes), plain[[5, 0, 4]]), f"{name}, reordered"
+        assert torch.equal(decode(z[4:5], lanes), plain[4:5]), f"{name}, alone"
 
 
 def test_threads_that_lanes_fix_move_no_bit(decoder: Any) -> None:
-    decode, latents = decoder
+    decode, latents, lanes = decoder
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
-            found.append(decode(torch.from_numpy(latents), replace(ONE, workers=threads)))
+            found.append(decode(torch.from_numpy(latents), replace(lanes, workers=threads)))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
@@ -402,12 +431,13 @@ def before(values: torch.Tensor, *, rows: int = 0) -> torch.Tensor:
 
 
 def test_without_fresh_memory_a_decoder_tells_layouts_apart(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, latents = decoder
+    decode, latents, lanes = decoder
     z = torch.from_numpy(latents).to(memory_format=torch.channels_last)
     monkeypatch.setattr(pipelines.lanes, "fresh", before)
-    full, plain = decode(z[:4], ONE), decode(torch.from_numpy(latents)[:4], ONE)
+    four = replace(lanes, width=4)
+    full, plain = decode(z[:4], four), decode(torch.from_numpy(latents)[:4], four)
     assert not torch.equal(full, plain), "in another memory"
-    assert not torch.equal(decode(z[:1], ONE), full[:1]), "alone and in company"
+    assert not torch.equal(decode(z[:1], four), full[:1]), "alone and in company"
 
 
 def test_without_one_order_sums_tell_layouts_apart() -> None:
