@@ -21,6 +21,7 @@ from brain.simulated.tiny_listener import TinyListener, tiny_listener
 from brain.splits import check_groups, cluster_splits, groups_of, leave_out, middle_windows, tenth_by_hash
 from brain.types import Recording, Split
 from brain.waveforms import RATE
+from tests.rounding import largest, rounding
 
 TRAIN, TEST = "bdata/S1_train.h5", "bdata/S1_test.h5"
 
@@ -72,11 +73,13 @@ def test_what_is_written_is_read_back(listener: TinyListener) -> None:
     responses = recording.responses
     kept = np.flatnonzero(np.any(list(listener.voxels.regions.values()), axis=0))
     np.testing.assert_array_equal(responses.space.ijk, listener.voxels.ijk[kept])
-    np.testing.assert_allclose(responses.space.affine, listener.voxels.affine, atol=1e-5)
+    # least squares over the voxels, kept to six decimals, which whole millimetres have
+    bound = rounding(sums=40, scale=largest(listener.voxels.affine), dtype=np.float64)
+    np.testing.assert_allclose(responses.space.affine, listener.voxels.affine, atol=bound, rtol=0)
     for name, mask in listener.voxels.regions.items():
         np.testing.assert_array_equal(recording.region(name).mask, mask[kept])
     truth = np.stack([listener.signal(name)[kept] for name in responses.stimulus.tolist()])
-    np.testing.assert_allclose(responses.values, truth, atol=1e-5)
+    np.testing.assert_allclose(responses.values, truth, rtol=rounding(sums=1, scale=1.0))  # kept as float32
     assert responses.space.subject == "S1" and recording.notes == () and recording.masked == ()
     assert sorted(set(responses.session.tolist())) == [1, 2]
 
@@ -208,7 +211,10 @@ def test_voxels_without_places_are_numbered_and_coordinates_on_a_grid_give_them(
         edit(broken / name, without("voxel_i", "voxel_j", "voxel_k"))
     grid = read(broken).responses.space
     places = grid.ijk @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    np.testing.assert_allclose(places, truth.ijk @ truth.affine[:3, :3].T + truth.affine[:3, 3], atol=1e-6)
+    expected = truth.ijk @ truth.affine[:3, :3].T + truth.affine[:3, 3]
+    # three products and an offset
+    bound = rounding(sums=3 + 1, scale=largest(truth.affine), dtype=np.float64)
+    np.testing.assert_allclose(places, expected, atol=bound, rtol=0)
     for name in (TRAIN, TEST):
         edit(broken / name, without("voxel_x"))
     lone = read(broken)

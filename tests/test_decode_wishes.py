@@ -17,6 +17,7 @@ from decode.wishes import OneVoxel, Pattern, Wanted, wishes
 from evaluation.samples import read_rows
 from pipelines.stacks import SHELF
 from pipelines.tiny import tiny_stack
+from tests.rounding import largest, rounding
 
 QUICK = ("--n", "2", "--steps", "2", "--few-steps", "1", "--method", "guided", "retrieval")
 COUNT, VOXELS = 90, 60
@@ -107,11 +108,14 @@ def test_a_pattern_from_a_file_is_the_measured_one_by_another_road(run: Path, da
         Pattern(source=source, regions=("ventral",)).readout(recording, lab.fitting)
         for source in ("s004", str(tmp_path / "aim.npy"), str(tmp_path / "aim.csv"))
     ]
+    # a mean and a spread over the voxels, in float64, and what is made of the two
+    bound = rounding(sums=2 * len(columns) + 6, scale=largest(wanted[0].weights), dtype=np.float64)
     for other in wanted[1:]:
         np.testing.assert_array_equal(other.columns, wanted[0].columns)
-        np.testing.assert_allclose(other.weights, wanted[0].weights, atol=1e-6)
+        np.testing.assert_allclose(other.weights, wanted[0].weights, atol=bound, rtol=0)
     response = values[None] * 3 + 1
-    assert wanted[0](response)[0] == pytest.approx(3 * values[columns].std(), rel=1e-4)
+    bound = rounding(sums=3, scale=largest(response[:, columns]))  # a product, a sum, and what is kept
+    assert wanted[0](response)[0] == pytest.approx(3 * values[columns].std(dtype=np.float64), abs=bound)
     assert OneVoxel((4, 2, 0)).readout(recording, lab.fitting).columns.tolist() == [24]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from brain.errors import InputError, UsageError
 from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge, grouped_folds
+from tests.rounding import largest, rounding
 
 ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 SHAPES = {"wide": (60, 150), "tall": (150, 40), "square": (80, 80)}
@@ -50,6 +51,34 @@ def normal_equations(x: np.ndarray, y: np.ndarray, alpha: float) -> tuple[np.nda
     return weights, y.mean(0) - x.mean(0) @ weights
 
 
+def kept(x: np.ndarray, *, penalty: float, scale: float, sums: int = 1) -> float:
+    """What was solved in float64 and is rounded to float32 `sums` times.
+
+    The sums over samples and over voxels in float64 are enlarged by the condition number of x'x + penalty.
+    """
+    spectrum = np.linalg.svd(x - x.mean(0, dtype=np.float64), compute_uv=False) ** 2
+    condition = float((spectrum[0] + penalty) / (spectrum[-1] + penalty))
+    before = rounding(sums=sum(x.shape), scale=condition * scale, dtype=np.float64)
+    return before + rounding(sums=sums, scale=scale)
+
+
+def predicted(x: np.ndarray, ours: RidgeFit) -> float:
+    """The same of a prediction: the weights are rounded, then it is itself."""
+    terms = np.abs(x - ours.x_mean) @ np.abs(ours.weights) + np.abs(ours.y_mean)
+    return kept(x, penalty=float(ours.alpha.min()), scale=largest(terms), sums=2)
+
+
+def held_out(x: np.ndarray, y: np.ndarray, alpha: np.ndarray) -> float:
+    """Of a held-out prediction: a sum in float32 over each fold's directions, of factors made in 7 operations."""
+    terms = []
+    for train, test in splits(len(x)):
+        mean, y_mean = (values[train].mean(0, dtype=np.float64) for values in (x, y))
+        left, stretch, axes = np.linalg.svd(x[train] - mean, full_matrices=False)
+        seen = stretch[:, None] * (left.T @ (y[train] - y_mean)) / (stretch[:, None] ** 2 + alpha)
+        terms.append(np.abs((x[test] - mean) @ axes.T) @ np.abs(seen) + np.abs(y_mean))
+    return rounding(sums=min(x.shape) + 7, scale=largest(*terms))
+
+
 @contextmanager
 def numpy_backend() -> Iterator[None]:
     from himalaya.backend import get_backend, set_backend
@@ -68,8 +97,8 @@ def test_equals_the_closed_form(shape: str, alpha: float) -> None:
     x, y = problem(shape)
     weights, intercept = normal_equations(x, y, alpha)
     ours = fit(x, y, alphas=(alpha,))
-    np.testing.assert_allclose(ours.weights, weights, atol=1e-4 * np.abs(weights).max())
-    np.testing.assert_allclose(ours.predict(x), x @ weights + intercept, atol=1e-4 * np.abs(y).max())
+    np.testing.assert_allclose(ours.weights, weights, atol=kept(x, penalty=alpha, scale=largest(weights)), rtol=0)
+    np.testing.assert_allclose(ours.predict(x), x @ weights + intercept, atol=predicted(x, ours), rtol=0)
 
 
 @pytest.mark.parametrize("per_target", [True, False])
@@ -89,9 +118,12 @@ def test_equals_himalaya_with_the_same_folds(shape: str, per_target: bool) -> No
         alphas = np.asarray(theirs.best_alphas_)
     ours = fit(x, y, per_target=per_target)
     assert (len(set(alphas)) > 1) == per_target, "an oracle that agrees on one penalty only shows little"
-    np.testing.assert_allclose(ours.alpha, alphas, rtol=1e-6)
-    np.testing.assert_allclose(ours.weights, coefficients, atol=1e-4)
-    np.testing.assert_allclose(ours.predict(x), prediction, atol=1e-4 * np.abs(y).max())
+    # himalaya keeps a penalty as the logarithm of its inverse: a quotient, a logarithm and an exponential
+    through = rounding(sums=3, scale=largest(np.log(ALPHAS)), dtype=np.float64)
+    np.testing.assert_allclose(ours.alpha, alphas, rtol=through)
+    bound = kept(x, penalty=ours.alpha.min(), scale=largest(coefficients))
+    np.testing.assert_allclose(ours.weights, coefficients, atol=bound, rtol=0)
+    np.testing.assert_allclose(ours.predict(x), prediction, atol=predicted(x, ours), rtol=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -100,19 +132,24 @@ def test_equals_scikit_learn_with_the_same_folds(shape: str) -> None:
 
     x, y = problem(shape)
     ours = fit(x, y)
+    bound = held_out(x, y, ours.alpha)
     for target in range(y.shape[1]):
         theirs = RidgeCV(alphas=ALPHAS, cv=splits(len(x)), scoring="neg_mean_squared_error").fit(
             x.astype(np.float64), y[:, target].astype(np.float64)
         )
         assert ours.alpha[target] == pytest.approx(theirs.alpha_)
-        np.testing.assert_allclose(ours.weights[:, target], theirs.coef_, atol=1e-4)
+        alone = kept(x, penalty=theirs.alpha_, scale=largest(theirs.coef_))
+        np.testing.assert_allclose(ours.weights[:, target], theirs.coef_, atol=alone, rtol=0)
         held = np.empty(len(x))
         for train, test in splits(len(x)):
             one = Ridge(alpha=theirs.alpha_).fit(x[train].astype(np.float64), y[train, target].astype(np.float64))
             held[test] = one.predict(x[test].astype(np.float64))
-        np.testing.assert_allclose(ours.cv_prediction[:, target], held, atol=1e-4 * np.abs(y).max())
-        r2 = 1 - np.square(held - y[:, target]).sum() / np.square(y[:, target] - y[:, target].mean()).sum()
-        assert ours.cv_r2[target] == pytest.approx(r2, abs=1e-4)
+        np.testing.assert_allclose(ours.cv_prediction[:, target], held, atol=bound, rtol=0)
+        spread = np.square(y[:, target] - y[:, target].mean(dtype=np.float64)).sum()
+        r2 = 1 - np.square(held - y[:, target]).sum() / spread
+        # the predictions' bound through the squares, and a difference, a square, a quotient and what is kept
+        through = 2 * np.abs(held - y[:, target]).sum() * bound / spread + rounding(sums=4, scale=largest(r2))
+        assert ours.cv_r2[target] == pytest.approx(r2, abs=through)
 
 
 def test_kernel_and_covariance_form_agree() -> None:
@@ -124,9 +161,11 @@ def test_kernel_and_covariance_form_agree() -> None:
     again = fit(last, y)
     np.testing.assert_array_equal(again.weights[79], 0)
     np.testing.assert_array_equal(again.alpha, covariance.alpha)
-    np.testing.assert_allclose(again.weights[:79], covariance.weights, atol=1e-5)
-    np.testing.assert_allclose(again.cv_prediction, covariance.cv_prediction, atol=1e-4)
-    assert not np.allclose(kernel.weights[:79], covariance.weights, atol=1e-5)
+    bound = kept(x[:, :79], penalty=covariance.alpha.min(), scale=largest(covariance.weights))
+    np.testing.assert_allclose(again.weights[:79], covariance.weights, atol=bound, rtol=0)
+    bound = held_out(x[:, :79], y, covariance.alpha)
+    np.testing.assert_allclose(again.cv_prediction, covariance.cv_prediction, atol=bound, rtol=0)
+    assert not np.allclose(kernel.weights[:79], covariance.weights, atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -134,7 +173,8 @@ def test_chunks_change_nothing(shape: str) -> None:
     x, y = problem(shape)
     one, all_ = fit(x, y, chunk=1), fit(x, y, chunk=100)
     np.testing.assert_array_equal(one.alpha, all_.alpha)
-    np.testing.assert_allclose(one.weights, all_.weights, atol=1e-6)
+    bound = kept(x, penalty=one.alpha.min(), scale=largest(one.weights))
+    np.testing.assert_allclose(one.weights, all_.weights, atol=bound, rtol=0)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -143,8 +183,10 @@ def test_the_order_of_rows_changes_nothing() -> None:
     groups = each(len(x))
     straight, shuffled = fit(x, y, groups=groups), fit(x[order], y[order], groups=[groups[one] for one in order])
     np.testing.assert_array_equal(straight.alpha, shuffled.alpha)
-    np.testing.assert_allclose(straight.weights, shuffled.weights, atol=1e-5)
-    np.testing.assert_allclose(straight.cv_prediction[order], shuffled.cv_prediction, atol=1e-4)
+    bound = kept(x, penalty=straight.alpha.min(), scale=largest(straight.weights))
+    np.testing.assert_allclose(straight.weights, shuffled.weights, atol=bound, rtol=0)
+    bound = held_out(x, y, straight.alpha)
+    np.testing.assert_allclose(straight.cv_prediction[order], shuffled.cv_prediction, atol=bound, rtol=0)
 
 
 def test_a_held_out_stimulus_is_predicted_without_its_own_rows() -> None:
@@ -211,7 +253,8 @@ def test_voxels_that_never_move_at_all_predict_the_mean() -> None:
     for voxels in (5, 40):
         ours = fit(np.ones((20, voxels), np.float32), y)
         np.testing.assert_array_equal(ours.weights, 0)
-        np.testing.assert_allclose(ours.predict(np.ones((1, voxels), np.float32))[0], y.mean(0), atol=1e-6)
+        found = ours.predict(np.ones((1, voxels), np.float32))[0]
+        np.testing.assert_allclose(found, y.mean(0, dtype=np.float64), atol=rounding(sums=1, scale=1.0), rtol=0)
 
 
 def test_noise_chooses_the_edge_and_says_so() -> None:

@@ -10,10 +10,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 
 from app.cli import main
+from tests.rounding import rounding
 
 ROWS = ("--rows", "decoded", "shuffled", "oracle", "round_trip", "--candidates", "2")
 HOW = ("--recipe", "c2f-miniature", "--permutations", "200", "--bootstrap", "1000")
@@ -51,9 +53,10 @@ def test_the_category_of_what_was_heard_is_heard_again(study: Path) -> None:
 
 
 def test_the_generator_s_loss_is_a_number(study: Path) -> None:
-    found = {one["space"]: one for one in report(study)["conditions"]}
-    assert found["clap"]["two_way"] >= 0.85
-    assert found["clap"]["loss"] == pytest.approx(found["clap"]["two_way"] - found["clap"]["after"], abs=1e-6)
+    found = next(one for one in report(study)["conditions"] if one["space"] == "clap")
+    assert found["two_way"] >= 0.85
+    bound = rounding(sums=3 * found["n"], scale=1.0, dtype=np.float64)  # three means over stimuli
+    assert found["loss"] == pytest.approx(found["two_way"] - found["after"], abs=bound)
 
 
 def test_a_sound_survives_the_stack_s_round_trip(study: Path) -> None:

@@ -31,9 +31,11 @@ from pipelines.finetune import (
     true_latents,
 )
 from pipelines.labelled import Labelled, VoxelContract, labelled_trials
+from pipelines.lanes import Lanes
 from pipelines.latent_text import LatentTextPipeline
 from pipelines.stacks import resolve
 from pipelines.tiny import tiny_stack as write_stack
+from tests.rounding import largest, rounding
 
 BRAIN = MaskedSettings(patch=4, width=16, depth=1, heads=2, decoder_width=8)
 PLAN = Plan(steps=6, rate=5e-3, validate=3, save=2, warm=2, patience=0)
@@ -132,8 +134,8 @@ def test_each_path_changes_the_drawing_and_an_untrained_one_is_the_empty_prompt(
     model = model_of(tiny_stack, learn, paths).eval()
     with torch.no_grad():
         mine, other, empty = told(model, patches), told(model, patches.flip(0)), told(model, patches, dropped=True)
-        assert not torch.allclose(mine, other, atol=1e-4)
-        assert not torch.allclose(mine, empty, atol=1e-4)
+        assert not torch.allclose(mine, other, atol=1e-2)
+        assert not torch.allclose(mine, empty, atol=1e-2)
         for name in ("to_text", "to_time"):
             if hasattr(model.prompter, name):
                 torch.nn.init.zeros_(getattr(model.prompter, name).weight)
@@ -231,13 +233,14 @@ def test_mixed_samples_are_averages_of_some_repeats_and_all_of_them_in_validatio
     both = learn.values[learn.stimulus == learn.stimulus[row]].mean(0)
     for step in range(60):
         job.loss(watch, (step, -1), [row])  # type: ignore[arg-type]
-    alone = [np.allclose(one[0], learn.values[row], atol=1e-6) for one in seen]
-    assert all(mine or np.allclose(one[0], both, atol=1e-6) for mine, one in zip(alone, seen, strict=True))
+    of_two = rounding(sums=2, scale=largest(learn.values))
+    alone = [np.array_equal(one[0], learn.values[row]) for one in seen]
+    assert all(mine or np.allclose(one[0], both, atol=of_two, rtol=0) for mine, one in zip(alone, seen, strict=True))
     assert 15 < sum(alone) < 45
     key, rows = job.check[0]
     job.check_loss(watch, key, rows[:1])  # type: ignore[arg-type]
     held = learn.values[learn.stimulus == learn.stimulus[rows[0]]].mean(0)
-    np.testing.assert_allclose(seen[-1][0], held, atol=1e-6)
+    np.testing.assert_allclose(seen[-1][0], held, atol=of_two, rtol=0)
 
 
 def test_the_loss_is_the_mean_square_to_the_schedulers_own_target(
@@ -261,9 +264,14 @@ def test_the_loss_is_the_mean_square_to_the_schedulers_own_target(
     losses = job.loss(watch, (3, -1), rows)  # type: ignore[arg-type]
     z, share = torch.from_numpy(latents[rows]), scheduler.alphas_cumprod[seen["t"]][:, None, None, None]
     noise = (seen["x"] - share.sqrt() * z) / (1 - share).sqrt()
-    torch.testing.assert_close(scheduler.add_noise(z, noise, seen["t"]), seen["x"], atol=1e-5, rtol=1e-5)
+    # two roots, two products, a sum; and once more, back to the noise
+    drawn = 2 * rounding(sums=5, scale=largest(z) + largest(seen["x"]))
+    torch.testing.assert_close(scheduler.add_noise(z, noise, seen["t"]), seen["x"], atol=drawn, rtol=0)
     aim = scheduler.get_velocity(z, noise, seen["t"])
-    torch.testing.assert_close(losses, aim.square().mean((1, 2, 3)), atol=1e-4, rtol=1e-3)
+    # the noise is divided by its share; a square is off by twice its root times that; then a mean over the latent
+    square = 2 * float(aim.abs().mean((1, 2, 3)).max()) * drawn / float((1 - share).sqrt().min())
+    whole = rounding(sums=aim[0].numel(), scale=float(losses.max()))
+    torch.testing.assert_close(losses, aim.square().mean((1, 2, 3)), atol=square + whole, rtol=0)
 
 
 def test_guidance_of_one_is_the_conditional_and_other_scales_are_not(
@@ -271,26 +279,29 @@ def test_guidance_of_one_is_the_conditional_and_other_scales_are_not(
 ) -> None:
     voxels = learn.contract.patches.join(learn.values[:2])
     plain, leaning = (_drawn(pipeline, voxels, scale=scale) for scale in (1.0, 4.0))
-    prompt = pipeline.told(voxels)
+    prompt = pipeline.told(voxels, lanes=BOTH)
     again = LatentTextPipeline(**{name: getattr(pipeline, name) for name in LATENT})
     again.unet, x = pipeline.unet, _walk(pipeline, prompt)
-    torch.testing.assert_close(plain, x, atol=1e-6, rtol=0)
+    # the networks see the same two samples in one call: a step's own sums are left, x0, the noise and theirs
+    torch.testing.assert_close(plain, x, atol=rounding(sums=STEPS * 3, scale=largest(x)), rtol=0)
     assert not torch.allclose(plain, leaning, atol=1e-3)
 
 
 LATENT = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+STEPS = 4
+BOTH = Lanes(width=2, threads=0)
+"""Two samples in one call on torch's own threads, as without lanes."""
 
 
 def _drawn(pipeline: BrainConditionedPipeline, voxels: np.ndarray, *, scale: float) -> torch.Tensor:
-    return pipeline(
-        voxels, seeds=range(len(voxels)), steps=4, guidance_scale=scale, scheduler="ddim", output_type="latent"
-    ).images
+    asked = {"steps": STEPS, "guidance_scale": scale, "scheduler": "ddim", "output_type": "latent", "lanes": BOTH}
+    return pipeline(voxels, seeds=range(len(voxels)), **asked).images
 
 
 def _walk(pipeline: BrainConditionedPipeline, prompt: object) -> torch.Tensor:
     """The conditional walk by diffusers alone."""
     scheduler = pipeline.scheduler
-    scheduler.set_timesteps(4)
+    scheduler.set_timesteps(STEPS)
     x = torch.stack([torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(2)])
     with torch.no_grad():
         for t in scheduler.timesteps:
@@ -390,9 +401,13 @@ def test_an_encoder_that_may_have_seen_test_trials_is_refused(
     planted: Path, recording: Recording, tiny_stack: Path, tmp_path: Path
 ) -> None:
     path = pretrain(planted, tmp_path / "masked", PretrainSettings(model=BRAIN, plan=PLAN, batch=9))
-    out = finetune(planted, tmp_path / "out", asked(tiny_stack, encoder=str(path), plan=replace(PLAN, rate=1e-9)))
+    still = replace(PLAN, rate=1e-9)
+    out = finetune(planted, tmp_path / "out", asked(tiny_stack, encoder=str(path), plan=still))
     learned, known = load_file(out / "brain_encoder/model.safetensors"), load_file(path)
-    np.testing.assert_allclose(learned["brain.embed.weight"], known["embed.weight"], atol=1e-6)
+    weight = known["embed.weight"]
+    # a step of AdamW moves a weight by its rate and its decay at most, and rounds it
+    moved = still.steps * still.rate * (1 + still.decay) + rounding(sums=still.steps, scale=largest(weight))
+    np.testing.assert_allclose(learned["brain.embed.weight"], weight, atol=moved, rtol=0)
     split = recording.split()
     other = Split(name="other", train=split.train[1:], test=(*split.test, split.train[0]))
     with pytest.raises(InputError, match="left out the test trials of split 'other'"):
