@@ -23,7 +23,10 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 
 
 SLOW = ("test_golden_study", "test_golden_sound", "test_miniature", "test_encoders_pretrain", "test_simulated_cortex")
-NUMERIC = ("test_brain_", "test_encoders_", "test_evaluation_", "test_pipelines_")
+NUMERIC = (
+    "test_brain_", "test_encoders_", "test_pipelines_",
+    "test_evaluation_judges", "test_evaluation_metrics", "test_evaluation_score", "test_evaluation_sounds",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)

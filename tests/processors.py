@@ -155,7 +155,7 @@ def choices(variables: dict[str, str]) -> dict[str, Any]:
 def environment(variables: dict[str, str]) -> dict[str, str]:
     """This process' environment with no switch but these."""
     kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
-    return {**kept, "OMP_NUM_THREADS": "2", **variables, "PYTHONPATH": str(ROOT)}
+    return {**kept, "OMP_NUM_THREADS": "1", **variables, "PYTHONPATH": str(ROOT)}
 
 
 def settled(variables: dict[str, str], features: list[str]) -> dict[str, str]:
@@ -180,7 +180,8 @@ def unshown(row: Row, own: dict[str, Any], found: dict[str, Any]) -> str:
 
 def tests(variables: dict[str, str], words: list[str]) -> tuple[int, str]:
     """pytest under these variables: its exit code and its last line."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *words]
+    parallel = ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *parallel, *words]
     done = subprocess.run(command, cwd=ROOT, env=environment(variables), capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     last = done.stdout.strip().splitlines()[-1:] or [done.stderr[-300:]]
