@@ -24,9 +24,11 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 
 SLOW = ("test_golden_study", "test_golden_sound", "test_miniature", "test_encoders_pretrain", "test_simulated_cortex")
 NUMERIC = (
-    "test_brain_", "test_encoders_", "test_pipelines_",
-    "test_evaluation_judges", "test_evaluation_metrics", "test_evaluation_score", "test_evaluation_sounds",
+    "test_brain_", "test_encoders_", "test_evaluation_judges", "test_evaluation_metrics", "test_evaluation_score",
+    "test_evaluation_sounds", "test_pipelines_drawing", "test_pipelines_guidance", "test_pipelines_ridge",
+    "test_pipelines_sampler", "test_pipelines_sound.", "test_pipelines_vocoding",
 )  # fmt: skip
+"""How the names of files begin that the rows of tests/processors.py run: arithmetic, no whole studies or trainings."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     chosen = {item.path for item in items if item.get_closest_marker("numeric")}
     for item in items:
         computes = hasattr(getattr(item, "module", None), "rounding")
-        if computes and item.path.stem.startswith(NUMERIC) and item.path not in chosen:
+        if computes and item.path.name.startswith(NUMERIC) and item.path not in chosen:
             item.add_marker("numeric")
 
 

@@ -51,22 +51,6 @@ class Row:
 
 
 ROWS = (
-    Row(name="torch AVX2", variables={"ATEN_CPU_CAPABILITY": "avx2"}, proof={"torch": "AVX2"}),
-    Row(name="torch without vectors", variables={"ATEN_CPU_CAPABILITY": "default"}, proof={"torch": None}),
-    Row(name="oneDNN AVX-512", variables={"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, proof={"onednn": None}),
-    Row(name="oneDNN AVX2", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"}, proof={"onednn": None}),
-    Row(name="oneDNN SSE4.1", variables={"ONEDNN_MAX_CPU_ISA": "SSE41"}, proof={"onednn": None}),
-    Row(name="MKL AVX2", variables={"MKL_CBWR": "AVX2,STRICT"}, proof={"mkl": "AVX2,STRICT"}),
-    Row(name="MKL AVX2, not strict", variables={"MKL_CBWR": "AVX2"}, proof={"mkl": "AVX2"}),
-    Row(name="MKL compatible", variables={"MKL_CBWR": "COMPATIBLE"}, proof={"mkl": "COMPATIBLE"}),
-    Row(name="OpenBLAS Haswell", variables={"OPENBLAS_CORETYPE": "Haswell"}, proof={"openblas": "Haswell"}),
-    Row(name="OpenBLAS Nehalem", variables={"OPENBLAS_CORETYPE": "Nehalem"}, proof={"openblas": "Nehalem"}),
-    Row(name="numpy AVX2", variables={"NPY_DISABLE_CPU_FEATURES": NUMPY_BEYOND_AVX2}, proof={"numpy": None}),
-    Row(name="numpy baseline", variables={"NPY_DISABLE_CPU_FEATURES": NUMPY_ALL}, proof={"numpy": ""}),
-    Row(name="1 thread", variables={"OMP_NUM_THREADS": "1"}, proof={"threads": "1"}),
-    Row(name="2 threads", variables={"OMP_NUM_THREADS": "2"}, proof={"threads": "2"}),
-    # MKL, which torch asks, takes no more threads than there are cores unless it is told
-    Row(name="4 threads", variables={"OMP_NUM_THREADS": "4", "MKL_DYNAMIC": "FALSE"}, proof={"threads": "4"}),
     Row(
         name="an AVX2 machine",
         variables={
@@ -83,6 +67,22 @@ ROWS = (
         },
         proof={"torch": None, "onednn": None, "mkl": "COMPATIBLE", "openblas": "Nehalem", "numpy": ""},
     ),
+    Row(name="torch AVX2", variables={"ATEN_CPU_CAPABILITY": "avx2"}, proof={"torch": "AVX2"}),
+    Row(name="torch without vectors", variables={"ATEN_CPU_CAPABILITY": "default"}, proof={"torch": None}),
+    Row(name="oneDNN AVX-512", variables={"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}, proof={"onednn": None}),
+    Row(name="oneDNN AVX2", variables={"ONEDNN_MAX_CPU_ISA": "AVX2"}, proof={"onednn": None}),
+    Row(name="oneDNN SSE4.1", variables={"ONEDNN_MAX_CPU_ISA": "SSE41"}, proof={"onednn": None}),
+    Row(name="MKL AVX2", variables={"MKL_CBWR": "AVX2,STRICT"}, proof={"mkl": "AVX2,STRICT"}),
+    Row(name="MKL AVX2, not strict", variables={"MKL_CBWR": "AVX2"}, proof={"mkl": "AVX2"}),
+    Row(name="MKL compatible", variables={"MKL_CBWR": "COMPATIBLE"}, proof={"mkl": "COMPATIBLE"}),
+    Row(name="OpenBLAS Haswell", variables={"OPENBLAS_CORETYPE": "Haswell"}, proof={"openblas": "Haswell"}),
+    Row(name="OpenBLAS Nehalem", variables={"OPENBLAS_CORETYPE": "Nehalem"}, proof={"openblas": "Nehalem"}),
+    Row(name="numpy AVX2", variables={"NPY_DISABLE_CPU_FEATURES": NUMPY_BEYOND_AVX2}, proof={"numpy": None}),
+    Row(name="numpy baseline", variables={"NPY_DISABLE_CPU_FEATURES": NUMPY_ALL}, proof={"numpy": ""}),
+    Row(name="1 thread", variables={"OMP_NUM_THREADS": "1"}, proof={"threads": "1"}),
+    Row(name="2 threads", variables={"OMP_NUM_THREADS": "2"}, proof={"threads": "2"}),
+    # MKL, which torch asks, takes no more threads than there are cores unless it is told
+    Row(name="4 threads", variables={"OMP_NUM_THREADS": "4", "MKL_DYNAMIC": "FALSE"}, proof={"threads": "4"}),
 )  # fmt: skip
 SHORT = "an AVX2 machine"
 

@@ -108,7 +108,7 @@ def described(mels: Float) -> float:
 
 def test_modulation_knows_no_level_but_depth() -> None:
     mels = np.stack([log_mel(noise(seed)[0]) for seed in range(3)])
-    mels = np.rint(mels * 2**20) / 2**20  # so that 2 more is the same number but for those 2
+    mels = np.rint(mels * 2**20) / 2**20  # so few digits that nothing of them is rounded off where 2 is added
     came = modulation(mels)
     assert came.shape == (3, 91) and came.dtype == np.float32 and (came >= 0).all()
     np.testing.assert_allclose(modulation(mels + 2), came, rtol=KEPT, atol=described(mels))
