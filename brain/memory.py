@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from brain.errors import InputError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -24,11 +26,12 @@ MEMORY_FORMAT = "contiguous"
 
 
 def contiguous(values: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
-    """`values` of any shape in C order, of this type (None: their own), each number at a multiple of its own size.
+    """`values` of any shape in C order, of this type (None: their own, in this machine's byte order), each aligned.
 
     A copy only where they are not so already.
     """
-    return np.require(values, dtype, ["C", "A"])
+    values = np.asarray(values)
+    return np.require(values, values.dtype.newbyteorder("=") if dtype is None else dtype, ["C", "A"])
 
 
 def fresh(values: Tensor, *, rows: int = 0) -> Tensor:
@@ -36,9 +39,11 @@ def fresh(values: Tensor, *, rows: int = 0) -> Tensor:
 
     `rows` is how many rows the copy has, the missing ones copies of the last; 0 is as many as came. Strides are those
     of a tensor just made, also in dimensions of size 1, and the first byte is the allocator's own: `.contiguous()`
-    keeps the offset of a slice and `.clone()` its strides.
+    keeps the offset of a slice and `.clone()` its strides. Nothing to fill up with is an InputError.
     """
     count = len(values)
+    if rows and not count:
+        raise InputError(f"expected one row or more to fill {rows} up with, found none; give one sample or more")
     out = values.new_empty((max(rows, count), *values.shape[1:]))
     out[:count] = values
     out[count:] = values[-1:]

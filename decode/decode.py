@@ -104,6 +104,10 @@ def _missing(
 
 
 def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, data: Path, missing: list[Key]) -> None:
+    from pipelines.lanes import products_tell_places
+
+    facts = {**arithmetic(settings.machine.device), "products_tell_places": products_tell_places()}
+    run.add_arithmetic("decode", facts, begun=len(writer) > 0)
     recording = open_data(data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     ladder = _ladder(run, recording, folds, settings=settings, missing=missing)
@@ -114,8 +118,6 @@ def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, d
         if row in wanted
     }
     run.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
-    if other := run.add_arithmetic("decode", arithmetic(settings.machine.device)):
-        print(other)
     blocks = first_sessions(recording)
     with tqdm(total=len(missing), desc="drawing", unit="sample", disable=None) as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):

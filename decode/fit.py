@@ -169,10 +169,9 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         )
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
     guard_folds(run, recording, folds, fit=settings.fit)
+    run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
-    if other := run.add_arithmetic("fit", arithmetic(settings.machine.device)):
-        print(other)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
         (fold.name, name): _mapping(run, recording, fold, true[name], space=spaces[name], settings=settings)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brain.errors import InputError, StorageError, UsageError
+from brain.arithmetic import changes
+from brain.errors import InputError, StorageError, UsageError, wanted
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -134,23 +135,27 @@ class RunFolder:
         """Merges `facts` into the card, whole or not at all."""
         write_json(self.card, {**self.card_facts(), **facts})
 
-    def add_arithmetic(self, stage: str, facts: dict[str, Any]) -> str:
-        """Notes on the card what computes this stage now, beside what computed it before (`brain.arithmetic`).
+    def add_arithmetic(self, stage: str, facts: dict[str, Any], *, begun: bool = False) -> None:
+        """Notes on the card what computes this stage from now on, after what computed it before (`brain.arithmetic`).
 
-        Returns a sentence where that was another arithmetic, "" elsewhere.
+        Says so where that was another, or, of a stage that has `begun`, unknown. A card whose list is none is an
+        InputError.
         """
         known = self.card_facts().get("arithmetic", {})
-        before = known.get(stage, [])
-        if facts in before:
-            return ""
+        before = known.get(stage, []) if isinstance(known, dict) else known
+        if not isinstance(before, list) or not all(isinstance(one, dict) for one in before):
+            then = "take the entry out of the file"
+            raise InputError(wanted(self.card, f"a list of facts under arithmetic, {stage}", str(before)[:60], then))
+        before = before or ([{"unknown": "computed by a version that did not note it"}] if begun else [])
+        other = changes(before[-1], facts) if before else []
+        if before and not other:
+            return
         self.add_to_card({"arithmetic": {**known, stage: [*before, facts]}})
-        if not before:
-            return ""
-        changed = sorted(name for name in facts if facts[name] != before[-1].get(name))
-        return (
-            f"{self.path}: part of this was computed with other {', '.join(changed)}; it agrees with what follows to "
-            f"rounding, not bit for bit, and {self.card.name} names both"
-        )
+        if other:
+            print(
+                f"{self.path}: {stage} began with other {'; '.join(other)}: what is there and what follows may differ "
+                f"in their last digits, see docs/reproducibility.md; {self.card.name} names both"
+            )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

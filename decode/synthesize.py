@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
@@ -34,7 +35,7 @@ from decode.settings import Settings
 from decode.showing import shown
 from decode.wishes import Ask, Wanted
 from encoders.spaces.openclip_image import CONFIG as OPENCLIP
-from encoders.storage import read_tensors, write_json, write_tensors
+from encoders.storage import write_json, write_tensors
 from encoders.towers import CATALOGUE as TOWERS
 from encoders.towers import Tower
 from encoders.voxelwise import (
@@ -62,7 +63,6 @@ RANDOM = "random-region"
 """The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
 BATCH = 50
 """Pictures that the simulated cortex watches together."""
-NATURAL = "natural features"
 
 
 def ways_of(names: Sequence[str]) -> tuple[str, ...]:
@@ -90,6 +90,7 @@ def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how
             raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
         lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
         lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
+        run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
         home = run.path / FOLDER / wanted.name
         facts, asked = _stored(home), _asked(wanted, how)
         _must_be_the_same(home, asked)
@@ -248,19 +249,11 @@ class Lab:
 
     @cached_property
     def features(self) -> dict[str, Float]:
-        """Tower -> features (natural picture, feature), as the networks give them; kept in RUN/encoders."""
-        return {which: self._features(which) for which in self.towers}
-
-    def _features(self, which: str) -> Float:
-        path, tower = self.run.path / "encoders" / f"{which}.natural.safetensors", self.towers[which]
-        card = {"tower": tower.facts(), "ids": list(self.ids), "size": list(self.size)}
-        if path.is_file():
-            kept, known = read_tensors(path, kind=NATURAL)
-            if known == card:
-                return kept["features"]
-        pictures = (self.natural_pixels(one) for one in self.ids)
-        found = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
-        write_tensors(path, {"features": found}, kind=NATURAL, card=card)
+        """Tower -> features (natural picture, feature), as the networks give them."""
+        found = {}
+        for which, tower in self.towers.items():
+            pictures = (self.natural_pixels(one) for one in self.ids)
+            found[which] = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
         return found
 
     def natural_responses(self, asked: Mapping[str, Readout]) -> dict[str, Float]:

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from brain.arithmetic import arithmetic
 from brain.errors import AfterimageError, InputError, UsageError, wanted
 from brain.readers import open_recording, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
@@ -96,8 +95,7 @@ def pretrain_sets(sets: Sequence[Trials], out: Path, settings: PretrainSettings)
     done = train(model, settings.plan, folder=out, job=job, accelerator=accelerator)
     if accelerator.is_main_process:
         said = {"notes": notes} if notes else {}
-        write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done),
-                    "arithmetic": arithmetic(str(accelerator.device))})  # fmt: skip
+        write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done)})
     leave(accelerator)
     return out / WEIGHTS
 

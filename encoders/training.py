@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from brain.arithmetic import arithmetic
+from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError, UsageError, wanted
 from encoders.storage import Arrays, read_tensors, write_tensors
 
@@ -92,12 +92,16 @@ class Job:
 
 @dataclass
 class Progress:
-    """Where training stands: finished steps, samples seen, the least validation loss and validations since."""
+    """Where training stands: finished steps, samples seen, the least validation loss and validations since.
+
+    arithmetic  what has computed it, one after the other (`brain.arithmetic`)
+    """
 
     step: int = 0
     samples: int = 0
     best: float = 1e30
     waited: int = 0
+    arithmetic: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: Any) -> Progress:
@@ -107,13 +111,10 @@ def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: 
     """
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.95))
-    store = Checkpoints(
-        folder=folder / "checkpoints",
-        identity={**job.identity, "plan": asdict(plan)},
-        arithmetic=arithmetic(str(accelerator.device)),
-        say=accelerator.print,
-    )
+    store = Checkpoints(folder=folder / "checkpoints", identity={**job.identity, "plan": asdict(plan)})
     at = store.resume(model, optimiser)
+    if at.step < plan.steps and not _waited_enough(plan, at):
+        _note(at, arithmetic(str(accelerator.device)), folder=folder, say=accelerator.print)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
     trackers = Trackers(folder=folder, accelerator=accelerator, from_step=at.step)
     bar = tqdm(
@@ -143,6 +144,15 @@ def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: 
     trackers.close()
     accelerator.wait_for_everyone()
     return at
+
+
+def _note(at: Progress, facts: dict[str, Any], *, folder: Path, say: Callable[[str], None]) -> None:
+    """Adds what computes from now on, and says so where it is other than before."""
+    other = changes(at.arithmetic[-1], facts) if at.arithmetic else []
+    if other:
+        say(f"{folder}: training began with other {'; '.join(other)}: the result may differ in its last digits")
+    if other or not at.arithmetic:
+        at.arithmetic.append(facts)
 
 
 def _waited_enough(plan: Plan, at: Progress) -> bool:
@@ -207,15 +217,10 @@ def leave(accelerator: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """The checkpoints of one training: `folder`/step-00000100.safetensors, the last two of them.
-
-    identity    what a checkpoint must agree with; arithmetic what computes, which `say` is told if it is another's
-    """
+    """The checkpoints of one training: `folder`/step-00000100.safetensors, the last two of them."""
 
     folder: Path
     identity: Mapping[str, Any]
-    arithmetic: Mapping[str, Any] = field(default_factory=dict)
-    say: Callable[[str], None] = print
 
     def found(self) -> list[tuple[int, Path]]:
         """Step and path of each, the oldest first."""
@@ -231,7 +236,7 @@ class Checkpoints:
         states = optimiser.state_dict()["state"]
         for place, name in enumerate(names):
             tensors |= {f"optimiser.{key}.{name}": torch.as_tensor(value) for key, value in states[place].items()}
-        card = {"identity": self.identity, "progress": asdict(at), "arithmetic": self.arithmetic}
+        card = {"identity": self.identity, "progress": asdict(at)}
         write_tensors(self.folder / f"step-{at.step:08d}.safetensors", _arrays(tensors), kind=KIND, card=card)
         for _, path in self.found()[:-KEEP]:
             path.unlink()
@@ -244,8 +249,6 @@ class Checkpoints:
         path = found[-1][1]
         arrays, card = read_tensors(path, kind=KIND)
         self._must_be_mine(path, card)
-        if card.get("arithmetic", self.arithmetic) != self.arithmetic:
-            self.say(f"{path}: computed with other instructions or threads; what follows agrees to rounding")
         tensors = {name: torch.from_numpy(one) for name, one in arrays.items()}
         weights = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
         if set(weights) != set(learned(model)):
@@ -258,7 +261,9 @@ class Checkpoints:
         learning = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
         for place, (name, weight) in enumerate(learning):
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"optimiser.{key}.{name}" in tensors]
-            states[place] = {key: _like(weight, tensors[f"optimiser.{key}.{name}"]) for key in keys}
+            states[place] = {key: tensors[f"optimiser.{key}.{name}"].clone() for key in keys}
+            for key in {*keys} - {"step"}:
+                states[place][key] = _like(weight, states[place][key], path=path)
         optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
         return Progress(**card["progress"])
 
@@ -270,10 +275,10 @@ class Checkpoints:
                 raise InputError(wanted(path, f"{name} {want}", came, _ELSEWHERE))
 
 
-def _like(weight: Tensor, stored: Tensor) -> Tensor:
-    """A stored state in memory of its own, laid out as the optimiser lays it out when it begins."""
+def _like(weight: Tensor, stored: Tensor, *, path: Path) -> Tensor:
+    """A stored average in memory of its own, laid out as the optimiser lays it out when it begins."""
     if stored.shape != weight.shape:
-        return stored.clone()  # the number of steps
+        raise InputError(wanted(path, f"averages of {tuple(weight.shape)}", str(tuple(stored.shape)), _ELSEWHERE))
     return torch.empty_like(weight, requires_grad=False, device="cpu").copy_(stored)
 
 

@@ -586,12 +586,14 @@ def picture(samples: Samples, sample: Sample | None, side: int) -> Picture:
 
 
 def flatten(card: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Every fact of the card as ("run / split / sha256", "..."), lists joined, all of it text."""
+    """Every fact of the card as ("run / split / sha256", "..."), lists of plain facts joined, all of it text."""
     found: list[tuple[str, str]] = []
     for key, value in card.items():
         path = f"{above} / {key}" if above else str(key)
         if isinstance(value, Mapping):
             found += flatten(value, path)
+        elif isinstance(value, list | tuple) and value and all(isinstance(part, Mapping) for part in value):
+            found += flatten({str(place): part for place, part in enumerate(value, start=1)}, path)
         elif isinstance(value, list | tuple):
             plain = [str(part) for part in value]
             found.append((path, "; ".join(plain) if plain else "none"))

@@ -26,7 +26,6 @@ import torch
 from torch import Tensor, nn
 from tyro.conf import OmitArgPrefixes, Positional
 
-from brain.arithmetic import arithmetic
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, InputError, UsageError, wanted
 from brain.readers import open_recording
@@ -167,8 +166,7 @@ def finetune_recording(
     model = DoublyConditioned(base.unet, prompter).settle().to(accelerator.device)
     learned, reached = _trained(model, job, settings.plan, folder=out / TRAINING, accelerator=accelerator)
     if accelerator.is_main_process:
-        computed = arithmetic(str(accelerator.device))
-        card = {**facts, "ridge_r2": ridge_r2, "plan": asdict(settings.plan), **reached, "arithmetic": computed}
+        card = {**facts, "ridge_r2": ridge_r2, "plan": asdict(settings.plan), **reached}
         write_folder(out, learned, prompter=prompter, contract=learn.contract, card=card)
     leave(accelerator)
     return out

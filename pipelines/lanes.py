@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from brain.memory import MEMORY_FORMAT, fresh
 
 SMALL = 50_000_000  # weights; above this one sample fills a processor
-REGISTERS = 32
-"""float32 numbers that an elementwise function takes at once: two registers of AVX-512, the widest there is."""
+AT_ONCE = 32
+"""float32 numbers that an elementwise function takes in one turn: two registers of AVX-512, the widest there is."""
 FEW = 4
 """Samples in a lane of a small network on a processor."""
 
@@ -54,7 +54,7 @@ class Lanes:
         if torch.device(device).type != "cpu":
             return cls(width=32 if small else 4, threads=0)
         if small:
-            alike = all(_even(one) for one in (network, *beside)) and not _products_tell_places()
+            alike = all(_even(one) for one in (network, *beside)) and not products_tell_places()
             return cls(width=FEW if alike else 1, threads=1, workers=max(1, torch.get_num_threads()))
         return cls(width=1, threads=0)
 
@@ -67,7 +67,7 @@ class Lanes:
         """`network(*inputs)` lane by lane.
 
         Every input is (sample, ...) in whatever memory, or None, passed on as it is; the result is (sample, ...) in the
-        same order. The caller's gradient mode holds inside.
+        same order. The caller's gradient mode holds inside. No sample at all is an InputError.
         """
         count = next(len(one) for one in inputs if one is not None)
         grad = torch.is_grad_enabled()
@@ -78,7 +78,7 @@ class Lanes:
                 part = [None if one is None else fresh(one[rows], rows=self.width) for one in inputs]
                 return fresh(network(*part)[: min(self.width, count - first)])
 
-        firsts = range(0, count, self.width)
+        firsts = range(0, max(count, 1), self.width)
         if self.threads == 0:
             return torch.cat([lane(first) for first in firsts])
         before = torch.get_num_threads()
@@ -105,11 +105,11 @@ def _even(component: object) -> bool:
     if not isinstance(component, nn.Module):
         return True
     lanes = [FEW * one.out_features for one in component.modules() if isinstance(one, nn.Linear)]
-    return all(numbers % REGISTERS == 0 or numbers < REGISTERS for numbers in lanes)
+    return all(numbers % AT_ONCE == 0 or numbers < AT_ONCE for numbers in lanes)
 
 
 @lru_cache(maxsize=1)
-def _products_tell_places() -> bool:
+def products_tell_places() -> bool:
     """Whether a row of a product has other bits in another place, in this process, on one thread."""
     draw = torch.Generator().manual_seed(0)
 
@@ -126,5 +126,8 @@ def _products_tell_places() -> bool:
 
 
 def given(values: Tensor, device: str | torch.device) -> Tensor:
-    """What a pipeline was handed, (sample, ...), as float32 on its device in fresh memory."""
+    """What a pipeline was handed, (sample, ...), as float32 on its device in fresh memory.
+
+    `Lanes.run` copies what a network reads; this is for what is computed before, such as the length of a CLAP vector.
+    """
     return fresh(values.to(device).float())

@@ -246,15 +246,15 @@ class SoundStack(DiffusionPipeline):
         if prompt.loa is None or prompt.clap is not None:
             raise InputError("AudioLDM 2's UNet reads LOA, not CLAP; give loa, or make it of clap with coarse_to_fine")
         loa, text = condition_widths(self.unet)
-        told = empty.repeat(len(prompt)) if prompt.text is None else prompt
-        for what, came, dim in (("LOA", prompt.loa, loa), ("text", told.text, text)):
+        texts = empty.repeat(len(prompt)) if prompt.text is None else prompt
+        for what, came, dim in (("LOA", prompt.loa, loa), ("text", texts.text, text)):
             if came is None or came.ndim != 3 or came.shape[2] != dim:
                 shape = None if came is None else tuple(came.shape)
                 raise InputError(f"{what}: wanted (sample, token, {dim}), came {shape}; use this stack's own encoder")
-        mask = torch.ones(told.text.shape[:2], dtype=torch.long) if told.mask is None else told.mask
+        mask = torch.ones(texts.text.shape[:2], dtype=torch.long) if texts.mask is None else texts.mask
         return SoundPrompt(
             loa=given(prompt.loa, self.device),
-            text=given(told.text, self.device),
+            text=given(texts.text, self.device),
             mask=mask.to(self.device),
         )
 

@@ -9,7 +9,8 @@ ignored in silence when they are misspelt. So a row sets variables, asks the lib
 chose, and runs the tests only if that is another choice than without them; else it says what it could not show. Digests
 of small computations stand beside, and the names of those whose bits differ from the machine's own.
 
-Exit code: 0 every row that can be shown is green, 1 tests failed in one, 2 usage.
+A row takes two to four minutes on two free cores; try one with one file first. Exit code: 0 every row that can be shown
+is green, 1 tests failed in one or none was found, 2 usage.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+NO_TESTS = (4, 5)
+"""pytest's exit codes for words it does not understand and for no test at all."""
+
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from brain.arithmetic import VARIABLES  # noqa: E402 - the checkout is found first
+
 SAME_BITS = "tests/test_same_bits.py"
-SWITCHES = (
-    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "MKL_CBWR",
-    "MKL_ENABLE_INSTRUCTIONS", "MKL_NUM_THREADS", "MKL_DYNAMIC", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS",
-    "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "OMP_NUM_THREADS",
-)  # fmt: skip
-"""Variables that a row alone may set: what lies about in the shell would show another machine."""
 NUMPY_BEYOND_AVX2 = "numpy beyond AVX2"
 NUMPY_ALL = "numpy all"
 
@@ -145,7 +147,9 @@ def choices(variables: dict[str, str]) -> dict[str, Any]:
         text=True, timeout=300,
     )  # fmt: skip
     if done.returncode:
-        raise SystemExit(f"the libraries do not start with {variables}:\n{done.stderr[-2000:]}")
+        last = done.stderr.strip().splitlines()[-1:] or ["nothing"]
+        raise SystemExit(f"{sys.executable}: expected torch, numpy and scipy under {variables}, found {last[0]}; "
+                         "run it with .venv/bin/python after make test or make lint")  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     isa = re.search(r"cpu,isa:([^\n]*)", done.stdout)
     mode = re.search(r"CNR:(\S+)", done.stdout)
@@ -153,8 +157,8 @@ def choices(variables: dict[str, str]) -> dict[str, Any]:
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:
-    """This process' environment with no switch but these."""
-    kept = {name: value for name, value in os.environ.items() if name not in SWITCHES}
+    """This process' environment with no switch but these: what lies about in the shell would show another machine."""
+    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES}
     return {**kept, "OMP_NUM_THREADS": "1", **variables, "PYTHONPATH": str(ROOT)}
 
 
@@ -190,12 +194,17 @@ def tests(variables: dict[str, str], words: list[str]) -> tuple[int, str]:
 
 def main(words: list[str]) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="tests/processors.py", description=(__doc__ or "").splitlines()[0])
+    first, _, rest = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        prog="tests/processors.py", description=first, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--short", action="store_true", help=f"one row, {SHORT!r}, and {SAME_BITS} alone")
     parser.add_argument("--row", action="append", choices=[row.name for row in ROWS], help="this row, not all of them")
     parser.add_argument("--probe", action="store_true", help="print what the libraries of this process have chosen")
     parser.add_argument("pytest", nargs="*", help="words for pytest in the place of `-m numeric`")
     asked = parser.parse_args(words)
+    if asked.short and asked.row:
+        parser.error("--short has a row of its own; leave out --row or --short")
     if asked.probe:
         print(json.dumps(probe()))
         return 0
@@ -225,6 +234,8 @@ def run(row: Row, own: dict[str, Any], how: list[str]) -> int | None:
     print(f"  other bits in: {', '.join(other) or 'none of the probes'}", flush=True)
     began = time.monotonic()
     code, last = tests(variables, how)
+    if code in NO_TESTS:
+        raise SystemExit(f"pytest {' '.join(how)}: expected tests, found none ({last}); name a file or drop the words")
     print(f"  {'green' if code == 0 else 'RED'} in {time.monotonic() - began:.0f} s: {last}", flush=True)
     return code
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from PIL import Image
 
 import brain.memory
 import pipelines.lanes
-from brain.errors import CheckpointAbsent, UsageError
+from brain.averages import Averaged
+from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.memory import contiguous, fresh
 from brain.types import Recording, Responses, Stimuli, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
@@ -27,9 +29,11 @@ from encoders.micro_batches import in_micro_batches
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.towers import CATALOGUE as TOWERS
 from evaluation.judges import CATALOGUE as JUDGES
-from evaluation.metrics import Views
+from evaluation.judges import Opinion
+from evaluation.metrics import Marks, Views
 from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE as GENERATORS
+from pipelines.guidance import Trace, braindive, through
 from pipelines.lanes import Lanes
 from pipelines.stacks import quiet, resolve
 from tests.layouts import laid_out, tensors_of
@@ -109,6 +113,38 @@ def test_a_network_whose_lanes_would_end_in_odd_numbers_draws_one_by_one() -> No
     assert Lanes.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside).width == 1
     assert Lanes.fitting(torch.nn.Linear(40, 37), "cpu").width == 1
     assert Lanes.fitting(torch.nn.Linear(40, 37), "cuda").width == 32
+
+
+def test_lanes_hand_on_fresh_memory_whatever_a_network_leaves() -> None:
+    picture = torch.from_numpy(numbers(3, 4, 8, 8))
+    for lanes in (Lanes(width=2, threads=1), Lanes(width=1, threads=0), Lanes(width=3, threads=0)):
+        made = lanes.run(lambda x: (2 * x).to(memory_format=torch.channels_last), picture)
+        assert made.is_contiguous() and torch.equal(made, 2 * picture)
+    with pytest.raises(InputError, match="expected one row or more"):
+        Lanes(width=2, threads=1).run(lambda x: x, picture[:0])
+
+
+def test_a_gradient_that_guides_has_the_same_bits_on_any_number_of_threads() -> None:
+    """Through a network, as BrainDiVE takes it: the way back runs on the lanes' threads as well."""
+    torch.manual_seed(0)
+    layers = torch.nn.Conv2d(4, 64, 3, padding=1), torch.nn.SiLU(), torch.nn.Conv2d(64, 4, 3, padding=1)
+    net = torch.nn.Sequential(*layers).requires_grad_(False)
+    lanes, x = Lanes(width=2, threads=1), torch.from_numpy(numbers(5, 4, 32, 32))
+
+    def predict(noisy: torch.Tensor) -> torch.Tensor:
+        return lanes.run(net, noisy)
+
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            moment = SimpleNamespace(x=x, alpha_bar=0.5, predict=predict)
+            for guide in (through, braindive):
+                hook = guide(lambda z: z.square().mean((1, 2, 3)), scale=1.0, lanes=lanes, trace=Trace())
+                found.append(hook(predict(x), moment))  # type: ignore[arg-type]
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, found[place % 2]) for place, one in enumerate(found))
 
 
 # generators: what they draw, by the floats that leave their last network
@@ -365,6 +401,7 @@ def masked() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 @pytest.mark.parametrize("make", [ridge, residual, masked])
 def test_a_pattern_has_the_same_prediction_in_any_memory_and_company(make: Any, tmp_path: Path) -> None:
+    """Of the residual map the memory alone: `NetworkMap` hands it one pattern at a time, and so does this."""
     predict, patterns = make(), numbers(COUNT, 61)
     plain = predict(patterns)
     for layout, given in laid_out(patterns, tmp_path).items():
@@ -392,6 +429,10 @@ def test_types_hold_arrays_in_one_order(tmp_path: Path) -> None:
         assert held.voxels(np.arange(60, -1, -2)).values.flags.c_contiguous
         assert held.trials(np.array([3, 1])).values.flags.c_contiguous
         assert Conditions(space=card, values=one, ids=IDS).values.flags.c_contiguous, layout
+        assert Averaged(values=one, ids=IDS, repeats=np.ones(COUNT, np.int64)).values.flags.c_contiguous, layout
+        assert Marks(table=one).table.flags.c_contiguous, layout
+        opinion = Opinion(features=one, scores={"kind": one})
+        assert opinion.features.flags.c_contiguous and opinion.scores["kind"].flags.c_contiguous, layout
         pixels = np.zeros((COUNT, 0, 0, 3), np.uint8)
         views = Views(pixels=pixels, features={"judge": one}, patterns={"V1": one[:, ::3]})
         assert views.features["judge"].flags.c_contiguous and views.patterns["V1"].flags.c_contiguous, layout
@@ -405,19 +446,21 @@ def test_standardised_averages_and_a_ridge_have_the_same_bits_in_any_memory(plan
 
     recording = open_recording(planted)
 
-    def through(values: NDArray[np.float32], given: Recording) -> list[NDArray[Any]]:
+    def worked(values: NDArray[np.float32], given: Recording, change: Any = lambda one: one) -> list[NDArray[Any]]:
         mine = replace(given.responses, values=values)
         scaler = SessionScaler.fit(mine, np.ones(len(values), bool))
         averaged = average_repeats(scaler.apply(mine))
         truth = averaged.values[:, :11] @ numbers(11, 5)
+        alphas = (1.0, 10.0, 100.0)
         fit = fit_ridge(
-            averaged.values, truth, groups=averaged.ids, alphas=(1.0, 10.0, 100.0), folds=3, seed=0, chunk=100
+            change(averaged.values), change(truth), groups=averaged.ids, alphas=alphas, folds=3, seed=0, chunk=100
         )
         return [scaler.mean, scaler.std, averaged.values, fit.weights, fit.cv_prediction, fit.cv_r2]
 
-    plain = through(recording.responses.values, recording)
+    plain = worked(recording.responses.values, recording)
     for layout, values in laid_out(recording.responses.values, tmp_path).items():
-        for one, other in zip(through(values, recording), plain, strict=True):
+        found = worked(values, recording, lambda one, layout=layout: laid_out(one, tmp_path)[layout])
+        for one, other in zip(found, plain, strict=True):
             assert np.array_equal(one, other), layout
 
 
