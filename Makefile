@@ -93,7 +93,9 @@ lint: $(VENV)/.dev
 # The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
 test: lint $(VENV)/.dev $(OPENCLIP)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST) --ignore=tests/openclip
-	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python $(PYTEST) tests/openclip tests/test_encoders_spaces.py
+	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python $(PYTEST) tests/openclip tests/test_encoders_spaces.py \
+	  "tests/test_same_bits.py::test_a_condition_has_the_same_bits_in_any_memory_and_company[openclip-image]" \
+	  "tests/test_same_bits.py::test_a_tower_s_features_have_the_same_bits_in_any_memory[openclip-image]"
 	$(VENV)/bin/python tests/processors.py --short
 
 test-processors: $(VENV)/.dev

@@ -30,8 +30,9 @@ def contiguous(values: Any, dtype: DTypeLike | None = None) -> NDArray[Any]:
 
     A copy only where they are not so already.
     """
-    values = np.asarray(values)
-    return np.require(values, values.dtype.newbyteorder("=") if dtype is None else dtype, ["C", "A"])
+    values = np.asarray(values, dtype)
+    native = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+    return np.require(native, None, ["C", "A"])
 
 
 def fresh(values: Tensor, *, rows: int = 0) -> Tensor:

@@ -98,14 +98,16 @@ class Lanes:
 
 
 def _even(component: object) -> bool:
-    """Whether no layer leaves numbers over at the end of a lane; maps over places, as convolutions make, never do.
+    """Whether no layer leaves numbers over at the end of a lane.
 
-    A head of so few units that a whole lane of them fills no register treats all of them alike.
+    Convolutions are not asked: on maps of even sides, as all our stacks have, no channels leave any over. Nor is the
+    head of a language model, whose words nobody reads.
     """
     if not isinstance(component, nn.Module):
         return True
-    lanes = [FEW * one.out_features for one in component.modules() if isinstance(one, nn.Linear)]
-    return all(numbers % AT_ONCE == 0 or numbers < AT_ONCE for numbers in lanes)
+    words = component.get_output_embeddings() if hasattr(component, "get_output_embeddings") else None
+    layers = [one for one in component.modules() if isinstance(one, nn.Linear) and one is not words]
+    return all(one.out_features * FEW % AT_ONCE == 0 for one in layers)
 
 
 @lru_cache(maxsize=1)

@@ -2,10 +2,11 @@
 
     np.testing.assert_allclose(ours, theirs, atol=rounding(sums=3 * 64, scale=4.0), rtol=0)
 
-The error of a sum of n products is at most n u sum |a b|, u = eps / 2, whatever the order of its additions (Higham,
-Accuracy and Stability of Numerical Algorithms, 2002, equation 3.5); so two orders differ by at most n eps sum |a b|.
-Along a chain of sums, as through the layers of a network, the counts add up. A processor, a library or a batch that
-adds in another order stays within; another number does not.
+The error of a sum of n products is at most n u sum |a b|, u = eps / 2, whatever the order of its additions (Jeannerod &
+Rump, SIAM Journal on Matrix Analysis and Applications, 2013; to first order Higham, Accuracy and Stability of Numerical
+Algorithms, 2002, equation 3.5); so two orders differ by at most n eps sum |a b|. That is a theorem for one sum. Along a
+chain, as through the layers of a network, the counts add up and an error is multiplied by what follows it: there the
+scale stands for the largest product on the way, and the bound is a count that says what it counted, not a theorem.
 
 `tests/test_tolerances.py` holds every tolerance below a thousandth to this: it comes from here, or from something else
 that is computed, never from a literal.
@@ -32,5 +33,5 @@ def rounding(*, sums: int, scale: float, dtype: DTypeLike | torch.dtype = np.flo
 
 
 def largest(*arrays: object) -> float:
-    """The largest absolute value in these arrays or tensors, 1 where that is less: the scale of what they sum to."""
-    return max(1.0, *(float(np.abs(np.asarray(one, np.float64)).max(initial=0)) for one in arrays))
+    """The largest absolute value in these arrays or tensors: the scale of what they sum to."""
+    return max(float(np.abs(np.asarray(one, np.float64)).max(initial=0)) for one in arrays)

@@ -78,7 +78,7 @@ def test_every_sound_is_mono_16_khz_pcm_16_of_the_window_s_length_and_neither_cl
         facts = soundfile.info(run / "samples" / one.file)
         assert (facts.channels, facts.samplerate, facts.subtype, facts.frames) == (1, 16000, "PCM_16", 10240)
         wave, _ = soundfile.read(run / "samples" / one.file)
-        assert 1e-4 < np.abs(wave).max() < 0.995
+        assert 3 / 2**15 < np.abs(wave).max() < 0.995  # above -80 dB: 3 steps of 16 bits
 
 
 def test_a_second_call_draws_nothing_and_a_lost_sample_comes_back_to_the_bit(

@@ -6,6 +6,9 @@ last ones take the mend away and must then see a difference, on every kind of pr
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +37,7 @@ from evaluation.metrics import Marks, Views
 from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.guidance import Trace, braindive, through
-from pipelines.lanes import Lanes
+from pipelines.lanes import Lanes, products_tell_places
 from pipelines.stacks import quiet, resolve
 from tests.layouts import laid_out, tensors_of
 
@@ -87,12 +90,16 @@ def test_arrays_come_into_one_order_and_to_one_place(tmp_path: Path) -> None:
     odd = np.frombuffer(bytearray(values.nbytes + 1), np.uint8)[1:].view(np.float32).reshape(values.shape)
     assert not odd.flags.aligned and contiguous(odd).flags.aligned
     assert contiguous(values, np.float64).dtype == np.float64
+    other = values.astype(values.dtype.newbyteorder())
+    assert contiguous(other).dtype.isnative and np.array_equal(contiguous(other), values)
 
 
-def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads() -> None:
+@pytest.mark.parametrize("deep", [1, 2])
+def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads(deep: int) -> None:
     """A width of 37, so that a batch ends in numbers that fill no register, and threads cut it where they like."""
     torch.manual_seed(0)
-    network = torch.nn.Sequential(torch.nn.Linear(24, 37), torch.nn.SiLU(), torch.nn.Linear(37, 1), torch.nn.Sigmoid())
+    layers = [torch.nn.Linear(24, 37), torch.nn.SiLU(), torch.nn.Linear(37, 1), torch.nn.Sigmoid()]
+    network = torch.nn.Sequential(*layers[: 2 * deep])
     values, before = torch.from_numpy(numbers(33, 24)), torch.get_num_threads()
     try:
         for threads in (1, 2, 3):
@@ -103,6 +110,17 @@ def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads() -> None:
                 assert torch.equal(together, in_micro_batches(network, values.flip(0), device="cpu").flip(0))
     finally:
         torch.set_num_threads(before)
+
+
+def test_products_are_asked_to_be_strict_and_bundled_stacks_draw_four_at_a_time(checkout: Path) -> None:
+    plain = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
+    code = "import os, brain; print(os.environ['MKL_CBWR'])"
+    run = {"cwd": checkout, "env": plain, "capture_output": True, "text": True, "check": True}
+    done = subprocess.run([sys.executable, "-c", code], **run)
+    assert done.stdout.strip() == "AUTO,STRICT"
+    for name, stack in (("takagi", "miniature-image"), ("sound-c2f", "miniature-sound")):
+        generator = GENERATORS[name].open(resolve(stack), device="cpu", dtype="float32")
+        assert generator.lanes(DrawSettings()).width == (1 if products_tell_places() else 4)
 
 
 def test_a_network_whose_lanes_would_end_in_odd_numbers_draws_one_by_one() -> None:
