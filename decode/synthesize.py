@@ -88,12 +88,14 @@ def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how
     with run.lock():
         if not run.card_facts().get("fitted"):
             raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
+        home = run.path / FOLDER / wanted.name
+        asked = _asked(wanted, how)
+        _must_be_the_same(home, asked)  # before the minute that natural pictures take
         lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
         lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
         run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
-        home = run.path / FOLDER / wanted.name
-        facts, asked = _stored(home), _asked(wanted, how)
-        _must_be_the_same(home, asked)
+        facts = _stored(home)
+        write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
         with SampleWriter(home / "samples") as writer:
             for way in wanted.ways:
                 studio = lab.studio(wanted, how, random=way == RANDOM)
@@ -119,7 +121,7 @@ def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
 
 
 def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
-    """Refuses to put pictures of other settings beside those that are there, and keeps what is asked from the start."""
+    """Refuses to put pictures of other settings beside those that are there."""
     facts = read_json(home / "synthesis.json")
     for key, value in facts.get("asked", {}).items():
         if asked.get(key) != value:
@@ -127,7 +129,6 @@ def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
                 f"{home}: these pictures were made with {key} {value!r} and are now asked for {asked.get(key)!r}; "
                 "ask for the same, or move the folder away"
             )
-    write_json(home / "synthesis.json", {**facts, "asked": dict(asked)})
 
 
 def name(number: int) -> str:
