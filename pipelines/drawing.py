@@ -184,8 +184,16 @@ class Generator:
             yield from pictures_of(self.pipeline.decode_latents(latents, lanes=lanes))
 
     def lanes(self, settings: DrawSettings) -> Lanes:
-        """The lanes these settings mean on this stack and device."""
+        """The lanes these settings mean on this stack and device.
+
+        Several samples in a lane where a place would have bits of its own are a UsageError (`pipelines.lanes`).
+        """
         fitting = self.pipeline.lanes()
+        if settings.lane > 1 and fitting.threads == 1 and fitting.width == 1:
+            raise UsageError(
+                f"--lane {settings.lane}: expected 1 or 0 here, where a sample's place among others would move its "
+                "last bits (docs/reproducibility.md); leave --lane out"
+            )
         return replace(fitting, width=settings.lane) if settings.lane else fitting
 
     def facts(self, settings: DrawSettings) -> dict[str, Any]:
