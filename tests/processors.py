@@ -117,6 +117,7 @@ def probe() -> dict[str, Any]:
         "numpy product": lambda: x.astype(np.float32) @ y.astype(np.float32),
         "numpy product 64": lambda: square,
         "numpy exp": lambda: np.exp(x.astype(np.float32)),
+        "numpy log 64": lambda: np.log(np.abs(x)),
         "numpy sum": lambda: x.astype(np.float32).sum(1),
         "scipy eigh": lambda: scipy.linalg.eigvalsh(x + x.T),
     }
