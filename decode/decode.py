@@ -6,33 +6,37 @@ moment and goes on where it stopped, and one stimulus alone gives the very pictu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from brain.arithmetic import arithmetic
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from brain.types import Recording, Responses, Split, Stimuli
+from brain.types import Stimuli
 from decode.fit import is_fitted
-from decode.hand import Hand, open_hand, row_of
-from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder, partners
-from decode.patterns import first_repeats, folds_of, later_repeats, open_data
+from decode.hand import Hand, row_of
+from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder
+from decode.opened import REPEAT, Key, Opened, methods_of
 from decode.reranking import open_scorers, write_generated
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
-from decode.settings import MINDVIS, DecodeSettings, Settings, needed_maps, to_json
-from decode.showing import seconds_heard
-from encoders.conditions import Conditions
-from encoders.network_map import load_map
+from decode.settings import DecodeSettings, Settings, needed_maps, to_json
 from evaluation.samples import OTHER_REPEATS, REFERENCE, SampleWriter
-from pipelines.drawing import Drawn
+from pipelines.drawing import Drawn, Watch
 
-REPEAT = "repeat"
+BOUNDS = (
+    ("steps", 1, math.inf), ("guidance", 0, 1e6), ("eta", 0, 1), ("noise_level", 0, math.inf), ("seeds", 1, math.inf),
+    ("control_seeds", 1, math.inf), ("candidates", 1, math.inf), ("loa_weight", 0, 1), ("anchor_weight", 0, 1),
+    ("lane", 0, math.inf), ("test_repeats", 0, math.inf),
+)  # fmt: skip
+"""Settings that are numbers, the least and the most they may be."""
+LATENTS = ("vae-latent", "mel-latent")
+"""Spaces whose decoded conditions are noised by the strength and denoised again."""
 
 
 def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] = ()) -> str:
@@ -42,17 +46,19 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
     """
     run = RunFolder(out)
     check_rows(settings.decode)
+    check_drawing(settings)
     with run.lock():
         run.claim(settings, data, ("machine", "decode"))
         if not is_fitted(run):
             raise InputError(
                 f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` or `afterimage study` first"
             )
-        chosen, repeated = _chosen(run, stimuli), run.card_facts().get("repeated", [])
+        chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
         with SampleWriter(run.samples) as writer:
-            missing = _missing(writer, chosen, settings.decode, repeated=repeated)
+            missing = missing_of(writer, chosen, settings.decode, repeated=repeated)
             if missing:
-                _draw_missing(run, writer, settings, data=data, missing=missing)
+                opened = Opened(run=run, fit=settings.fit, data=data)
+                draw_missing(opened, run, writer, settings, missing=missing)
             write_generated(run, settings)
             return f"{out}: {len(missing)} samples drawn, {len(writer)} there" if missing else f"{out}: decoded already"
 
@@ -65,6 +71,23 @@ def check_rows(decode: DecodeSettings) -> None:
             raise UsageError(unknown("row", row, known))
 
 
+def check_drawing(settings: Settings) -> None:
+    """Refuses (UsageError), before anything is opened, numbers that no denoising loop takes."""
+    decode = settings.decode
+    for name, low, high in BOUNDS:
+        value = getattr(decode, name)
+        if not low <= value <= high:
+            upper = f" to {high:g}" if math.isfinite(high) else " or more"
+            raise UsageError(f"--{name.replace('_', '-')}: expected {low:g}{upper}, found {value:g}")
+    if not 0 < decode.strength <= 1:
+        raise UsageError(f"--strength: expected above 0 and at most 1, found {decode.strength:g}")
+    noised = any(space in needed_maps(settings.fit) for space in LATENTS)
+    if noised and int(decode.steps * decode.strength) < 1:
+        raise UsageError(
+            f"--strength {decode.strength:g} of {decode.steps} steps leaves no step; use more steps or more strength"
+        )
+
+
 def samples_of(row: str, decode: DecodeSettings) -> int:
     """How many samples of each stimulus a row holds."""
     if row == "decoded":
@@ -72,10 +95,8 @@ def samples_of(row: str, decode: DecodeSettings) -> int:
     return 1 if row in (*TAKEN, REFERENCE, REPEAT, OTHER_REPEATS, RERANKED) else decode.control_seeds
 
 
-Key = tuple[str, str, int]
-
-
-def _chosen(run: RunFolder, stimuli: Sequence[str]) -> list[str]:
+def chosen_of(run: RunFolder, stimuli: Sequence[str]) -> list[str]:
+    """The test stimuli of the run, or those of them that are named; another name is a UsageError."""
     tested = [name for names in run.card_facts()["tested"].values() for name in names]
     for name in stimuli:
         if name not in tested:
@@ -83,156 +104,83 @@ def _chosen(run: RunFolder, stimuli: Sequence[str]) -> list[str]:
     return [name for name in tested if not stimuli or name in stimuli]
 
 
-def _missing(
+def missing_of(
     writer: SampleWriter, stimuli: Sequence[str], decode: DecodeSettings, *, repeated: Sequence[str]
 ) -> list[Key]:
-    """Row, stimulus, index of what is asked for and not there, references first.
+    """Row, stimulus, index of what is asked for and not there.
 
     The row "repeat" is drawn of the stimuli in `repeated` alone, together with what it is compared with.
     """
+    return [key for key in asked_of(stimuli, decode, repeated=repeated) if writer.done(*key) is None]
+
+
+def asked_of(stimuli: Sequence[str], decode: DecodeSettings, *, repeated: Sequence[str]) -> list[Key]:
+    """Row, stimulus, index of all that is asked for, references first."""
     beside = [row_of(method) for method in decode.beside]
     rows = [REFERENCE, *decode.rows, *beside, *([OTHER_REPEATS] if REPEAT in decode.rows else [])]
     twice = set(repeated)
-    keys = [
+    return [
         (row, name, index)
         for row in rows
         for name in stimuli
         for index in range(samples_of(row, decode))
         if row not in (REPEAT, OTHER_REPEATS) or name in twice
     ]
-    return [key for key in keys if writer.done(*key) is None]
 
 
-def _draw_missing(run: RunFolder, writer: SampleWriter, settings: Settings, *, data: Path, missing: list[Key]) -> None:
+def draw_missing(
+    opened: Opened,
+    sink: RunFolder,
+    writer: SampleWriter,
+    settings: Settings,
+    *,
+    missing: list[Key],
+    watch: Watch | None = None,
+) -> None:
+    """Draws these samples of an opened run into the folder `sink`, which is the run itself or one beside it.
+
+    watch  told every step of a denoising loop; what it raises ends the drawing after the last whole sample
+    """
     from pipelines.lanes import products_tell_places
 
     facts = {**arithmetic(settings.machine.device), "products_tell_places": products_tell_places()}
-    run.add_arithmetic("decode", facts, begun=len(writer) > 0)
-    recording = open_data(data, settings.fit)
-    folds = folds_of(recording, settings.fit.split, run)
-    ladder = _ladder(run, recording, folds, settings=settings, missing=missing)
-    seconds, wanted = seconds_heard(recording.stimuli, missing[0][1]), {"decoded", *(row for row, _, _ in missing)}
+    sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
+    ladder = opened.ladder(settings, missing)
+    if sink == opened.run:
+        for space, conditions in ladder.decoded.items():
+            if space in ladder.true and len(conditions) == sum(len(split.test) for split in opened.folds):
+                conditions.save(sink.conditions(space, "decoded"))
+    wanted = {"decoded", *(row for row, _, _ in missing)}
     hands = {
-        row: open_hand(settings, ladder.true, run=run, method=method, seconds=seconds)
-        for row, method in _methods(settings.decode).items()
-        if row in wanted
+        row: opened.hand(settings, method) for row, method in methods_of(settings.decode).items() if row in wanted
     }
-    run.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
-    blocks = first_sessions(recording)
+    sink.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
     with tqdm(total=len(missing), desc="drawing", unit="sample", disable=None) as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):
             asked = [(name, index) for other, name, index in missing if other == row]
             hand = hands.get(row, hands["decoded"])
             if row == RERANKED:
                 work = _reranked(
-                    run, recording, folds, asked=asked, writer=writer, ladder=ladder, hand=hand, settings=settings
+                    opened, asked=asked, writer=writer, ladder=ladder, hand=hand, settings=settings, watch=watch
                 )
             else:
-                work = _row(
-                    row, asked, writer=writer, stimuli=recording.stimuli, ladder=ladder, hand=hand, blocks=blocks
-                )
+                work = _row(row, asked, opened=opened, writer=writer, ladder=ladder, hand=hand, watch=watch)
             for _ in work:
                 bar.update()
-
-
-def _methods(decode: DecodeSettings) -> dict[str, str]:
-    """Row -> the generator that draws it, for "decoded" (and all that is not named) and the rows beside it."""
-    return {"decoded": decode.method, **{row_of(method): method for method in decode.beside}}
-
-
-def _ladder(
-    run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings, missing: list[Key]
-) -> Ladder:
-    """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs."""
-    own = {"decoded", "retrieval", RERANKED, *_methods(settings.decode)}
-    if MINDVIS in _methods(settings.decode).values():
-        own.add("mean")  # voxels have no true conditions to take a mean of
-    needed = {name for row, name, _ in missing if row in own}
-    if any(row == "shuffled" for row, _, _ in missing):
-        partner = partners(folds, settings.machine.seed)
-        needed |= {partner[name] for row, name, _ in missing if row == "shuffled"}
-    true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
-    count = settings.decode.test_repeats
-
-    def of(stimuli: set[str], take: Callable[[Responses], Responses]) -> dict[str, Conditions]:
-        found = {
-            space: decoded_conditions(run, recording, folds, space=space, stimuli=stimuli, take=take) for space in true
-        }
-        if MINDVIS in _methods(settings.decode).values():
-            from decode.conditioned import patterns
-
-            conditions = patterns(run, recording, stimuli=stimuli, take=take)
-            found[conditions.space.name] = conditions
-        return found
-
-    takes: dict[str, Callable[[Responses], Responses]] = {
-        REPEAT: lambda trials: first_repeats(trials, 1),
-        OTHER_REPEATS: later_repeats,
-    }
-    repeats = {
-        row: of(stimuli, take)
-        for row, take in takes.items()
-        if (stimuli := {name for other, name, _ in missing if other == row})
-    }
-    decoded = of(needed, lambda trials: first_repeats(trials, count)) if needed else {}
-    for space, conditions in decoded.items():
-        if space in true and len(conditions) == sum(len(split.test) for split in folds):
-            conditions.save(run.conditions(space, "decoded"))
-    return Ladder(folds=tuple(folds), true=true, decoded=decoded, seed=settings.machine.seed, repeats=repeats)
-
-
-def first_sessions(recording: Recording) -> dict[str, str]:
-    """stimulus -> the session of its first showing: stimuli of one session may change places under the null."""
-    found: dict[str, int] = {}
-    for name, session in zip(recording.responses.stimulus.tolist(), recording.responses.session.tolist(), strict=True):
-        found[name] = min(session, found.get(name, session))
-    return {name: f"session {session}" for name, session in found.items()}
-
-
-def decoded_conditions(
-    run: RunFolder,
-    recording: Recording,
-    folds: Sequence[Split],
-    *,
-    space: str,
-    stimuli: set[str],
-    take: Callable[[Responses], Responses],
-) -> Conditions:
-    """The conditions in `space` that the mappings read from the brain for these test stimuli, each by its fold's.
-
-    `take` chooses among a stimulus' repeats.
-    """
-    parts: list[Conditions] = []
-    for split in folds:
-        here = stimuli & set(split.test)
-        if here:
-            mapping = load_map(run.map(space, split.name))
-            if mapping.split != split.sha256:
-                raise InputError(
-                    f"{run.map(space, split.name)}: fitted on another split than these data make of {split.name!r}; "
-                    "decode the data it was fitted on, or fit again into another --out"
-                )
-            trials = recording.responses.trials(recording.responses.of(here))
-            parts.append(mapping.decode(take(trials)))
-    return _joined(parts)
-
-
-def _joined(parts: Sequence[Conditions]) -> Conditions:
-    ids = tuple(name for part in parts for name in part.ids)
-    return Conditions(space=parts[0].space, values=np.concatenate([part.values for part in parts]), ids=ids)
 
 
 def _row(
     row: str,
     asked: list[tuple[str, int]],
     *,
+    opened: Opened,
     writer: SampleWriter,
-    stimuli: Stimuli,
     ladder: Ladder,
     hand: Hand,
-    blocks: Mapping[str, str],
+    watch: Watch | None,
 ) -> Iterator[None]:
     """Draws and stores one row, sample after sample."""
+    stimuli = opened.recording.stimuli
     if row == REFERENCE:
         for name, _ in asked:
             writer.reference(
@@ -240,7 +188,7 @@ def _row(
                 stimulus=name,
                 captions=stimuli.captions.get(name, ()),
                 labels=stimuli.labels.get(name),
-                block=blocks[name],
+                block=opened.sessions[name],
             )
             yield
     elif row == "prior":
@@ -260,32 +208,31 @@ def _row(
         names = [name for name, _ in asked]
         seeds = [sample_seed(ladder.seed, name, index) for name, index in asked]
         conditions = hand.conditions(ladder, row if row in DRAWN else "decoded", list(dict.fromkeys(names)))
-        for (_, index), drawn in zip(asked, hand.draw(conditions, names, seeds), strict=True):
+        for (_, index), drawn in zip(asked, hand.draw(conditions, names, seeds, watch=watch), strict=True):
             _store(writer, drawn, row=row, index=index, hand=hand)
             yield
 
 
 def _reranked(
-    run: RunFolder,
-    recording: Recording,
-    folds: Sequence[Split],
+    opened: Opened,
     *,
     asked: list[tuple[str, int]],
     writer: SampleWriter,
     ladder: Ladder,
     hand: Hand,
     settings: Settings,
+    watch: Watch | None,
 ) -> Iterator[None]:
     """Draws several samples of each stimulus and stores the one an encoding model likes best (Ciferri et al. 2025)."""
     from pipelines.reranking import best_of
 
-    scorers = open_scorers(run, recording, folds, settings=settings)
+    scorers = open_scorers(opened.run, opened.recording, opened.folds, settings=settings)
     count = settings.decode.candidates
     conditions = hand.conditions(ladder, "decoded", [name for name, _ in asked])
     names = [name for name, _ in asked for _ in range(count)]
     seeds = [sample_seed(ladder.seed, name, number) for name, _ in asked for number in range(count)]
     # all in one stream, for candidates of several stimuli fill the lanes that those of one would leave empty
-    stream = hand.draw(conditions, names, seeds)
+    stream = hand.draw(conditions, names, seeds, watch=watch)
     for name, index in asked:
         scorer = scorers[ladder.fold(name).name]
         candidates = list(islice(stream, count))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,9 +22,22 @@ from decode.run_folder import RunFolder
 from decode.settings import MINDVIS, Settings
 from decode.showing import Pictures, Show, Sounds
 from encoders.conditions import Conditions
-from pipelines.drawing import Drawn
+from pipelines.drawing import Drawn, Generator, Glimpse, Watch
 
-Draw = Callable[[Mapping[str, Conditions], Sequence[str], Sequence[int]], Iterator[Drawn]]
+
+class Draw(Protocol):
+    """(conditions, ids, seeds) -> samples; `watch` is told every step of a denoising loop, where there is one."""
+
+    def __call__(
+        self,
+        conditions: Mapping[str, Conditions],
+        ids: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        watch: Watch | None = None,
+    ) -> Iterator[Drawn]: ...
+
+
 ANCHOR = "anchor"
 """The condition of a generator that starts at an exemplar: what it takes beside its own spaces."""
 ANCHORED = "mel-latent"
@@ -40,6 +54,7 @@ class Hand:
     round_trip  what was shown, through the generator's autoencoder and back
     spaces      the spaces it reads, "anchor" among them where it starts at an exemplar; none named reads all
     facts       for a card
+    previews    what a step has in mind: RGB pictures, log-mels (frame, mel) of sounds; None: nothing is denoised
     """
 
     method: str
@@ -49,6 +64,7 @@ class Hand:
     round_trip: Callable[[Sequence[Any]], Iterator[Any]] | None
     facts: dict[str, Any]
     spaces: tuple[str, ...] = ()
+    previews: Callable[[Glimpse], list[Any]] | None = None
 
     def conditions(self, ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
         """What `row` draws these stimuli from, in the spaces that this generator reads."""
@@ -79,23 +95,39 @@ def open_hand(
     """
     name = method or settings.decode.method
     if name == PIXELS:
-        painter = Painter(card=true[PIXELS].space)
-        return Hand(
-            method=PIXELS, show=Pictures(size=painter.picture_size), draw=painter, prior=None, round_trip=None,
-            facts=painter.facts(),
-        )  # fmt: skip
+        return painting(true)
+    return hand_of(open_generator(settings, run=run, method=name), settings, seconds=seconds)
+
+
+def painting(true: Mapping[str, Conditions]) -> Hand:
+    """The generator that is none: decoded pixels are the picture."""
+    painter = Painter(card=true[PIXELS].space)
+    return Hand(
+        method=PIXELS, show=Pictures(size=painter.picture_size), draw=painter, prior=None, round_trip=None,
+        facts=painter.facts(),
+    )  # fmt: skip
+
+
+def open_generator(settings: Settings, *, run: RunFolder, method: str) -> Generator:
+    """The generator of that name on the run's stack, its weights in memory; `hand_of` says how it draws."""
     from pipelines.conditioned_generator import open_conditioned
-    from pipelines.drawing import DrawSettings
     from pipelines.generators import CATALOGUE
     from pipelines.stacks import resolve
 
-    decode = settings.decode
     stack = resolve(settings.fit.stack)
-    machine = {"device": settings.machine.device, "dtype": decode.dtype}
-    if name == MINDVIS:
-        generator = open_conditioned(run.conditioned, stack, name=name, **machine)
-    else:
-        generator = CATALOGUE[name].open(stack, **machine)
+    machine = {"device": settings.machine.device, "dtype": settings.decode.dtype}
+    if method == MINDVIS:
+        return open_conditioned(run.conditioned, stack, name=method, **machine)
+    return CATALOGUE[method].open(stack, **machine)
+
+
+def hand_of(generator: Generator, settings: Settings, *, seconds: float = 0.0) -> Hand:
+    """An opened generator as these settings let it draw."""
+    from pipelines.drawing import DrawSettings
+    from pipelines.previews import previews, small_decoder
+    from pipelines.stacks import resolve
+
+    decode, stack = settings.decode, resolve(settings.fit.stack)
     how = DrawSettings(
         steps=decode.steps, guidance_scale=decode.guidance, strength=decode.strength, noise_level=decode.noise_level,
         eta=decode.eta, scheduler=decode.scheduler, lane=decode.lane, batch=settings.machine.batch,
@@ -105,8 +137,14 @@ def open_hand(
     longest = round(generator.pipeline.seconds * generator.pipeline.rate) if sound else 0
     length = min(longest, round(seconds * RATE)) if seconds else longest
 
-    def draw(conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int]) -> Iterator[Drawn]:
-        return generator(conditions, ids, seeds, settings=how)
+    def draw(
+        conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int], *, watch: Watch | None = None
+    ) -> Iterator[Drawn]:
+        return generator(conditions, ids, seeds, settings=how, watch=watch)
+
+    @cache
+    def small() -> Any:
+        return None if sound else small_decoder(stack, device=settings.machine.device)
 
     def resound(waves: Sequence[Float]) -> Iterator[Float]:
         filled = np.stack([np.pad(wave, (0, longest - len(wave))) for wave in waves])
@@ -121,6 +159,7 @@ def open_hand(
         round_trip=resound if sound else lambda pictures: generator.round_trip(pictures, settings=how),
         facts={**generator.facts(how), "stack": stack_facts(stack)},
         spaces=tuple({**generator.cards, **generator.optional}),
+        previews=lambda glimpse: previews(generator, glimpse.latents, small=small()),
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from brain.types import Float
 from encoders.conditions import Conditions, SpaceCard
-from pipelines.drawing import Drawn
+from pipelines.drawing import Drawn, Watch
 
 NAME = "pixels"
 
@@ -28,9 +28,14 @@ class Painter:
         return self.card.shape[2], self.card.shape[1]
 
     def __call__(
-        self, conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int]
+        self,
+        conditions: Mapping[str, Conditions],
+        ids: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        watch: Watch | None = None,
     ) -> Iterator[Drawn]:
-        """One picture an id, in order."""
+        """One picture an id, in order; nothing is denoised, so that `watch` is never told anything."""
         values = conditions[NAME]
         self.card.must_match(values.space)
         for stimulus, seed, row in zip(ids, seeds, values.rows(ids), strict=True):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from brain.averages import Averaged, average_repeats
 from brain.errors import InputError
+from brain.origin import simulated_by
 from brain.reliability import ceiling_correlation, estimate_ncsnr
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
@@ -166,9 +167,8 @@ def _labels(recording: Recording, regions: Sequence[Region]) -> Int:
 
 def _space(recording: Recording) -> str:
     """Where the voxels lie. NSD's own volumes are the subject's; the simulated brain is in MNI space, and says so."""
-    simulated = (Path(recording.source) / "simulation.json").is_file()
     return (
         "MNI152 (simulated)"
-        if simulated
+        if simulated_by(recording.source)
         else f"{recording.responses.space.name} of {recording.responses.space.subject}"
     )

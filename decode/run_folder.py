@@ -30,6 +30,7 @@ from decode.settings import (
 )
 from encoders.storage import read_json, write_json
 
+BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -111,7 +112,8 @@ class RunFolder:
         for stage in stages:
             if self._begun(stage):
                 for name, old, new in differences(stored.get(stage, {}), getattr(settings, stage)):
-                    self._refuse(name, old, new)
+                    then = BESIDE if drawn_apart(stage, name) else ""
+                    self._refuse(name, old, new, then)
         if "fit" in stages and (self.path / stored.get("data", "")).resolve() != data.resolve():
             self._refuse("data", stored.get("data"), _relative(data, self.path))
 
@@ -121,10 +123,10 @@ class RunFolder:
         fitted = drawn or any((self.path / name).exists() for name in ("conditions", "maps"))
         return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
 
-    def _refuse(self, name: str, old: object, new: object) -> None:
+    def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
         raise UsageError(
             f"{self.path}: this run was made with {name} {old!r} and is now asked for {new!r}; "
-            "ask for the same, or choose another --out"
+            f"ask for the same, or choose another --out{then}"
         )
 
     def card_facts(self) -> dict[str, Any]:
@@ -181,6 +183,11 @@ class RunFolder:
             os.ftruncate(handle, 0)
         finally:
             os.close(handle)
+
+
+def drawn_apart(stage: str, name: str) -> bool:
+    """Whether another value of this setting can be drawn with beside a run that was fitted without it."""
+    return stage == "decode" or (stage == "machine" and name == "seed")
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
+from brain.origin import simulated_by
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.fit import standardised
@@ -55,6 +56,7 @@ from evaluation.regions import read_json
 from evaluation.samples import SampleWriter, inside, read_rows
 from evaluation.synthesis import FOLDER, KIND, RESPONSES, report_synthesis
 from pipelines.parts import part_of
+from pipelines.previews import small_decoder
 from pipelines.synthesis import CATALOGUE, Natural, Studio, SynthesisSettings
 
 CLIP, EYE = "clip", "eye"
@@ -390,13 +392,7 @@ class Lab:
     @cached_property
     def tiny(self) -> Any:
         """The stack's small decoder, None where it has none."""
-        place = part_of(self.stack, "tiny_vae")
-        if place is None:
-            return None
-        from diffusers import AutoencoderTiny
-
-        network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
-        return network.float().to(self.settings.machine.device).eval().requires_grad_(False)
+        return small_decoder(self.stack, device=self.settings.machine.device)
 
     def responses(self, pictures: Sequence[Image.Image], asked: Mapping[str, Readout]) -> dict[str, Float]:
         """Scorer -> (picture, asked) what these pictures evoke, regions' means among it."""
@@ -421,12 +417,11 @@ class Lab:
     @cached_property
     def cortex(self) -> Any:
         """The simulated cortex behind simulated data, None behind others."""
-        source = Path(self.recording.source)
-        if not (source / "simulation.json").is_file():
+        if not simulated_by(self.recording.source):
             return None
         from brain.simulated.simulate import truth_of
 
-        return truth_of(source, self.recording.responses.space.subject)
+        return truth_of(Path(self.recording.source), self.recording.responses.space.subject)
 
     def facts(self, wanted: Wanted, ways: Mapping[str, Any]) -> dict[str, Any]:
         """What the report has to know: regions, encoders' accuracy, courses and costs."""

@@ -117,9 +117,13 @@ class SoundStrips:
 
 def spectrogram_png(wave: Float, size: tuple[int, int] = (WIDE, HIGH)) -> bytes:
     """The log-mel of a sound (sample,) at 16 kHz as PNG of `size` (width, height), low frequencies at the bottom."""
+    return mel_png(log_mel(wave, DEFAULT), size)
+
+
+def mel_png(mel: Float, size: tuple[int, int] = (WIDE, HIGH)) -> bytes:
+    """A log-mel spectrogram (frame, mel) as PNG of `size` (width, height), low frequencies at the bottom."""
     import matplotlib
 
-    mel = log_mel(wave, DEFAULT)
     shade = np.clip((mel - DARKEST) / (LOUDEST - DARKEST), 0, 1)
     grey = Image.fromarray(np.round(255 * shade.T[::-1]).astype(np.uint8)).resize(size, Image.Resampling.BOX)
     level = np.asarray(grey).astype(np.int64) * LEVELS // 256

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipelines.lanes import Lanes
+    from pipelines.sampler import Hooks
 
 SPACE = "voxels"
 
@@ -62,7 +63,12 @@ def voxel_conditions(contract: VoxelContract, responses: Responses) -> Condition
 
 
 def _draw(
-    pipeline: Any, values: Mapping[str, Tensor], seeds: Sequence[int], settings: DrawSettings, lanes: Lanes
+    pipeline: Any,
+    values: Mapping[str, Tensor],
+    seeds: Sequence[int],
+    settings: DrawSettings,
+    lanes: Lanes,
+    hooks: Hooks,
 ) -> Drawing:
     return pipeline(  # type: ignore[no-any-return]
         values[SPACE],
@@ -72,4 +78,5 @@ def _draw(
         eta=settings.eta,
         scheduler=settings.scheduler,
         lanes=lanes,
+        hooks=hooks,
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pipelines.base import Drawing, LatentPipeline
     from pipelines.lanes import Lanes
+    from pipelines.sampler import Hooks
     from pipelines.sound import SoundPipeline
     from pipelines.sound_stack import SoundDrawing
 
@@ -79,6 +80,26 @@ class Drawn:
     rate: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Glimpse:
+    """What a denoising loop has in mind at one of its steps.
+
+    ids, seeds   (sample,) of the batch that is drawn; a long list is drawn in several batches, one after the other
+    step, steps  the step, from 0, and how many there are
+    latents      (sample, ...) the predicted clean sample x0, as the stack's decoder takes it
+    """
+
+    ids: tuple[str, ...]
+    seeds: tuple[int, ...]
+    step: int
+    steps: int
+    latents: Tensor
+
+
+Watch = Callable[[Glimpse], None]
+"""Told every step; it cannot change a sample, and what it raises ends the drawing."""
+
+
 class Entry(Protocol):
     """What a file of `pipelines/generators/` puts into its ENTRIES."""
 
@@ -95,7 +116,7 @@ class Entry(Protocol):
 
 
 Draw = Callable[
-    ["LatentPipeline | SoundPipeline", Mapping[str, "Tensor"], Sequence[int], DrawSettings, "Lanes"],
+    ["LatentPipeline | SoundPipeline", Mapping[str, "Tensor"], Sequence[int], DrawSettings, "Lanes", "Hooks"],
     "Drawing | SoundDrawing",
 ]
 
@@ -108,7 +129,8 @@ class Generator:
     pipeline  the `LatentPipeline` or `SoundPipeline` it draws with
     cards     space -> card of the conditions it needs
     optional  space -> card of the conditions it uses if they come
-    draw      one batch: (pipeline, space -> values (sample, ...), seeds, settings, lanes) -> Drawing or SoundDrawing
+    draw      one batch: (pipeline, space -> values (sample, ...), seeds, settings, lanes, hooks) -> Drawing or
+              SoundDrawing
     modality  "image" or "sound"
     """
 
@@ -120,7 +142,13 @@ class Generator:
     modality: str = "image"
 
     def __call__(
-        self, conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings
+        self,
+        conditions: Mapping[str, Conditions],
+        ids: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        settings: DrawSettings,
+        watch: Watch | None = None,
     ) -> Iterator[Drawn]:
         """Draw sample after sample: `ids` (sample,) name stimuli that `conditions` hold, and may repeat; one seed each.
 
@@ -144,7 +172,7 @@ class Generator:
                 )
             known[space].must_match(values.space)
             values.rows(ids)
-        return self._stream(conditions, list(ids), list(seeds), settings)
+        return self._stream(conditions, list(ids), list(seeds), settings, watch)
 
     def prior(self, ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings) -> Iterator[Drawn]:
         """What the stack draws without any condition, from noise alone: one sample a seed, under the names `ids`."""
@@ -210,17 +238,25 @@ class Generator:
         }
 
     def _stream(
-        self, conditions: Mapping[str, Conditions], ids: list[str], seeds: list[int], settings: DrawSettings
+        self,
+        conditions: Mapping[str, Conditions],
+        ids: list[str],
+        seeds: list[int],
+        settings: DrawSettings,
+        watch: Watch | None,
     ) -> Iterator[Drawn]:
         import torch
+
+        from pipelines.sampler import Hooks
 
         lanes = self.lanes(settings)
         batch = settings.batch or lanes.batch
         for first in range(0, len(ids), batch):
             some, their = ids[first : first + batch], seeds[first : first + batch]
             values = {space: torch.from_numpy(one.values[one.rows(some)]) for space, one in conditions.items()}
+            hooks = Hooks() if watch is None else Hooks(look=_told(watch, some, their))
             try:
-                drawing = self.draw(self.pipeline, values, their, settings, lanes)
+                drawing = self.draw(self.pipeline, values, their, settings, lanes, hooks)
             except torch.OutOfMemoryError as error:
                 raise UsageError(
                     f"generator {self.name}: {self.pipeline.device} has no memory for {lanes.width} samples a call; "
@@ -308,6 +344,16 @@ def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipel
         raise InputError(
             wanted(stack.path, f"{', '.join(missing)} for {name}", "none", f"stacks that serve it: {able}")
         )
+
+
+def _told(watch: Watch, ids: Sequence[str], seeds: Sequence[int]) -> Callable[[Tensor, Any], None]:
+    """The sampler's observer that tells `watch` of this batch."""
+
+    def look(latents: Tensor, moment: Any) -> None:
+        seen = latents.detach().clone()  # whatever is done to it, the denoising loop goes on with its own
+        watch(Glimpse(ids=tuple(ids), seeds=tuple(seeds), step=moment.step, steps=moment.steps, latents=seen))
+
+    return look
 
 
 _DECODE = "decode these spaces first"

@@ -2,7 +2,7 @@
 
     Denoiser      denoise(x, t, prompt) -> model output, all (sample, ...); x as the scheduler scales it for the network
     classifier_free, two_scales     take a denoiser, return a denoiser
-    Hooks         before the step, on x0, after the step; each returns what it takes
+    Hooks         before the step, on x0, after the step, each of which returns what it takes; and one that only looks
     Gaussian, Noised                where the walk starts
     sample        the walk itself
 
@@ -142,6 +142,7 @@ class Moment:
 
 
 Hook = Callable[[Tensor, Moment], Tensor]
+Look = Callable[[Tensor, Moment], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +152,7 @@ class Hooks:
     before_step  x, in the scheduler's units, before the network sees it
     on_x0        the picture the network has in mind; what it returns is what the scheduler steps towards
     after_step   x after the step
+    look         told the x0 that the scheduler steps towards; returns nothing, so that watching changes no bit
 
     Guidance that moves the noise by -sqrt(1 - a) g moves x0 by (1 - a) / sqrt(a) g, a = `alpha_bar`.
     """
@@ -158,6 +160,7 @@ class Hooks:
     before_step: Hook | None = None
     on_x0: Hook | None = None
     after_step: Hook | None = None
+    look: Look | None = None
 
 
 class Start(Protocol):
@@ -268,6 +271,8 @@ def sample(
         if hooks.on_x0 is not None:
             x0 = hooks.on_x0(x0_of(output, seen, alpha_bar, kind=kind), moment)
             output = output_of(x0, seen, alpha_bar, kind=kind)
+        if hooks.look is not None:
+            hooks.look(x0_of(output, seen, alpha_bar, kind=kind), moment)
         x = scheduler.step(output, t, x, return_dict=False, **extra)[0]
         if hooks.after_step is not None:
             x = hooks.after_step(x, moment)

@@ -166,12 +166,7 @@ class SoundStack(DiffusionPipeline):
     def decode_latents(self, latents: Tensor, *, lanes: Lanes | None = None) -> SoundDrawing:
         """Latents as mel spectrograms and waveforms; numbers that are not finite are an `InputError`."""
         lanes, vocode = lanes or self.lanes(), self._vocode()
-        scale, shift = self._scale_and_shift()
-
-        def decode(z: Tensor) -> Tensor:
-            return self.vae.decode((z / scale + shift).to(self.vae.dtype), return_dict=False)[0][:, 0].float()
-
-        mels = lanes.run(decode, given(latents, self.device))
+        mels = self.decode_mels(latents, lanes=lanes)
         waves = lanes.run(vocode, mels)
         for what, numbers in (("autoencoder", mels), (vocode.name, waves)):
             if not torch.isfinite(numbers).all():
@@ -184,6 +179,16 @@ class SoundStack(DiffusionPipeline):
             vocoder=vocode.name,
             withheld=silent(waves),
         )
+
+    @torch.no_grad()
+    def decode_mels(self, latents: Tensor, *, lanes: Lanes) -> Tensor:
+        """Latents as log-mel spectrograms (sample, frame, mel) float32."""
+        scale, shift = self._scale_and_shift()
+
+        def decode(z: Tensor) -> Tensor:
+            return self.vae.decode((z / scale + shift).to(self.vae.dtype), return_dict=False)[0][:, 0].float()
+
+        return lanes.run(decode, given(latents, self.device))
 
     def round_trip(self, waves: NDArray[np.float32], *, lanes: Lanes | None = None) -> SoundDrawing:
         """Waveforms (sample, time) through mel, autoencoder and vocoder: the best any sound of this stack could be."""

@@ -55,6 +55,17 @@ class StackFolder:
         lines = [f"{name} {digest}" for name, digest in sorted(digests(self.path).items())]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
+    @property
+    def noise_levels(self) -> int:
+        """How many noise levels its schedule was trained on, which is the most steps that sampling can have."""
+        path = self.path / "scheduler" / "scheduler_config.json"
+        if not path.is_file():
+            raise InputError(wanted(self.path, "scheduler/scheduler_config.json", "none", "fetch or copy it again"))
+        try:
+            return int(json.loads(path.read_text("utf-8")).get("num_train_timesteps", 1000))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(wanted(path, "a scheduler's configuration", str(error), "fetch it again")) from error
+
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:
         """Component -> (library, class) of the folder's own index, without those it leaves out."""

@@ -190,6 +190,25 @@ def test_hooks_are_called_in_order_with_where_they_are() -> None:
     assert moments[0].alpha_bar < moments[-1].alpha_bar
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_looking_changes_no_bit_and_sees_where_the_scheduler_goes(name: str) -> None:
+    """The observer is told x0 after guidance; the last one is where a deterministic walk ends."""
+    seen: list[tuple[int, Tensor]] = []
+
+    def look(x0: Tensor, at: Moment) -> None:
+        seen.append((at.step, x0.clone()))
+        x0.zero_()  # it may do with it what it likes, unless a scheduler predicts x0 itself
+
+    drawn = walk(name, seeds=[1, 2], steps=6, hooks=Hooks(look=look))
+    assert torch.equal(drawn, walk(name, seeds=[1, 2], steps=6))
+    assert [step for step, _ in seen] == list(range(len(seen))) and len(seen) >= 6
+    target = torch.full(SHAPE, 0.25)
+    told: list[Tensor] = []
+    guided = Hooks(on_x0=lambda x0, at: target.expand_as(x0), look=lambda x0, at: told.append(x0))
+    walk(name, seeds=[1], steps=6, hooks=guided)
+    torch.testing.assert_close(told[2], target.expand_as(told[2]), atol=rounding(sums=3, scale=20), rtol=0)
+
+
 @pytest.mark.parametrize("place", ["before_step", "after_step"])
 def test_what_a_hook_returns_is_used(place: str) -> None:
     moved = walk("ddim", seeds=[1], hooks=Hooks(**{place: lambda x, at: x + 1}))

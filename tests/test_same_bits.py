@@ -38,6 +38,7 @@ from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.guidance import Trace, braindive, through
 from pipelines.lanes import Lanes, products_tell_places
+from pipelines.sampler import Hooks
 from pipelines.stacks import quiet, resolve
 from tests.layouts import laid_out, tensors_of
 
@@ -189,12 +190,13 @@ def drawn(generator: Any, values: Mapping[str, torch.Tensor], rows: Sequence[int
     """(sample, ...) floats of these rows, one lane after the other."""
     settings = replace(GENERATORS[generator.name].defaults, steps=2, strength=0.5, **more)
     if generator.modality == "sound":
-        found = generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, lanes_of(generator))
+        asked = [SEEDS[row] for row in rows]
+        found = generator.draw(generator.pipeline, values, asked, settings, lanes_of(generator), Hooks())
         return np.concatenate([found.mels.reshape(len(rows), -1), found.waves], 1)
     seen: list[torch.Tensor] = []
     handle = generator.pipeline.vae.decoder.register_forward_hook(lambda _, given, out: seen.append(out.clone()))
     try:
-        generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, lanes_of(generator))
+        generator.draw(generator.pipeline, values, [SEEDS[row] for row in rows], settings, lanes_of(generator), Hooks())
     finally:
         handle.remove()
     # without what filled the last lane up; a lane that fitted latents to the UNet decoded more, and comes first

@@ -22,21 +22,31 @@ def run(words: Sequence[str]) -> None:
         *,
         data: Path = place,
         stimuli: tuple[str, ...] = (),
+        to: Path | None = None,
         machine: MachineSettings = stored.machine,
         decode: DecodeSettings = stored.decode,
-    ) -> tuple[Path, Path, tuple[str, ...], Settings]:
+    ) -> tuple[Path, Path, tuple[str, ...], Path | None, Settings]:
         """Turn test patterns into pictures, beside their controls. Defaults are what the run was made with.
 
         Args:
             run: A fitted run folder.
             data: The data, if they have moved since the fit.
             stimuli: Only these test stimuli; none named takes all.
+            to: Draw into this folder instead, by whatever strength, guidance, steps or seed; the run stays as it is.
         """
-        return run, data, stimuli, replace(stored, machine=machine, decode=decode)
+        return run, data, stimuli, to, replace(stored, machine=machine, decode=decode)
 
-    out, data, stimuli, settings = parse(decode, command="decode", words=words)
+    out, data, stimuli, to, settings = parse(decode, command="decode", words=words)
     if not stored.recipe:
         RunFolder(out).stored()
+    if to is not None:
+        from decode.beside import draw_beside, drawn_of
+        from decode.opened import Opened
+
+        opened = Opened(run=RunFolder(out), fit=settings.fit, data=data)
+        for sample in drawn_of(draw_beside(opened, settings, to=to, stimuli=stimuli)):
+            print("withheld" if sample.withheld else to / "samples" / sample.file)
+        return
     from decode.decode import decode as run_decode
 
     print(run_decode(out, settings, data, stimuli=stimuli))

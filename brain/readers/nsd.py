@@ -14,6 +14,7 @@ from brain.errors import InputError, UsageError, wanted
 from brain.files import present
 from brain.hdf5 import open_hdf5
 from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
+from brain.origin import simulated_by
 from brain.readers import Inspection
 from brain.readers._nsd_betas import Betas, choose_betas, find_betas, load_volume, read_session
 from brain.readers._nsd_regions import Atlas, read_atlases, regions_at, voxels_of
@@ -245,7 +246,7 @@ def _sidecar(root: Path, name: str, ids: Sequence[str]) -> dict[str, Any]:
 
 def _inspect_shared(root: Path) -> tuple[list[str], dict[str, Any]]:
     lines = [f"NSD layout at {root}"]
-    facts: dict[str, Any] = {"format": "nsd", "simulated": (root / "simulation.json").is_file()}
+    facts: dict[str, Any] = {"format": "nsd", "simulated": bool(simulated_by(root))}
     if facts["simulated"]:
         lines.append("simulated: yes, a brain with a known answer (simulation.json)")
     needed = {"design": DESIGN, "stimulus table": STIM_INFO, "images": BRICK}
@@ -287,8 +288,7 @@ def _inspect_subject(root: Path, subject: str) -> tuple[list[str], dict[str, Any
         lines.append(f"  betas {name}: {len(betas.files)} sessions ({', '.join(formats)}){gap}{ncsnr}")
         facts["betas"][name] = {"sessions": list(betas.files), "missing": missing}
     more, regions = _inspect_regions(root, subject, find_betas(root, subject)[0].space)
-    simulated = (root / "simulation.json").is_file()
-    known = facts_differ(regions, index) if official and not simulated else ""
+    known = facts_differ(regions, index) if official and not simulated_by(root) else ""
     return lines + more + ([f"  note: {known}"] if known else []), facts | regions
 
 

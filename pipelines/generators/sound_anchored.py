@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipelines.lanes import Lanes
+    from pipelines.sampler import Hooks
     from pipelines.sound_stack import SoundDrawing
 
 ANCHOR = "anchor"
 
 
 def _draw(
-    pipeline: Any, values: Mapping[str, Tensor], seeds: Sequence[int], settings: DrawSettings, lanes: Lanes
+    pipeline: Any,
+    values: Mapping[str, Tensor],
+    seeds: Sequence[int],
+    settings: DrawSettings,
+    lanes: Lanes,
+    hooks: Hooks,
 ) -> SoundDrawing:
     return pipeline(  # type: ignore[no-any-return]
         pipeline.prompt_of(values["clap"], values.get("loa"), weight=settings.loa_weight, lanes=lanes),
@@ -39,6 +45,7 @@ def _draw(
         eta=settings.eta,
         scheduler=settings.scheduler,
         lanes=lanes,
+        hooks=hooks,
     )
 
 

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipelines.lanes import Lanes
+    from pipelines.sampler import Hooks
     from pipelines.sound_stack import SoundDrawing
 
 
 def _draw(
-    pipeline: Any, values: Mapping[str, Tensor], seeds: Sequence[int], settings: DrawSettings, lanes: Lanes
+    pipeline: Any,
+    values: Mapping[str, Tensor],
+    seeds: Sequence[int],
+    settings: DrawSettings,
+    lanes: Lanes,
+    hooks: Hooks,
 ) -> SoundDrawing:
     from pipelines.sound_prompt import SoundPrompt
 
@@ -31,6 +37,7 @@ def _draw(
         eta=settings.eta,
         scheduler=settings.scheduler,
         lanes=lanes,
+        hooks=hooks,
     )
 
 

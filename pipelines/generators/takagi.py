@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
     from pipelines.base import Drawing
     from pipelines.lanes import Lanes
+    from pipelines.sampler import Hooks
 
 
 def _draw(
-    pipeline: Any, values: Mapping[str, Tensor], seeds: Sequence[int], settings: DrawSettings, lanes: Lanes
+    pipeline: Any,
+    values: Mapping[str, Tensor],
+    seeds: Sequence[int],
+    settings: DrawSettings,
+    lanes: Lanes,
+    hooks: Hooks,
 ) -> Drawing:
     return pipeline(  # type: ignore[no-any-return]
         values["clip-text"],
@@ -30,6 +36,7 @@ def _draw(
         eta=settings.eta,
         scheduler=settings.scheduler,
         lanes=lanes,
+        hooks=hooks,
     )
 
 

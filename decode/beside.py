@@ -1,0 +1,126 @@
+"""Drawing beside a run: its test stimuli once more, under other settings or seeds, into a folder of their own.
+
+    drawn = draw_beside(opened, settings, to=Path("again"), stimuli=("nsd00013",))
+
+    TO/card.json            of which run, with which settings, by what it was computed
+    TO/samples/index.jsonl  and one file a sample, as a run has them
+
+The run is read and never written. The same settings and seed give the very files of the run. `python -m evaluation TO`
+judges what is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.origin import simulated_by
+from decode.decode import asked_of, check_drawing, check_rows, chosen_of, draw_missing, missing_of
+from decode.fit import is_fitted
+from decode.opened import Opened
+from decode.painter import NAME as PIXELS
+from decode.run_folder import RunFolder, writing
+from decode.settings import Settings, differences, to_json
+from evaluation.samples import REFERENCE, Sample, SampleWriter
+from pipelines.drawing import Watch
+
+PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
+"""What a run's card says that holds of samples beside it too."""
+
+
+def draw_beside(
+    opened: Opened, settings: Settings, *, to: Path, stimuli: Sequence[str] = (), watch: Watch | None = None
+) -> tuple[Sample, ...]:
+    """Draws what is missing in `to` of all test stimuli or of `stimuli`, and returns these samples, references first.
+
+    opened    the finished run; `settings` its own with another `decode` section or another seed
+    watch     told every step of a denoising loop; what it raises ends the drawing after the last whole sample
+    Settings that cannot be drawn with, an unknown stimulus, and a folder that is the run's own or holds something else,
+    are errors before anything is written; a call that fails before its first sample leaves nothing behind.
+    """
+    run, sink = opened.run, RunFolder(to)
+    if not is_fitted(run):
+        raise InputError(wanted(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
+    check_rows(settings.decode)
+    check_drawing(settings)
+    _must_have_steps(settings)
+    chosen = chosen_of(run, stimuli)
+    _must_be_beside(run, to)
+    asked = {"run": _digest(run), "seed": settings.machine.seed}
+    _must_be_the_same(sink, settings, asked)
+    facts = run.card_facts()
+    new = not to.exists()
+    try:
+        with sink.lock(), SampleWriter(sink.samples) as writer:
+            missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
+            if missing:
+                known = {name: facts[name] for name in PASSED_ON if name in facts}
+                simulated = facts.get("simulated", simulated_by(opened.data))
+                drawn = {**asked, "decode": to_json(settings.decode)}
+                sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
+                draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
+            keys = asked_of(chosen, settings.decode, repeated=facts.get("repeated", []))
+            found = [writer.done(*key) for key in keys]
+    except AfterimageError:
+        if new and all(one.parent.name == "references" for one in sink.samples.glob("*/*")):
+            shutil.rmtree(to, ignore_errors=True)
+        raise
+    return tuple(one for one in found if one is not None)
+
+
+def _must_have_steps(settings: Settings) -> None:
+    """Refuses more steps than the stack's noise schedule has."""
+    if settings.decode.method == PIXELS:
+        return
+    from pipelines.stacks import resolve
+
+    most = resolve(settings.fit.stack).noise_levels
+    if settings.decode.steps > most:
+        raise UsageError(f"--steps: expected 1 to {most} on this stack, found {settings.decode.steps}")
+
+
+def _must_be_beside(run: RunFolder, to: Path) -> None:
+    """Refuses the run's own folder, one inside it or around it, and a folder with other files."""
+    here, home = to.resolve(), run.path.resolve()
+    if here == home or here.is_relative_to(home) or home.is_relative_to(here):
+        raise UsageError(f"--to {to}: expected a folder beside the run, found one in or around it; choose another")
+    with writing(to):
+        if to.exists() and not to.is_dir():
+            raise UsageError(f"--to {to}: expected a folder, found a file; choose another")
+        if to.is_dir() and not (to / "card.json").is_file() and any(child.name != ".lock" for child in to.iterdir()):
+            raise UsageError(
+                f"--to {to}: expected an empty folder or one of an earlier call, found other files; choose another"
+            )
+
+
+def _must_be_the_same(sink: RunFolder, settings: Settings, asked: dict[str, Any]) -> None:
+    """Refuses to put samples of another run, other settings or another seed beside those that are there."""
+    facts = sink.card_facts()
+    if not facts:
+        return
+    found = facts.get("beside")
+    if not isinstance(found, dict):
+        raise UsageError(f"--to {sink.path}: expected a folder of an earlier call, found a run; choose another")
+    other = [(name, found.get(name), value) for name, value in asked.items() if found.get(name) != value]
+    other += list(differences(found.get("decode", {}), settings.decode))
+    for name, old, new in other:
+        raise UsageError(
+            f"--to {sink.path}: expected samples of {name} {new!r}, found some of {old!r}; choose another folder"
+        )
+
+
+def _digest(run: RunFolder) -> str:
+    """What tells one run from another without a path: the digest of its folds, spaces and mappings' names."""
+    facts = run.card_facts()
+    known = {name: facts.get(name) for name in ("settings", "data", "splits", "spaces", "fitted")}
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def drawn_of(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """The samples without the references."""
+    return tuple(sample for sample in samples if sample.row != REFERENCE)

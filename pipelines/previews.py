@@ -1,0 +1,50 @@
+"""Previews: what a denoising loop has in mind at a step, as pictures or log-mel spectrograms, long before it is done.
+
+    small = small_decoder(stack, device="cpu")
+    def watch(glimpse): show(previews(generator, glimpse.latents, small=small))
+
+They look through the stack's small decoder where it has one, for the full one would cost more than the step itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.parts import part_of
+from pipelines.stacks import StackFolder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipelines.drawing import Generator
+
+SMALL = "tiny_vae"
+"""The component that decodes latents cheaply (an `AutoencoderTiny`)."""
+
+
+def small_decoder(stack: StackFolder, *, device: str) -> Any:
+    """The stack's small decoder in float32, None where it has none."""
+    place: Path | None = part_of(stack, SMALL)
+    if place is None:
+        return None
+    from diffusers import AutoencoderTiny
+
+    network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
+    return network.float().to(device).eval().requires_grad_(False)
+
+
+def previews(generator: Generator, latents: Tensor, *, small: Any = None) -> list[Any]:
+    """Latents (sample, ...) as RGB pictures, or as log-mel spectrograms (frame, mel) float32 of a stack of sounds."""
+    import torch
+
+    from pipelines.base import pictures_of
+
+    pipeline, lanes = generator.pipeline, generator.pipeline.lanes()
+    with torch.inference_mode():
+        if generator.modality == "sound":
+            return list(pipeline.decode_mels(latents, lanes=lanes).cpu().numpy())
+        if small is None:
+            return list(pictures_of(pipeline.decode_latents(latents, lanes=lanes)))
+        pixels = lanes.run(lambda z: small.decode(z, return_dict=False)[0], latents)
+        return list(pictures_of((pixels / 2 + 0.5).clamp(0, 1)))
