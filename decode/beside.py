@@ -50,7 +50,7 @@ def draw_beside(
     check_drawing(settings)
     _must_have_steps(settings)
     chosen = chosen_of(run, stimuli)
-    _must_be_beside(run, to)
+    must_be_beside(run, to)
     asked = {"run": _digest(run), "seed": settings.machine.seed}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
@@ -84,15 +84,15 @@ def _must_have_steps(settings: Settings) -> None:
         raise UsageError(f"--steps: expected 1 to {most} on this stack, found {settings.decode.steps}")
 
 
-def _must_be_beside(run: RunFolder, to: Path) -> None:
-    """Refuses the run's own folder, one inside it or around it, and a folder with other files."""
+def must_be_beside(run: RunFolder, to: Path, *, marker: str = "card.json") -> None:
+    """Refuses the run's own folder, one inside it or around it, and a folder of other files, without the `marker`."""
     here, home = to.resolve(), run.path.resolve()
     if here == home or here.is_relative_to(home) or home.is_relative_to(here):
         raise UsageError(f"--to {to}: expected a folder beside the run, found one in or around it; choose another")
     with writing(to):
         if to.exists() and not to.is_dir():
             raise UsageError(f"--to {to}: expected a folder, found a file; choose another")
-        if to.is_dir() and not (to / "card.json").is_file() and any(child.name != ".lock" for child in to.iterdir()):
+        if to.is_dir() and not (to / marker).is_file() and any(child.name != ".lock" for child in to.iterdir()):
             raise UsageError(
                 f"--to {to}: expected an empty folder or one of an earlier call, found other files; choose another"
             )

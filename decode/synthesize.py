@@ -9,7 +9,7 @@ Pictures lie as samples, a row a way; `evaluation/synthesis.py` makes the report
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -28,12 +28,14 @@ from brain.leaks import content_sha256
 from brain.origin import simulated_by
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
+from decode.beside import must_be_beside
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings
 from decode.showing import shown
+from decode.steps import Step, Tell
 from decode.wishes import Ask, Wanted
 from encoders.spaces.openclip_image import CONFIG as OPENCLIP
 from encoders.storage import write_json, write_tensors
@@ -54,15 +56,18 @@ from encoders.voxelwise import (
 from evaluation.images import open_image
 from evaluation.regions import read_json
 from evaluation.samples import SampleWriter, inside, read_rows
-from evaluation.synthesis import FOLDER, KIND, RESPONSES, report_synthesis
+from evaluation.synthesis import FOLDER, KIND, RESPONSES, Synthesis, judge_synthesis, report_synthesis
+from pipelines.base import pictures_of
 from pipelines.parts import part_of
 from pipelines.previews import small_decoder
-from pipelines.synthesis import CATALOGUE, Natural, Studio, SynthesisSettings
+from pipelines.synthesis import CATALOGUE, Natural, Sight, Studio, SynthesisSettings
 
 CLIP, EYE = "clip", "eye"
 GUIDE, SECOND, TRUTH = "guide", "second", "truth"
 RANDOM = "random-region"
 """The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
+FEW = 10
+"""Natural pictures that are looked at from one telling to the next."""
 BATCH = 50
 """Pictures that the simulated cortex watches together."""
 
@@ -81,36 +86,114 @@ def row_of(way: str) -> str:
     return way.replace("-", "_")
 
 
-def synthesize(out: Path, settings: Settings, data: Path, *, wanted: Wanted, how: SynthesisSettings) -> Path:
-    """Makes what is missing and returns the path of the report's page.
+def synthesize(
+    out: Path, settings: Settings, data: Path, *, wanted: Wanted, how: SynthesisSettings, to: Path | None = None
+) -> Path:
+    """Makes what is missing, in the run or in the folder `to` beside it, and returns the path of the report's page.
 
     A run that is not fitted, or a region that the encoders do not know, is an InputError, an unknown name a UsageError.
     """
-    run = RunFolder(out)
+    run, seed = RunFolder(out), settings.machine.seed
+    if to is not None:
+        _must_be_fitted(run)
+        _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
+        recording = open_data(data, settings.fit)
+        lab = Lab(run=run, recording=recording, settings=settings, asks=wanted.asks, keep=to / "encoders")
+        synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
+        return report_synthesis(to, seed=seed)
     with run.lock():
-        if not run.card_facts().get("fitted"):
-            raise InputError(f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` first")
+        _must_be_fitted(run)
         home = run.path / FOLDER / wanted.name
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
         lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
         lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
         run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
-        facts = _stored(home)
-        write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
-        with SampleWriter(home / "samples") as writer:
-            for way in wanted.ways:
-                studio = lab.studio(wanted, how, random=way == RANDOM)
-                made = _make(way, studio, writer, wanted=wanted, seed=settings.machine.seed)
-                known = facts.get(row_of(way), {})
-                courses = {**known.get("courses", {}), **made.get("courses", {})}
-                facts[row_of(way)] = {**known, **made, "courses": courses}
-                write_json(home / "synthesis.json", {**lab.facts(wanted, facts), "asked": asked})
-        pictures: dict[str, list[Image.Image]] = {}
-        for sample in read_rows(home / "samples"):
-            pictures.setdefault(sample.row, []).append(open_image(inside(home / "samples", sample.file)))
-        _keep_responses(home, lab, pictures, signs=wanted.signs)
-        return report_synthesis(home, seed=settings.machine.seed)
+        _into(home, lab, wanted=wanted, how=how, seed=seed)
+        return report_synthesis(home, seed=seed)
+
+
+def synthesize_beside(
+    lab: Lab, *, to: Path, wanted: Wanted, how: SynthesisSettings, seed: int, tell: Tell | None = None
+) -> Synthesis:
+    """Makes what is missing in the folder `to` instead of the run's own, which is only read, and judges it.
+
+    tell  told every natural picture that is looked at, and every step that a way takes, with previews and the
+          objective in standard deviations over natural pictures; what it raises ends the work
+    Pictures of other settings in `to`, and what `synthesize` refuses, are refused before anything is written.
+    """
+    _must_be_fitted(lab.run)
+    more = _must_be_beside(lab.run, to, wanted=wanted, how=how, seed=seed)
+    if tell is not None:
+        lab.prepare(tell)
+    lab.studio(wanted, how, random=False)
+    if tell is not None:
+        lab.natural_responses(_readouts(lab, wanted.signs), tell=tell)
+    _into(to, lab, wanted=wanted, how=how, seed=seed, tell=tell, more=more)
+    return judge_synthesis(to, seed=seed)
+
+
+def _must_be_beside(
+    run: RunFolder, to: Path, *, wanted: Wanted, how: SynthesisSettings, seed: int
+) -> dict[str, Any]:
+    """Refuses a folder that is not beside the run or holds other pictures; returns what tells them from others."""
+    must_be_beside(run, to, marker="synthesis.json")
+    more = {"seed": seed, "signs": dict(wanted.signs)}
+    _must_be_the_same(to, {**_asked(wanted, how), **more})
+    return more
+
+
+def _must_be_fitted(run: RunFolder) -> None:
+    if not run.card_facts().get("fitted"):
+        raise InputError(f"{run.path}: wanted a fitted run, came one that is not; run `afterimage fit` first")
+
+
+def _into(
+    home: Path,
+    lab: Lab,
+    *,
+    wanted: Wanted,
+    how: SynthesisSettings,
+    seed: int,
+    tell: Tell | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Makes what is missing in `home`, and what every scorer says of all that is there."""
+    asked = {**_asked(wanted, how), **(more or {})}
+    facts = _stored(home)
+    write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
+    with SampleWriter(home / "samples") as writer:
+        for way in wanted.ways:
+            studio = lab.studio(wanted, how, random=way == RANDOM)
+            if tell is not None:
+                studio = replace(studio, watch=_told(studio, way, tell))
+            made = _make(way, studio, writer, wanted=wanted, seed=seed, count=tell is None)
+            known = facts.get(row_of(way), {})
+            courses = {**known.get("courses", {}), **made.get("courses", {})}
+            facts[row_of(way)] = {**known, **made, "courses": courses}
+            write_json(home / "synthesis.json", {**lab.facts(wanted, facts), "asked": asked})
+    pictures: dict[str, list[Image.Image]] = {}
+    for sample in read_rows(home / "samples"):
+        pictures.setdefault(sample.row, []).append(open_image(inside(home / "samples", sample.file)))
+    _keep_responses(home, lab, pictures, signs=wanted.signs)
+
+
+def _told(studio: Studio, way: str, tell: Tell) -> Callable[[Sight], None]:
+    """What tells of a way's steps: how the pictures look now and what the guiding encoders make of them."""
+
+    def watch(sight: Sight) -> None:
+        if sight.latents is None:
+            tell(Step(what=way, step=sight.step, steps=sight.steps))
+            return
+        pixels = studio.seen(sight.latents)
+        tell(
+            Step(
+                what=way, step=sight.step + 1, steps=sight.steps, previews=tuple(pictures_of(pixels)),
+                values=tuple(studio.judged(pixels)),
+            )
+        )  # fmt: skip
+
+    return watch
 
 
 def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
@@ -138,8 +221,13 @@ def name(number: int) -> str:
     return f"p{number:03d}"
 
 
-def _make(way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, seed: int) -> dict[str, Any]:
-    """Makes the missing pictures of one way, a few at a time. Returns courses, seconds and FLOPs; {} if none misses."""
+def _make(
+    way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, seed: int, count: bool
+) -> dict[str, Any]:
+    """Makes the missing pictures of one way, a few at a time. Returns courses, seconds and FLOPs; {} if none misses.
+
+    count  whether FLOPs are counted, which takes another picture
+    """
     row = row_of(way)
     seeds = [sample_seed(seed, wanted.name, number) for number in range(wanted.count)]
     missing = [number for number in range(wanted.count) if writer.done(row, name(number)) is None]
@@ -160,7 +248,8 @@ def _make(way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, see
                 courses[name(number)] = list(one.course)
                 bar.update()
     seconds = (time.perf_counter() - began) / len(missing)
-    return {"courses": courses, "seconds": seconds, "flops": flops_of(way, studio, seeds[0])}
+    flops = {"flops": flops_of(way, studio, seeds[0])} if count else {}
+    return {"courses": courses, "seconds": seconds, **flops}
 
 
 def _way(name: str) -> Any:
@@ -189,13 +278,15 @@ def _stored(home: Path) -> dict[str, Any]:
 class Lab:
     """A fitted run with what synthesis needs of it: encoders, natural pictures, the truth where there is one.
 
-    `asks` is what may stand in signs beside regions.
+    `asks` is what may stand in signs beside regions. Encoders that the run does not hold yet are kept in `keep`, in the
+    run itself where that is None.
     """
 
     run: RunFolder
     recording: Recording
     settings: Settings
     asks: tuple[Ask, ...] = ()
+    keep: Path | None = None
 
     def __post_init__(self) -> None:
         if self.recording.stimuli.modality != "image":
@@ -253,15 +344,43 @@ class Lab:
     @cached_property
     def features(self) -> dict[str, Float]:
         """Tower -> features (natural picture, feature), as the networks give them."""
-        found = {}
-        for which, tower in self.towers.items():
-            pictures = (self.natural_pixels(one) for one in self.ids)
-            found[which] = features_of(tower, pictures, count=len(self.ids), say=f"natural pictures, {which}")
+        return self._features(None)
+
+    def prepare(self, tell: Tell) -> None:
+        """Looks at the natural pictures now and tells of each, unless that is done."""
+        if "features" not in self.__dict__:
+            self.__dict__["features"] = self._features(tell)
+
+    def _features(self, tell: Tell | None) -> dict[str, Float]:
+        found, total = dict[str, Float](), len(self.towers) * len(self.ids)
+
+        for number, (which, tower) in enumerate(self.towers.items()):
+            stream = self._naturals(tell, "natural pictures, features", before=number * len(self.ids), total=total)
+            found[which] = features_of(tower, stream, count=len(self.ids), say=f"natural pictures, {which}")
         return found
 
-    def natural_responses(self, asked: Mapping[str, Readout]) -> dict[str, Float]:
+    def _naturals(self, tell: Tell | None, what: str, *, before: int, total: int) -> Iterator[Any]:
+        """The pixels of every natural picture, telling of every few that have been taken."""
+        # opened before the first is taken: weights that are loaded in inference mode could carry no gradient ever after
+        self.pipeline  # noqa: B018
+        return self._counted(tell, what, before=before, total=total)
+
+    def _counted(self, tell: Tell | None, what: str, *, before: int, total: int) -> Iterator[Any]:
+        for number, one in enumerate(self.ids, start=1):
+            yield self.natural_pixels(one)
+            if tell is not None and number % FEW == 0:
+                tell(Step(what=what, step=before + number, steps=total))
+
+    @cached_property
+    def _natural(self) -> dict[tuple[str, ...], dict[str, Float]]:
+        return {}
+
+    def natural_responses(self, asked: Mapping[str, Readout], *, tell: Tell | None = None) -> dict[str, Float]:
         """Scorer -> (natural picture, asked) what natural pictures evoke, from the features that are there already."""
-        return self._evoked(self.features, (self.natural_pixels(one) for one in self.ids), asked)
+        if tuple(asked) not in self._natural:
+            stream = self._naturals(tell, "natural pictures, responses", before=0, total=len(self.ids))
+            self._natural[tuple(asked)] = self._evoked(self.features, stream, asked)
+        return self._natural[tuple(asked)]
 
     def natural_pixels(self, one: str) -> Any:
         return np.asarray(shown(self.recording.stimuli, one, self.size), np.uint8)
@@ -332,12 +451,13 @@ class Lab:
 
     def _of_regions(self, which: str) -> Voxelwise:
         """The encoder on that tower, fitted or found in RUN/encoders."""
-        path = self.run.path / "encoders" / f"{which}.safetensors"
-        tower = self.towers[which]
-        if path.is_file():
-            found = Voxelwise.load(path)
-            if dict(found.tower) == tower.facts() and found.split == self.fold.sha256:
-                return found
+        tower, own = self.towers[which], self.run.path / "encoders"
+        for folder in (own, self.keep or own):
+            path = folder / f"{which}.safetensors"
+            if path.is_file():
+                found = Voxelwise.load(path)
+                if dict(found.tower) == tower.facts() and found.split == self.fold.sha256:
+                    return found
         place = {one: row for row, one in enumerate(self.ids)}
         rows = [place[one] for one in self.fitting.ids]
         found = fit_voxelwise(
@@ -468,11 +588,15 @@ def _keep_responses(
     home: Path, lab: Lab, pictures: Mapping[str, list[Image.Image]], *, signs: Mapping[str, float]
 ) -> None:
     """HOME/responses.safetensors: scorer and row -> (picture, region or ask), natural pictures as row "natural"."""
-    names = dict.fromkeys([region.name for region in lab.shown()] + list(signs))
-    asked = {name: lab.readout(name) for name in names}
+    asked = _readouts(lab, signs)
     kept: dict[str, Any] = {}
     found = {"natural": lab.natural_responses(asked)}
     found |= {row: lab.responses(some, asked) for row, some in pictures.items()}
     for row, scored in found.items():
         kept |= {f"{scorer}.{row}": values for scorer, values in scored.items()}
     write_tensors(home / RESPONSES, kept, kind=KIND, card={"regions": list(asked)})
+
+
+def _readouts(lab: Lab, signs: Mapping[str, float]) -> dict[str, Readout]:
+    """What every picture is asked for: the mean of each region that is shown, and what is wanted."""
+    return {name: lab.readout(name) for name in dict.fromkeys([region.name for region in lab.shown()] + list(signs))}

@@ -13,11 +13,17 @@ import pytest
 from app.cli import main
 from brain.errors import UsageError
 from brain.pack import write_arrays
+from decode.patterns import open_data
+from decode.run_folder import RunFolder
+from decode.steps import Step, Stopped
+from decode.synthesize import Lab, synthesize_beside
 from decode.wishes import OneVoxel, Pattern, Wanted, wishes
 from evaluation.samples import read_rows
 from pipelines.stacks import SHELF
+from pipelines.synthesis import SynthesisSettings
 from pipelines.tiny import tiny_stack
 from tests.rounding import largest, rounding
+from tests.test_decode_beside import tree
 
 QUICK = ("--n", "2", "--steps", "2", "--few-steps", "1", "--method", "guided", "retrieval")
 COUNT, VOXELS = 90, 60
@@ -91,10 +97,6 @@ def test_one_voxel_and_a_pattern_are_driven_and_named_on_the_page(run: Path) -> 
 
 
 def test_a_pattern_from_a_file_is_the_measured_one_by_another_road(run: Path, data: Path, tmp_path: Path) -> None:
-    from decode.patterns import open_data
-    from decode.run_folder import RunFolder
-    from decode.synthesize import Lab
-
     settings, _ = RunFolder(run).stored()
     recording = open_data(data, settings.fit)
     lab = Lab(run=RunFolder(run), recording=recording, settings=settings)
@@ -201,3 +203,50 @@ def test_a_stack_without_an_image_encoder_needs_an_eye_and_is_guided_by_it(
     assert set(facts["encoders"]) == {"eye", "second"} and facts["decoder in the loop"] == "tiny_vae"
     assert main([*words, "embedding"]) == 2
     assert "wanted a stack whose UNet takes an image embedding" in capsys.readouterr().err
+
+
+def test_pictures_beside_the_run_are_the_run_s_own_and_leave_it_alone(run: Path, tmp_path: Path) -> None:
+    """The same objective and seed give the same files in the run and beside it, watched or not."""
+    words = ["synthesize", str(run), "--region", "ventral", *QUICK]
+    assert main(words) == 0
+    before = tree(run)
+    assert main([*words, "--to", str(tmp_path / "cli")]) == 0
+    assert (tmp_path / "cli" / "report.html").is_file()
+    settings, data = RunFolder(run).stored()
+    lab = Lab(run=RunFolder(run), recording=open_data(data, settings.fit), settings=settings, keep=tmp_path / "keep")
+    wanted = Wanted(signs={"ventral": 1.0}, ways=("guided", "retrieval"), count=2)
+    told: list[Step] = []
+    asked = {"wanted": wanted, "how": SynthesisSettings(steps=2, few_steps=1), "seed": 0}
+    found = synthesize_beside(lab, to=tmp_path / "told", tell=told.append, **asked)
+    assert tree(run) == before and not (tmp_path / "keep").exists()  # the run has its encoders already
+    own = {(one.row, one.stimulus): one.sha256 for one in read_rows(run / "synthesis" / "ventral" / "samples")}
+    for beside in ("cli", "told"):
+        assert {(one.row, one.stimulus): one.sha256 for one in read_rows(tmp_path / beside / "samples")} == own
+    guided = [one for one in told if one.what == "guided"]
+    assert [one.step for one in guided] == [1, 2] and all(one.steps == 2 for one in guided)
+    assert all(len(one.previews) == len(one.values) == 2 for one in guided)
+    looked = [one.step for one in told if one.what == "natural pictures, features"]
+    assert looked == sorted(looked) and looked[-1] <= told[0].steps
+    assert [row.row for row in found.rows] == ["guided", "retrieval"]
+    with pytest.raises(UsageError, match="were made with seed"):
+        synthesize_beside(lab, to=tmp_path / "told", **(asked | {"seed": 1}))
+    with pytest.raises(UsageError, match="beside the run"):
+        synthesize_beside(lab, to=run / "again", **asked)
+
+
+@pytest.mark.parametrize("way", ["noise", "search", "best-of-n", "unguided", "embedding", "random-region", "braindive"])
+def test_every_way_that_takes_time_tells_of_it_and_can_be_stopped(run: Path, tmp_path: Path, way: str) -> None:
+    settings, data = RunFolder(run).stored()
+    lab = Lab(run=RunFolder(run), recording=open_data(data, settings.fit), settings=settings, keep=tmp_path / "keep")
+    how = SynthesisSettings(steps=2, published_steps=2, few_steps=2, candidates=4, iterations=2)
+    wanted = Wanted(signs={"ventral": 1.0}, ways=(way,), count=1)
+    told: list[Step] = []
+
+    def tell(step: Step) -> None:
+        told.append(step)
+        if step.what == way:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        synthesize_beside(lab, to=tmp_path / "told", wanted=wanted, how=how, seed=0, tell=tell)
+    assert told[-1].what == way and read_rows(tmp_path / "told" / "samples") == ()

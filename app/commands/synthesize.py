@@ -29,6 +29,7 @@ class Wish(NamedTuple):
     method: tuple[str, ...]
     n: int
     reference: Path | None
+    to: Path | None
     machine: MachineSettings
 
 
@@ -48,6 +49,7 @@ def run(words: Sequence[str]) -> None:
         n: int = 8,
         reference: Path | None = None,
         data: Path = place,
+        to: Path | None = None,
         machine: MachineSettings = stored.machine,
         how: SynthesisSettings = HOW,
     ) -> tuple[Wish, SynthesisSettings]:
@@ -65,8 +67,9 @@ def run(words: Sequence[str]) -> None:
             n: Pictures of each way.
             reference: A picture to start from.
             data: The data, if they have moved since the fit.
+            to: Make them in this folder instead, by whatever seed; the run stays as it is.
         """
-        return Wish(run, data, region, against, voxel, pattern, method, n, reference, machine), how
+        return Wish(run, data, region, against, voxel, pattern, method, n, reference, to, machine), how
 
     wish, how = parse(synthesize, command="synthesize", words=words)
     if not stored.recipe:
@@ -77,4 +80,5 @@ def run(words: Sequence[str]) -> None:
 
     signs, asks = wishes(region=wish.region, against=wish.against, voxel=wish.voxel, pattern=wish.pattern)
     wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference, asks=asks)
-    print(make(wish.run, replace(stored, machine=wish.machine), wish.data, wanted=wanted, how=how))
+    settings = replace(stored, machine=wish.machine)
+    print(make(wish.run, settings, wish.data, wanted=wanted, how=how, to=wish.to))

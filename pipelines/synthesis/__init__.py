@@ -82,6 +82,19 @@ class Natural:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What a way is at, one step of one of its loops.
+
+    step, steps  the step, from 0, and how many the loop has; a way may have several loops
+    latents      (sample, channel, y, x) the predicted clean samples, None where a loop has none
+    """
+
+    step: int
+    steps: int
+    latents: Tensor | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Studio:
     """What every way may use.
 
@@ -91,6 +104,7 @@ class Studio:
     tiny       the stack's small decoder, latents -> pictures in [-1, 1]; None takes the full one
     natural    natural pictures
     reference  a picture to start from, or None
+    watch      told every step; it cannot change a picture, and what it raises ends the way
     """
 
     pipeline: Any
@@ -101,6 +115,7 @@ class Studio:
     settings: SynthesisSettings
     lanes: Lanes
     reference: Image | None = None
+    watch: Callable[[Sight], None] | None = None
 
     @property
     def takes_embeddings(self) -> bool:
@@ -119,8 +134,21 @@ class Studio:
         """The objective of latents (sample, channel, y, x), seen through the small decoder."""
         if self.tiny is None:
             return self.full_worth(latents)
-        pixels = self.tiny.decode(latents, return_dict=False)[0]
-        return self.objective((pixels / 2 + 0.5).clamp(0, 1))
+        return self.objective(self.small_pixels(latents))
+
+    def small_pixels(self, latents: Tensor) -> Tensor:
+        """Latents as pictures (sample, 3, H, W) in [0, 1] through the small decoder, which there must be."""
+        pixels: Tensor = self.tiny.decode(latents, return_dict=False)[0]
+        return (pixels / 2 + 0.5).clamp(0, 1)
+
+    def seen(self, latents: Tensor) -> Tensor:
+        """Latents as pictures (sample, 3, H, W) in [0, 1] as cheaply as this stack can, without gradients."""
+        import torch
+
+        with torch.inference_mode():
+            if self.tiny is None:
+                return self.pipeline.decode_latents(latents, lanes=self.lanes)  # type: ignore[no-any-return]
+            return self.lanes.run(self.small_pixels, latents)
 
     def full_worth(self, latents: Tensor) -> Tensor:
         """The objective of latents seen through the full decoder, as BrainDiVE has it."""

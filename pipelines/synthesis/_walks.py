@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipelines.base import pictures_of
-from pipelines.sampler import Hooks
-from pipelines.synthesis import Made, Studio
+from pipelines.sampler import Hooks, Moment
+from pipelines.synthesis import Made, Sight, Studio
 
 NO_HOOKS = Hooks()
 
@@ -38,6 +39,7 @@ def walked(
     mixtures     the seeds of these embeddings where they are not the walks' own
     """
     pipeline, how = studio.pipeline, studio.settings
+    hooks = watched(studio, hooks)
     latents: Any = None
     if studio.reference is not None:
         latents = pipeline.encode_pictures([studio.reference] * len(seeds), lanes=studio.lanes)
@@ -53,6 +55,18 @@ def walked(
         lanes=studio.lanes, output_type="latent", noise=noise,
     ).images  # fmt: skip
     return found
+
+
+def watched(studio: Studio, hooks: Hooks) -> Hooks:
+    """The same hooks, and one that tells the studio's `watch` of every step, where there is one."""
+    watch = studio.watch
+    if watch is None:
+        return hooks
+
+    def look(x0: Tensor, moment: Moment) -> None:
+        watch(Sight(step=moment.step, steps=moment.steps, latents=x0.detach().clone()))
+
+    return replace(hooks, look=look)
 
 
 def finished(

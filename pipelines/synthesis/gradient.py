@@ -21,7 +21,7 @@ from pipelines.sampler import (
     scheduler_named,
     unet_denoiser,
 )
-from pipelines.synthesis import Made, Studio
+from pipelines.synthesis import Made, Sight, Studio
 from pipelines.synthesis._walks import finished, walked
 
 
@@ -77,7 +77,9 @@ class Noise:
         worth = _worth_of_noise(studio, seed)
         trace = Trace()
         best_noise, best = noise, -torch.inf
-        for _ in range(how.iterations):
+        for number in range(how.iterations):
+            if studio.watch is not None:
+                studio.watch(Sight(step=number, steps=how.iterations))
             value, gradient = slope(worth, noise, studio.lanes)
             if float(value) > best:
                 best_noise, best = noise, float(value)
