@@ -24,6 +24,7 @@ COMMANDS = {
     "audit": "RUN                 compute every number of a report again from its files; fail on any difference",
     "study": "DATA --out RUN      fit, decode and evaluate in one go; resumes where it stopped",
     "synthesize": "RUN --region NAME   pictures that a region wants to see, judged by others than the guide",
+    "app": "[RUN ...]           finished runs in a browser: seen, heard, drawn again, judged",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
 

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+BEAT = 0.5
+"""Seconds after which somebody who follows hears that nothing is new, so that they can leave."""
+WAITING, WORKING = "waiting for other work to end", "working"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,9 @@ class Worker:
     def stepwise(self, work: Callable[[Tell], Result], *, stop: threading.Event) -> Iterator[Step | Result]:
         """Everything that `work(tell)` tells, then what it returns; what it raises is raised here.
 
-        stop  set by anybody, it makes the next `tell` raise `Stopped` inside of the work, and here
+        stop  set by anybody, it makes the next `tell` raise `Stopped` inside of the work, and here; work that waits
+              for its turn never begins
+        Where nothing is told for a while, a `Step` without steps says that it waits or works.
         """
         told: queue.SimpleQueue[Step | None] = queue.SimpleQueue()
 
@@ -76,7 +81,15 @@ class Worker:
 
         future: Future[Result] = self._pool.submit(run)
         try:
-            while (step := told.get()) is not None:
+            while True:
+                try:
+                    step = told.get(timeout=BEAT)
+                except queue.Empty:
+                    if stop.is_set() and future.cancel():
+                        raise Stopped from None
+                    step = Step(what=WORKING if future.running() else WAITING, step=0, steps=0)
+                if step is None:
+                    break
                 yield step
             yield future.result()
         finally:

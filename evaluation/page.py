@@ -6,7 +6,6 @@ The answer first, then the ladder, every test stimulus beside all its decodes, t
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import io
 import math
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from evaluation.score import Score
 from evaluation.sounds import SOUND
 
 if TYPE_CHECKING:
-    from evaluation.report import Report
+    from evaluation.report import Ladder, Report
 
 TITLES = {
     "decoded": ("Decoded", "the brain's responses through the mapping and the generator"),
@@ -149,6 +148,7 @@ class Panel:
 
 
 LEFT, WIDTH, TOP, STEP, RIGHT = 150.0, 210.0, 14.0, 26.0, 52.0
+GEOMETRY = {"left": LEFT, "width": WIDTH, "right": RIGHT, "top": TOP}
 LINE_WIDTH, LINE_HEIGHT, MARGIN = 380.0, 150.0, 34.0
 
 
@@ -174,10 +174,8 @@ class Plot:
 
 def render(report: Report) -> str:
     """The page as text. Damaged region files are an InputError; absent ones are said in the page."""
-    from jinja2 import Environment, StrictUndefined
+    from evaluation.templates import environment
 
-    source = importlib.resources.files("evaluation").joinpath("page.html.jinja").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     regions = read_regions(report.folder)
     brain, brain_note = glass_brain(report.folder, regions)
     run = report.card.get("run", {})
@@ -186,11 +184,11 @@ def render(report: Report) -> str:
     sounds = None
     if report.samples.modality == SOUND:
         sounds = SoundStrips.of(report.samples, columns=wide, home=report.home, page=report.folder)
-    return environment.from_string(source).render(
+    return environment().get_template("page.html.jinja").render(
         answer=answer(report),
         facts=header_facts(report, run),
         tiles=[tile(found) for found in _headline(report)],
-        panels=[panel(report, name) for name in _plotted(report)],
+        panels=[panel(report, name) for name in plotted(report)],
         table=ladder_table(report),
         attributes=attributes(report),
         columns=columns,
@@ -220,7 +218,7 @@ def render(report: Report) -> str:
             "top": TOP,
             "ticks": [(_height(value), f"{value:g}") for value in (0, 0.5, 1)],
         },
-        geometry={"left": LEFT, "width": WIDTH, "right": RIGHT, "top": TOP},
+        geometry=GEOMETRY,
     )
 
 
@@ -296,7 +294,7 @@ def _headline(report: Report) -> list[Score]:
     return [score for score in found if score is not None][:4]
 
 
-def _plotted(report: Report) -> list[str]:
+def plotted(report: Ladder) -> list[str]:
     """The metrics that get a panel; of several pools the first alone."""
     found: dict[str, str] = {}
     for name in report.metrics():
@@ -318,7 +316,7 @@ def tile(found: Score) -> dict[str, str]:
     }
 
 
-def panel(report: Report, metric: str) -> Panel:
+def panel(report: Ladder, metric: str) -> Panel:
     """The ladder of one metric as coordinates."""
     found = [score for score in report.scores if score.metric == metric]
     low = min(0.0, *(math.floor(10 * min(s.low, s.chance)) / 10 for s in found))
@@ -326,7 +324,7 @@ def panel(report: Report, metric: str) -> Panel:
     def place(value: float) -> float:
         return round(LEFT + WIDTH * (value - low) / (1 - low), 1)
 
-    titles = {s.row: row_title(s.row, report.samples.modality)[0] for s in found}
+    titles = {s.row: row_title(s.row, report.modality)[0] for s in found}
     marks = [
         Mark(
             row=s.row, title=titles[s.row], y=TOP + STEP * (i + 0.5), x=place(s.value), low=place(s.low),
@@ -342,7 +340,7 @@ def panel(report: Report, metric: str) -> Panel:
     )  # fmt: skip
 
 
-def ladder_table(report: Report) -> dict[str, Any]:
+def ladder_table(report: Ladder) -> dict[str, Any]:
     """The ladder with every number: one line a row, one column a metric."""
     names = [name for name in report.metrics() if not name.startswith((ATTRIBUTES, BRAIN))]
     lines = []
@@ -363,7 +361,7 @@ def ladder_table(report: Report) -> dict[str, Any]:
             )
         scores = [s for s in report.scores if s.row == row]
         counts = {"n": scores[0].n, "samples": scores[0].samples, "withheld": scores[0].withheld}
-        title, meaning = row_title(row, report.samples.modality)
+        title, meaning = row_title(row, report.modality)
         lines.append({"row": row, "title": title, "meaning": meaning, "cells": cells, **counts})
     chance = [number(next(s.chance for s in report.scores if s.metric == name)) for name in names]
     return {"metrics": [metric_title(name) for name in names], "lines": lines, "chance": chance}

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import StorageError, UsageError
+from brain.errors import InputError, StorageError, UsageError, wanted
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
@@ -65,38 +65,11 @@ class Judging:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a judge found: scores in the ladder's order, and where the files are.
+class Ladder:
+    """Scores in the ladder's order, of pictures ("image") or of sounds ("sound")."""
 
-    absent      one sentence a metric that could not be computed; card: what all was computed with
-    folder      holds report.json, per_stimulus.csv and report.html; `home` the run or folder that was judged
-    profile     which metrics were asked for
-    dimensions  row -> effective dimension of its samples, "reference" and conditions too
-    points      of the curves, where the run has some; titles: curve -> what it is over
-    conditions  identification before the generator, and what it loses, space by space
-    leaks       what is known of training stimuli among the tested ones, {} where nobody looked
-    findings    the judging behind it all, of `samples`
-    """
-
-    folder: Path
-    home: Path
-    judge: str
-    profile: Profile
     scores: tuple[Score, ...]
-    absent: tuple[str, ...]
-    card: Mapping[str, Any]
-    dimensions: Mapping[str, float]
-    points: tuple[Point, ...]
-    titles: Mapping[str, str]
-    conditions: tuple[ConditionScore, ...]
-    leaks: Mapping[str, Any]
-    findings: Findings
-    samples: Samples
-
-    @property
-    def page(self) -> Path:
-        """The HTML file."""
-        return self.folder / "report.html"
+    modality: str
 
     def score(self, row: str, metric: str) -> Score | None:
         """The score of that row under that metric ("top1" finds that of the whole pool), None where there is none."""
@@ -112,6 +85,40 @@ class Report:
     def rows(self) -> tuple[str, ...]:
         """The rows present, in the ladder's order."""
         return ordered_rows(found.row for found in self.scores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Ladder):
+    """What a judge found, and where the files are.
+
+    absent      one sentence a metric that could not be computed; card: what all was computed with
+    folder      holds report.json, per_stimulus.csv and report.html; `home` the run or folder that was judged
+    profile     which metrics were asked for
+    dimensions  row -> effective dimension of its samples, "reference" and conditions too
+    points      of the curves, where the run has some; titles: curve -> what it is over
+    conditions  identification before the generator, and what it loses, space by space
+    leaks       what is known of training stimuli among the tested ones, {} where nobody looked
+    findings    the judging behind it all, of `samples`
+    """
+
+    folder: Path
+    home: Path
+    judge: str
+    profile: Profile
+    absent: tuple[str, ...]
+    card: Mapping[str, Any]
+    dimensions: Mapping[str, float]
+    points: tuple[Point, ...]
+    titles: Mapping[str, str]
+    conditions: tuple[ConditionScore, ...]
+    leaks: Mapping[str, Any]
+    findings: Findings
+    samples: Samples
+
+    @property
+    def page(self) -> Path:
+        """The HTML file."""
+        return self.folder / "report.html"
 
     def table(self) -> str:
         """The ladder as text: a line a row, a column for each of the first metrics, the interval in brackets."""
@@ -172,6 +179,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         judge=bench.card["name"],
         profile=profile,
         scores=found.scores,
+        modality=samples.modality,
         absent=absent,
         card={
             "evaluation": {**_card(samples, eyes, chances, trusted=found.trust, profile=profile), **found.shown},
@@ -305,3 +313,35 @@ def finite(facts: Any) -> Any:
     if isinstance(facts, Mapping):
         return {key: finite(value) for key, value in facts.items()}
     return [finite(value) for value in facts] if isinstance(facts, list | tuple) else facts
+
+
+def read_ladder(folder: Path, *, modality: str) -> Ladder:
+    """The scores of a report as they were written into `folder`, report.json and per_stimulus.csv; none: no scores.
+
+    Files that do not belong together, or are none of ours, are an InputError.
+    """
+    facts = read_json(folder / "report.json")
+    path = folder / "per_stimulus.csv"
+    if not facts or not path.is_file():
+        return Ladder(scores=(), modality=modality)
+    values: dict[tuple[str, str], dict[str, float]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                found = values.setdefault((line["row"], line["metric"]), {})
+                found[line["stimulus"]] = float(line["value"] or "nan")
+        scores = tuple(_score(row, values[row["row"], row["metric"]]) for row in facts["rows"])
+    except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        want = "report.json and the per_stimulus.csv of it"
+        raise InputError(wanted(folder, want, f"others ({error})", "evaluate the run again")) from error
+    return Ladder(scores=scores, modality=modality)
+
+
+def _score(row: Mapping[str, Any], values: Mapping[str, float]) -> Score:
+    """A score out of its row in report.json and the values of its stimuli."""
+    known = {name: np.nan if row[name] is None else float(row[name]) for name in ("low", "high", "chance", "null")}
+    same = ("row", "metric", "judge", "ceiling", "p", "q", "pool", "samples", "withheld", "seed_sd")
+    return Score(
+        ids=tuple(values), values=np.array(list(values.values()), np.float64), lower=row["lower_is_better"],
+        **known, **{name: row[name] for name in same},
+    )  # fmt: skip

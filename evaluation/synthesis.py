@@ -11,7 +11,6 @@ simulated. A way is judged by the last of these there is.
 from __future__ import annotations
 
 import base64
-import importlib.resources
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -217,13 +216,11 @@ COLOURS = ("#b5432a", "#2f5d73", "#d99a2b", "#5a8f5c", "#7b5ea7", "#7a7f8a", "#b
 
 def render(found: Synthesis) -> str:
     """The page: the answer, every way's numbers, activation against cost and diversity, courses, all pictures."""
-    from jinja2 import Environment, StrictUndefined
+    from evaluation.templates import environment
 
-    source = importlib.resources.files("evaluation").joinpath("synthesis.html.jinja").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     colour = {row.row: COLOURS[number % len(COLOURS)] for number, row in enumerate(found.rows)}
     scorers = list(found.natural)
-    return environment.from_string(source).render(
+    return environment().get_template("synthesis.html.jinja").render(
         title=found.title,
         answer=answer(found),
         scorer=NAMES[found.scorer],

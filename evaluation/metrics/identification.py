@@ -31,7 +31,12 @@ POOLS = (50, 300)
 
 def similarity(samples: Views, references: Views, *, eye: str) -> Wide:
     """(sample, reference) Pearson correlation of the eye's features."""
-    similar: Wide = correlation(samples.features[eye], references.features[eye]).round(DECIMALS)
+    return alike(samples.features[eye], references.features[eye])
+
+
+def alike(samples: NDArray[np.generic], references: NDArray[np.generic]) -> Wide:
+    """(sample, reference) Pearson correlation of features (sample, feature) and (reference, feature)."""
+    similar: Wide = correlation(samples, references).round(DECIMALS)
     return similar
 
 

@@ -1,0 +1,76 @@
+"""`afterimage app [RUN ...]`: finished runs in a browser, seen, heard, drawn again and judged."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from app.flags import parse
+from brain.errors import CheckpointAbsent, UsageError
+
+RUNS = Path("runs")
+
+
+def run(words: Sequence[str]) -> None:
+    """Serves until it is interrupted."""
+
+    def app(
+        runs: Positional[tuple[Path, ...]] = (),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 7860,
+        root_path: str = "",
+        browser: bool = True,
+        auth: Path | None = None,
+    ) -> tuple[tuple[Path, ...], dict[str, object]]:
+        """See, hear and draw again what finished runs have decoded, in a browser; nothing leaves this machine.
+
+        Args:
+            runs: Finished runs; none named takes those in runs/.
+            host: The address to listen at; another one than this machine's own needs --auth.
+            port: The port to listen at; 0 takes a free one.
+            root_path: The prefix of a proxy before it, such as /user/me/proxy/7860 of JupyterHub.
+            browser: Open a browser; --no-browser for an ssh tunnel.
+            auth: A file that only you can read, with one NAME:PASSWORD a line; who has none of them sees nothing.
+        """
+        return runs, {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth}
+
+    places, flags = parse(app, command="app", words=words)
+    _installed()
+    from app.demo.runs import find_runs, open_runs
+    from app.demo.serve import How, check, serving
+    from app.demo.session import House
+
+    how = How(**flags)  # type: ignore[arg-type]
+    check(how)
+    found = list(places) or find_runs(RUNS)
+    if not found:
+        raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
+    house = House(open_runs(found))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        with serving(house, how) as url:
+            print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)
+            threading.Event().wait()
+    finally:
+        house.close()
+
+
+def _leave(number: int, _: object) -> None:
+    """Ends as after Ctrl-C, so that visitors' folders are removed; the exit code says which signal it was."""
+    sys.exit(128 + number)
+
+
+def _installed() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("gradio") is None:
+        raise CheckpointAbsent(
+            "the demo needs gradio, which is not installed; get it with: pip install 'afterimage[app]'"
+        )

@@ -1,0 +1,135 @@
+"""What can be asked for in the demo: the knobs of a run, what they mean, and the command that does the same."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+
+from app.demo.runs import Run
+from brain.errors import UsageError
+from decode.decode import LATENTS
+from decode.painter import NAME as PIXELS
+from decode.settings import MINDVIS, Settings, needed_maps
+from decode.synthesize import RANDOM
+from pipelines.synthesis import CATALOGUE as METHODS
+
+MOST_SAMPLES, MOST_PICTURES = 4, 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A knob of the demo: its value in the run, its range, and one sentence of help.
+
+    used  whether the run's generator reads it at all
+    """
+
+    label: str
+    help: str
+    value: float
+    low: float
+    high: float
+    step: float
+    used: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """With what to draw again."""
+
+    strength: float
+    guidance: float
+    steps: int
+    seed: int
+    samples: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What to synthesize."""
+
+    region: str
+    against: str = ""
+    method: str = "guided"
+    pictures: int = 4
+    seed: int = 0
+
+
+def settings_of(run: Run, asked: Asked) -> Settings:
+    """The run's settings with what is asked now, of the decoded row alone."""
+    if not 1 <= asked.samples <= MOST_SAMPLES:
+        raise UsageError(f"samples: expected 1 to {MOST_SAMPLES}, found {asked.samples}")
+    decode = replace(
+        run.settings.decode, rows=("decoded",), beside=(), strength=float(asked.strength),
+        guidance=float(asked.guidance), steps=int(asked.steps), seeds=int(asked.samples),
+    )  # fmt: skip
+    return replace(run.settings, decode=decode, machine=replace(run.settings.machine, seed=int(asked.seed)))
+
+
+def command_of(run: Run, stimulus: str, asked: Asked) -> str:
+    """The command that draws the same files."""
+    beside = ["--beside"] if run.settings.decode.beside else []
+    words = [
+        "afterimage", "decode", str(run.folder.path), "--stimuli", stimulus, "--strength", f"{asked.strength:g}",
+        "--guidance", f"{asked.guidance:g}", "--steps", f"{asked.steps:d}", "--seed", f"{asked.seed:d}", "--seeds",
+        f"{asked.samples:d}", "--rows", "decoded", *beside, "--to", "FOLDER",
+    ]  # fmt: skip
+    return shlex.join(words)
+
+
+def synthesis_command(run: Run, asked: Objective) -> str:
+    """The command that makes the same pictures."""
+    against = ["--against", asked.against] if asked.against else []
+    words = [
+        "afterimage", "synthesize", str(run.folder.path), "--region", asked.region, *against, "--method", asked.method,
+        "--n", f"{asked.pictures:d}", "--seed", f"{asked.seed:d}", "--to", "FOLDER",
+    ]  # fmt: skip
+    return shlex.join(words)
+
+
+def controls(run: Run) -> dict[str, Control]:
+    """The knobs of drawing again, as this run has them."""
+    decode, maps = run.settings.decode, needed_maps(run.settings.fit) if run.settings.fit.maps else {}
+    draws = decode.method != PIXELS
+    starts = draws and decode.method != MINDVIS and any(space in maps for space in LATENTS) and _noises(decode.method)
+    return {
+        "strength": Control(
+            label="Strength", value=decode.strength, low=0.05, high=1, step=0.01, used=starts,
+            help="How far the decoded latent is noised: low keeps its layout, 1 forgets it."
+            if starts else "This run's method starts from noise and reads no strength.",
+        ),
+        "guidance": Control(
+            label="Guidance", value=decode.guidance, low=0, high=max(15.0, 2 * decode.guidance), step=0.1, used=draws,
+            help="Classifier-free guidance towards the decoded condition: 1 is none.",
+        ),
+        "steps": Control(
+            label="Steps", value=decode.steps, low=1, high=max(100, decode.steps), step=1, used=draws,
+            help="Denoising steps: beyond a few dozen little changes.",
+        ),
+        "seed": Control(
+            label="Seed", value=run.settings.machine.seed, low=0, high=2**31 - 1, step=1, used=draws,
+            help="Which noise it starts from; the run's own gives its own samples.",
+        ),
+        "samples": Control(
+            label="Samples", value=1, low=1, high=MOST_SAMPLES, step=1, used=draws,
+            help="How many are drawn, each from noise of its own.",
+        ),
+    }  # fmt: skip
+
+
+def _noises(method: str) -> bool:
+    """Whether the generator of that name starts from a decoded latent."""
+    from pipelines.generators import CATALOGUE
+
+    entry = CATALOGUE[method]
+    return any(space in (*entry.needs, *entry.takes) for space in LATENTS)
+
+
+def methods() -> dict[str, str]:
+    """The methods of synthesis and what each is, in one line."""
+    found = {entry.name: entry.says for entry in METHODS}
+    return {**found, RANDOM: "the guided method on as many other voxels, the control"}
+
+
+def regions(run: Run) -> list[str]:
+    """The regions of a run's data, by its card."""
+    return list(run.facts().get("data", {}).get("regions", {}))

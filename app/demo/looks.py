@@ -1,0 +1,170 @@
+"""What stands in a page of the demo: pictures and sounds as data URIs, patterns on slices of their grid, a chart.
+
+Nothing here is a file, so that no server has to hand one out.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from brain.types import Float, VoxelSpace
+from encoders.mel import log_mel_tensor
+from evaluation.players import mel_png
+from evaluation.sounds import SILENT, wav_bytes
+
+SPECTROGRAM = (256, 128)
+"""Pixels of a spectrogram: width, height."""
+LOUD, PEAK = 0.1, 0.99
+"""The RMS that players share where no sound would clip at it, and the highest peak."""
+SMALL = 128
+"""Pictures up to so many pixels a side are enlarged pixel by pixel, not smoothed."""
+STRONG = 2.5
+"""The z-score that has the deepest colour."""
+SLICES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One picture or sound with its name.
+
+    title, note  what it is, and one short line below
+    uri          the picture or the spectrogram, "" where there is none: then `note` says why
+    wav          the sound at the level that the players beside it share, "" of pictures
+    file         the stored file itself, to be saved under `name`
+    kind         "seen", "decoded", "control" or "near"
+    small        whether its pixels are to be enlarged as they are
+    right        of those that are compared: whether it is the true one; None where that is not asked
+    """
+
+    title: str
+    note: str = ""
+    uri: str = ""
+    wav: str = ""
+    file: str = ""
+    name: str = ""
+    kind: str = "control"
+    small: bool = False
+    right: bool | None = None
+
+
+def uri_of(data: bytes, kind: str = "image/png") -> str:
+    """Bytes as a data URI."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def bytes_of(uri: str) -> bytes:
+    """The bytes of a data URI."""
+    return base64.b64decode(uri.partition(",")[2])
+
+
+def picture_uri(picture: Image.Image, *, quality: int = 0) -> str:
+    """A picture as PNG, or as JPEG of that quality, which is what previews are sent as."""
+    out = io.BytesIO()
+    if quality and max(picture.size) > SMALL:
+        picture.save(out, "JPEG", quality=quality)
+        return uri_of(out.getvalue(), "image/jpeg")
+    picture.save(out, "PNG")
+    return uri_of(out.getvalue())
+
+
+def preview_uri(seen: Any) -> str:
+    """What a step has in mind: a picture, or a log-mel (frame, mel)."""
+    return picture_uri(seen, quality=80) if isinstance(seen, Image.Image) else uri_of(mel_png(seen, SPECTROGRAM))
+
+
+def common_level(waves: Sequence[Float]) -> float:
+    """The RMS at which all of these sounds (sample,) can be played and none clips; silent ones do not count."""
+    heard = [wave for wave in waves if float(np.abs(wave).max(initial=0)) >= SILENT]
+    return min([LOUD, *(PEAK * rms(wave) / float(np.abs(wave).max()) for wave in heard)])
+
+
+def rms(wave: Float) -> float:
+    """Root mean square of a sound (sample,)."""
+    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
+
+
+def player_uri(wave: Float, *, level: float, name: str) -> str:
+    """A sound (sample,) at 16 kHz as WAV at that RMS; "" for silence, which no player plays."""
+    if float(np.abs(wave).max(initial=0)) < SILENT:
+        return ""
+    return uri_of(wav_bytes(np.asarray(wave * (level / rms(wave)), np.float32), name=name), "audio/wav")
+
+
+def spectrogram_uri(wave: Float) -> str:
+    """The log-mel spectrogram of a sound (sample,) at 16 kHz."""
+    import torch
+
+    from pipelines.lanes import Lanes
+
+    # on one thread of its own: a second team of OpenMP threads makes all that the worker does three times as slow
+    alone = Lanes(width=1, threads=1)
+    mel = alone.run(log_mel_tensor, torch.from_numpy(np.array(wave, np.float32)[None]))[0].numpy()
+    return uri_of(mel_png(mel, SPECTROGRAM))
+
+
+def has_places(space: VoxelSpace) -> bool:
+    """Whether the voxels lie in a volume: data without positions have them in one row."""
+    return sum(side > 1 for side in space.shape) > 1
+
+
+def slice_uris(values: Float, space: VoxelSpace) -> tuple[str, ...]:
+    """A pattern (voxel,) of z-scores on axial slices of its own grid, left at the left, front at the top; red is up.
+
+    The grid is turned to the nearest axes, never resampled; what is no voxel of the data is transparent.
+    """
+    import matplotlib
+    import nibabel
+
+    volume = np.full(space.shape, np.nan, np.float32)
+    volume[tuple(space.ijk.T)] = values
+    turned = np.asarray(nibabel.as_closest_canonical(nibabel.Nifti1Image(volume, space.affine)).dataobj)
+    known = np.argwhere(np.isfinite(turned))
+    low, high = known.min(0), known.max(0) + 1
+    box = turned[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    filled = np.flatnonzero(np.isfinite(box).any((0, 1)))
+    chosen = filled[np.unique(np.linspace(0, len(filled) - 1, min(SLICES, len(filled))).round().astype(int))]
+    return tuple(
+        picture_uri(Image.fromarray(_plane(box[:, :, k], matplotlib.colormaps["RdBu_r"]))) for k in chosen
+    )
+
+
+def _plane(values: Float, colours: Any) -> NDArray[np.uint8]:
+    """(y, x, 4) uint8 of one slice (x, y)."""
+    shade = colours(np.clip(np.nan_to_num(values) / STRONG, -1, 1) / 2 + 0.5)
+    shade[..., 3] = np.isfinite(values)
+    return np.asarray(np.round(255 * shade).transpose(1, 0, 2)[::-1], np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Lines over steps as coordinates in a box of 100 by 40: (points, latest value) each, and what its ends are."""
+
+    lines: tuple[tuple[str, str], ...]
+    low: str
+    high: str
+    steps: int
+
+
+def chart_of(courses: Sequence[Sequence[float]], *, steps: int) -> Chart | None:
+    """(line, step) values as a chart that has room for `steps`; None before there are two."""
+    if not courses or len(courses[0]) < 2:
+        return None
+    flat = [value for course in courses for value in course]
+    low, high = min(flat), max(flat)
+    reach, wide = (high - low) or 1.0, max(1, steps - 1)
+    lines = tuple(
+        (
+            " ".join(f"{100 * at / wide:.2f},{40 - 40 * (value - low) / reach:.2f}" for at, value in enumerate(course)),
+            f"{course[-1]:.2f}".replace("-", "−"),
+        )
+        for course in courses
+    )
+    return Chart(lines=lines, low=f"{low:.1f}".replace("-", "−"), high=f"{high:.1f}".replace("-", "−"), steps=steps)

@@ -1,0 +1,268 @@
+"""Finished runs as the demo opens them: what lies in the folder at once, what needs its data when they are there.
+
+run = open_run(Path("runs/first"))
+known = prepare(run)            # opens the data and shows the pool to the judge; seconds to minutes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brain.averages import average_repeats
+from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.origin import simulated_by
+from brain.standardise import SessionScaler
+from brain.types import Float
+from decode.ladder import Ladder as Rungs
+from decode.opened import Opened
+from decode.regions import shown_regions
+from decode.run_folder import RunFolder
+from decode.settings import Settings
+from encoders.conditions import Conditions
+from evaluation.judges import Bench, judge_of
+from evaluation.metrics.identification import alike
+from evaluation.metrics.pools import ranks
+from evaluation.profiles import find_profile
+from evaluation.report import Ladder, read_ladder
+from evaluation.samples import Sample, Samples, find_index, read_samples
+from evaluation.showing import Showing, shown_as
+
+NEAREST = 5
+"""How many stimuli that a decode is most similar to are shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run.
+
+    name       what it is called among the others
+    settings   what it was made with; `data` where its data should be
+    samples    its pictures or sounds; `ladder` the scores of its report, none where it was never evaluated
+    simulated  what drew the data, "" for a brain, None where nobody can say
+    """
+
+    name: str
+    folder: RunFolder
+    settings: Settings
+    data: Path
+    samples: Samples = field(repr=False)
+    ladder: Ladder = field(repr=False)
+    simulated: str | None
+
+    @property
+    def modality(self) -> str:
+        """ "image" or "sound"."""
+        return self.samples.modality
+
+    @cached_property
+    def stimuli(self) -> tuple[str, ...]:
+        """Its test stimuli, in the order of their ids."""
+        return tuple(sorted(self.samples.references))
+
+    @cached_property
+    def kept(self) -> dict[tuple[str, str, int], Sample]:
+        """Row, stimulus and index -> the stored sample."""
+        return {sample.key: sample for sample in self.samples.samples}
+
+    def of(self, row: str, stimulus: str) -> list[Sample]:
+        """The samples of a row of one stimulus, by index."""
+        found, index = list[Sample](), 0
+        while (sample := self.kept.get((row, stimulus, index))) is not None:
+            found.append(sample)
+            index += 1
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What its card says."""
+        return self.folder.card_facts()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Where the true stimulus stands among those of the pool, by how similar the judge finds them to a decode.
+
+    rank, pool  1 is the most similar; of how many
+    share       how many of the others are less similar, a tie counting one half: two-way identification
+    nearest     (stimulus, similarity) the most similar ones, the most similar first
+    """
+
+    rank: int
+    pool: int
+    share: float
+    nearest: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """The judge's features of every test stimulus and of every stored decode.
+
+    decoded  (stimulus, index) -> (feature,)
+    """
+
+    bench: Bench
+    showing: Showing
+    ids: tuple[str, ...]
+    references: Float = field(repr=False)
+    decoded: Mapping[tuple[str, int], Float] = field(repr=False)
+
+    def ranking(self, features: Float, stimulus: str) -> Ranking:
+        """Where `stimulus` stands for a decode whose features (feature,) these are."""
+        similar = alike(features[None], self.references)
+        own = self.ids.index(stimulus)
+        below, tied, better = (one[0, own] for one in ranks(similar))
+        order = np.argsort(-similar[0], kind="stable")[:NEAREST]
+        others = max(1, len(self.ids) - 1)
+        return Ranking(
+            rank=int(better) + 1, pool=len(self.ids), share=float(below + 0.5 * tied) / others,
+            nearest=tuple((self.ids[row], float(similar[0, row])) for row in order),
+        )  # fmt: skip
+
+    def look(self, samples: Samples, drawn: Iterable[Sample]) -> list[Float]:
+        """The judge's features of these samples."""
+        some = [replace_home(self.showing, samples).open(one) for one in drawn]
+        return list(self.bench.look(some).features) if some else []
+
+
+def replace_home(showing: Showing, samples: Samples) -> Showing:
+    """The same way of showing, for samples of another folder."""
+    from dataclasses import replace
+
+    return replace(showing, samples=samples)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """What the brain gave to one stimulus.
+
+    values   (voxel,) z-scores by training trials, averaged over `repeats` test trials
+    regions  (name, mean z over its voxels, voxels)
+    """
+
+    values: Float = field(repr=False)
+    repeats: int
+    regions: tuple[tuple[str, float, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What had to be opened or computed first.
+
+    opened   the run with its data; None where they are not there
+    pool     what the judge makes of the test stimuli; None where no judge is at hand
+    rungs    decoded conditions beside true ones, to name the nearest training stimulus; None without them
+    missing  one sentence on each thing that cannot be shown
+    """
+
+    opened: Opened | None
+    scalers: Mapping[str, SessionScaler] = field(default_factory=dict, repr=False)
+    pool: Pool | None = None
+    rungs: Rungs | None = None
+    missing: tuple[str, ...] = ()
+
+    def pattern(self, stimulus: str) -> Pattern | None:
+        """What the brain gave to a test stimulus."""
+        if self.opened is None:
+            return None
+        responses = self.opened.recording.responses
+        fold = next(fold for fold in self.opened.folds if stimulus in fold.test)
+        z = self.scalers[fold.name].apply(responses.trials(responses.of([stimulus])))
+        averaged = average_repeats(z)
+        values = averaged.values[0]
+        regions = tuple(
+            (region.name, float(values[region.mask].mean()), int(region.mask.sum()))
+            for region in shown_regions(self.opened.recording)
+        )
+        return Pattern(values=values, repeats=int(averaged.repeats[0]), regions=regions)
+
+    def nearest(self, stimulus: str) -> str:
+        """The training stimulus whose condition correlates best with the decoded one; "" where nobody can say."""
+        if self.rungs is None or any(stimulus not in one.ids for one in self.rungs.decoded.values()):
+            return ""
+        return self.rungs.nearest(stimulus)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The finished runs right below `folder`, by name."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if (path / "settings.json").is_file() and find_index(path))
+
+
+def open_runs(paths: Sequence[Path]) -> dict[str, Run]:
+    """Name -> run; a place that is no finished run is an InputError, the same run twice a UsageError."""
+    found: dict[str, Run] = {}
+    for path in paths:
+        known = [run for run in found.values() if run.folder.path.resolve() == path.resolve()]
+        if known:
+            raise UsageError(f"{path}: expected each run once, found it twice; leave one out")
+        names = [other.name for other in paths]
+        run = open_run(path, name=path.resolve().name if names.count(path.name) == 1 else str(path))
+        found[run.name] = run
+    return found
+
+
+def open_run(path: Path, *, name: str = "") -> Run:
+    """A finished run, from what lies in its folder; one without samples is an InputError."""
+    folder = RunFolder(path)
+    settings, data = folder.stored()
+    if find_index(path) is None:
+        raise InputError(wanted(path, "a finished run", "one without samples", "finish it with `afterimage study`"))
+    samples = read_samples(path, references=None)
+    facts = folder.card_facts()
+    simulated = facts.get("simulated", simulated_by(data) if data.exists() else None)
+    return Run(
+        name=name or path.resolve().name, folder=folder, settings=settings, data=data, samples=samples,
+        ladder=read_ladder(folder.report, modality=samples.modality), simulated=simulated,
+    )  # fmt: skip
+
+
+def prepare(run: Run) -> Prepared:
+    """Opens the data where they are and shows the pool to the judge where there is one; says what is missing."""
+    missing: list[str] = []
+    opened, scalers, rungs, pool = None, dict[str, SessionScaler](), None, None
+    try:
+        if not run.data.exists():
+            raise InputError(
+                f"{run.data.name}: expected the data of this run, found none where they were; what the brain gave "
+                "cannot be shown and nothing can be drawn again until they are back"
+            )
+        opened = Opened(run=run.folder, fit=run.settings.fit, data=run.data)
+        responses = opened.recording.responses
+        scalers = {fold.name: SessionScaler.fit(responses, responses.of(fold.train)) for fold in opened.folds}
+        rungs = _rungs(opened, run)
+    except AfterimageError as error:
+        opened = None
+        missing.append(str(error))
+    try:
+        pool = _pool(run)
+    except AfterimageError as error:
+        missing.append(f"ranks cannot be shown: {error}")
+    return Prepared(opened=opened, scalers=scalers, pool=pool, rungs=rungs, missing=tuple(missing))
+
+
+def _rungs(opened: Opened, run: Run) -> Rungs | None:
+    paths = {space: run.folder.conditions(space, "decoded") for space in opened.true}
+    if not all(path.is_file() for path in paths.values()):
+        return None
+    decoded = {space: Conditions.load(path) for space, path in paths.items()}
+    return Rungs(folds=opened.folds, true=opened.true, decoded=decoded, seed=run.settings.machine.seed)
+
+
+def _pool(run: Run) -> Pool:
+    evaluate = run.settings.evaluate
+    bench = judge_of(evaluate.judge, run.modality).open()
+    showing = shown_as(run.samples, profile=find_profile(evaluate.profile, run.modality))
+    references = [run.samples.references[name] for name in run.stimuli]
+    drawn = [sample for sample in run.samples.of("decoded") if not sample.withheld]
+    features = bench.look(showing.open(one) for one in (*references, *drawn)).features
+    count = len(references)
+    return Pool(
+        bench=bench, showing=showing, ids=run.stimuli, references=features[:count],
+        decoded={(one.stimulus, one.index): row for one, row in zip(drawn, features[count:], strict=True)},
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""Starts the demo's server: loopback by default, one page, no files, nothing that reports to anybody.
+
+    with serving(house, How(port=0)) as url: ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.demo.guard import LOOPBACK, Guard
+from app.demo.interface import KEYS, build
+from app.demo.pages import text_of
+from app.demo.session import House
+from brain.errors import InputError, UsageError, wanted
+
+OFF = {
+    "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_MCP_SERVER": "False",
+    "GRADIO_RUN_HISTORY": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+}  # fmt: skip
+"""What would reach out, or keep what was drawn, is off before gradio is imported."""
+QUEUED = 32
+"""Requests that may wait; drawings among them wait in the session, which says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """How to serve: see `afterimage app --help`."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    root_path: str = ""
+    browser: bool = False
+    auth: Path | None = None
+
+
+def check(how: How) -> list[tuple[str, str]]:
+    """The names and passwords that are asked for, [] where nobody is; an open door to others is a UsageError."""
+    if how.auth is None and how.host not in LOOPBACK:
+        raise UsageError(
+            f"--host {how.host}: expected --auth FILE with it, for others could reach this demo, found none; "
+            "name a file with one NAME:PASSWORD a line, or leave --host out"
+        )
+    if not 0 <= how.port <= 65535:
+        raise UsageError(f"--port: expected 0 to 65535, found {how.port}")
+    if how.root_path and (not how.root_path.startswith("/") or "//" in how.root_path):
+        raise UsageError(f"--root-path: expected a path such as /user/me/proxy/7860, found {how.root_path!r}")
+    return [] if how.auth is None else read_auth(how.auth)
+
+
+def read_auth(path: Path) -> list[tuple[str, str]]:
+    """NAME:PASSWORD lines; a file that others can read, or that holds something else, is an InputError."""
+    want = "lines of NAME:PASSWORD"
+    try:
+        others = path.stat().st_mode & 0o077
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(wanted(path, want, "a file that cannot be read", "name another")) from error
+    if others:
+        raise InputError(wanted(path, "a file that only you can read", "one that others can", f"chmod 600 {path}"))
+    pairs = [(name, word) for name, colon, word in (line.partition(":") for line in lines) if name and word]
+    if not pairs or len(pairs) != sum(bool(line.strip()) for line in lines):
+        raise InputError(wanted(path, want, "other lines", "write one NAME:PASSWORD a line"))
+    return pairs
+
+
+@contextlib.contextmanager
+def serving(house: House, how: How) -> Iterator[str]:
+    """The demo at an address, until the block ends; a port that is taken is a UsageError."""
+    auth = check(how)
+    with tempfile.TemporaryDirectory(prefix="afterimage-cache-") as cache:
+        os.environ |= {**OFF, "GRADIO_TEMP_DIR": cache}
+        from starlette.middleware import Middleware
+
+        blocks = build(house)
+        blocks.queue(max_size=QUEUED, api_open=False)
+        guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))  # type: ignore[arg-type]
+        try:
+            _, url, _ = blocks.launch(
+                server_name=how.host, server_port=how.port or None, root_path=how.root_path or None,
+                auth=auth or None, inbrowser=how.browser, share=False, prevent_thread_lock=True, quiet=True,
+                show_error=False, allowed_paths=[], footer_links=[], enable_monitoring=False, mcp_server=False,
+                run_history=False, pwa=False, ssr_mode=False, max_file_size=1, css=text_of("demo.css"), js=KEYS,
+                app_kwargs={"middleware": [guard]},
+            )  # fmt: skip
+        except OSError as error:
+            raise UsageError(f"--port {how.port}: expected a free port, found one in use; name another") from error
+        try:
+            yield str(url)
+        finally:
+            blocks.close(verbose=False)
+
+
+def _hosts(how: How) -> tuple[str, ...]:
+    """By which names this server may be called: its own, unless a proxy or a public address stands before it."""
+    return () if how.root_path or how.host not in LOOPBACK else (*LOOPBACK, *_bracketed(how.host))
+
+
+def _bracketed(host: str) -> tuple[Any, ...]:
+    return (host, f"[{host}]")

@@ -1,0 +1,300 @@
+"""Everything the demo does, without gradio: what is seen of a run, drawing again, synthesis, judging.
+
+    house = House(open_runs([Path("runs/first")]))
+    visitor = house.visitor("any name")
+    for view in visitor.decode("first", "nsd00013"): ...
+    for view in visitor.draw("first", "nsd00013", Asked(strength=0.6, guidance=5, steps=20, seed=0, samples=4)): ...
+    house.close()
+
+A `House` holds what all visitors share and does one piece of heavy work at a time; a `Visitor` is one browser tab, with
+a folder that nobody else reads. Every long action is a generator of views: closing it ends the work.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.demo.knobs import (
+    MOST_PICTURES,
+    Asked,
+    Objective,
+    command_of,
+    settings_of,
+    synthesis_command,
+)
+from app.demo.looks import chart_of
+from app.demo.runs import Prepared, Run, prepare
+from app.demo.views import (
+    DecodeView,
+    DrawView,
+    Progress,
+    RankView,
+    SynthesisView,
+    decode_view,
+    previews_of,
+    progress_of,
+    rank_view,
+    synthesis_view,
+    tiles_of,
+)
+from brain.catalogue import unknown
+from brain.errors import AfterimageError, InputError, StorageError, UsageError
+from decode.beside import draw_beside, drawn_of
+from decode.steps import Step, Stopped, Worker
+from decode.synthesize import Lab, synthesize_beside
+from decode.wishes import Wanted
+from evaluation.samples import Sample, Samples, read_samples
+from evaluation.synthesis import Synthesis
+from pipelines.synthesis import SynthesisSettings
+
+WAITING = 8
+"""Drawings that may wait for their turn, over all visitors."""
+class House:
+    """What all visitors share: the runs, the one thread that works, and the folder in which visitors' folders lie."""
+
+    def __init__(self, runs: Mapping[str, Run]) -> None:
+        self.runs = dict(runs)
+        self.worker = Worker()
+        self.folder = Path(tempfile.mkdtemp(prefix="afterimage-"))
+        self._lock = threading.Lock()
+        self._visitors: dict[str, Visitor] = {}
+        self._prepared: dict[str, Prepared] = {}
+        self._labs: dict[str, Lab] = {}
+        self._waiting = 0
+
+    def visitor(self, key: str) -> Visitor:
+        """The visitor of that key, new where there is none yet."""
+        with self._lock:
+            if key not in self._visitors:
+                self._visitors[key] = Visitor(self, self._own_folder())
+            return self._visitors[key]
+
+    def leave(self, key: str) -> None:
+        """Ends what the visitor of that key is at, and removes their folder."""
+        with self._lock:
+            visitor = self._visitors.pop(key, None)
+        if visitor is not None:
+            visitor.close()
+
+    def close(self) -> None:
+        """Ends everything and removes every folder."""
+        for key in list(self._visitors):
+            self.leave(key)
+        self.worker.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, name: str) -> Run:
+        """The run of that name; another name is a UsageError."""
+        if name not in self.runs:
+            raise UsageError(unknown("run", name, tuple(self.runs)))
+        return self.runs[name]
+
+    def names(self, modality: str = "") -> list[str]:
+        """The runs of that modality, in the order in which they were named; "" takes all."""
+        return [name for name, run in self.runs.items() if modality in ("", run.modality)]
+
+    def known(self, name: str) -> Prepared | None:
+        """What of that run has been opened already."""
+        return self._prepared.get(name)
+
+    def prepare(self, name: str) -> Prepared:
+        """Opens that run, once; called in the worker's thread."""
+        if name not in self._prepared:
+            self._prepared[name] = prepare(self.run(name))
+        return self._prepared[name]
+
+    def lab(self, name: str) -> Lab:
+        """What synthesis needs of that run, once; called in the worker's thread."""
+        if name not in self._labs:
+            run, known = self.run(name), self.prepare(name)
+            if known.opened is None:
+                raise InputError(known.missing[0])
+            keep = self.folder / "encoders" / str(len(self._labs))
+            self._labs[name] = Lab(
+                run=run.folder, recording=known.opened.recording, settings=run.settings, keep=keep
+            )
+        return self._labs[name]
+
+    def enter(self) -> None:
+        """Takes a place among those who wait; a StorageError where there is none left."""
+        with self._lock:
+            if self._waiting >= WAITING:
+                raise StorageError(f"{WAITING} drawings are waiting already; try again in a minute")
+            self._waiting += 1
+
+    def go(self) -> None:
+        """Gives the place back."""
+        with self._lock:
+            self._waiting -= 1
+
+    def _own_folder(self) -> Path:
+        folder = self.folder / secrets.token_hex(8)
+        folder.mkdir(mode=0o700)
+        return folder
+
+
+class Visitor:
+    """One browser tab: its folder, and the one thing it is at."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self.house, self.folder = house, folder
+        self._stop = threading.Event()
+        self._number = 0
+
+    def stop(self) -> None:
+        """Ends the drawing or synthesis that this visitor is at, within a step."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Ends what is going on and removes the folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def decode(self, name: str, stimulus: str) -> Iterator[DecodeView]:
+        """One test stimulus: at once what lies in the run, then what has to be opened first."""
+        run = self.house.run(name)
+        if stimulus not in run.samples.references:
+            raise UsageError(unknown("test stimulus", stimulus, run.stimuli))
+        known = self.house.known(name)
+        if known is None:
+            yield decode_view(run, stimulus, None)
+            stop = threading.Event()
+            for step in self.house.worker.stepwise(lambda tell: self.house.prepare(name), stop=stop):
+                known = step if isinstance(step, Prepared) else known
+                if known is None:
+                    yield decode_view(run, stimulus, None)
+        yield decode_view(run, stimulus, known)
+
+    def draw(self, name: str, stimulus: str, asked: Asked) -> Iterator[DrawView]:
+        """Draws a test stimulus again, by other settings than the run's: previews as it is denoised, then the files."""
+        run = self.house.run(name)
+        settings = settings_of(run, asked)
+        command = command_of(run, stimulus, asked)
+        to = self._empty()
+
+        def work(tell: Callable[[Step], None]) -> tuple[Sample, ...]:
+            known = self.house.prepare(name)
+            if known.opened is None:
+                raise InputError(known.missing[0])
+            hand = known.opened.hand(settings)
+
+            def watch(glimpse: Any) -> None:
+                seen = hand.previews(glimpse) if hand.previews else []
+                tell(Step(what="denoising", step=glimpse.step + 1, steps=glimpse.steps, previews=tuple(seen)))
+
+            tell(Step(what="decoding the responses", step=0, steps=0))
+            lane = int(hand.facts.get("lane_width", 0))
+            gentle = replace(settings, machine=replace(settings.machine, batch=lane if loaded() else 0))
+            return drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
+
+        for progress, step, drawn in self._follow(work):
+            if drawn is None:
+                yield DrawView(progress=progress, tiles=previews_of(step), command=command)
+                continue
+            samples = read_samples(to, references=None)
+            known = self.house.known(name)
+            yield DrawView(
+                progress=progress, tiles=tiles_of(samples, drawn, kind="decoded", seeds=True), command=command,
+                rank=self._rank_drawn(run, known, samples, drawn, stimulus),
+            )  # fmt: skip
+
+    def synthesize(self, name: str, asked: Objective) -> Iterator[SynthesisView]:
+        """Makes pictures that a region should respond to: previews with predicted activation, then every scorer."""
+        run = self.house.run(name)
+        if not 1 <= asked.pictures <= MOST_PICTURES:
+            raise UsageError(f"pictures: expected 1 to {MOST_PICTURES}, found {asked.pictures}")
+        signs = {asked.region: 1.0} | ({asked.against: -1.0} if asked.against else {})
+        if asked.region == asked.against:
+            raise UsageError(f"region {asked.region}: expected another region against it, found the same; choose one")
+        wanted = Wanted(signs=signs, ways=(asked.method,), count=asked.pictures)
+        to, command = self._empty(), synthesis_command(run, asked)
+        courses: list[list[float]] = []
+        last = -1
+
+        def work(tell: Callable[[Step], None]) -> Synthesis:
+            lab = self.house.lab(name)
+            how = SynthesisSettings()
+            return synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=asked.seed, tell=tell)
+
+        for progress, step, found in self._follow(work):
+            if found is not None:
+                chart = chart_of(courses, steps=len(courses[0]) if courses else 1)
+                yield synthesis_view(progress, found, chart, command)
+                continue
+            if step is not None and step.values:
+                if step.step <= last:
+                    courses = []  # another loop of the same method began
+                last = step.step
+                courses = courses or [[] for _ in step.values]
+                for course, value in zip(courses, step.values, strict=False):
+                    course.append(value)
+            yield SynthesisView(
+                progress=progress, tiles=previews_of(step), command=command,
+                chart=chart_of(courses, steps=step.steps if step is not None else 1),
+            )  # fmt: skip
+
+    def _empty(self) -> Path:
+        """A new place in this visitor's folder; what was drawn before is removed."""
+        self._number += 1
+        for old in self.folder.iterdir():
+            shutil.rmtree(old, ignore_errors=True)
+        return self.folder / str(self._number)
+
+    def _follow(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
+        """(progress, last step, result) of work in the house's thread; the result is None until it is there."""
+        self._stop.set()  # one thing at a time
+        self._stop = stop = threading.Event()
+        try:
+            self.house.enter()
+        except AfterimageError as error:
+            yield Progress(state="failed", what=str(error)), None, None
+            return
+        entered = time.monotonic()
+        began, first, step = entered, 0, None
+        stream = self.house.worker.stepwise(work, stop=stop)
+        try:
+            for told in stream:
+                if not isinstance(told, Step):
+                    yield Progress(state="done", what=f"in {time.monotonic() - entered:.1f} s"), step, told
+                    return
+                if told.steps == 0 and step is not None and step.steps:
+                    told = step  # nothing new: what was seen stays
+                if step is None or told.what != step.what or told.step < step.step:
+                    began, first = time.monotonic(), told.step
+                step = told
+                yield progress_of(told, seconds=time.monotonic() - began, since=first), step, None
+        except Stopped:
+            at = f" at step {step.step} of {step.steps}" if step is not None and step.steps else ""
+            yield Progress(state="stopped", what=f"stopped{at}; nothing was kept"), step, None
+        except AfterimageError as error:
+            yield Progress(state="failed", what=str(error)), None, None
+        finally:
+            stream.close()
+            self.house.go()
+
+    def _rank_drawn(
+        self, run: Run, known: Prepared | None, samples: Samples, drawn: Sequence[Sample], stimulus: str
+    ) -> RankView | None:
+        """Where the true stimulus stands for the first picture that was drawn."""
+        first = next((one for one in drawn if not one.withheld), None)
+        if known is None or known.pool is None or first is None:
+            return None
+        pool = known.pool
+        for step in self.house.worker.stepwise(lambda tell: pool.look(samples, [first]), stop=threading.Event()):
+            if isinstance(step, list):
+                return rank_view(run, pool.ranking(step[0], stimulus), stimulus)
+        return None
+
+
+def loaded() -> bool:
+    """Whether more is running on this machine than it has cores."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
