@@ -1,0 +1,419 @@
+"""The demo without a browser: what is seen of a run, drawing again, stopping, two visitors, data that are gone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shlex
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from app.cli import main
+from app.demo import session
+from app.demo.knobs import Asked, Objective, command_of, controls, regions
+from app.demo.looks import bytes_of, chart_of, common_level, rms, slice_uris
+from app.demo.pages import page
+from app.demo.runs import find_runs, open_runs
+from app.demo.session import House
+from app.demo.views import badge, judge_view, sortable, sorted_view, step_to, stimulus_names
+from brain.errors import InputError, UsageError
+from brain.simulated.tiny_listener import tiny_listener
+from brain.types import VoxelSpace
+from decode.decode import decode
+from decode.evaluate import evaluate_run
+from decode.fit import STAGES, fit
+from decode.recipes import CATALOGUE
+from evaluation.samples import read_samples
+from tests.rounding import rounding
+from tests.test_decode_beside import tree
+from tests.test_decode_study import words
+
+AGAIN = Asked(strength=0.9, guidance=2.0, steps=4, seed=3, samples=2)
+
+
+@pytest.fixture(scope="module")
+def pictures(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of pictures, two samples a stimulus, judged by the bundled judge."""
+    out = tmp_path_factory.mktemp("runs") / "first"
+    plain = [word for word in words(planted, out, tiny_stack, "--seeds", "2") if word not in ("--judge", "pixels")]
+    assert main(plain) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of sounds on a tiny stack."""
+    from pipelines.tiny_sound import tiny_sound_stack
+
+    data = tiny_listener(tmp_path_factory.mktemp("listener") / "data").root
+    recipe = CATALOGUE["c2f-miniature"].settings()
+    stack = str(tiny_sound_stack(tmp_path_factory.mktemp("stack") / "tiny"))
+    maps = ("clap=association", "loa=auditory", "mel-latent=early")
+    asked = replace(
+        recipe,
+        fit=replace(recipe.fit, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=maps),
+        decode=replace(recipe.decode, steps=3, strength=0.7, rows=("decoded", "shuffled", "retrieval"), beside=()),
+        evaluate=replace(recipe.evaluate, bootstrap=200, permutations=0),
+    )
+    out = tmp_path_factory.mktemp("runs") / "listen"
+    fit(data, out, asked, stages=STAGES)
+    decode(out, asked, data)
+    evaluate_run(out, asked, data)
+    return out
+
+
+@pytest.fixture(scope="module")
+def house(pictures: Path, sounds: Path) -> Iterator[House]:
+    found = House(open_runs([pictures, sounds]))
+    yield found
+    found.close()
+    assert not found.folder.exists()
+
+
+def last(stream: Iterator[object]) -> object:
+    return list(stream)[-1]
+
+
+def test_a_stimulus_is_seen_at_once_and_whole_when_the_data_are_open(pictures: Path) -> None:
+    house = House(open_runs([pictures]))
+    views = list(house.visitor("a").decode("first", "s30"))
+    house.close()
+    assert views[0].waiting and views[0].brain is None and views[0].rank is None  # nothing was waited for
+    view = views[-1]
+    assert not view.waiting and not view.missing and (view.place, view.count) == (3, 8)
+    assert [tile.title for tile in view.decoded] == ["Decoded, sample 1", "Decoded, sample 2"]
+    assert {tile.title for tile in view.controls} >= {"Shuffled brain", "Nearest training image", "True condition"}
+    stored = read_samples(pictures, references=None)
+    own = {sample.sha256 for sample in (*stored.samples, *stored.references.values()) if sample.stimulus == "s30"}
+    shown = {hashlib.sha256(bytes_of(tile.uri)).hexdigest() for tile in (*view.seen, *view.decoded, *view.controls)}
+    assert shown <= own
+    assert view.brain is not None and {name for name, *_ in view.brain.bars} >= {"early", "ventral", "lateral"}
+
+
+def test_the_pattern_is_the_measured_one_and_its_bars_are_its_regions_means(house: House) -> None:
+    house_run = house.run("first")
+    view = last(house.visitor("a").decode("first", "s31"))
+    known = house.known("first")
+    assert known is not None and known.opened is not None
+    responses, fold = known.opened.recording.responses, known.opened.folds[0]
+    rows, z = responses.of(["s31"]), np.empty((2, 90))
+    for at, trial in enumerate(np.flatnonzero(rows)):
+        here = responses.of(fold.train) & (responses.session == responses.session[trial])
+        seen = responses.values[here].astype(np.float64)
+        z[at] = (responses.values[trial] - seen.mean(0)) / seen.std(0)
+    means = {region.name: z.mean(0)[region.mask].mean() for region in known.opened.recording.regions}
+    assert len(view.brain.bars) >= 3
+    for name, text, _, _ in view.brain.bars:
+        assert float(text.replace("−", "-")) == pytest.approx(means[name], abs=0.0051)  # two decimals are printed
+    assert max(abs(width) for _, _, width, _ in view.brain.bars) == 100 and house_run.modality == "image"
+
+
+def test_the_rank_is_the_report_s_own_two_way(house: House) -> None:
+    """What the demo says of a stored decode agrees with per_stimulus.csv, stimulus by stimulus."""
+    list(house.visitor("a").decode("first", "s30"))
+    known, run = house.known("first"), house.run("first")
+    assert known is not None and known.pool is not None
+    score = run.ladder.score("decoded", "two_way")
+    assert score is not None and known.pool.ids == score.ids
+    for place, name in enumerate(score.ids):
+        both = [known.pool.ranking(known.pool.decoded[name, index], name) for index in (0, 1)]
+        assert np.mean([one.share for one in both]) == pytest.approx(score.values[place], abs=rounding(sums=8, scale=1))
+        assert all(1 <= one.rank <= one.pool == 8 for one in both)
+        assert both[0].rank == 1 + sum(value > dict(both[0].nearest).get(name, -2) for _, value in both[0].nearest) or (
+            both[0].rank > 5
+        )
+
+
+def test_drawing_again_gives_what_the_command_draws_and_leaves_the_run_alone(
+    house: House, pictures: Path, tmp_path: Path
+) -> None:
+    """A strength, a guidance, steps and a seed that no run has; the shown bytes are the file's (sha256)."""
+    before = tree(pictures)
+    views = list(house.visitor("a").draw("first", "s30", AGAIN))
+    steps = [view.progress for view in views if view.progress.state == "running" and view.progress.what == "denoising"]
+    assert [one.step for one in steps][-1] == steps[-1].steps == int(4 * 0.9)
+    assert any(len(view.tiles) == 2 for view in views[:-1])  # it is seen before it is done
+    done = views[-1]
+    assert done.progress.state == "done" and done.rank is not None and "of the others" in done.rank.sentence
+    line = shlex.split(done.command.replace("FOLDER", str(tmp_path / "again")))
+    assert main(line[1:]) == 0
+    stored = read_samples(tmp_path / "again", references=None).of("decoded")
+    shown = [hashlib.sha256(bytes_of(tile.uri)).hexdigest() for tile in done.tiles]
+    assert shown == [sample.sha256 for sample in stored] and len(set(shown)) == 2
+    assert tree(pictures) == before
+
+
+def test_drawing_with_the_run_s_own_settings_gives_the_run_s_own_samples(house: House) -> None:
+    run = house.run("first")
+    own = run.settings.decode
+    asked = Asked(strength=own.strength, guidance=own.guidance, steps=own.steps, seed=0, samples=2)
+    done = last(house.visitor("b").draw("first", "s32", asked))
+    shown = [hashlib.sha256(bytes_of(tile.uri)).hexdigest() for tile in done.tiles]
+    assert shown == [sample.sha256 for sample in run.of("decoded", "s32")]
+
+
+def test_a_stopped_drawing_says_so_and_the_next_one_is_drawn(house: House) -> None:
+    visitor = house.visitor("a")
+    views = []
+    for view in visitor.draw("first", "s30", replace(AGAIN, steps=60)):
+        views.append(view)
+        if view.progress.state == "running":
+            visitor.stop()
+    assert views[-1].progress.state == "stopped" and "nothing was kept" in views[-1].progress.what
+    assert last(visitor.draw("first", "s30", AGAIN)).progress.state == "done"
+
+
+def test_a_closed_drawing_ends_and_a_new_one_of_the_same_visitor_replaces_the_old(house: House) -> None:
+    visitor = house.visitor("a")
+    stream = visitor.draw("first", "s30", replace(AGAIN, steps=500))
+    for view in stream:
+        if view.progress.state == "running":
+            break
+    stream.close()  # what gradio does when a tab is closed
+    assert last(visitor.draw("first", "s31", AGAIN)).progress.state == "done"
+    older = visitor.draw("first", "s30", replace(AGAIN, steps=500))
+    next(older)
+    assert last(visitor.draw("first", "s31", AGAIN)).progress.state == "done"
+    assert last(older).progress.state == "stopped"
+
+
+def test_two_visitors_have_folders_that_only_they_read_and_that_go_with_them(house: House) -> None:
+    one, two = house.visitor("one"), house.visitor("two")
+    assert one is house.visitor("one") and one.folder != two.folder
+    list(one.draw("first", "s30", AGAIN))
+    for folder in (house.folder, one.folder, two.folder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert list(one.folder.rglob("*.png")) and not list(two.folder.iterdir())
+    list(one.draw("first", "s31", AGAIN))
+    assert {path.stem[:3] for path in one.folder.rglob("decoded/*.png")} == {"s31"}  # one drawing is kept, the latest
+    house.leave("one")
+    assert not one.folder.exists() and two.folder.exists()
+
+
+def test_only_so_many_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "WAITING", 2)
+    streams = [house.visitor(f"v{number}").draw("first", "s30", replace(AGAIN, steps=300)) for number in range(3)]
+    first = [next(stream) for stream in streams]
+    assert [view.progress.state == "failed" for view in first] == [False, False, True]
+    assert "2 drawings are waiting already" in first[2].progress.what
+    for stream in streams:
+        stream.close()
+    assert last(house.visitor("v0").draw("first", "s30", AGAIN)).progress.state == "done"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"strength": 0.0}, "--strength: expected above 0"), ({"steps": 0}, "--steps: expected 1"),
+        ({"guidance": float("nan")}, "--guidance"), ({"samples": 9}, "samples: expected 1 to 4"),
+        ({"samples": 0}, "samples: expected 1 to 4"), ({"steps": 5000}, "--steps: expected 1 to 1000"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_drawn_with_is_one_sentence(house: House, more: dict[str, float], says: str) -> None:
+    try:
+        found = last(house.visitor("a").draw("first", "s30", replace(AGAIN, **more))).progress
+        assert found.state == "failed"
+        sentence = found.what
+    except UsageError as error:
+        sentence = str(error)
+    assert says in sentence
+
+
+def test_unknown_names_are_refused_whatever_a_browser_sends(house: House) -> None:
+    visitor = house.visitor("a")
+    with pytest.raises(UsageError, match="no run is called"):
+        list(visitor.decode("../first", "s30"))
+    with pytest.raises(UsageError, match="no test stimulus is called"):
+        list(visitor.decode("first", "../../etc/passwd"))
+    assert last(visitor.draw("first", "nobody", AGAIN)).progress.state == "failed"
+    assert last(visitor.synthesize("first", Objective(region="nowhere"))).progress.state == "failed"
+    with pytest.raises(UsageError, match="another region"):
+        list(visitor.synthesize("first", Objective(region="early", against="early")))
+    with pytest.raises(UsageError, match="pictures: expected"):
+        list(visitor.synthesize("first", Objective(region="early", pictures=99)))
+
+
+def test_a_run_whose_data_are_gone_shows_what_it_has_and_says_what_is_missing(pictures: Path, tmp_path: Path) -> None:
+    place = tmp_path / "far" / "from" / "its" / "data" / "alone"
+    shutil.copytree(pictures, place)
+    house = House(open_runs([place]))
+    visitor = house.visitor("a")
+    view = last(visitor.decode("alone", "s30"))
+    assert view.seen and view.decoded and view.controls and view.rank is not None and view.brain is None
+    assert "expected the data of this run, found none" in view.missing[0] and "nothing can be drawn" in view.missing[0]
+    assert "planted.h5" in page("beside", view=view)
+    drawn = last(visitor.draw("alone", "s30", AGAIN))
+    assert drawn.progress.state == "failed" and "data of this run" in drawn.progress.what
+    assert judge_view(house.run("alone")).panels
+    house.close()
+
+
+def test_a_run_without_a_report_says_how_to_get_one(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare" / "report")
+    run = open_runs([tmp_path / "bare"])["bare"]
+    assert judge_view(run).panels == () and "afterimage evaluate" in judge_view(run).note and sortable(run) == []
+    assert "afterimage evaluate" in page("judge", view=judge_view(run))
+
+
+def test_what_is_no_finished_run_is_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="wanted a run"):
+        open_runs([tmp_path])
+    with pytest.raises(UsageError, match="found it twice"):
+        open_runs([pictures, pictures.parent / "." / "first"])
+    shutil.copytree(pictures, tmp_path / "unfinished")
+    shutil.rmtree(tmp_path / "unfinished" / "samples")
+    with pytest.raises(InputError, match="a finished run"):
+        open_runs([tmp_path / "unfinished"])
+    assert find_runs(pictures.parent) == [pictures] and find_runs(tmp_path / "none") == []
+    other = tmp_path / "other" / "first"
+    shutil.copytree(pictures, other)
+    assert len(open_runs([pictures, other])) == 2  # two of one name are told apart
+
+
+def test_players_of_a_stimulus_are_equally_loud_and_what_is_saved_is_the_file(house: House) -> None:
+    view = last(house.visitor("a").decode("listen", house.run("listen").stimuli[0]))
+    tiles = (*view.seen, *view.decoded, *view.controls)
+    levels = []
+    for tile in tiles:
+        wave, rate = soundfile.read(io.BytesIO(bytes_of(tile.wav)))
+        assert rate == 16000 and np.abs(wave).max() <= 1
+        levels.append(rms(wave.astype(np.float32)))
+    assert max(levels) - min(levels) <= 2 / 2**15 and max(levels) <= 0.1 + 1 / 2**15
+    stored = {sample.sha256 for sample in house.run("listen").samples.samples}
+    assert {hashlib.sha256(bytes_of(tile.file)).hexdigest() for tile in view.decoded} <= stored
+    assert all(Image.open(io.BytesIO(bytes_of(tile.uri))).size == (256, 128) for tile in tiles)
+    assert any("(" in tile.note for tile in view.controls if tile.title == "Nearest training sound")
+
+
+def test_sounds_are_drawn_again_as_the_command_does(house: House, tmp_path: Path) -> None:
+    name = house.run("listen").stimuli[1]
+    views = list(house.visitor("a").draw("listen", name, replace(AGAIN, samples=1)))
+    assert views[-1].progress.state == "done" and any(view.tiles for view in views[:-1])
+    line = shlex.split(views[-1].command.replace("FOLDER", str(tmp_path / "again")))
+    assert main(line[1:]) == 0
+    (stored,) = read_samples(tmp_path / "again", references=None).of("decoded")
+    assert hashlib.sha256(bytes_of(views[-1].tiles[0].file)).hexdigest() == stored.sha256
+
+
+def test_the_common_level_clips_nobody_and_silence_is_not_turned_up() -> None:
+    rng = np.random.default_rng(0)
+    soft, spiky = rng.normal(0, 0.01, 4000).astype(np.float32), np.zeros(4000, np.float32)
+    spiky[::400] = 0.9
+    level = common_level([soft, spiky, np.zeros(4000, np.float32)])
+    assert 0 < level < 0.1 and np.abs(spiky * (level / rms(spiky))).max() <= 0.99 + 1 / 2**15
+    assert common_level([soft]) == 0.1
+
+
+def test_slices_lie_on_the_data_s_own_grid_turned_to_the_nearest_axes() -> None:
+    """A voxel at the left front of the lowest slice is red at the top left, whichever way the axes are stored."""
+    ijk = np.array([[0, 3, 0], [4, 0, 0], [2, 2, 2]])
+    values = np.array([2.5, -2.5, 0], np.float32)
+    for signs in ((1, 1, 1), (-1, 1, 1), (1, -1, -1)):
+        turned = np.where(np.array(signs) > 0, ijk, np.array([4, 3, 2]) - ijk)
+        affine = np.diag([*(2.0 * np.array(signs)), 1.0])
+        space = VoxelSpace(subject="s", name="native", betas="b", unit="z", shape=(5, 4, 3), affine=affine, ijk=turned)
+        planes = [Image.open(io.BytesIO(bytes_of(uri))).convert("RGBA") for uri in slice_uris(values, space)]
+        assert [plane.size for plane in planes] == [(5, 4), (5, 4)]  # the slice between them holds no voxel
+        red, _, blue, opaque = planes[0].getpixel((0, 0))
+        assert red > blue and opaque == 255
+        red, _, blue, _ = planes[0].getpixel((4, 3))
+        assert blue > red and planes[0].getpixel((2, 1))[3] == 0
+
+
+def test_charts_have_room_for_every_step_and_none_before_there_are_two() -> None:
+    assert chart_of([], steps=5) is None and chart_of([[1.0]], steps=5) is None
+    chart = chart_of([[0.0, 2.0], [1.0, -1.0]], steps=5)
+    assert chart is not None and (chart.low, chart.high) == ("−1.0", "2.0")
+    assert chart.lines[0] == ("0.00,26.67 25.00,0.00", "2.00") and chart.lines[1][1] == "−1.00"
+
+
+def test_the_worst_are_as_easy_to_reach_as_the_best(house: House) -> None:
+    run = house.run("first")
+    score = run.ladder.score("decoded", "two_way")
+    assert score is not None and "two_way" in dict((name, title) for title, name in sortable(run))
+    worst = sorted_view(run, "two_way", worst=True, first=0)
+    best = sorted_view(run, "two_way", worst=False, first=0)
+    values = dict(zip(score.ids, score.values, strict=True))
+    assert [values[name] for name, *_ in worst.strips] == sorted(score.values)
+    assert [values[name] for name, *_ in best.strips] == sorted(score.values, reverse=True)
+    assert sorted_view(run, "two_way", worst=True, first=999).first == 0 and worst.count == 8
+    with pytest.raises(UsageError, match="no metric is called"):
+        sorted_view(run, "tow_way", worst=True, first=0)
+
+
+def test_less_is_better_is_sorted_the_other_way_round(house: House) -> None:
+    run = house.run("first")
+    flipped = replace(run.ladder, scores=tuple(replace(one, lower=True) for one in run.ladder.scores))
+    other = sorted_view(replace(run, ladder=flipped), "two_way", worst=True, first=0)
+    best = sorted_view(run, "two_way", worst=False, first=0)
+    assert [score for _, score, _ in other.strips] == [score for _, score, _ in best.strips]
+
+
+def test_the_ladder_is_the_report_s(house: House, pictures: Path) -> None:
+    """The same panels and numbers as the page that the report is."""
+    html, report = page("judge", view=judge_view(house.run("first"))), (pictures / "report/report.html").read_text()
+    svg = html[html.index("<svg") : html.index("</svg>")]
+    table = html[html.index("<tbody>") : html.index("</tbody>")]
+    assert svg in report and table in report
+
+
+def test_stepping_goes_around_and_names_say_what_was_shown(house: House) -> None:
+    run = house.run("first")
+    assert step_to(run, "s28", -1) == "s35" and step_to(run, "s35", 1) == "s28" and step_to(run, "gone", 1) == "s29"
+    assert stimulus_names(run)[0][1] == "s28" and "28" in stimulus_names(run)[0][0]
+
+
+def test_knobs_are_the_run_s_own_and_one_that_changes_nothing_is_out_of_use(house: House) -> None:
+    run = house.run("first")
+    knobs = controls(run)
+    assert {name: knob.value for name, knob in knobs.items()} == {
+        "strength": 0.8, "guidance": 5.0, "steps": 3, "seed": 0, "samples": 1,
+    }  # fmt: skip
+    assert all(knob.low <= knob.value <= knob.high and knob.help.endswith(".") and knob.used for knob in knobs.values())
+    unclip = replace(
+        run.settings, fit=replace(run.settings.fit, maps=("clip-image=early",)),
+        decode=replace(run.settings.decode, method="unclip"),
+    )  # fmt: skip
+    assert not controls(replace(run, settings=unclip))["strength"].used
+    assert set(regions(run)) >= {"early", "ventral", "lateral", "nsdgeneral"}
+    assert "--beside" not in command_of(run, "s30", AGAIN)
+
+
+def test_whose_brain_it_is_is_always_said(house: House) -> None:
+    run = house.run("first")
+    assert badge(run) == "recorded brain" and run.simulated == ""
+    assert badge(replace(run, simulated="afterimage simulate, seed 0")).startswith("simulated brain")
+    assert "does not say" in badge(replace(run, simulated=None))
+    assert "simulated" in badge(house.run("listen")) or house.run("listen").simulated == ""
+
+
+def test_text_of_a_stranger_stays_text(house: House) -> None:
+    run = house.run("first")
+    evil = '<img src=x onerror="alert(1)">'
+    view = last(house.visitor("a").decode("first", "s30"))
+    bad = replace(view, captions=(evil,), labels=(evil,), stimulus=evil, missing=(evil,))
+    html = page("seen", view=bad) + page("beside", view=bad) + page("message", kind="failed", text=evil)
+    html += page("head", badge=badge(replace(run, simulated=evil)), simulated=True, headline=evil)
+    assert evil not in html and "&lt;img src=x" in html
+
+
+def test_memory_does_not_grow_with_drawings(house: House) -> None:
+    """After sixty drawings within 10 % of that after twenty: the next drawing takes the place of the last one."""
+    visitor = house.visitor("long")
+    sizes = []
+    for number in range(60):
+        last(visitor.draw("first", f"s{28 + number % 8}", replace(AGAIN, seed=number, samples=1)))
+        if number in (19, 59):
+            sizes.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    assert sizes[1] <= 1.1 * sizes[0]
