@@ -1,0 +1,29 @@
+"""A demo that serves in this process, for tests; what gradio leaves open is collected before the next test begins."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from app.demo.runs import open_runs
+from app.demo.serve import How, serving
+from app.demo.session import House
+
+# gradio lets its event loop and sockets go without closing them, which is said whenever they happen to be collected
+LEFT_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@contextlib.contextmanager
+def served(runs: Sequence[Path], how: How | None = None) -> Iterator[tuple[House, int]]:
+    """The house and the port at which these runs are served on this machine."""
+    house = House(open_runs(runs))
+    try:
+        with serving(house, how or How(port=0)) as url:
+            yield house, int(url.rstrip("/").rpartition(":")[2])
+    finally:
+        house.close()
+        gc.collect()

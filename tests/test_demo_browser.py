@@ -1,0 +1,332 @@
+"""The demo in a real browser: each tab does what it is for, nothing leaves the machine, screenshots are kept.
+
+Debian's chromium drives it; `make test` installs it. The pictures of every page lie in build/screenshots afterwards.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from app.cli import main
+from app.demo.session import House
+from evaluation.samples import read_samples
+from tests.served import LEFT_OPEN, served
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = [
+    LEFT_OPEN,
+    pytest.mark.skipif(
+        not (BROWSER and DRIVER), reason="needs Debian's chromium and chromium-driver; see the Makefile"
+    ),
+]
+QUICK = ("--bootstrap", "200", "--permutations", "0")
+SIZES = {"wide": (1400, 1000), "phone": (390, 844)}
+PATIENCE = 90.0
+TABS = ("decode", "listen", "synthesize", "judge")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A finished run of pictures and one of sounds, small, by the bundled stacks that were really trained."""
+    home = tmp_path_factory.mktemp("miniature")
+    assert main(["simulate", str(home / "seen"), "--sessions", "2", "--trials", "100"]) == 0
+    rows = ("--rows", "decoded", "shuffled", "retrieval", "oracle")
+    assert main(["study", str(home / "seen"), "--out", str(home / "first"), *rows, *QUICK]) == 0
+    assert main(["simulate", str(home / "heard"), "--modality", "sound", "--sessions", "2", "--trials", "40"]) == 0
+    rows = ("--rows", "decoded", "shuffled", "retrieval", "--beside")
+    sound = ["study", str(home / "heard"), "--recipe", "c2f-miniature", "--out", str(home / "listen")]
+    assert main([*sound, *rows, *QUICK]) == 0
+    return home / "first", home / "listen"
+
+
+@pytest.fixture(scope="module")
+def demo(runs: tuple[Path, Path]) -> Iterator[tuple[House, int]]:
+    with served(runs) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def screenshots(checkout: Path) -> Path:
+    folder = checkout / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Page:
+    """One browser with one tab on the demo."""
+
+    def __init__(self, port: int, *, size: str = "wide", dark: bool = False) -> None:
+        os.environ["SE_OFFLINE"] = "true"
+        options = webdriver.ChromeOptions()
+        for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio"):
+            options.add_argument(flag)
+        options.binary_location = str(BROWSER)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
+        self.width, self.height = SIZES[size]
+        self.name = f"{size}-{'dark' if dark else 'light'}"
+        self._resize(self.height)
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        self.driver.get(f"http://127.0.0.1:{port}/")
+        self.wait(lambda: self.all("#decode-view .tile"), "the first stimulus")
+
+    def _resize(self, height: int) -> None:
+        facts = {"width": self.width, "height": height, "deviceScaleFactor": 1, "mobile": self.width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", facts)
+
+    def close(self) -> None:
+        self.driver.quit()
+
+    def all(self, css: str) -> list[Any]:
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def text(self, css: str) -> str:
+        return str(self.driver.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", css))
+
+    def wait(self, ready: Callable[[], Any], what: str) -> Any:
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if found := ready():
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"{what} did not come: {self.text('body')[-1500:]}")
+
+    def click(self, css: str) -> None:
+        self.driver.execute_script("document.querySelector(arguments[0]).click()", css)
+
+    def tab(self, name: str) -> None:
+        for button in self.all("button[role=tab]"):
+            if str(button.get_attribute("innerText")).strip().lower() == name:
+                button.click()
+                return
+        raise AssertionError(f"no tab is called {name}")
+
+    def fill(self, css: str, value: str) -> None:
+        box = self.driver.find_element(By.CSS_SELECTOR, css)
+        box.send_keys(Keys.CONTROL, "a")
+        box.send_keys(value, Keys.TAB)
+
+    def bytes_shown(self, css: str) -> list[bytes]:
+        """What stands behind every src or href that matches, as bytes."""
+        script = "return [...document.querySelectorAll(arguments[0])].map(e => e.getAttribute('src') ?? e.href)"
+        return [base64.b64decode(uri.partition(",")[2]) for uri in self.driver.execute_script(script, css)]
+
+    def shot(self, path: Path) -> None:
+        """The whole page, not only what fits into the window."""
+        tall = self.driver.execute_script("return document.documentElement.scrollHeight")
+        self._resize(min(int(tall), 6000))
+        time.sleep(0.3)
+        self.driver.save_screenshot(str(path))
+        self._resize(self.height)
+
+    def complaints(self) -> list[str]:
+        """Console errors and warnings, and requests that went anywhere but to this machine."""
+        said = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "INFO"]
+        for entry in self.driver.get_log("performance"):
+            event = json.loads(entry["message"])["message"]
+            url = event.get("params", {}).get("request", {}).get("url", "")
+            if event["method"] == "Network.requestWillBeSent" and urlsplit(url).scheme in (
+                "http",
+                "https",
+                "ws",
+                "wss",
+            ):
+                said += [] if urlsplit(url).hostname == "127.0.0.1" else [f"request to {url}"]
+        return said
+
+    def fits(self) -> bool:
+        """Nothing scrolls sideways, and no text of ours is wider than its box."""
+        script = """
+          const wide = document.documentElement.scrollWidth <= window.innerWidth;
+          const cut = [...document.querySelectorAll('.afterimage :is(h2, h3, h4, p, dt, dd, figcaption, .badge)')]
+            .filter(e => e.offsetParent && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != 'inline');
+          return wide && cut.length == 0"""
+        return bool(self.driver.execute_script(script))
+
+
+@pytest.fixture
+def page(demo: tuple[House, int]) -> Iterator[Page]:
+    found = Page(demo[1])
+    yield found
+    complaints = found.complaints()
+    found.close()
+    assert complaints == []
+
+
+def test_a_slider_at_a_value_of_no_run_draws_what_the_command_draws(
+    page: Page, runs: tuple[Path, Path], screenshots: Path, tmp_path: Path
+) -> None:
+    """The picture comes while it is denoised, with a bar and an estimate; the last one is the command's, by sha256."""
+    page.wait(lambda: page.all("#decode-rest .bars"), "what the brain gave")
+    assert "simulated brain" in page.text("#component-0, .head, body")
+    page.fill("#decode-strength input[type=number]", "0.37")
+    page.fill("#decode-steps input[type=number]", "60")
+    page.fill("#decode-seed input", "11")
+    page.click("#decode-draw")
+    page.wait(lambda: page.all("#decode-drawn .running progress[value]") and page.all("#decode-drawn img"), "a preview")
+    page.driver.save_screenshot(str(screenshots / "drawing.png"))
+    seen = page.bytes_shown("#decode-drawn .tiles.main img")
+    page.wait(lambda: "s left" in page.text("#decode-drawn .what"), "an estimate")
+    page.wait(lambda: page.all("#decode-drawn .done"), "the picture")
+    (shown,) = page.bytes_shown("#decode-drawn .tiles.main img")
+    assert "of the others" in page.text("#decode-drawn .rank") and shown != seen[0]
+    page.click("#decode-drawn summary")
+    command = page.text("#decode-drawn code").replace("FOLDER", str(tmp_path / "again"))
+    assert "--strength 0.37" in command and "--steps 60" in command and "--seed 11" in command
+    assert main(shlex.split(command)[1:]) == 0
+    (drawn,) = read_samples(tmp_path / "again", references=None).of("decoded")
+    assert hashlib.sha256(shown).hexdigest() == drawn.sha256
+    assert not (runs[0] / "again").exists()
+
+
+def test_a_drawing_is_stopped_where_it_is(page: Page) -> None:
+    page.fill("#decode-steps input[type=number]", "100")
+    page.fill("#decode-strength input[type=number]", "1")
+    page.fill("#decode-samples input[type=number]", "4")
+    page.click("#decode-draw")
+    page.wait(lambda: page.all("#decode-drawn .running progress[value]"), "a step")
+    page.click("#decode-stop")
+    page.wait(lambda: page.all("#decode-drawn .stopped"), "the stop")
+    assert "nothing was kept" in page.text("#decode-drawn .what")
+
+
+def test_arrow_keys_step_while_the_panel_has_the_focus_and_only_then(page: Page) -> None:
+    first = page.text("#decode-view h2")
+    page.driver.execute_script("document.querySelector('#decode-view').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    second = page.wait(
+        lambda: page.text("#decode-view h2") not in ("", first) and page.text("#decode-view h2"), "the next"
+    )
+    page.wait(lambda: "2 of" in page.text("#decode-view .place"), "its place")
+    box = page.driver.find_element(By.CSS_SELECTOR, "#decode-seed input")
+    box.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_LEFT)
+    time.sleep(0.5)
+    assert page.text("#decode-view h2") == second
+    page.driver.execute_script("document.querySelector('#decode-view').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    page.wait(lambda: page.text("#decode-view h2") == first, "the first again")
+
+
+def test_sounds_are_heard_and_drawn_again(page: Page, screenshots: Path) -> None:
+    page.tab("listen")
+    page.wait(lambda: page.all("#listen-rest .bars"), "what the brain gave")
+    play = """const done = arguments[arguments.length - 1]; const sound = document.querySelector('#listen-view audio');
+      sound.addEventListener('playing', () => done(sound.duration)); sound.play().catch(e => done(String(e)))"""
+    assert page.driver.execute_async_script(play) > 1
+    page.fill("#listen-strength input[type=number]", "0.55")
+    page.click("#listen-draw")
+    page.wait(lambda: page.all("#listen-drawn .running img"), "a spectrogram on its way")
+    page.wait(lambda: page.all("#listen-drawn .done"), "the sound")
+    (drawn,) = page.bytes_shown("#listen-drawn .tiles.main a[download]")
+    assert drawn[:4] == b"RIFF" and page.all("#listen-drawn .tiles.main audio")
+    page.shot(screenshots / "listen.png")
+
+
+def test_the_predicted_activation_rises_with_the_picture(page: Page, screenshots: Path) -> None:
+    page.tab("synthesize")
+    page.wait(lambda: page.all("#synthesize-make"), "the button")
+    page.fill("#synthesize-pictures input[type=number]", "2")
+    page.click("#synthesize-make")
+    page.wait(lambda: "natural pictures" in page.text("#synthesize-view .what"), "what it begins with")
+    page.wait(lambda: page.all("#synthesize-view .running") and page.all("#synthesize-view .chart"), "the chart")
+    page.driver.save_screenshot(str(screenshots / "synthesizing.png"))
+    page.wait(lambda: page.all("#synthesize-view .done"), "the pictures")
+    table = page.text("#synthesize-view .plain")
+    assert "the simulated cortex itself" in table and "a second encoder" in table and table.count("above") == 6
+    assert len(page.all("#synthesize-view .tiles.main img")) == 2
+    page.shot(screenshots / "synthesize.png")
+
+
+def test_the_ladder_and_the_worst_before_the_best(page: Page, screenshots: Path) -> None:
+    page.tab("judge")
+    page.wait(lambda: page.all("#judge-ladder .panel svg"), "the ladder")
+    scores = [float(one) for one in page.text("#judge-sorted").split() if one.startswith(("0.", "1."))]
+    assert len(scores) >= 4 and scores == sorted(scores)
+    page.shot(screenshots / "judge.png")
+    page.click("#judge-order label:nth-of-type(2) input")
+    page.wait(
+        lambda: (
+            [float(one) for one in page.text("#judge-sorted").split() if one.startswith(("0.", "1."))]
+            == sorted(scores, reverse=True)
+        ),
+        "the best first",
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_tab_fits_a_wide_screen_and_a_phone_in_both_lights(
+    demo: tuple[House, int], screenshots: Path, size: str, dark: bool
+) -> None:
+    page = Page(demo[1], size=size, dark=dark)
+    page.wait(lambda: page.all("#decode-rest .bars"), "what the brain gave")
+    assert page.driver.execute_script("return document.body.classList.contains('dark')") is dark
+    for name in TABS:
+        page.tab(name)
+        page.wait(lambda name=name: page.all(f"#{name}-view, #judge-ladder .panel"), name)
+        time.sleep(0.3)
+        assert page.fits(), f"{name} at {page.name}"
+        page.shot(screenshots / f"{name}-{page.name}.png")
+    assert "What decoding is not" in page.text("body") and page.complaints() == []
+    page.close()
+
+
+def test_two_browsers_see_nothing_of_each_other(demo: tuple[House, int]) -> None:
+    one, two = Page(demo[1]), Page(demo[1])
+    one.fill("#decode-seed input", "5")
+    two.fill("#decode-seed input", "6")
+    one.click("#decode-draw")
+    one.wait(lambda: one.all("#decode-drawn .done"), "the first's picture")
+    assert not two.all("#decode-drawn img")
+    two.click("#decode-draw")
+    two.wait(lambda: two.all("#decode-drawn .done"), "the second's picture")
+    shown = [page.bytes_shown("#decode-drawn .tiles.main img")[0] for page in (one, two)]
+    assert shown[0] != shown[1] and "--seed 5" in one.text("#decode-drawn") + one.driver.page_source
+    assert one.complaints() == [] and two.complaints() == []
+    one.close()
+    two.close()
+
+
+def test_fifty_clicks_and_a_tab_closed_in_the_middle_leave_the_server_well(demo: tuple[House, int]) -> None:
+    house, port = demo
+    page = Page(port)
+    count = int(page.text("#decode-view .place").split()[-1])
+    page.driver.execute_script("for (let i = 0; i < 50; i++) document.querySelector('#decode-next').click()")
+    page.driver.execute_script("for (let i = 0; i < 50; i++) document.querySelector('#decode-draw').click()")
+    page.wait(lambda: page.all("#decode-drawn .running, #decode-drawn .done"), "a drawing")
+    listed = "return document.querySelector('#decode-stimulus input').value"
+    page.wait(
+        lambda: str(page.driver.execute_script(listed)).startswith(page.text("#decode-view h2") or "-"), "one stimulus"
+    )
+    assert 1 <= int(page.text("#decode-view .place").split()[0]) <= count
+    page.wait(lambda: page.all("#decode-drawn .done, #decode-drawn:not(:has(.running))"), "the end of it")
+    page.fill("#decode-steps input[type=number]", "100")
+    page.fill("#decode-samples input[type=number]", "4")
+    page.click("#decode-draw")
+    page.wait(lambda: page.all("#decode-drawn .running progress[value]"), "a drawing again")
+    page.close()  # in the middle of it
+    end = time.monotonic() + PATIENCE
+    while list(house.folder.glob("*/*")) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not list(house.folder.glob("[0-9a-f]*/*/samples"))  # what was drawn went with the tab
+    after = Page(port)
+    after.click("#decode-draw")
+    after.wait(lambda: after.all("#decode-drawn .done"), "a picture for the next one")
+    after.close()
