@@ -1,6 +1,7 @@
 # Every target does its own set-up, on a machine that has only Python >= 3.11 and apt-get.
 #   make decode   install, simulate a subject, decode it, print the path of the report
 #   make listen   install, simulate a listener, decode what was heard, print the path of the report
+#   make demo     both of these, unless they are there, and then see and hear them in a browser
 #   make test     install, check, run every test
 #   make test-processors   the numeric tests as on other processors, as far as this one can show them
 SHELL := /bin/bash
@@ -17,6 +18,7 @@ RECIPE ?= takagi-miniature
 SOUND_DATA ?= data/listener
 SOUND_RUN ?= runs/listen
 SOUND_RECIPE ?= c2f-miniature
+APP ?=
 
 VENV := .venv
 OPENCLIP := .venv-openclip
@@ -61,6 +63,9 @@ endef
 $(VENV)/.core: pyproject.toml $(PINS) | $(VENV)/bin/pip
 	$(call install,$(VENV),)
 
+$(VENV)/.app: pyproject.toml $(PINS) | $(VENV)/.core
+	$(call install,$(VENV),[app])
+
 $(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
 	$(call install,$(VENV),[dev])
 
@@ -70,7 +75,16 @@ $(OPENCLIP)/.done: pyproject.toml $(PINS) $(VENV)/.dev | $(OPENCLIP)/bin/pip
 	  echo "$$first" > "$$own/first.pth"
 	$(call install,$(OPENCLIP),$(OPENCLIP_TESTS))
 
-.PHONY: help install decode listen test test-processors lint bench clean
+# The demo is tested in Debian's chromium; where there is none to be had, these tests are skipped and say so.
+$(VENV)/.browser: | $(VENV)/bin/pip
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+	  sudo=; [ "$$(id -u)" -eq 0 ] || sudo=sudo; \
+	  { $$sudo apt-get update -q && $$sudo apt-get install -q -y --no-install-recommends chromium chromium-driver; } \
+	    || echo "chromium and chromium-driver could not be installed: the demo's tests in a browser will be skipped"; \
+	fi
+	@touch $@
+
+.PHONY: help install decode listen demo test test-processors lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -85,13 +99,20 @@ listen: install
 	@$(VENV)/bin/afterimage simulate $(SOUND_DATA) --modality sound
 	@$(VENV)/bin/afterimage study $(SOUND_DATA) --recipe $(SOUND_RECIPE) --out $(SOUND_RUN)
 
+demo: $(VENV)/.app
+	@$(VENV)/bin/afterimage simulate $(DATA)
+	@$(VENV)/bin/afterimage study $(DATA) --recipe $(RECIPE) --out $(RUN)
+	@$(VENV)/bin/afterimage simulate $(SOUND_DATA) --modality sound
+	@$(VENV)/bin/afterimage study $(SOUND_DATA) --recipe $(SOUND_RECIPE) --out $(SOUND_RUN)
+	@$(VENV)/bin/afterimage app $(RUN) $(SOUND_RUN) $(APP)
+
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
 # The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
-test: lint $(VENV)/.dev $(OPENCLIP)/.done
+test: lint $(VENV)/.dev $(VENV)/.browser $(OPENCLIP)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST) --ignore=tests/openclip
 	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python $(PYTEST) tests/openclip tests/test_encoders_spaces.py \
 	  "tests/test_same_bits.py::test_a_condition_has_the_same_bits_in_any_memory_and_company[openclip-image]" \
@@ -106,6 +127,7 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.statistics
 	$(VENV)/bin/python -m benchmarks.synthesis_cost
 	$(VENV)/bin/python -m benchmarks.masked_modelling
+	$(VENV)/bin/python -m benchmarks.demo
 
 clean:
 	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

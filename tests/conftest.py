@@ -22,7 +22,10 @@ import pytest  # noqa: E402 - the environment comes first, libraries read it whe
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", ""}
 
 
-SLOW = ("test_golden_study", "test_golden_sound", "test_miniature", "test_encoders_pretrain", "test_simulated_cortex")
+SLOW = (
+    "test_golden_study", "test_demo_browser", "test_golden_sound", "test_miniature", "test_encoders_pretrain",
+    "test_simulated_cortex",
+)  # fmt: skip
 NUMERIC = (
     "test_brain_", "test_encoders_", "test_evaluation_judges", "test_evaluation_metrics", "test_evaluation_score",
     "test_evaluation_sounds", "test_pipelines_drawing", "test_pipelines_guidance", "test_pipelines_ridge",

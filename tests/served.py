@@ -14,7 +14,11 @@ from app.demo.serve import How, serving
 from app.demo.session import House
 
 # gradio lets its event loop and sockets go without closing them, which is said whenever they happen to be collected
-LEFT_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+LEFT_OPEN = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    # and counts its requests with an option of pandas that pandas has deprecated
+    "ignore:'future.no_silent_downcasting' is deprecated",
+)
 
 
 @contextlib.contextmanager

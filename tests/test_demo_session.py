@@ -172,7 +172,7 @@ def test_a_stopped_drawing_says_so_and_the_next_one_is_drawn(house: House) -> No
     assert last(visitor.draw("first", "s30", AGAIN)).progress.state == "done"
 
 
-def test_a_closed_drawing_ends_and_a_new_one_of_the_same_visitor_replaces_the_old(house: House) -> None:
+def test_a_closed_drawing_ends_and_another_click_in_the_middle_starts_nothing(house: House) -> None:
     visitor = house.visitor("a")
     stream = visitor.draw("first", "s30", replace(AGAIN, steps=500))
     for view in stream:
@@ -182,8 +182,10 @@ def test_a_closed_drawing_ends_and_a_new_one_of_the_same_visitor_replaces_the_ol
     assert last(visitor.draw("first", "s31", AGAIN)).progress.state == "done"
     older = visitor.draw("first", "s30", replace(AGAIN, steps=500))
     next(older)
+    assert list(visitor.draw("first", "s31", AGAIN)) == []
+    visitor.stop(left=True)
+    assert last(older).progress.state == "left"
     assert last(visitor.draw("first", "s31", AGAIN)).progress.state == "done"
-    assert last(older).progress.state == "stopped"
 
 
 def test_two_visitors_have_folders_that_only_they_read_and_that_go_with_them(house: House) -> None:

@@ -140,12 +140,17 @@ def _stage(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> N
                 strength=strength, guidance=guidance, steps=int(steps), seed=int(seed or 0), samples=int(samples)
             )
             for view in _visitor(house, request).draw(run, stimulus, asked):
-                yield page("draw", view=view)
+                yield "" if view.progress.state == "left" else page("draw", view=view)
         except AfterimageError as error:
             yield _failed(error)
 
     def halt(request: Any) -> None:
         _visitor(house, request).stop()
+
+    def leave(request: Any) -> str:
+        """What is being drawn belongs to another stimulus now."""
+        _visitor(house, request).stop(left=True)
+        return ""
 
     def other(run: str) -> tuple[Any, ...]:
         chosen = house.run(run)
@@ -162,7 +167,7 @@ def _stage(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> N
     shown = {"inputs": [run, stimulus], "outputs": [seen, rest], "concurrency_limit": None, **QUIET}
     blocks.load(_asking(gr, show), **shown)
     stimulus.change(_asking(gr, show), trigger_mode="always_last", **shown)
-    stimulus.change(lambda: "", None, [drawn], queue=False, **QUIET)
+    stimulus.change(_asking(gr, leave), None, [drawn], queue=False, **QUIET)
     run.change(other, [run], [head, stimulus, *sliders, seed, drawn], queue=False, **QUIET)
     for button, by in ((previous, -1), (following, 1)):
         button.click(stepping(by), [run, stimulus], [stimulus], queue=False, **QUIET)

@@ -148,10 +148,16 @@ class Visitor:
     def __init__(self, house: House, folder: Path) -> None:
         self.house, self.folder = house, folder
         self._stop = threading.Event()
+        self._busy = threading.Lock()
+        self._left = False
         self._number = 0
 
-    def stop(self) -> None:
-        """Ends the drawing or synthesis that this visitor is at, within a step."""
+    def stop(self, *, left: bool = False) -> None:
+        """Ends the drawing or synthesis that this visitor is at, within a step.
+
+        left  they have gone on to something else, and do not want to hear of it
+        """
+        self._left = left
         self._stop.set()
 
     def close(self) -> None:
@@ -179,7 +185,7 @@ class Visitor:
         run = self.house.run(name)
         settings = settings_of(run, asked)
         command = command_of(run, stimulus, asked)
-        to = self._empty()
+        to = self._place()
 
         def work(tell: Callable[[Step], None]) -> tuple[Sample, ...]:
             known = self.house.prepare(name)
@@ -216,7 +222,7 @@ class Visitor:
         if asked.region == asked.against:
             raise UsageError(f"region {asked.region}: expected another region against it, found the same; choose one")
         wanted = Wanted(signs=signs, ways=(asked.method,), count=asked.pictures)
-        to, command = self._empty(), synthesis_command(run, asked)
+        to, command = self._place(), synthesis_command(run, asked)
         courses: list[list[float]] = []
         last = -1
 
@@ -242,17 +248,28 @@ class Visitor:
                 chart=chart_of(courses, steps=step.steps if step is not None else 1),
             )  # fmt: skip
 
-    def _empty(self) -> Path:
-        """A new place in this visitor's folder; what was drawn before is removed."""
+    def _place(self) -> Path:
+        """A new place in this visitor's folder."""
         self._number += 1
-        for old in self.folder.iterdir():
-            shutil.rmtree(old, ignore_errors=True)
         return self.folder / str(self._number)
 
     def _follow(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
-        """(progress, last step, result) of work in the house's thread; the result is None until it is there."""
-        self._stop.set()  # one thing at a time
-        self._stop = stop = threading.Event()
+        """(progress, last step, result) of work in the house's thread; the result is None until it is there.
+
+        Nothing at all where this visitor is at something already: another click starts nothing.
+        """
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            yield from self._alone(work)
+        finally:
+            self._busy.release()
+
+    def _alone(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
+        self._stop, self._left = threading.Event(), False
+        stop = self._stop
+        for old in self.folder.iterdir():  # of what was drawn the latest is kept
+            shutil.rmtree(old, ignore_errors=True)
         try:
             self.house.enter()
         except AfterimageError as error:
@@ -273,8 +290,8 @@ class Visitor:
                 step = told
                 yield progress_of(told, seconds=time.monotonic() - began, since=first), step, None
         except Stopped:
-            at = f" at step {step.step} of {step.steps}" if step is not None and step.steps else ""
-            yield Progress(state="stopped", what=f"stopped{at}; nothing was kept"), step, None
+            at = f"at step {step.step} of {step.steps}; " if step is not None and step.steps else ""
+            yield Progress(state="left" if self._left else "stopped", what=f"{at}nothing was kept"), None, None
         except AfterimageError as error:
             yield Progress(state="failed", what=str(error)), None, None
         finally:

@@ -47,7 +47,7 @@ NOT_DECODING = (
 class Progress:
     """How far long work is.
 
-    state    "waiting", "running", "done", "stopped" or "failed"
+    state    "waiting", "running", "done", "stopped", "failed", or "left" where nobody wants to hear of it
     what     one line on what is being done, or what went wrong
     step, steps, left   steps done, of how many, and the seconds that are probably left, -1 where nobody knows
     """
