@@ -24,7 +24,7 @@ from app.demo.looks import bytes_of, chart_of, common_level, rms, slice_uris
 from app.demo.pages import page
 from app.demo.runs import find_runs, open_runs
 from app.demo.session import House
-from app.demo.views import badge, judge_view, sortable, sorted_view, step_to, stimulus_names
+from app.demo.views import badge, judge_view, share_below, sortable, sorted_view, step_to, stimulus_names
 from brain.errors import InputError, UsageError
 from brain.simulated.tiny_listener import tiny_listener
 from brain.types import VoxelSpace
@@ -143,7 +143,7 @@ def test_drawing_again_gives_what_the_command_draws_and_leaves_the_run_alone(
     assert [one.step for one in steps][-1] == steps[-1].steps == int(4 * 0.9)
     assert any(len(view.tiles) == 2 for view in views[:-1])  # it is seen before it is done
     done = views[-1]
-    assert done.progress.state == "done" and done.rank is not None and "of the others" in done.rank.sentence
+    assert done.progress.state == "done" and done.rank is not None and "of the 7 others" in done.rank.sentence
     line = shlex.split(done.command.replace("FOLDER", str(tmp_path / "again")))
     assert main(line[1:]) == 0
     stored = read_samples(tmp_path / "again", references=None).of("decoded")
@@ -199,6 +199,18 @@ def test_two_visitors_have_folders_that_only_they_read_and_that_go_with_them(hou
     assert {path.stem[:3] for path in one.folder.rglob("decoded/*.png")} == {"s31"}  # one drawing is kept, the latest
     house.leave("one")
     assert not one.folder.exists() and two.folder.exists()
+
+
+def test_a_stranger_with_a_thousand_names_is_one_of_a_few(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "VISITORS", 3)
+    folders = [house.visitor(f"name {number}").folder for number in range(50)]
+    assert [folder.exists() for folder in folders] == [False] * 47 + [True] * 3
+
+
+def test_a_percentage_of_all_is_all_of_them() -> None:
+    natural = np.arange(3000.0)
+    assert share_below(natural, 2999.5) == "100.0 %" and share_below(natural, 2999.0) == "99.9 %"
+    assert share_below(natural, 0.0) == "0.0 %"
 
 
 def test_only_so_many_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

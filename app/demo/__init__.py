@@ -1,10 +1,10 @@
 """The demo: finished runs in a browser, seen, heard, drawn again and judged.
 
-    session     everything it does, without gradio: `House`, `Visitor`, their views
-    runs        finished runs as the demo opens them
-    looks       pictures, spectrograms, players, slices and charts as they stand in a page
-    pages       views as HTML
-    guard       which requests are answered at all
-    interface   the tabs, which call the session and hold no numbers of their own
-    serve       starts the server
+session     everything it does, without gradio: `House`, `Visitor`, their views
+runs        finished runs as the demo opens them
+looks       pictures, spectrograms, players, slices and charts as they stand in a page
+pages       views as HTML
+guard       which requests are answered at all
+interface   the tabs, which call the session and hold no numbers of their own
+serve       starts the server
 """

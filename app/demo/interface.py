@@ -1,6 +1,6 @@
 """The tabs: gradio components that call the session and show what it yields. No numbers of their own, no decisions.
 
-    blocks = build(house)
+blocks = build(house)
 """
 
 from __future__ import annotations

@@ -131,9 +131,7 @@ def slice_uris(values: Float, space: VoxelSpace) -> tuple[str, ...]:
     box = turned[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
     filled = np.flatnonzero(np.isfinite(box).any((0, 1)))
     chosen = filled[np.unique(np.linspace(0, len(filled) - 1, min(SLICES, len(filled))).round().astype(int))]
-    return tuple(
-        picture_uri(Image.fromarray(_plane(box[:, :, k], matplotlib.colormaps["RdBu_r"]))) for k in chosen
-    )
+    return tuple(picture_uri(Image.fromarray(_plane(box[:, :, k], matplotlib.colormaps["RdBu_r"]))) for k in chosen)
 
 
 def _plane(values: Float, colours: Any) -> NDArray[np.uint8]:

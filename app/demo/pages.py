@@ -1,6 +1,6 @@
 """Views as HTML: every text in them is escaped, every picture is in them, no script is.
 
-    page("decode", view=view)
+page("decode", view=view)
 """
 
 from __future__ import annotations
@@ -22,5 +22,3 @@ def text_of(name: str) -> str:
     """A file beside the templates, such as the style sheet, with the ladder's own rules in their place."""
     found: str = environment(HERE, "evaluation").get_template(name).render()
     return found
-
-

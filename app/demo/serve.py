@@ -1,6 +1,6 @@
 """Starts the demo's server: loopback by default, one page, no files, nothing that reports to anybody.
 
-    with serving(house, How(port=0)) as url: ...
+with serving(house, How(port=0)) as url: ...
 """
 
 from __future__ import annotations

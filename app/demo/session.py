@@ -56,8 +56,12 @@ from evaluation.samples import Sample, Samples, read_samples
 from evaluation.synthesis import Synthesis
 from pipelines.synthesis import SynthesisSettings
 
+VISITORS = 64
+"""Browser tabs that are known at a time."""
 WAITING = 8
 """Drawings that may wait for their turn, over all visitors."""
+
+
 class House:
     """What all visitors share: the runs, the one thread that works, and the folder in which visitors' folders lie."""
 
@@ -72,9 +76,11 @@ class House:
         self._waiting = 0
 
     def visitor(self, key: str) -> Visitor:
-        """The visitor of that key, new where there is none yet."""
+        """The visitor of that key, new where there is none yet; of too many, the one who came first has to leave."""
         with self._lock:
             if key not in self._visitors:
+                if len(self._visitors) >= VISITORS:
+                    self._visitors.pop(next(iter(self._visitors))).close()
                 self._visitors[key] = Visitor(self, self._own_folder())
             return self._visitors[key]
 
@@ -119,9 +125,7 @@ class House:
             if known.opened is None:
                 raise InputError(known.missing[0])
             keep = self.folder / "encoders" / str(len(self._labs))
-            self._labs[name] = Lab(
-                run=run.folder, recording=known.opened.recording, settings=run.settings, keep=keep
-            )
+            self._labs[name] = Lab(run=run.folder, recording=known.opened.recording, settings=run.settings, keep=keep)
         return self._labs[name]
 
     def enter(self) -> None:

@@ -5,6 +5,7 @@ Nothing here computes a score: numbers come from the report, from the judge's ow
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -354,9 +355,11 @@ def _stored_rank(run: Run, known: Prepared | None, stimulus: str) -> RankView | 
 def rank_view(run: Run, ranking: Ranking, stimulus: str) -> RankView:
     """The sentence, and the stimuli that the decode is most similar to, the true one marked."""
     thing = WORDS[run.modality]["one"]
+    others = ranking.pool - 1
+    place = "the most similar" if ranking.rank == 1 else f"the {ordinal(ranking.rank)} most similar"
     sentence = (
-        f"Of {ranking.pool} test stimuli the true one is the {ordinal(ranking.rank)} most similar to this {thing}, "
-        f"by the judge's features: it wins against {100 * ranking.share:.0f} % of the others."
+        f"Of {ranking.pool} test stimuli the true one is {place} to this {thing} by the judge's features: it is more "
+        f"similar than {ranking.share * others:g} of the {others} others, a tie counting one half."
     )
     shown = [run.samples.references[name] for name, _ in ranking.nearest]
     tiles = tuple(
@@ -367,6 +370,12 @@ def rank_view(run: Run, ranking: Ranking, stimulus: str) -> RankView:
         for tile, (name, similar) in zip(tiles_of(run.samples, shown, kind="near"), ranking.nearest, strict=True)
     )  # fmt: skip
     return RankView(sentence=sentence, tiles=tiles)
+
+
+def share_below(natural: Any, value: float) -> str:
+    """The percentage of these values (picture,) that are below, rounded down, so that 100 % is all of them."""
+    below = int((natural < value).sum())
+    return f"{math.floor(1000 * below / len(natural)) / 10:.1f} %"
 
 
 def ordinal(place: int) -> str:
@@ -383,19 +392,18 @@ def synthesis_view(progress: Progress, found: Synthesis, chart: Chart | None, co
     for place, sample in enumerate(samples):
         path = found.home / "samples" / sample.file
         small, data = max(open_image(path).size) <= SMALL, path.read_bytes()
-        tiles.append(
-            Tile(title=f"picture {place + 1}", kind="decoded", uri=uri_of(data), name=path.name, small=small)
-        )
+        tiles.append(Tile(title=f"picture {place + 1}", kind="decoded", uri=uri_of(data), name=path.name, small=small))
     scores = tuple(
         (
             NAMES[scorer],
-            tuple((number(float(one)), f"{100 * float((natural < one).mean()):.1f} %") for one in row.values[scorer]),
+            tuple((number(float(one)), share_below(natural, float(one))) for one in row.values[scorer]),
         )
         for scorer, natural in found.natural.items()
     )
     natural = len(next(iter(found.natural.values())))
     notes = [
-        f"{found.title}: predicted mean response, and the percentage of {natural} natural pictures that it exceeds."
+        f"{found.title}: predicted mean response, and the percentage of {natural} natural pictures that it exceeds. "
+        "Natural pictures are the run's training and test stimuli; the encoders were fitted on the training ones."
     ]
     if row.category is not None:
         notes.append(f"The judge puts {100 * row.category:.0f} % of them into the region's own category.")
