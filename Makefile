@@ -100,11 +100,9 @@ listen: install
 	@$(VENV)/bin/afterimage study $(SOUND_DATA) --recipe $(SOUND_RECIPE) --out $(SOUND_RUN)
 
 demo: $(VENV)/.app
-	@$(VENV)/bin/afterimage simulate $(DATA)
-	@$(VENV)/bin/afterimage study $(DATA) --recipe $(RECIPE) --out $(RUN)
-	@$(VENV)/bin/afterimage simulate $(SOUND_DATA) --modality sound
-	@$(VENV)/bin/afterimage study $(SOUND_DATA) --recipe $(SOUND_RECIPE) --out $(SOUND_RUN)
-	@$(VENV)/bin/afterimage app $(RUN) $(SOUND_RUN) $(APP)
+	@echo "1 of 3: pictures, a few minutes the first time"; $(MAKE) --no-print-directory decode
+	@echo "2 of 3: sounds, a few minutes the first time"; $(MAKE) --no-print-directory listen
+	@echo "3 of 3: the demo"; $(VENV)/bin/afterimage app $(RUN) $(SOUND_RUN) $(APP)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

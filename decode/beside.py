@@ -11,14 +11,15 @@ judges what is there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.errors import AfterimageError, InputError, StorageError, UsageError, wanted
 from brain.origin import simulated_by
 from decode.decode import asked_of, check_drawing, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
@@ -26,9 +27,12 @@ from decode.opened import Opened
 from decode.painter import NAME as PIXELS
 from decode.run_folder import RunFolder, writing
 from decode.settings import Settings, differences, to_json
-from evaluation.samples import REFERENCE, Sample, SampleWriter
+from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
 from pipelines.drawing import Watch
 
+MADE = (".lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors", "encoders", "report.json",
+        "report.html")  # fmt: skip
+"""What drawing beside a run, synthesis beside it and judging leave in a folder."""
 PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
 """What a run's card says that holds of samples beside it too."""
 
@@ -54,23 +58,34 @@ def draw_beside(
     asked = {"run": _digest(run), "seed": settings.machine.seed}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
-    new = not to.exists()
+    with beside(to), sink.lock(), SampleWriter(sink.samples) as writer:
+        missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
+        if missing:
+            known = {name: facts[name] for name in PASSED_ON if name in facts}
+            simulated = facts.get("simulated", simulated_by(opened.data))
+            drawn = {**asked, "decode": to_json(settings.decode)}
+            sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
+            draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
+        keys = asked_of(chosen, settings.decode, repeated=facts.get("repeated", []))
+        found = [writer.done(*key) for key in keys]
+    return tuple(one for one in found if one is not None)
+
+
+@contextlib.contextmanager
+def beside(to: Path) -> Iterator[RunFolder]:
+    """The folder `to`; what fails before its first sample takes a folder away that it has made itself.
+
+    A folder that another process holds is left alone.
+    """
+    new, sink = not to.exists(), RunFolder(to)
     try:
-        with sink.lock(), SampleWriter(sink.samples) as writer:
-            missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
-            if missing:
-                known = {name: facts[name] for name in PASSED_ON if name in facts}
-                simulated = facts.get("simulated", simulated_by(opened.data))
-                drawn = {**asked, "decode": to_json(settings.decode)}
-                sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
-                draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
-            keys = asked_of(chosen, settings.decode, repeated=facts.get("repeated", []))
-            found = [writer.done(*key) for key in keys]
+        yield sink
+    except StorageError:
+        raise
     except AfterimageError:
         if new and all(one.parent.name == "references" for one in sink.samples.glob("*/*")):
             shutil.rmtree(to, ignore_errors=True)
         raise
-    return tuple(one for one in found if one is not None)
 
 
 def _must_have_steps(settings: Settings) -> None:
@@ -84,18 +99,24 @@ def _must_have_steps(settings: Settings) -> None:
         raise UsageError(f"--steps: expected 1 to {most} on this stack, found {settings.decode.steps}")
 
 
-def must_be_beside(run: RunFolder, to: Path, *, marker: str = "card.json") -> None:
-    """Refuses the run's own folder, one inside it or around it, and a folder of other files, without the `marker`."""
+def must_be_beside(run: RunFolder, to: Path) -> None:
+    """Refuses the run's own folder, one inside it or around it, and a folder with files that no such call makes."""
     here, home = to.resolve(), run.path.resolve()
     if here == home or here.is_relative_to(home) or home.is_relative_to(here):
         raise UsageError(f"--to {to}: expected a folder beside the run, found one in or around it; choose another")
     with writing(to):
         if to.exists() and not to.is_dir():
             raise UsageError(f"--to {to}: expected a folder, found a file; choose another")
-        if to.is_dir() and not (to / marker).is_file() and any(child.name != ".lock" for child in to.iterdir()):
+        if to.is_dir() and (any(child.name not in MADE for child in to.iterdir()) or _unsigned(to)):
             raise UsageError(
                 f"--to {to}: expected an empty folder or one of an earlier call, found other files; choose another"
             )
+
+
+def _unsigned(to: Path) -> bool:
+    """Whether there are samples that no such call has signed."""
+    signed = any((to / name).is_file() for name in ("card.json", "synthesis.json"))
+    return not signed and bool(read_rows(to / "samples"))
 
 
 def _must_be_the_same(sink: RunFolder, settings: Settings, asked: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,9 +141,9 @@ def hand_of(generator: Generator, settings: Settings, *, seconds: float = 0.0) -
     ) -> Iterator[Drawn]:
         return generator(conditions, ids, seeds, settings=how, watch=watch)
 
-    @cache
-    def small() -> Any:
-        return None if sound else small_decoder(stack, device=settings.machine.device)
+    def seen(glimpse: Glimpse) -> list[Any]:
+        small = None if sound else small_decoder(stack, device=settings.machine.device)
+        return previews(generator, glimpse.latents, small=small)
 
     def resound(waves: Sequence[Float]) -> Iterator[Float]:
         filled = np.stack([np.pad(wave, (0, longest - len(wave))) for wave in waves])
@@ -159,7 +158,7 @@ def hand_of(generator: Generator, settings: Settings, *, seconds: float = 0.0) -
         round_trip=resound if sound else lambda pictures: generator.round_trip(pictures, settings=how),
         facts={**generator.facts(how), "stack": stack_facts(stack)},
         spaces=tuple({**generator.cards, **generator.optional}),
-        previews=lambda glimpse: previews(generator, glimpse.latents, small=small()),
+        previews=seen,
     )
 
 

@@ -9,7 +9,7 @@ The run is read and never written, so that several may draw from one run at a ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -51,10 +51,12 @@ class Opened:
 
     @cached_property
     def recording(self) -> Recording:
+        """The data; those that are gone or damaged are an InputError."""
         return open_data(self.data, self.fit)
 
     @cached_property
     def folds(self) -> tuple[Split, ...]:
+        """The folds that the run was fitted in."""
         return folds_of(self.recording, self.fit.split, self.run)
 
     @cached_property
@@ -158,9 +160,3 @@ def decoded_conditions(
 def _joined(parts: Sequence[Conditions]) -> Conditions:
     ids = tuple(name for part in parts for name in part.ids)
     return Conditions(space=parts[0].space, values=np.concatenate([part.values for part in parts]), ids=ids)
-
-
-def modality_of(run: RunFolder) -> str:
-    """ "image" or "sound", as the run's card has it."""
-    facts: Mapping[str, Any] = run.card_facts().get("data", {})
-    return str(facts.get("modality", "image"))

@@ -1,6 +1,6 @@
 """Long work, step by step: what it tells on its way, as a generator that can be closed.
 
-    for step in stepwise(lambda tell: draw(..., watch=lambda glimpse: tell(Step(...)))):
+    for step in Worker().stepwise(lambda tell: draw(..., watch=lambda glimpse: tell(Step(...))), stop=stop):
         show(step)
 
 The work runs in one thread of its own, the same for all, because networks and judges serve one caller at a time and a
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 BEAT = 0.5
 """Seconds after which somebody who follows hears that nothing is new, so that they can leave."""
-WAITING, WORKING = "waiting for other work to end", "working"
+WAITING, WORKING = "for its turn", "opening what is needed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,5 +98,5 @@ class Worker:
             future.cancel()
 
     def close(self) -> None:
-        """Lets the thread go when its work is done."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Begins nothing more, and waits until what is at work has ended."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

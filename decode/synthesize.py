@@ -28,7 +28,7 @@ from brain.leaks import content_sha256
 from brain.origin import simulated_by
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
-from decode.beside import must_be_beside
+from decode.beside import beside, must_be_beside
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
@@ -97,8 +97,10 @@ def synthesize(
     if to is not None:
         _must_be_fitted(run)
         _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
+        # encoders belong to the run and its seed, whatever seed is asked for pictures
+        own = replace(settings, machine=replace(settings.machine, seed=run.stored()[0].machine.seed))
         recording = open_data(data, settings.fit)
-        lab = Lab(run=run, recording=recording, settings=settings, asks=wanted.asks, keep=to / "encoders")
+        lab = Lab(run=run, recording=recording, settings=own, asks=wanted.asks, keep=to / "encoders")
         synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
         return report_synthesis(to, seed=seed)
     with run.lock():
@@ -124,12 +126,16 @@ def synthesize_beside(
     """
     _must_be_fitted(lab.run)
     more = _must_be_beside(lab.run, to, wanted=wanted, how=how, seed=seed)
+    for name in wanted.signs:
+        if name not in {ask.name for ask in lab.asks}:
+            lab.recording.region(name)
     if tell is not None:
         lab.prepare(tell)
-    lab.studio(wanted, how, random=False)
-    if tell is not None:
-        lab.natural_responses(_readouts(lab, wanted.signs), tell=tell)
-    _into(to, lab, wanted=wanted, how=how, seed=seed, tell=tell, more=more)
+    with beside(to) as sink, sink.lock():
+        lab.studio(wanted, how, random=False)
+        if tell is not None:
+            lab.natural_responses(_readouts(lab, wanted.signs), tell=tell)
+        _into(to, lab, wanted=wanted, how=how, seed=seed, tell=tell, more=more)
     return judge_synthesis(to, seed=seed)
 
 
@@ -137,7 +143,7 @@ def _must_be_beside(
     run: RunFolder, to: Path, *, wanted: Wanted, how: SynthesisSettings, seed: int
 ) -> dict[str, Any]:
     """Refuses a folder that is not beside the run or holds other pictures; returns what tells them from others."""
-    must_be_beside(run, to, marker="synthesis.json")
+    must_be_beside(run, to)
     more = {"seed": seed, "signs": dict(wanted.signs)}
     _must_be_the_same(to, {**_asked(wanted, how), **more})
     return more
@@ -164,7 +170,7 @@ def _into(
     write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
     with SampleWriter(home / "samples") as writer:
         for way in wanted.ways:
-            studio = lab.studio(wanted, how, random=way == RANDOM)
+            studio = lab.studio(wanted, how, random=way == RANDOM, seed=seed)
             if tell is not None:
                 studio = replace(studio, watch=_told(studio, way, tell))
             made = _make(way, studio, writer, wanted=wanted, seed=seed, count=tell is None)
@@ -467,8 +473,11 @@ class Lab:
         found.save(path)
         return found
 
-    def studio(self, wanted: Wanted, how: SynthesisSettings, *, random: bool) -> Studio:
-        """Everything the ways may use, for this objective or for as many voxels drawn at random from all others."""
+    def studio(self, wanted: Wanted, how: SynthesisSettings, *, random: bool, seed: int = 0) -> Studio:
+        """Everything the ways may use, for this objective or for as many voxels drawn at `random` from all others.
+
+        seed  of that draw
+        """
         parts, worth, direction = [], np.zeros(len(self.ids), np.float64), None
         for which in self.guides:
             encoder, signs = self.encoder(which), wanted.signs
@@ -477,7 +486,7 @@ class Lab:
                     encoder, features=self.held_out(which), fitting=self.fitting, space=self.recording.responses.space
                 )
             if random:
-                encoder, signs = self._random(encoder, signs), {RANDOM: 1.0}
+                encoder, signs = self._random(encoder, signs, seed=seed), {RANDOM: 1.0}
             vector, bias = encoder.linear(signs)
             alone = unit(self.features[which]) @ vector + np.float32(bias)
             # each tower counts in its own spread over natural pictures, so that none drowns the other
@@ -501,11 +510,11 @@ class Lab:
             lanes=self.pipeline.lanes(), reference=reference,
         )  # fmt: skip
 
-    def _random(self, guide: Voxelwise, signs: Mapping[str, float]) -> Voxelwise:
+    def _random(self, guide: Voxelwise, signs: Mapping[str, float], *, seed: int) -> Voxelwise:
         """The encoder with one region of its own: random voxels outside of the wanted ones, as many as these."""
         named = np.concatenate([guide.readout(name).columns for name in signs])
         others = np.setdiff1d(np.arange(len(guide.bias)), named)
-        rng = np.random.default_rng(sample_seed(self.settings.machine.seed, RANDOM, 0))
+        rng = np.random.default_rng(sample_seed(seed, RANDOM, 0))
         drawn = np.sort(rng.choice(others, size=min(len(named), len(others)), replace=False))
         return replace(guide, regions={**guide.regions, RANDOM: drawn}, r2={**guide.r2, RANDOM: 1.0})
 

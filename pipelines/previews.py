@@ -8,6 +8,7 @@ They look through the stack's small decoder where it has one, for the full one w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,13 @@ SMALL = "tiny_vae"
 
 
 def small_decoder(stack: StackFolder, *, device: str) -> Any:
-    """The stack's small decoder in float32, None where it has none."""
+    """The stack's small decoder in float32, None where it has none; opened once."""
     place: Path | None = part_of(stack, SMALL)
-    if place is None:
-        return None
+    return None if place is None else _opened(place, device)
+
+
+@lru_cache(maxsize=2)
+def _opened(place: Path, device: str) -> Any:
     from diffusers import AutoencoderTiny
 
     network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)

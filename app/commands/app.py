@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> None:
             port: The port to listen at; 0 takes a free one.
             root_path: The prefix of a proxy before it, such as /user/me/proxy/7860 of JupyterHub.
             browser: Open a browser; --no-browser for an ssh tunnel.
-            auth: A file that only you can read, with one NAME:PASSWORD a line; who has none of them sees nothing.
+            auth: A file that only you can read, with one NAME:PASSWORD a line; nobody else gets in.
         """
         return runs, {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth}
 
@@ -72,5 +72,5 @@ def _installed() -> None:
 
     if find_spec("gradio") is None:
         raise CheckpointAbsent(
-            "the demo needs gradio, which is not installed; get it with: pip install 'afterimage[app]'"
+            "the demo needs gradio, which is not installed; in the clone: pip install -e '.[app]', or make demo"
         )

@@ -1,6 +1,8 @@
 """The demo: finished runs in a browser, seen, heard, drawn again and judged.
 
 session     everything it does, without gradio: `House`, `Visitor`, their views
+knobs       what can be asked for, and the command that does the same
+views       what is seen, as plain values
 runs        finished runs as the demo opens them
 looks       pictures, spectrograms, players, slices and charts as they stand in a page
 pages       views as HTML

@@ -66,16 +66,8 @@ def build(house: House) -> Any:
             with gr.Tab("Judge", id="judge"):
                 _judge(gr, blocks, house)
         gr.HTML(page("foot", text=NOT_DECODING))
-        blocks.unload(_leaving(gr, house))
+        blocks.unload(_asking(gr, lambda request: house.leave(str(request.session_hash))))
     return blocks
-
-
-def _leaving(gr: Any, house: House) -> Callable[..., None]:
-    def leave(request: gr.Request) -> None:
-        house.leave(str(request.session_hash))
-
-    leave.__annotations__["request"] = gr.Request
-    return leave
 
 
 def _asking(gr: Any, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,8 +80,15 @@ def _visitor(house: House, request: Any) -> Visitor:
     return house.visitor(str(request.session_hash))
 
 
+def _stop(house: House, request: Any, what: str, *, left: bool = False) -> None:
+    """Ends what this visitor is at, if it is that; who has never begun anything is no visitor yet."""
+    visitor = house.known_visitor(str(request.session_hash))
+    if visitor is not None:
+        visitor.stop(what, left=left)
+
+
 def _head(run: Run) -> str:
-    return page("head", badge=badge(run), simulated=run.simulated != "", headline=headline(run))
+    return page("head", badge=badge(run), simulated=bool(run.simulated), headline=headline(run))
 
 
 def _failed(error: AfterimageError) -> str:
@@ -136,20 +135,23 @@ def _stage(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> N
         request: Any,
     ) -> Iterator[str]:  # fmt: skip
         try:
-            asked = Asked(
-                strength=strength, guidance=guidance, steps=int(steps), seed=int(seed or 0), samples=int(samples)
-            )
+            knobs = controls(house.run(run))
+            given = {"strength": strength, "guidance": guidance, "steps": steps, "seed": seed, "samples": samples}
+            # an emptied box is the run's own value
+            values = {name: knobs[name].value if value is None else value for name, value in given.items()}
+            whole = {name: int(values[name]) for name in ("steps", "seed", "samples")}
+            asked = Asked(strength=float(values["strength"]), guidance=float(values["guidance"]), **whole)
             for view in _visitor(house, request).draw(run, stimulus, asked):
                 yield "" if view.progress.state == "left" else page("draw", view=view)
         except AfterimageError as error:
             yield _failed(error)
 
     def halt(request: Any) -> None:
-        _visitor(house, request).stop()
+        _stop(house, request, modality)
 
     def leave(request: Any) -> str:
         """What is being drawn belongs to another stimulus now."""
-        _visitor(house, request).stop(left=True)
+        _stop(house, request, modality, left=True)
         return ""
 
     def other(run: str) -> tuple[Any, ...]:
@@ -168,7 +170,11 @@ def _stage(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> N
     blocks.load(_asking(gr, show), **shown)
     stimulus.change(_asking(gr, show), trigger_mode="always_last", **shown)
     stimulus.change(_asking(gr, leave), None, [drawn], queue=False, **QUIET)
-    run.change(other, [run], [head, stimulus, *sliders, seed, drawn], queue=False, **QUIET)
+    # the other run may have the same stimulus, which then does not change
+    run.change(_asking(gr, leave), None, [drawn], queue=False, **QUIET)
+    run.change(other, [run], [head, stimulus, *sliders, seed, drawn], queue=False, **QUIET).then(
+        _asking(gr, show), **shown
+    )
     for button, by in ((previous, -1), (following, 1)):
         button.click(stepping(by), [run, stimulus], [stimulus], queue=False, **QUIET)
     draw.click(
@@ -187,7 +193,7 @@ def _slider(gr: Any, knob: Any, place: str) -> Any:
 
 def _number(gr: Any, knob: Any, place: str) -> Any:
     return gr.Number(
-        value=knob.value, minimum=knob.low, maximum=knob.high, precision=0, label=knob.label, info=knob.help,
+        value=knob.value, precision=0, label=knob.label, info=knob.help,
         elem_id=place, interactive=knob.used, min_width=200,
     )  # fmt: skip
 
@@ -220,7 +226,7 @@ def _synthesize(gr: Any, house: House) -> None:
             min_width=200, elem_id="synthesize-pictures",
         )  # fmt: skip
         seed = gr.Number(
-            value=first.settings.machine.seed, minimum=0, precision=0, label="Seed", elem_id="synthesize-seed",
+            value=first.settings.machine.seed, precision=0, label="Seed", elem_id="synthesize-seed",
             info="Which noise they start from.", min_width=200,
         )  # fmt: skip
     about = gr.HTML(page("note", text=methods()["guided"]))
@@ -237,7 +243,8 @@ def _synthesize(gr: Any, house: House) -> None:
     ) -> Iterator[str]:
         try:
             asked = Objective(
-                region=region, against=against or "", method=method, pictures=int(pictures), seed=int(seed or 0)
+                region=region or "", against=against or "", method=method or "", pictures=int(pictures or 0),
+                seed=int(seed or 0),
             )
             for view in _visitor(house, request).synthesize(run, asked):
                 yield page("synthesis", view=view)
@@ -253,7 +260,7 @@ def _synthesize(gr: Any, house: House) -> None:
         )  # fmt: skip
 
     def halt(request: Any) -> None:
-        _visitor(house, request).stop()
+        _stop(house, request, "synthesis")
 
     method.change(lambda name: page("note", text=methods()[name]), [method], [about], queue=False, **QUIET)
     asked = [run, region, against, method, pictures, seed]

@@ -69,9 +69,9 @@ def command_of(run: Run, stimulus: str, asked: Asked) -> str:
     """The command that draws the same files."""
     beside = ["--beside"] if run.settings.decode.beside else []
     words = [
-        "afterimage", "decode", str(run.folder.path), "--stimuli", stimulus, "--strength", f"{asked.strength:g}",
-        "--guidance", f"{asked.guidance:g}", "--steps", f"{asked.steps:d}", "--seed", f"{asked.seed:d}", "--seeds",
-        f"{asked.samples:d}", "--rows", "decoded", *beside, "--to", "FOLDER",
+        "afterimage", "decode", str(run.folder.path), "--stimuli", stimulus, "--strength", repr(float(asked.strength)),
+        "--guidance", repr(float(asked.guidance)), "--steps", f"{asked.steps:d}", "--seed", f"{asked.seed:d}",
+        "--seeds", f"{asked.samples:d}", "--rows", "decoded", *beside, "--to", "FOLDER",
     ]  # fmt: skip
     return shlex.join(words)
 
@@ -90,24 +90,25 @@ def controls(run: Run) -> dict[str, Control]:
     """The knobs of drawing again, as this run has them."""
     decode, maps = run.settings.decode, needed_maps(run.settings.fit) if run.settings.fit.maps else {}
     draws = decode.method != PIXELS
-    starts = draws and decode.method != MINDVIS and any(space in maps for space in LATENTS) and _noises(decode.method)
+    starts = draws and decode.method != MINDVIS and any(space in maps for space in LATENTS) and noises(decode.method)
     return {
         "strength": Control(
-            label="Strength", value=decode.strength, low=0.05, high=1, step=0.01, used=starts,
-            help="How far the decoded latent is noised: low keeps its layout, 1 forgets it."
-            if starts else "This run's method starts from noise and reads no strength.",
+            label="Strength", value=decode.strength, low=min(0.05, decode.strength), high=1, step=0.01, used=starts,
+            help=_strength(run) if starts else "This run's method starts from noise and reads no strength.",
         ),
         "guidance": Control(
             label="Guidance", value=decode.guidance, low=0, high=max(15.0, 2 * decode.guidance), step=0.1, used=draws,
-            help="Classifier-free guidance towards the decoded condition: 1 is none.",
+            help="Classifier-free guidance: 1 is the decoded condition alone, 0 is without it.",
         ),
         "steps": Control(
             label="Steps", value=decode.steps, low=1, high=max(100, decode.steps), step=1, used=draws,
-            help="Denoising steps: beyond a few dozen little changes.",
+            help="Denoising steps, of which the last strength x steps are taken."
+            if starts else "Denoising steps: beyond a few dozen little changes.",
         ),
         "seed": Control(
-            label="Seed", value=run.settings.machine.seed, low=0, high=2**31 - 1, step=1, used=draws,
-            help="Which noise it starts from; the run's own gives its own samples.",
+            label="Seed", value=run.settings.machine.seed, low=min(0, run.settings.machine.seed),
+            high=max(2**31 - 1, run.settings.machine.seed), step=1, used=draws,
+            help="Which noise it starts from; the run's own value gives the run's own samples.",
         ),
         "samples": Control(
             label="Samples", value=1, low=1, high=MOST_SAMPLES, step=1, used=draws,
@@ -116,12 +117,28 @@ def controls(run: Run) -> dict[str, Control]:
     }  # fmt: skip
 
 
-def _noises(method: str) -> bool:
+def _strength(run: Run) -> str:
+    """What the strength noises: the decoded latent or, of sounds, a mixture of it with the nearest training sound's."""
+    share = run.settings.decode.anchor_weight
+    if run.modality == "image" or share == 0:
+        return "How far the decoded latent is noised: low keeps it, 1 forgets it."
+    mixed = "" if share == 1 else f" ({100 * share:g} %, the rest decoded)"
+    return f"How far the start, the nearest training sound{mixed}, is noised: low keeps that sound, 1 forgets it."
+
+
+def noises(method: str) -> bool:
     """Whether the generator of that name starts from a decoded latent."""
     from pipelines.generators import CATALOGUE
 
     entry = CATALOGUE[method]
     return any(space in (*entry.needs, *entry.takes) for space in LATENTS)
+
+
+def activation_of(asked: Objective) -> str:
+    """What the guiding encoders predict on the way, in words."""
+    if asked.method == RANDOM:
+        return f"as many other voxels as {asked.region} has, drawn at random"
+    return f"{asked.region} minus {asked.against}" if asked.against else asked.region
 
 
 def methods() -> dict[str, str]:

@@ -143,7 +143,7 @@ def _plane(values: Float, colours: Any) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """Lines over steps as coordinates in a box of 100 by 40: (points, latest value) each, and what its ends are."""
+    """Lines over steps as SVG coordinates in a box of 100 by 40, y downwards: (points, latest value) each; its ends."""
 
     lines: tuple[tuple[str, str], ...]
     low: str

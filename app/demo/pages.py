@@ -1,6 +1,6 @@
 """Views as HTML: every text in them is escaped, every picture is in them, no script is.
 
-page("decode", view=view)
+page("seen", view=view)
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ known = prepare(run)            # opens the data and shows the pool to the judge
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from brain.standardise import SessionScaler
 from brain.types import Float
 from decode.ladder import Ladder as Rungs
 from decode.opened import Opened
+from decode.patterns import first_repeats
 from decode.regions import shown_regions
 from decode.run_folder import RunFolder
 from decode.settings import Settings
@@ -88,12 +89,14 @@ class Ranking:
     """Where the true stimulus stands among those of the pool, by how similar the judge finds them to a decode.
 
     rank, pool  1 is the most similar; of how many
+    tied        how many others are exactly as similar as the true one
     share       how many of the others are less similar, a tie counting one half: two-way identification
     nearest     (stimulus, similarity) the most similar ones, the most similar first
     """
 
     rank: int
     pool: int
+    tied: int
     share: float
     nearest: tuple[tuple[str, float], ...]
 
@@ -102,7 +105,9 @@ class Ranking:
 class Pool:
     """The judge's features of every test stimulus and of every stored decode.
 
-    decoded  (stimulus, index) -> (feature,)
+    ids         (reference,) the test stimuli, sorted
+    references  (reference, feature) float32
+    decoded     (stimulus, index) -> (feature,) float32
     """
 
     bench: Bench
@@ -111,29 +116,25 @@ class Pool:
     references: Float = field(repr=False)
     decoded: Mapping[tuple[str, int], Float] = field(repr=False)
 
-    def ranking(self, features: Float, stimulus: str) -> Ranking:
-        """Where `stimulus` stands for a decode whose features (feature,) these are."""
+    def ranking(self, features: Float, stimulus: str) -> Ranking | None:
+        """Where `stimulus` stands for a decode whose features (feature,) these are; None alone, and for NaN."""
+        if len(self.ids) < 2 or not np.isfinite(features).all():
+            return None
         similar = alike(features[None], self.references)
         own = self.ids.index(stimulus)
         below, tied, better = (one[0, own] for one in ranks(similar))
         order = np.argsort(-similar[0], kind="stable")[:NEAREST]
-        others = max(1, len(self.ids) - 1)
+        others = len(self.ids) - 1
         return Ranking(
-            rank=int(better) + 1, pool=len(self.ids), share=float(below + 0.5 * tied) / others,
+            rank=int(better) + 1, pool=len(self.ids), tied=int(tied), share=float(below + 0.5 * tied) / others,
             nearest=tuple((self.ids[row], float(similar[0, row])) for row in order),
         )  # fmt: skip
 
     def look(self, samples: Samples, drawn: Iterable[Sample]) -> list[Float]:
         """The judge's features of these samples."""
-        some = [replace_home(self.showing, samples).open(one) for one in drawn]
+        showing: Showing = replace(self.showing, samples=samples)  # type: ignore[type-var]
+        some = [showing.open(one) for one in drawn]
         return list(self.bench.look(some).features) if some else []
-
-
-def replace_home(showing: Showing, samples: Samples) -> Showing:
-    """The same way of showing, for samples of another folder."""
-    from dataclasses import replace
-
-    return replace(showing, samples=samples)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +156,7 @@ class Prepared:
 
     opened   the run with its data; None where they are not there
     pool     what the judge makes of the test stimuli; None where no judge is at hand
+    repeats  how many repeats of a test stimulus the run averages, 0 for all
     rungs    decoded conditions beside true ones, to name the nearest training stimulus; None without them
     missing  one sentence on each thing that cannot be shown
     """
@@ -162,6 +164,7 @@ class Prepared:
     opened: Opened | None
     scalers: Mapping[str, SessionScaler] = field(default_factory=dict, repr=False)
     pool: Pool | None = None
+    repeats: int = 0
     rungs: Rungs | None = None
     missing: tuple[str, ...] = ()
 
@@ -171,8 +174,8 @@ class Prepared:
             return None
         responses = self.opened.recording.responses
         fold = next(fold for fold in self.opened.folds if stimulus in fold.test)
-        z = self.scalers[fold.name].apply(responses.trials(responses.of([stimulus])))
-        averaged = average_repeats(z)
+        shown = first_repeats(responses.trials(responses.of([stimulus])), self.repeats)
+        averaged = average_repeats(self.scalers[fold.name].apply(shown))
         values = averaged.values[0]
         regions = tuple(
             (region.name, float(values[region.mask].mean()), int(region.mask.sum()))
@@ -229,8 +232,8 @@ def prepare(run: Run) -> Prepared:
     try:
         if not run.data.exists():
             raise InputError(
-                f"{run.data.name}: expected the data of this run, found none where they were; what the brain gave "
-                "cannot be shown and nothing can be drawn again until they are back"
+                f"{run.data}: expected the data of this run, found nothing there; response patterns cannot be shown "
+                "and nothing can be drawn again until they are back in this place"
             )
         opened = Opened(run=run.folder, fit=run.settings.fit, data=run.data)
         responses = opened.recording.responses
@@ -243,7 +246,10 @@ def prepare(run: Run) -> Prepared:
         pool = _pool(run)
     except AfterimageError as error:
         missing.append(f"ranks cannot be shown: {error}")
-    return Prepared(opened=opened, scalers=scalers, pool=pool, rungs=rungs, missing=tuple(missing))
+    repeats = run.settings.decode.test_repeats
+    return Prepared(
+        opened=opened, scalers=scalers, pool=pool, repeats=repeats, rungs=rungs, missing=tuple(missing)
+    )  # fmt: skip
 
 
 def _rungs(opened: Opened, run: Run) -> Rungs | None:

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from app.demo.knobs import (
     MOST_PICTURES,
     Asked,
     Objective,
+    activation_of,
     command_of,
     settings_of,
     synthesis_command,
@@ -34,17 +36,18 @@ from app.demo.knobs import (
 from app.demo.looks import chart_of
 from app.demo.runs import Prepared, Run, prepare
 from app.demo.views import (
+    Courses,
     DecodeView,
     DrawView,
     Progress,
     RankView,
     SynthesisView,
     decode_view,
+    drawn_tiles,
     previews_of,
     progress_of,
     rank_view,
     synthesis_view,
-    tiles_of,
 )
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, InputError, StorageError, UsageError
@@ -59,7 +62,7 @@ from pipelines.synthesis import SynthesisSettings
 VISITORS = 64
 """Browser tabs that are known at a time."""
 WAITING = 8
-"""Drawings that may wait for their turn, over all visitors."""
+"""Drawings and syntheses that may be at work or wait for their turn, over all visitors."""
 
 
 class House:
@@ -84,6 +87,10 @@ class House:
                 self._visitors[key] = Visitor(self, self._own_folder())
             return self._visitors[key]
 
+    def known_visitor(self, key: str) -> Visitor | None:
+        """The visitor of that key, None where there is none."""
+        return self._visitors.get(key)
+
     def leave(self, key: str) -> None:
         """Ends what the visitor of that key is at, and removes their folder."""
         with self._lock:
@@ -95,7 +102,7 @@ class House:
         """Ends everything and removes every folder."""
         for key in list(self._visitors):
             self.leave(key)
-        self.worker.close()
+        self.worker.close()  # what is at work ends its step first, and can leave nothing behind
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def run(self, name: str) -> Run:
@@ -109,14 +116,16 @@ class House:
         return [name for name, run in self.runs.items() if modality in ("", run.modality)]
 
     def known(self, name: str) -> Prepared | None:
-        """What of that run has been opened already."""
-        return self._prepared.get(name)
+        """What of that run has been opened already; nothing where its data have come back since."""
+        found = self._prepared.get(name)
+        return None if found is not None and found.opened is None and self.run(name).data.exists() else found
 
     def prepare(self, name: str) -> Prepared:
         """Opens that run, once; called in the worker's thread."""
-        if name not in self._prepared:
-            self._prepared[name] = prepare(self.run(name))
-        return self._prepared[name]
+        found = self.known(name)
+        if found is None:
+            found = self._prepared[name] = prepare(self.run(name))
+        return found
 
     def lab(self, name: str) -> Lab:
         """What synthesis needs of that run, once; called in the worker's thread."""
@@ -132,7 +141,7 @@ class House:
         """Takes a place among those who wait; a StorageError where there is none left."""
         with self._lock:
             if self._waiting >= WAITING:
-                raise StorageError(f"{WAITING} drawings are waiting already; try again in a minute")
+                raise StorageError(f"{WAITING} drawings or syntheses are at work or waiting; try again in a minute")
             self._waiting += 1
 
     def go(self) -> None:
@@ -153,19 +162,23 @@ class Visitor:
         self.house, self.folder = house, folder
         self._stop = threading.Event()
         self._busy = threading.Lock()
-        self._left = False
+        self._at = ""
+        self._left = self._gone = False
         self._number = 0
 
-    def stop(self, *, left: bool = False) -> None:
-        """Ends the drawing or synthesis that this visitor is at, within a step.
+    def stop(self, what: str = "", *, left: bool = False) -> None:
+        """Ends what this visitor is at, within a step; where `what` is named, only if it is that.
 
+        what  "image" or "sound", drawing one of them again, or "synthesis"
         left  they have gone on to something else, and do not want to hear of it
         """
-        self._left = left
-        self._stop.set()
+        if what in ("", self._at):
+            self._left = left
+            self._stop.set()
 
     def close(self) -> None:
         """Ends what is going on and removes the folder."""
+        self._gone = True
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -176,12 +189,12 @@ class Visitor:
             raise UsageError(unknown("test stimulus", stimulus, run.stimuli))
         known = self.house.known(name)
         if known is None:
-            yield decode_view(run, stimulus, None)
-            stop = threading.Event()
+            early, stop = decode_view(run, stimulus, None), threading.Event()
+            yield early
             for step in self.house.worker.stepwise(lambda tell: self.house.prepare(name), stop=stop):
                 known = step if isinstance(step, Prepared) else known
                 if known is None:
-                    yield decode_view(run, stimulus, None)
+                    yield early
         yield decode_view(run, stimulus, known)
 
     def draw(self, name: str, stimulus: str, asked: Asked) -> Iterator[DrawView]:
@@ -191,7 +204,7 @@ class Visitor:
         command = command_of(run, stimulus, asked)
         to = self._place()
 
-        def work(tell: Callable[[Step], None]) -> tuple[Sample, ...]:
+        def work(tell: Callable[[Step], None]) -> tuple[tuple[Sample, ...], RankView | None]:
             known = self.house.prepare(name)
             if known.opened is None:
                 raise InputError(known.missing[0])
@@ -203,19 +216,18 @@ class Visitor:
 
             tell(Step(what="decoding the responses", step=0, steps=0))
             lane = int(hand.facts.get("lane_width", 0))
-            gentle = replace(settings, machine=replace(settings.machine, batch=lane if loaded() else 0))
-            return drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
+            batch = lane if loaded() else settings.machine.batch
+            gentle = replace(settings, machine=replace(settings.machine, batch=batch))
+            drawn = drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
+            return drawn, _rank_of(run, known, read_samples(to, references=None), drawn, stimulus)
 
-        for progress, step, drawn in self._follow(work):
-            if drawn is None:
+        for progress, step, done in self._follow(run.modality, work):
+            if done is None:
                 yield DrawView(progress=progress, tiles=previews_of(step), command=command)
                 continue
-            samples = read_samples(to, references=None)
-            known = self.house.known(name)
-            yield DrawView(
-                progress=progress, tiles=tiles_of(samples, drawn, kind="decoded", seeds=True), command=command,
-                rank=self._rank_drawn(run, known, samples, drawn, stimulus),
-            )  # fmt: skip
+            drawn, rank = done
+            tiles = drawn_tiles(run, read_samples(to, references=None), drawn, stimulus)
+            yield DrawView(progress=progress, tiles=tiles, command=command, rank=rank)
 
     def synthesize(self, name: str, asked: Objective) -> Iterator[SynthesisView]:
         """Makes pictures that a region should respond to: previews with predicted activation, then every scorer."""
@@ -226,30 +238,21 @@ class Visitor:
         if asked.region == asked.against:
             raise UsageError(f"region {asked.region}: expected another region against it, found the same; choose one")
         wanted = Wanted(signs=signs, ways=(asked.method,), count=asked.pictures)
-        to, command = self._place(), synthesis_command(run, asked)
-        courses: list[list[float]] = []
-        last = -1
+        to, command, about = self._place(), synthesis_command(run, asked), activation_of(asked)
+        courses = Courses()
 
         def work(tell: Callable[[Step], None]) -> Synthesis:
             lab = self.house.lab(name)
             how = SynthesisSettings()
             return synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=asked.seed, tell=tell)
 
-        for progress, step, found in self._follow(work):
+        for progress, step, found in self._follow("synthesis", work):
             if found is not None:
-                chart = chart_of(courses, steps=len(courses[0]) if courses else 1)
-                yield synthesis_view(progress, found, chart, command)
+                yield synthesis_view(progress, found, courses.values, about=about, command=command)
                 continue
-            if step is not None and step.values:
-                if step.step <= last:
-                    courses = []  # another loop of the same method began
-                last = step.step
-                courses = courses or [[] for _ in step.values]
-                for course, value in zip(courses, step.values, strict=False):
-                    course.append(value)
+            chart = chart_of(courses.add(step).values, steps=step.steps if step is not None else 1)
             yield SynthesisView(
-                progress=progress, tiles=previews_of(step), command=command,
-                chart=chart_of(courses, steps=step.steps if step is not None else 1),
+                progress=progress, tiles=previews_of(step), command=command, about=about, chart=chart
             )  # fmt: skip
 
     def _place(self) -> Path:
@@ -257,16 +260,21 @@ class Visitor:
         self._number += 1
         return self.folder / str(self._number)
 
-    def _follow(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
+    def _follow(self, what: str, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
         """(progress, last step, result) of work in the house's thread; the result is None until it is there.
 
-        Nothing at all where this visitor is at something already: another click starts nothing.
+        A visitor is at one thing at a time: another click on the same starts nothing, one on another is told so.
         """
         if not self._busy.acquire(blocking=False):
+            if self._at != what:
+                busy = "this tab is at something else already; wait for it, or stop it where it was started"
+                yield Progress(state="failed", what=busy), None, None
             return
         try:
+            self._at = what
             yield from self._alone(work)
         finally:
+            self._at = ""
             self._busy.release()
 
     def _alone(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
@@ -281,7 +289,7 @@ class Visitor:
             return
         entered = time.monotonic()
         began, first, step = entered, 0, None
-        stream = self.house.worker.stepwise(work, stop=stop)
+        stream = self.house.worker.stepwise(self._tidied(work), stop=stop)
         try:
             for told in stream:
                 if not isinstance(told, Step):
@@ -298,22 +306,41 @@ class Visitor:
             yield Progress(state="left" if self._left else "stopped", what=f"{at}nothing was kept"), None, None
         except AfterimageError as error:
             yield Progress(state="failed", what=str(error)), None, None
+        except Exception as error:
+            yield Progress(state="failed", what=unexpected(error)), None, None
         finally:
             stream.close()
             self.house.go()
 
-    def _rank_drawn(
-        self, run: Run, known: Prepared | None, samples: Samples, drawn: Sequence[Sample], stimulus: str
-    ) -> RankView | None:
-        """Where the true stimulus stands for the first picture that was drawn."""
-        first = next((one for one in drawn if not one.withheld), None)
-        if known is None or known.pool is None or first is None:
-            return None
-        pool = known.pool
-        for step in self.house.worker.stepwise(lambda tell: pool.look(samples, [first]), stop=threading.Event()):
-            if isinstance(step, list):
-                return rank_view(run, pool.ranking(step[0], stimulus), stimulus)
+    def _tidied(self, work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The same work; whoever has left in the middle of it leaves no folder, whatever its last step wrote."""
+
+        def tidied(tell: Any) -> Any:
+            try:
+                return work(tell)
+            finally:
+                if self._gone:
+                    shutil.rmtree(self.folder, ignore_errors=True)
+
+        return tidied
+
+
+def _rank_of(
+    run: Run, known: Prepared, samples: Samples, drawn: Sequence[Sample], stimulus: str
+) -> RankView | None:
+    """Where the true stimulus stands for the first sample that was drawn; None where nobody can say."""
+    first = next((one for one in drawn if not one.withheld), None)
+    if known.pool is None or first is None:
         return None
+    (features,) = known.pool.look(samples, [first])
+    found = known.pool.ranking(features, stimulus)
+    return None if found is None else rank_view(run, found, stimulus)
+
+
+def unexpected(error: Exception) -> str:
+    """One sentence on a fault of ours, whose traceback goes to the terminal that serves."""
+    traceback.print_exception(error)
+    return f"an unexpected {type(error).__name__}; the terminal that serves this page says where"
 
 
 def loaded() -> bool:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import math
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from app.demo.knobs import noises
 from app.demo.looks import (
     SMALL,
+    STRONG,
     Chart,
     Tile,
+    chart_of,
     common_level,
     has_places,
     player_uri,
@@ -28,7 +32,7 @@ from app.demo.looks import (
 from app.demo.runs import Prepared, Ranking, Run
 from brain.catalogue import unknown
 from brain.errors import UsageError
-from decode.steps import Step
+from decode.steps import WAITING, Step
 from evaluation.images import open_image
 from evaluation.page import GEOMETRY, WORDS, ladder_table, metric_title, number, panel, plotted, row_title
 from evaluation.samples import OTHER_REPEATS, Sample, Samples
@@ -37,10 +41,10 @@ from evaluation.synthesis import NAMES, Synthesis
 PAGE = 12
 """Stimuli on one page of the list that is sorted by score."""
 NOT_DECODING = (
-    "What decoding is not: these pictures and sounds are what a generator makes of a few numbers predicted from the "
-    "responses of one person, who lay in a scanner for hours and agreed to it; most of what looks right comes from the "
-    "generator. They are no recording of what was seen, heard or thought, they do not carry over to anybody who does "
-    "not take part, and one good picture says nothing without its controls and the worst ones beside it."
+    "What decoding is not: these pictures and sounds are what a generator makes of conditions predicted from the "
+    "responses of one person who lay in a scanner for hours and agreed to it or, where it says so, of a simulated brain; "
+    "their detail comes from the generator. They are no recording of what was seen, heard or thought, they do not carry over "
+    "to anybody who does not take part, and one good picture says nothing without its controls and the worst ones."
 )
 
 
@@ -92,13 +96,12 @@ class DecodeView:
     seen: tuple[Tile, ...]
     decoded: tuple[Tile, ...]
     controls: tuple[Tile, ...]
-    scores: tuple[tuple[str, str, str], ...]
+    scores: tuple[tuple[str, str, str, str, str], ...]
     brain: BrainView | None
     rank: RankView | None
     missing: tuple[str, ...]
     waiting: str
     reads: str
-    words: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +118,14 @@ class DrawView:
 class SynthesisView:
     """A synthesis on its way, or done.
 
-    chart   the predicted activation of every picture over steps
+    chart   the predicted activation of every picture over steps; about: of which region
     scores  (scorer, (value, percentile) of each picture), once it is done
     """
 
     progress: Progress
     tiles: tuple[Tile, ...] = ()
     chart: Chart | None = None
+    about: str = ""
     scores: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
@@ -176,8 +180,8 @@ def stimulus_names(run: Run) -> list[tuple[str, str]]:
     found = []
     for name in run.stimuli:
         sample = run.samples.references[name]
-        about = ", ".join(sample.labels.values()) or (sample.captions[0] if sample.captions else "")
-        found.append((f"{name} · {about[:48]}" if about else name, name))
+        about = sample.captions[0] if sample.captions else ", ".join(filter(None, sample.labels.values()))
+        found.append((f"{name} · {textwrap.shorten(about, 56, placeholder=' …')}" if about else name, name))
     return found
 
 
@@ -189,8 +193,8 @@ def judge_view(run: Run) -> JudgeView:
         return JudgeView(panels=(), table={}, geometry=GEOMETRY, note=note)
     first = ladder.scores[0]
     note = (
-        f"Judge {first.judge}, which never saw the brain; {first.n} stimuli, {first.pool} in the pool. Dots are means "
-        "over stimuli, bands 95 % intervals, dashed lines chance."
+        f"Judge {first.judge}, which never saw the brain; {len(run.stimuli)} test stimuli. Dots are means over the "
+        "stimuli that a score is defined for (n), bands 95 % intervals, dashed lines chance."
     )
     panels = tuple(panel(ladder, name) for name in plotted(ladder))
     return JudgeView(panels=panels, table=ladder_table(ladder), geometry=GEOMETRY, note=note)
@@ -227,15 +231,36 @@ def _main_row(run: Run) -> str:
     return "decoded" if "decoded" in rows or not rows else rows[0]
 
 
+class Courses:
+    """The objective of every picture over the steps that were told, of the loop that is going on."""
+
+    def __init__(self) -> None:
+        self.values: list[list[float]] = []
+        self._last: Step | None = None
+
+    def add(self, step: Step | None) -> Courses:
+        """Takes a step in; one that was told before, because nothing is new, changes nothing."""
+        if step is None or step is self._last or not step.values:
+            return self
+        if self._last is None or step.step <= self._last.step:
+            self.values = [[] for _ in step.values]  # another loop of the same method begins
+        self._last = step
+        for course, value in zip(self.values, step.values, strict=True):
+            course.append(value)
+        return self
+
+
 def progress_of(step: Step, *, seconds: float, since: int) -> Progress:
+    """How far work is that told of this step, `seconds` after it had told of step `since`."""
     if step.steps == 0:
-        return Progress(state="waiting", what=step.what)
+        return Progress(state="waiting" if step.what == WAITING else "running", what=step.what)
     done = step.step - since
     left = seconds / done * (step.steps - step.step) if done > 0 else -1
     return Progress(state="running", what=step.what, step=step.step, steps=step.steps, left=left)
 
 
 def previews_of(step: Step | None) -> tuple[Tile, ...]:
+    """What each sample looks like at this step, as tiles."""
     if step is None:
         return ()
     return tuple(
@@ -249,12 +274,40 @@ def _is_small(seen: Any) -> bool:
     return hasattr(seen, "size") and isinstance(seen.size, tuple) and max(seen.size) <= SMALL
 
 
-def tiles_of(samples: Samples, shown: Sequence[Sample], *, kind: str, seeds: bool = False) -> tuple[Tile, ...]:
-    """Stored samples as tiles; sounds are played at one level, the highest at which none of them clips."""
-    level = 0.0
-    if samples.modality == "sound":
-        waves = [samples.hear(one) for one in shown if not one.withheld]
-        level = common_level(waves) if waves else 0.0
+def drawn_tiles(run: Run, samples: Samples, drawn: Sequence[Sample], stimulus: str) -> tuple[Tile, ...]:
+    """What was drawn again, sounds at the level of the stimulus and its stored samples."""
+    return tiles_of(samples, drawn, kind="decoded", seeds=True, level=level_of(run, stimulus))
+
+
+def starts_at_exemplar(run: Run) -> bool:
+    """Whether this run's decodes start from the nearest training sound."""
+    decode = run.settings.decode
+    return run.modality == "sound" and noises(decode.method) and decode.anchor_weight > 0
+
+
+def level_of(run: Run, stimulus: str) -> float:
+    """The RMS at which a stimulus and all that is shown beside it are played; 0 of pictures."""
+    return _level(run.samples, _shown(run, stimulus))
+
+
+def _shown(run: Run, stimulus: str) -> list[Sample]:
+    """The stimulus, its decodes, and the first sample of every other row."""
+    rows = [row for row in run.samples.rows() if row not in ("decoded", OTHER_REPEATS)]
+    others = [one for row in rows for one in run.of(row, stimulus)[:1]]
+    return [run.samples.references[stimulus], *run.of("decoded", stimulus), *others]
+
+
+def _level(samples: Samples, shown: Sequence[Sample]) -> float:
+    if samples.modality != "sound":
+        return 0.0
+    return common_level([samples.hear(one) for one in shown if not one.withheld])
+
+
+def tiles_of(
+    samples: Samples, shown: Sequence[Sample], *, kind: str, seeds: bool = False, level: float = 0.0
+) -> tuple[Tile, ...]:
+    """Stored samples as tiles; sounds are played at `level`, or at the highest at which none of them clips."""
+    level = level or _level(samples, shown)
     return tuple(_tile(samples, one, kind=kind, level=level, seeds=seeds) for one in shown)
 
 
@@ -269,9 +322,12 @@ def _tile(samples: Samples, sample: Sample, *, kind: str, level: float, seeds: b
     data, name = samples.read(sample), samples.path(sample).name
     if samples.modality == "sound":
         wave = samples.hear(sample)
+        own = min(level, common_level([wave]))
+        if own < 0.9 * level:
+            note = f"{note}, played {20 * math.log10(level / own):.0f} dB softer, for it would clip".removeprefix(", ")
         return Tile(
             title=title, note=note, kind=kind, uri=spectrogram_uri(wave), name=name, file=uri_of(data, "audio/wav"),
-            wav=player_uri(wave, level=level, name=name),
+            wav=player_uri(wave, level=own, name=name),
         )  # fmt: skip
     size = samples.open(sample).size
     return Tile(title=title, note=note, kind=kind, uri=uri_of(data), name=name, small=max(size) <= SMALL)
@@ -281,13 +337,16 @@ def decode_view(run: Run, stimulus: str, known: Prepared | None) -> DecodeView:
     """All of one stimulus; what is not prepared yet is said to be waited for."""
     reference = run.samples.references[stimulus]
     decoded = run.of("decoded", stimulus)
-    rows = [row for row in run.samples.rows() if row not in ("decoded", OTHER_REPEATS)]
-    others = [one for row in rows for one in run.of(row, stimulus)[:1]]
-    every = tiles_of(run.samples, [reference, *decoded, *others], kind="control")
+    shown = _shown(run, stimulus)
+    others = shown[1 + len(decoded) :]
+    every = tiles_of(run.samples, shown, kind="control")
     seen, drawn, beside = every[:1], every[1 : 1 + len(decoded)], every[1 + len(decoded) :]
     if len(decoded) > 1:
         drawn = tuple(replace(tile, title=f"{tile.title}, sample {at + 1}") for at, tile in enumerate(drawn))
     nearest = known.nearest(stimulus) if known else ""
+    if nearest and starts_at_exemplar(run):
+        started = f"from the brain's responses, started at the sound {nearest}"
+        drawn = tuple(replace(tile, note=started) for tile in drawn)
     controls_ = tuple(
         replace(tile, note=f"{tile.note} ({nearest})") if nearest and one.row == "retrieval" else tile
         for tile, one in zip(beside, others, strict=True)
@@ -306,19 +365,19 @@ def decode_view(run: Run, stimulus: str, known: Prepared | None) -> DecodeView:
         rank=_stored_rank(run, known, stimulus),
         missing=known.missing if known else (),
         waiting="" if known else "opening the data and showing the test stimuli to the judge",
-        reads=", ".join(run.settings.fit.maps) or ", ".join(run.settings.fit.voxels),
-        words=WORDS[run.modality],
+        reads="; ".join(" from ".join(one.replace("+", ", ").split("=", 1)) for one in run.settings.fit.maps)
+        or ", ".join(run.settings.fit.voxels),
     )
 
 
-def _scores(run: Run, stimulus: str) -> tuple[tuple[str, str, str], ...]:
-    """(title, meaning, value) of the stimulus' own scores in the main row."""
+def _scores(run: Run, stimulus: str) -> tuple[tuple[str, str, str, str, str], ...]:
+    """(title, meaning, value, mean over stimuli, chance) of the stimulus' own scores in the main row."""
     found = []
     for score in run.ladder.scores:
         if score.row == _main_row(run) and score.metric in plotted(run.ladder) and stimulus in score.ids:
             value = float(score.values[score.ids.index(stimulus)])
             if np.isfinite(value):
-                found.append((*metric_title(score.metric), number(value)))
+                found.append((*metric_title(score.metric), number(value), number(score.value), number(score.chance)))
     return tuple(found)
 
 
@@ -327,20 +386,20 @@ def _brain_view(run: Run, known: Prepared | None, stimulus: str) -> BrainView | 
     if known is None or known.opened is None or pattern is None:
         return None
     space = known.opened.recording.responses.space
-    most = max([1e-6, *(abs(mean) for _, mean, _ in pattern.regions)])
+    most = max([1.0, *(abs(mean) for _, mean, _ in pattern.regions)])  # one scale, so that stimuli can be compared
     bars = tuple(
         (name, f"{mean:+.2f}".replace("-", "−"), 100 * mean / most, voxels) for name, mean, voxels in pattern.regions
     )
     placed = has_places(space)
     where = (
-        "Slices of the data's own grid from below to above, left at the left, front at the top; red is more, blue less "
-        "than the voxel's mean."
+        "Slices of the data's own grid from below to above, left at the left, front at the top; red is above, blue "
+        f"below the voxel's mean, the deepest colour {STRONG:g} standard deviations from it."
         if placed
         else "These data carry no voxel positions, so that there are no slices to show."
     )
     note = (
-        f"z-scores by the training trials of each session, averaged over {pattern.repeats} "
-        f"repeat{'s' if pattern.repeats != 1 else ''} of this stimulus. {where}"
+        "z-scored within session by mean and standard deviation of the training trials, averaged over "
+        f"{pattern.repeats} repeat{'s' if pattern.repeats != 1 else ''} of this stimulus. {where}"
     )
     return BrainView(bars=bars, slices=slice_uris(pattern.values, space) if placed else (), note=note)
 
@@ -349,27 +408,38 @@ def _stored_rank(run: Run, known: Prepared | None, stimulus: str) -> RankView | 
     features = known.pool.decoded.get((stimulus, 0)) if known and known.pool else None
     if known is None or known.pool is None or features is None:
         return None
-    return rank_view(run, known.pool.ranking(features, stimulus), stimulus)
+    found = known.pool.ranking(features, stimulus)
+    return None if found is None else rank_view(run, found, stimulus)
 
 
 def rank_view(run: Run, ranking: Ranking, stimulus: str) -> RankView:
     """The sentence, and the stimuli that the decode is most similar to, the true one marked."""
     thing = WORDS[run.modality]["one"]
     others = ranking.pool - 1
+    if ranking.tied:
+        some = f"{ranking.tied} other{'s are' if ranking.tied > 1 else ' is'} exactly as similar as the true one"
+        more = f"{ranking.rank - 1} more so" if ranking.rank > 1 else "none more so"
+        sentence = f"Of {ranking.pool} test stimuli {some}, and {more}, to this {thing} by the judge's features."
+        return RankView(sentence=sentence, tiles=_nearest_tiles(run, ranking, stimulus))
     place = "the most similar" if ranking.rank == 1 else f"the {ordinal(ranking.rank)} most similar"
     sentence = (
         f"Of {ranking.pool} test stimuli the true one is {place} to this {thing} by the judge's features: it is more "
-        f"similar than {ranking.share * others:g} of the {others} others, a tie counting one half."
+        f"similar than {ranking.share * others:g} of the {others} others; chance is half of them."
     )
+    return RankView(sentence=sentence, tiles=_nearest_tiles(run, ranking, stimulus))
+
+
+def _nearest_tiles(run: Run, ranking: Ranking, stimulus: str) -> tuple[Tile, ...]:
     shown = [run.samples.references[name] for name, _ in ranking.nearest]
-    tiles = tuple(
+    return tuple(
         replace(
             tile, title=f"{name}{' (true)' if name == stimulus else ''}", kind="near", right=name == stimulus,
             note=f"similarity {similar:.2f}".replace("-", "−"),
         )
-        for tile, (name, similar) in zip(tiles_of(run.samples, shown, kind="near"), ranking.nearest, strict=True)
+        for tile, (name, similar) in zip(
+            tiles_of(run.samples, shown, kind="near", level=level_of(run, stimulus)), ranking.nearest, strict=True
+        )
     )  # fmt: skip
-    return RankView(sentence=sentence, tiles=tiles)
 
 
 def share_below(natural: Any, value: float) -> str:
@@ -384,9 +454,17 @@ def ordinal(place: int) -> str:
     return f"{place}{ending}"
 
 
-def synthesis_view(progress: Progress, found: Synthesis, chart: Chart | None, command: str) -> SynthesisView:
-    """The finished pictures, and what every scorer says of each among natural pictures."""
+def synthesis_view(
+    progress: Progress, found: Synthesis, told: Sequence[Sequence[float]], *, about: str, command: str
+) -> SynthesisView:
+    """The finished pictures, and what every scorer says of each among natural pictures.
+
+    told  (picture, step) the objective as it was told on the way, of those that were made together last
+    """
     (row,) = found.rows
+    kept = list(found.facts["ways"].get(row.row, {}).get("courses", {}).values())
+    courses = told if len(told) == len(kept) or len({len(one) for one in kept}) != 1 else kept
+    chart = chart_of(courses, steps=len(courses[0]) if courses else 1)
     samples = [one for one in found.samples if one.row == row.row]
     tiles = []
     for place, sample in enumerate(samples):
@@ -403,10 +481,15 @@ def synthesis_view(progress: Progress, found: Synthesis, chart: Chart | None, co
     natural = len(next(iter(found.natural.values())))
     notes = [
         f"{found.title}: predicted mean response, and the percentage of {natural} natural pictures that it exceeds. "
-        "Natural pictures are the run's training and test stimuli; the encoders were fitted on the training ones."
+        "Natural pictures are the run's training and test stimuli; the encoders were fitted on the training ones. "
+        "Encoders predict z-scores, a simulated cortex answers in units of its own: compare the percentages."
     ]
     if row.category is not None:
-        notes.append(f"The judge puts {100 * row.category:.0f} % of them into the region's own category.")
+        count = round(row.category * len(samples))
+        notes.append(
+            f"The judge, the second encoder's own network, puts {count} of {len(samples)} into the region's category."
+        )
     return SynthesisView(
-        progress=progress, tiles=tuple(tiles), chart=chart, scores=scores, notes=tuple(notes), command=command
-    )
+        progress=progress, tiles=tuple(tiles), chart=chart, scores=scores, notes=tuple(notes), command=command,
+        about=about,
+    )  # fmt: skip
