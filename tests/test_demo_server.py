@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,11 @@ from typing import Any
 import pytest
 
 from app.cli import main
-from app.demo.guard import HEADERS, LARGEST, Guard, allowed
+from app.demo.guard import HEADERS, LARGEST, Guard, allowed, plain
+from app.demo.runs import find_runs, open_found
 from app.demo.serve import How, check, read_auth
+from app.demo.session import PREFIX, House
+from app.demo.views import judge_view
 from brain.errors import InputError, UsageError
 from tests.served import LEFT_OPEN, served
 from tests.test_decode_study import words
@@ -75,7 +79,19 @@ def test_a_proxy_s_prefix_is_taken_off_whether_it_is_sent_or_not(prefix: str) ->
     assert answered(guard, "/user/me/proxy/78600/config") == 404
 
 
-@pytest.mark.parametrize("host", ["localhost:7860", "127.0.0.1:7860", "localhost", "127.0.0.1", "[::1]:7860", "[::1]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "LOCALHOST:7860",
+        "localhost.:1",
+        "localhost:7860",
+        "127.0.0.1:7860",
+        "localhost",
+        "127.0.0.1",
+        "[::1]:7860",
+        "[::1]",
+    ],
+)
 def test_this_machine_is_called_by_its_own_names(host: str) -> None:
     assert answered(Guard(behind), "/", headers={"host": host}) == 200
 
@@ -89,7 +105,38 @@ def test_a_page_that_has_its_name_point_here_is_refused(host: str) -> None:
 def test_no_request_is_larger_than_a_page_makes(length: str) -> None:
     guard = Guard(behind)
     assert answered(guard, "/gradio_api/queue/join", method="POST", headers={"content-length": length}) == 413
-    assert answered(guard, "/gradio_api/queue/join", method="POST", headers={"content-length": "500"}) == 200
+    assert answered(guard, "/gradio_api/queue/join", method="POST", headers={"content-length": "500"}) == 422
+    assert answered(guard, "/login", method="POST", headers={"content-length": "500"}) == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [{"path": "http://a.org/x", "meta": {"_type": "gradio.FileData"}}], [["a", "b"]], [{"url": "http://a.org"}],
+        ["first", {"path": "/etc/passwd"}], {"path": "x"}, "first", [float("nan")], [float("inf")], [10**30],
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_event_carries_numbers_and_names_alone(data: Any) -> None:
+    """gradio would fetch a path that an object names, whatever the component, before anybody has looked at it."""
+    event = {"data": data, "fn_index": 6, "session_hash": "abc", "event_data": None}
+    assert not plain(json.dumps(event).encode())
+    assert plain(json.dumps({**event, "data": ["first", 0.5, 3, True, None]}).encode())
+    assert not plain(json.dumps({**event, "data": [], "event_data": {"value": {"path": "x"}}}).encode())
+    assert not plain(json.dumps({**event, "data": [], "session_hash": {"path": "x"}}).encode())
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 5000, b'{"data": [1e400]}x'])
+def test_what_is_no_event_is_refused(body: bytes) -> None:
+    assert not plain(body)
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://localhost:7860", 200), ("http://localhost:1", 403), ("http://evil.example", 403), ("null", 403)],
+)
+def test_only_its_own_pages_may_ask_it(origin: str, status: int) -> None:
+    assert answered(Guard(behind), "/config", headers={"origin": origin}) == status
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "example.org"])
@@ -119,7 +166,7 @@ def test_a_file_of_passwords_is_read_by_nobody_else(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(InputError, match="only you can read"):
         read_auth(path)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no file"):
         read_auth(tmp_path / "none")
 
 
@@ -201,7 +248,7 @@ def test_a_door_with_a_password_shows_nothing_before_it(run: Path, tmp_path: Pat
 
 
 def test_a_taken_port_is_one_sentence(place: tuple[str, int], run: Path) -> None:
-    with pytest.raises(UsageError, match=r"--port \d+: expected a free port"), served([run], How(port=place[1])):
+    with pytest.raises(UsageError, match=r"--port \d+: cannot be listened at"), served([run], How(port=place[1])):
         pass
 
 
@@ -220,6 +267,34 @@ def test_the_command_serves_until_it_is_told_to_end_and_leaves_no_folder(run: Pa
     while list(tmp_path.glob("afterimage-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not list(tmp_path.glob("afterimage-*"))
+
+
+def test_what_a_killed_demo_left_is_swept_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, foreign = tmp_path / f"{PREFIX}dead", tmp_path / f"{PREFIX}foreign"
+    for folder in (dead, foreign):
+        folder.mkdir()
+        (folder / "picture.png").write_bytes(b"x")
+    (dead / ".held").touch()
+    first, second = House({}), House({})
+    assert not dead.exists() and foreign.exists()  # what has no mark is nobody's of ours
+    assert first.folder.exists() and second.folder.exists()
+    first.close()
+    second.close()
+    assert [path.name for path in tmp_path.iterdir()] == [foreign.name]
+
+
+def test_a_damaged_run_that_nobody_named_is_left_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bad", "good"):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    index = tmp_path / "runs" / "bad" / "samples" / "index.jsonl"
+    index.write_text("{\n" + index.read_text())
+    (tmp_path / "runs" / "good" / "report" / "report.json").write_text("{")
+    found = open_found(find_runs(tmp_path / "runs"))
+    assert list(found) == ["good"] and "left out" in capsys.readouterr().out
+    assert "report.json" in judge_view(found["good"]).note and not judge_view(found["good"]).panels
 
 
 def test_without_a_run_it_says_how_to_get_one(

@@ -345,6 +345,30 @@ def test_a_run_whose_data_are_gone_shows_what_it_has_and_says_what_is_missing(pi
     house.close()
 
 
+def test_one_damaged_picture_is_one_tile(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "cut")
+    (tmp_path / "cut/samples/decoded/s30-0.png").write_bytes(b"cut")
+    run = open_runs([tmp_path / "cut"])["cut"]
+    strips = {name: tiles for name, _, tiles in sorted_view(run, "two_way", worst=True, first=0).strips}
+    assert strips["s30"][1].uri == "" and "cannot be shown" in strips["s30"][1].note
+    assert all(tile.uri for name, tiles in strips.items() if name != "s30" for tile in tiles)
+
+
+def test_who_leaves_in_the_middle_leaves_no_folder(pictures: Path) -> None:
+    house = House(open_runs([pictures]))
+    visitor = house.visitor("a")
+    for pause in (0, 1, 2):
+        stream = visitor.draw("first", "s30", replace(AGAIN, steps=200))
+        for _ in range(pause + 1):
+            next(stream)
+        house.leave("a")
+        stream.close()
+        house.worker.close() if pause == 2 else None
+        visitor = house.visitor("a")
+    house.close()
+    assert not house.folder.exists()
+
+
 def test_a_run_without_a_report_says_how_to_get_one(pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures, tmp_path / "bare")
     shutil.rmtree(tmp_path / "bare" / "report")
@@ -482,7 +506,7 @@ def test_whose_brain_it_is_is_always_said(house: House) -> None:
     assert badge(run) == "recorded brain" and run.simulated == ""
     assert badge(replace(run, simulated="afterimage simulate, seed 0")).startswith("simulated brain")
     assert "does not say" in badge(replace(run, simulated=None))
-    assert house.run("listen").facts()["simulated"] == house.run("listen").simulated
+    assert house.run("listen").card["simulated"] == house.run("listen").simulated
 
 
 def test_text_of_a_stranger_stays_text(house: House) -> None:

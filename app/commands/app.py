@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,22 +41,23 @@ def run(words: Sequence[str]) -> None:
 
     places, flags = parse(app, command="app", words=words)
     _installed()
-    from app.demo.runs import find_runs, open_runs
+    from app.demo.runs import find_runs, open_found, open_runs
     from app.demo.serve import How, check, serving
     from app.demo.session import House
 
     how = How(**flags)  # type: ignore[arg-type]
     check(how)
-    found = list(places) or find_runs(RUNS)
-    if not found:
+    runs = open_runs(places) if places else open_found(find_runs(RUNS))
+    if not runs:
         raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
-    house = House(open_runs(found))
+    house = House(runs)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     try:
         with serving(house, how) as url:
             print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)
-            threading.Event().wait()
+            while True:
+                signal.pause()
     finally:
         house.close()
 

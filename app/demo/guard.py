@@ -7,6 +7,8 @@ stands before every route.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -19,6 +21,7 @@ PAGES = ("/", "/config", "/theme.css", "/manifest.json", "/favicon.ico", "/robot
 FOLDERS = ("/assets/", "/static/", "/gradio_api/heartbeat/")
 STREAMS = ("/gradio_api/queue/data", "/gradio_api/startup-events", "/gradio_api/login_check", "/gradio_api/app_id")
 POSTED = ("/login", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/run/predict")
+EVENTS = ("/queue/join", "/run/predict")
 LARGEST = 64 * 1024
 """Bytes of a request: values of sliders and lists."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -60,6 +63,11 @@ class Guard:
         if scope["type"] != "http":
             return
         refused = self._refused(scope)
+        if not refused and scope["method"] == "POST" and scope["path"].endswith(EVENTS):
+            body = await _read(receive)
+            receive = _again(body)
+            if not plain(body):
+                refused = 422, "a page of afterimage sends numbers, names and nothing else"
         if refused:
             await _answer(send, *refused)
             return
@@ -81,6 +89,9 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if self.hosts and _name(headers.get("host", "")) not in self.hosts:
             return 421, "this address is not one that afterimage was started for"
+        origin = headers.get("origin", "")
+        if self.hosts and origin and origin.partition("://")[2] != headers.get("host"):
+            return 403, "only pages of this server may ask it for anything"
         if scope["method"] == "POST":
             length = headers.get("content-length", "")
             if not length.isdigit() or int(length) > LARGEST:
@@ -90,7 +101,59 @@ class Guard:
 
 def _name(host: str) -> str:
     """The name in a Host header, without its port."""
-    return host if host.startswith("[") and host.endswith("]") else host.rpartition(":")[0] or host
+    name = host if host.startswith("[") and host.endswith("]") else host.rpartition(":")[0] or host
+    return name.lower().rstrip(".")
+
+
+def plain(body: bytes) -> bool:
+    """Whether an event carries numbers, names, yes or no alone: gradio would fetch what an object's path names."""
+    try:
+        event = json.loads(body, parse_constant=_refuse, parse_int=_short)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(event, dict) or not isinstance(event.get("data", []), list):
+        return False
+    values = [*event.get("data", []), *(value for name, value in event.items() if name not in ("data", "event_data"))]
+    noted = event.get("event_data")
+    if isinstance(noted, dict):
+        values += list(noted.values())
+    elif noted is not None:
+        return False
+    return all(value is None or isinstance(value, str | int | float) for value in values)
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _short(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError("no page sends so long a number")
+    return int(digits)
+
+
+async def _read(receive: Receive) -> bytes:
+    """The whole body, whose length has been looked at, at most `LARGEST` and one more of it."""
+    body, more = b"", True
+    while more and len(body) <= LARGEST:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes) -> Receive:
+    """A `receive` that hands out a body that was read already, and then waits as a connection does."""
+    sent = False
+
+    async def receive() -> MutableMapping[str, Any]:
+        nonlocal sent
+        if sent:
+            await asyncio.Event().wait()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 async def _answer(send: Send, status: int, text: str) -> None:

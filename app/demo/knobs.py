@@ -149,4 +149,4 @@ def methods() -> dict[str, str]:
 
 def regions(run: Run) -> list[str]:
     """The regions of a run's data, by its card."""
-    return list(run.facts().get("data", {}).get("regions", {}))
+    return list(run.data_facts().get("regions", {}))

@@ -6,7 +6,7 @@ known = prepare(run)            # opens the data and shows the pool to the judge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,7 @@ class Run:
     settings   what it was made with; `data` where its data should be
     samples    its pictures or sounds; `ladder` the scores of its report, none where it was never evaluated
     simulated  what drew the data, "" for a brain, None where nobody can say
+    card       what the run's card says; trouble: why its report cannot be read, "" where it can
     """
 
     name: str
@@ -55,6 +56,8 @@ class Run:
     samples: Samples = field(repr=False)
     ladder: Ladder = field(repr=False)
     simulated: str | None
+    card: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    trouble: str = ""
 
     @property
     def modality(self) -> str:
@@ -79,9 +82,10 @@ class Run:
             index += 1
         return found
 
-    def facts(self) -> dict[str, Any]:
-        """What its card says."""
-        return self.folder.card_facts()
+    def data_facts(self) -> Mapping[str, Any]:
+        """What its card says of the data: subject, regions and the like."""
+        found = self.card.get("data")
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +201,19 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if (path / "settings.json").is_file() and find_index(path))
 
 
+def open_found(paths: Sequence[Path], *, say: Callable[[str], None] = print) -> dict[str, Run]:
+    """Name -> run of those that can be opened; of the others, which nobody has named, one sentence each."""
+    good: list[Path] = []
+    for path in paths:
+        try:
+            open_run(path)
+        except AfterimageError as error:
+            say(f"left out: {error}")
+        else:
+            good.append(path)
+    return open_runs(good)
+
+
 def open_runs(paths: Sequence[Path]) -> dict[str, Run]:
     """Name -> run; a place that is no finished run is an InputError, the same run twice a UsageError."""
     found: dict[str, Run] = {}
@@ -219,9 +236,14 @@ def open_run(path: Path, *, name: str = "") -> Run:
     samples = read_samples(path, references=None)
     facts = folder.card_facts()
     simulated = facts.get("simulated", simulated_by(data) if data.exists() else None)
+    ladder, trouble = Ladder(scores=(), modality=samples.modality), ""
+    try:
+        ladder = read_ladder(folder.report, modality=samples.modality)
+    except InputError as error:
+        trouble = str(error)
     return Run(
-        name=name or path.resolve().name, folder=folder, settings=settings, data=data, samples=samples,
-        ladder=read_ladder(folder.report, modality=samples.modality), simulated=simulated,
+        name=name or path.resolve().name, folder=folder, settings=settings, data=data, samples=samples, ladder=ladder,
+        simulated=simulated if simulated is None else str(simulated), card=facts, trouble=trouble,
     )  # fmt: skip
 
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.demo.guard import LOOPBACK, Guard
 from app.demo.interface import KEYS, build
@@ -58,6 +57,8 @@ def read_auth(path: Path) -> list[tuple[str, str]]:
     """NAME:PASSWORD lines; a file that others can read, or that holds something else, is an InputError."""
     want = "lines of NAME:PASSWORD"
     try:
+        if not path.is_file():
+            raise InputError(wanted(path, want, "no file", "name another"))
         others = path.stat().st_mode & 0o077
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -74,33 +75,48 @@ def read_auth(path: Path) -> list[tuple[str, str]]:
 def serving(house: House, how: How) -> Iterator[str]:
     """The demo at an address, until the block ends; a port that is taken is a UsageError."""
     auth = check(how)
-    with tempfile.TemporaryDirectory(prefix="afterimage-cache-") as cache:
-        os.environ |= {**OFF, "GRADIO_TEMP_DIR": cache}
+    cache = house.folder / "cache"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        for name in [one for one in os.environ if one.startswith("GRADIO_")]:
+            del os.environ[name]  # what a shell says of other programs' servers is not meant for this one
+        os.environ |= {**OFF, "GRADIO_TEMP_DIR": str(cache)}
         from starlette.middleware import Middleware
 
         blocks = build(house)
         blocks.queue(max_size=QUEUED, api_open=False)
         guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))  # type: ignore[arg-type]
+        port = free_port(how.host, how.port)
         try:
             _, url, _ = blocks.launch(
-                server_name=how.host, server_port=how.port or None, root_path=how.root_path or None,
+                server_name=how.host, server_port=port, root_path=how.root_path or None,
                 auth=auth or None, inbrowser=how.browser, share=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, allowed_paths=[], footer_links=[], enable_monitoring=False, mcp_server=False,
                 run_history=False, pwa=False, ssr_mode=False, max_file_size=1, css=text_of("demo.css"), js=KEYS,
                 app_kwargs={"middleware": [guard]},
             )  # fmt: skip
         except OSError as error:
-            raise UsageError(f"--port {how.port}: expected a free port, found one in use; name another") from error
-        try:
-            yield str(url)
-        finally:
-            blocks.close(verbose=False)
+            raise _no_port(how.host, port, str(error)) from error
+        stack.callback(blocks.close, verbose=False)
+        yield str(url)
+
+
+def free_port(host: str, port: int) -> int:
+    """The port if it can be listened at, any free one for 0; one that cannot be had is a UsageError."""
+    try:
+        kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(kind) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            return int(trial.getsockname()[1])
+    except OSError as error:
+        raise _no_port(host, port, error.strerror or str(error)) from error
+
+
+def _no_port(host: str, port: int, why: str) -> UsageError:
+    return UsageError(f"--host {host} --port {port}: cannot be listened at ({why}); name another port or host")
 
 
 def _hosts(how: How) -> tuple[str, ...]:
     """By which names this server may be called: its own, unless a proxy or a public address stands before it."""
-    return () if how.root_path or how.host not in LOOPBACK else (*LOOPBACK, *_bracketed(how.host))
-
-
-def _bracketed(host: str) -> tuple[Any, ...]:
-    return (host, f"[{host}]")
+    return () if how.root_path or how.host not in LOOPBACK else LOOPBACK

@@ -12,6 +12,7 @@ a folder that nobody else reads. Every long action is a generator of views: clos
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -59,6 +60,7 @@ from evaluation.samples import Sample, Samples, read_samples
 from evaluation.synthesis import Synthesis
 from pipelines.synthesis import SynthesisSettings
 
+PREFIX = "afterimage-demo-"
 VISITORS = 64
 """Browser tabs that are known at a time."""
 WAITING = 8
@@ -71,7 +73,9 @@ class House:
     def __init__(self, runs: Mapping[str, Run]) -> None:
         self.runs = dict(runs)
         self.worker = Worker()
-        self.folder = Path(tempfile.mkdtemp(prefix="afterimage-"))
+        sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._held = held(self.folder)
         self._lock = threading.Lock()
         self._visitors: dict[str, Visitor] = {}
         self._prepared: dict[str, Prepared] = {}
@@ -104,6 +108,7 @@ class House:
             self.leave(key)
         self.worker.close()  # what is at work ends its step first, and can leave nothing behind
         shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._held)
 
     def run(self, name: str) -> Run:
         """The run of that name; another name is a UsageError."""
@@ -151,7 +156,7 @@ class House:
 
     def _own_folder(self) -> Path:
         folder = self.folder / secrets.token_hex(8)
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, parents=True)
         return folder
 
 
@@ -280,7 +285,7 @@ class Visitor:
     def _alone(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
         self._stop, self._left = threading.Event(), False
         stop = self._stop
-        for old in self.folder.iterdir():  # of what was drawn the latest is kept
+        for old in self.folder.glob("*"):  # of what was drawn the latest is kept
             shutil.rmtree(old, ignore_errors=True)
         try:
             self.house.enter()
@@ -341,6 +346,29 @@ def unexpected(error: Exception) -> str:
     """One sentence on a fault of ours, whose traceback goes to the terminal that serves."""
     traceback.print_exception(error)
     return f"an unexpected {type(error).__name__}; the terminal that serves this page says where"
+
+
+def held(folder: Path) -> int:
+    """A lock on the folder, held until this process ends, however it ends."""
+    handle = os.open(folder / ".held", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+def sweep() -> None:
+    """Removes the folders of demos of this user that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        mark = folder / ".held"
+        if folder.is_symlink() or not mark.is_file() or folder.stat().st_uid != os.getuid():
+            continue
+        handle = os.open(mark, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue  # a demo that is at work
+        finally:
+            os.close(handle)
 
 
 def loaded() -> bool:

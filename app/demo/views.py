@@ -31,7 +31,7 @@ from app.demo.looks import (
 )
 from app.demo.runs import Prepared, Ranking, Run
 from brain.catalogue import unknown
-from brain.errors import UsageError
+from brain.errors import InputError, UsageError
 from decode.steps import WAITING, Step
 from evaluation.images import open_image
 from evaluation.page import GEOMETRY, WORDS, ladder_table, metric_title, number, panel, plotted, row_title
@@ -41,9 +41,9 @@ from evaluation.synthesis import NAMES, Synthesis
 PAGE = 12
 """Stimuli on one page of the list that is sorted by score."""
 NOT_DECODING = (
-    "What decoding is not: these pictures and sounds are what a generator makes of conditions predicted from the "
-    "responses of one person who lay in a scanner for hours and agreed to it or, where it says so, of a simulated brain; "
-    "their detail comes from the generator. They are no recording of what was seen, heard or thought, they do not carry over "
+    "What decoding is not: these pictures and sounds are what a generator makes of conditions predicted from responses "
+    "of one person, who lay in a scanner for hours and agreed to it, or, where it says so, of a simulated brain. Their "
+    "detail comes from the generator. They are no recording of what was seen, heard or thought, they do not carry over "
     "to anybody who does not take part, and one good picture says nothing without its controls and the worst ones."
 )
 
@@ -161,7 +161,7 @@ def badge(run: Run) -> str:
 
 def headline(run: Run) -> str:
     """What run this is, in one line."""
-    facts = run.facts().get("data", {})
+    facts = run.data_facts()
     parts = [
         f"subject {facts['subject']}" if facts.get("subject") else "", f"recipe {run.settings.recipe}",
         f"method {run.settings.decode.method}", f"{len(run.stimuli)} test stimuli",
@@ -189,7 +189,8 @@ def judge_view(run: Run) -> JudgeView:
     """The ladder of the run's report."""
     ladder = run.ladder
     if not ladder.scores:
-        note = f"This run has no report yet; make one with: afterimage evaluate {shlex.quote(str(run.folder.path))}"
+        again = f"afterimage evaluate {shlex.quote(str(run.folder.path))}"
+        note = run.trouble or f"This run has no report yet; make one with: {again}, and open the demo again"
         return JudgeView(panels=(), table={}, geometry=GEOMETRY, note=note)
     first = ladder.scores[0]
     note = (
@@ -300,7 +301,13 @@ def _shown(run: Run, stimulus: str) -> list[Sample]:
 def _level(samples: Samples, shown: Sequence[Sample]) -> float:
     if samples.modality != "sound":
         return 0.0
-    return common_level([samples.hear(one) for one in shown if not one.withheld])
+    waves = []
+    for one in shown:
+        try:
+            waves += [] if one.withheld else [samples.hear(one)]
+        except InputError:
+            continue  # its tile says so
+    return common_level(waves)
 
 
 def tiles_of(
@@ -319,6 +326,13 @@ def _tile(samples: Samples, sample: Sample, *, kind: str, level: float, seeds: b
         title, note = f"sample {sample.index + 1}", ""
     if sample.withheld:
         return Tile(title=title, note="withheld by the stack's safety checker", kind=kind)
+    try:
+        return _shown_tile(samples, sample, title=title, note=note, kind=kind, level=level)
+    except InputError as error:
+        return Tile(title=title, note=f"cannot be shown: {error}", kind=kind)
+
+
+def _shown_tile(samples: Samples, sample: Sample, *, title: str, note: str, kind: str, level: float) -> Tile:
     data, name = samples.read(sample), samples.path(sample).name
     if samples.modality == "sound":
         wave = samples.hear(sample)
