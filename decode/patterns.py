@@ -37,7 +37,8 @@ def folds_of(recording: Recording, wanted: str, run: RunFolder | None = None) ->
     """The split of that name (empty: the first), or every split of a family such as leave-out.
 
     Each split keeps only the stimuli that were shown in this recording; a stimulus tested twice is an InputError.
-    "cluster-5", and "cluster-5-2" of it, are read from the `run` that made them.
+    "cluster-5", and "cluster-5-2" of it, are read from the `run` that made them. Data of which a fitted `run` had other
+    folds are an InputError.
     """
     shown = set(recording.responses.stimulus.tolist())
     clusters = run is not None and cluster_count(recording, wanted) > 0
@@ -47,6 +48,12 @@ def folds_of(recording: Recording, wanted: str, run: RunFolder | None = None) ->
     if twice:
         raise InputError(
             f"splits {wanted!r}: stimulus {twice[0]} is tested in more than one; choose splits whose tests are disjoint"
+        )
+    known = {} if run is None else {one["name"]: one["sha256"] for one in run.card_facts().get("splits", [])}
+    if known and any(known.get(fold.name) != fold.sha256 for fold in folds):
+        raise InputError(
+            f"{recording.source}: expected the stimuli that the run was fitted and is tested on, found others; name "
+            "the data it was fitted on with --data, or fit again into another --out"
         )
     return folds
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pytest
 
 from app.cli import main
@@ -184,6 +186,26 @@ def test_folders_that_are_not_beside_the_run_are_refused(
     with pytest.raises(InputError, match="a fitted run"):
         nobody = Opened(run=RunFolder(tmp_path / "none"), fit=opened.fit, data=opened.data)
         draw_beside(nobody, asked, to=tmp_path / "new", stimuli=())
+
+
+def test_data_of_another_study_are_refused_and_nothing_is_left(
+    run: Path, opened: Opened, asked: Settings, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same names and shapes, one test stimulus less: nothing would have told them apart before the drawing."""
+    other = tmp_path / "other.h5"
+    shutil.copy(planted, other)
+    with h5py.File(other, "r+") as file:
+        ids = file["split/held-out/test"][()]
+        del file["split/held-out/test"]
+        file["split/held-out/test"] = ids[1:]
+    before = tree(run)
+    with pytest.raises(InputError, match="expected the stimuli that the run was fitted and is tested on, found others"):
+        draw_beside(replace(opened, data=other, _generators={}), asked, to=tmp_path / "again", stimuli=("s30",))
+    assert not (tmp_path / "again").exists() and tree(run) == before
+    assert main(["decode", str(run), "--data", str(other), "--to", str(tmp_path / "again")]) == 3
+    assert "--data" in capsys.readouterr().err and not (tmp_path / "again").exists()
+    wanted = ["synthesize", str(run), "--data", str(other), "--region", "early", "--to", str(tmp_path / "made")]
+    assert main(wanted) == 3 and "found others" in capsys.readouterr().err and not (tmp_path / "made").exists()
 
 
 def test_a_folder_keeps_to_one_run_and_one_setting(opened: Opened, asked: Settings, tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_drawing_again_gives_what_the_command_draws_and_leaves_the_run_alone(
     assert [one.step for one in steps][-1] == steps[-1].steps == int(4 * 0.9)
     assert any(len(view.tiles) == 2 for view in views[:-1])  # it is seen before it is done
     done = views[-1]
+    assert done.badge == "recorded brain" == views[0].badge and "recorded brain" in page("draw", view=done)
     assert done.progress.state == "done" and done.rank is not None and "of the 7 others" in done.rank.sentence
     line = shlex.split(done.command.replace("FOLDER", str(tmp_path / "again")))
     assert main(line[1:]) == 0
@@ -274,6 +275,20 @@ def test_data_that_come_back_are_opened(pictures: Path, planted: Path, tmp_path:
     assert last(house.visitor("a").decode("back", "s30")).missing
     shutil.copy(planted, data)
     assert not last(house.visitor("a").decode("back", "s30")).missing
+    house.close()
+
+
+def test_data_that_are_damaged_are_opened_once_and_said(pictures: Path, tmp_path: Path) -> None:
+    """A file that is there and no data is not opened anew at every look, as one that may come back is."""
+    place = tmp_path / "runs" / "torn"
+    shutil.copytree(pictures, place)
+    facts = json.loads((place / "settings.json").read_text())
+    (place / "settings.json").write_text(json.dumps({**facts, "data": "../../data.h5"}))
+    (tmp_path / "data.h5").write_bytes(b"no data at all")
+    house = House(open_runs([place]))
+    first = last(house.visitor("a").decode("torn", "s30"))
+    assert "data.h5" in first.missing[0] and first.rank is not None
+    assert len(list(house.visitor("a").decode("torn", "s31"))) == 1
     house.close()
 
 

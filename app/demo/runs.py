@@ -163,6 +163,7 @@ class Prepared:
     repeats  how many repeats of a test stimulus the run averages, 0 for all
     rungs    decoded conditions beside true ones, to name the nearest training stimulus; None without them
     missing  one sentence on each thing that cannot be shown
+    absent   whether the data were not in their place, where they may come back to
     """
 
     opened: Opened | None
@@ -171,6 +172,7 @@ class Prepared:
     repeats: int = 0
     rungs: Rungs | None = None
     missing: tuple[str, ...] = ()
+    absent: bool = False
 
     def pattern(self, stimulus: str) -> Pattern | None:
         """What the brain gave to a test stimulus."""
@@ -250,9 +252,10 @@ def open_run(path: Path, *, name: str = "") -> Run:
 def prepare(run: Run) -> Prepared:
     """Opens the data where they are and shows the pool to the judge where there is one; says what is missing."""
     missing: list[str] = []
+    absent = not run.data.exists()
     opened, scalers, rungs, pool = None, dict[str, SessionScaler](), None, None
     try:
-        if not run.data.exists():
+        if absent:
             raise InputError(
                 f"{run.data}: expected the data of this run, found nothing there; response patterns cannot be shown "
                 "and nothing can be drawn again until they are back in this place"
@@ -270,7 +273,7 @@ def prepare(run: Run) -> Prepared:
         missing.append(f"ranks cannot be shown: {error}")
     repeats = run.settings.decode.test_repeats
     return Prepared(
-        opened=opened, scalers=scalers, pool=pool, repeats=repeats, rungs=rungs, missing=tuple(missing)
+        opened=opened, scalers=scalers, pool=pool, repeats=repeats, rungs=rungs, missing=tuple(missing), absent=absent
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ from app.demo.views import (
     Progress,
     RankView,
     SynthesisView,
+    badge,
     decode_view,
     drawn_tiles,
     previews_of,
@@ -123,7 +124,7 @@ class House:
     def known(self, name: str) -> Prepared | None:
         """What of that run has been opened already; nothing where its data have come back since."""
         found = self._prepared.get(name)
-        return None if found is not None and found.opened is None and self.run(name).data.exists() else found
+        return None if found is not None and found.absent and self.run(name).data.exists() else found
 
     def prepare(self, name: str) -> Prepared:
         """Opens that run, once; called in the worker's thread."""
@@ -196,10 +197,14 @@ class Visitor:
         if known is None:
             early, stop = decode_view(run, stimulus, None), threading.Event()
             yield early
-            for step in self.house.worker.stepwise(lambda tell: self.house.prepare(name), stop=stop):
-                known = step if isinstance(step, Prepared) else known
-                if known is None:
-                    yield early
+            try:
+                for step in self.house.worker.stepwise(lambda tell: self.house.prepare(name), stop=stop):
+                    known = step if isinstance(step, Prepared) else known
+                    if known is None:
+                        yield early
+            except Exception as error:
+                yield replace(early, waiting="", missing=(unexpected(error),))
+                return
         yield decode_view(run, stimulus, known)
 
     def draw(self, name: str, stimulus: str, asked: Asked) -> Iterator[DrawView]:
@@ -228,11 +233,11 @@ class Visitor:
 
         for progress, step, done in self._follow(run.modality, work):
             if done is None:
-                yield DrawView(progress=progress, tiles=previews_of(step), command=command)
+                yield DrawView(progress=progress, tiles=previews_of(step), command=command, badge=badge(run))
                 continue
             drawn, rank = done
             tiles = drawn_tiles(run, read_samples(to, references=None), drawn, stimulus)
-            yield DrawView(progress=progress, tiles=tiles, command=command, rank=rank)
+            yield DrawView(progress=progress, tiles=tiles, command=command, rank=rank, badge=badge(run))
 
     def synthesize(self, name: str, asked: Objective) -> Iterator[SynthesisView]:
         """Makes pictures that a region should respond to: previews with predicted activation, then every scorer."""
@@ -253,11 +258,12 @@ class Visitor:
 
         for progress, step, found in self._follow("synthesis", work):
             if found is not None:
-                yield synthesis_view(progress, found, courses.values, about=about, command=command)
+                view = synthesis_view(progress, found, courses.values, about=about, command=command)
+                yield replace(view, badge=badge(run))
                 continue
             chart = chart_of(courses.add(step).values, steps=step.steps if step is not None else 1)
             yield SynthesisView(
-                progress=progress, tiles=previews_of(step), command=command, about=about, chart=chart
+                progress=progress, tiles=previews_of(step), command=command, about=about, chart=chart, badge=badge(run)
             )  # fmt: skip
 
     def _place(self) -> Path:

@@ -106,12 +106,13 @@ class DecodeView:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawView:
-    """A drawing on its way, or done: `command` draws the very same files."""
+    """A drawing on its way, or done: `command` draws the very same files, `badge` says whose brain it is."""
 
     progress: Progress
     tiles: tuple[Tile, ...] = ()
     rank: RankView | None = None
     command: str = ""
+    badge: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +130,7 @@ class SynthesisView:
     scores: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
+    badge: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
