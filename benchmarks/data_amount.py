@@ -32,7 +32,7 @@ import torch
 from accelerate import Accelerator
 
 from brain.averages import average_repeats
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, reader_of
 from brain.standardise import SessionScaler
 from brain.types import Float, Recording
@@ -170,7 +170,7 @@ class Table:
         self._lent: dict[tuple[str, int], ResidualMap] = {}
         write = asked.out / "settings.json"
         if write.is_file() and json.loads(write.read_text(encoding="utf-8")) != asked.facts():
-            raise InputError(wanted(write, "a table of these settings", "one of others", "choose another --out"))
+            raise InputError(expected(write, "a table of these settings", "one of others", "choose another --out"))
         write_json(write, asked.facts())
 
     @cached_property

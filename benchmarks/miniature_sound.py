@@ -210,7 +210,7 @@ def main() -> None:
         look=asked.look,
     )
     for name, value in found.items():
-        verdict = f"wanted >= {BARS[name]:g}   {'met' if value >= BARS[name] else 'NOT MET'}" if name in BARS else ""
+        verdict = f"expected >= {BARS[name]:g}   {'met' if value >= BARS[name] else 'NOT MET'}" if name in BARS else ""
         print(f"{name:64s} {value:8.3f}   {verdict}")
     if asked.write:
         path = folder / "card.json"

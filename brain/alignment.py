@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers._auditory import regions_of
 from brain.readers._sittings import clip_splits
 from brain.readers._sounds import SoundWindows
@@ -103,11 +103,11 @@ def lag_sweep(
     used at every lag: those that the series reaches at the longest. Fewer than two clips a fold is an InputError.
     """
     if not lags_s or min(lags_s) < 0 or len(set(lags_s)) < len(lags_s):
-        raise UsageError(f"lag sweep: wanted different lags from 0 s on, came {tuple(lags_s)}")
+        raise UsageError(f"lag sweep: expected different lags from 0 s on, found {tuple(lags_s)}")
     listening = open_listening(path, subject=subject, fields=fields or {})
     timing = timing_of(fields or {})
     if listening.clips.folder is None:
-        raise InputError(wanted(path, "a folder of sounds for the lag sweep", "none", "put the clips in `stimuli`"))
+        raise InputError(expected(path, "a folder of sounds for the lag sweep", "none", "put the clips in `stimuli`"))
     name, columns = _columns(listening, region)
     played = [_reached(one, timing, longest=max(lags_s)) for one in listening.played]
     played = [one for one in played if one.events]
@@ -151,7 +151,7 @@ def _reached(played: Played, timing: Timing, *, longest: float) -> Played:
 def _training(path: Path, listening: Listening, stimulus: NDArray[np.str_]) -> NDArray[np.bool_]:
     splits = clip_splits(stimulus.tolist(), listening.clips.splits)
     if not splits:
-        raise InputError(wanted(path, "training and test clips for the lag sweep", "one kind", "give more clips"))
+        raise InputError(expected(path, "training and test clips for the lag sweep", "one kind", "give more clips"))
     missing = set(listening.clips.missing(groups_of(stimulus.tolist()).tolist()))
     here = np.array([clip not in missing for clip in groups_of(stimulus.tolist()).tolist()], np.bool_)
     return np.isin(stimulus, np.array(splits[0].train, np.str_)) & here
@@ -162,7 +162,9 @@ def _folds(stimulus: NDArray[np.str_], *, path: Path, seed: int) -> NDArray[np.i
     clips, whose = np.unique(groups_of(stimulus.tolist()), return_inverse=True)
     if len(clips) < 2 * FOLDS:
         came = f"{len(clips)}"
-        raise InputError(wanted(path, f"{2 * FOLDS} training clips or more for the lag sweep", came, "give more clips"))
+        raise InputError(
+            expected(path, f"{2 * FOLDS} training clips or more for the lag sweep", came, "give more clips")
+        )
     order = np.random.default_rng(seed).permutation(len(clips))
     return np.asarray(order[whose] % FOLDS, np.int64)
 

@@ -1,4 +1,4 @@
-"""What can go wrong, said for people: one sentence with what was wanted, what came and the next step.
+"""What can go wrong, said for people: one sentence with what was expected, what was found and the next step.
 
 Every error that a user can cause is one of these five; the command line turns it into its exit code and prints
 the sentence alone. Anything else that escapes is a fault of ours and keeps its traceback.
@@ -35,6 +35,6 @@ class CheckpointAbsent(AfterimageError):
     exit_code = 5
 
 
-def wanted(subject: object, want: str, came: str, then: str) -> str:
-    """One sentence in the house form: `subject`: wanted `want`, came `came`; `then`."""
-    return f"{subject}: wanted {want}, came {came}; {then}"
+def expected(subject: object, what: str, found: str, then: str) -> str:
+    """One sentence in the house form: `subject`: expected `what`, found `found`; `then`."""
+    return f"{subject}: expected {what}, found {found}; {then}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ZIP_MAGIC = b"PK\x03\x04"
@@ -17,14 +17,14 @@ def present(path: Path, *, what: str, then: str) -> Path:
     A broken link is told apart: DataLad and git-annex leave one where a file has not been fetched.
     """
     if path.is_symlink() and not path.exists():
-        raise InputError(wanted(path, what, "a link to a file that has not been fetched", "run `datalad get` on it"))
+        raise InputError(expected(path, what, "a link to a file that has not been fetched", "run `datalad get` on it"))
     if not path.is_file():
-        raise InputError(wanted(path, what, "a folder" if path.is_dir() else "no such file", then))
+        raise InputError(expected(path, what, "a folder" if path.is_dir() else "no such file", then))
     try:
         with open(path, "rb") as file:
             file.read(1)
     except OSError as error:
-        raise InputError(wanted(path, what, f"a file that cannot be read ({error.strerror})", then)) from error
+        raise InputError(expected(path, what, f"a file that cannot be read ({error.strerror})", then)) from error
     return path
 
 
@@ -33,7 +33,7 @@ def check_magic(path: Path, magic: bytes, *, what: str) -> None:
     with open(path, "rb") as file:
         head = file.read(512)
     if not head.startswith(magic):
-        raise InputError(wanted(path, what, kind_of(head), "fetch the file again"))
+        raise InputError(expected(path, what, kind_of(head), "fetch the file again"))
 
 
 def kind_of(head: bytes) -> str:

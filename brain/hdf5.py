@@ -17,7 +17,7 @@ from typing import Any
 
 import h5py
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import HDF5_MAGIC, check_magic, present
 
 LIMIT = 32 * 2**30
@@ -51,9 +51,8 @@ def open_hdf5(
         try:
             missing = [key for key in keys if not _holds(file, key, path)]
             if missing:
-                raise InputError(
-                    wanted(path, f"the data set {missing[0]!r}", f"one with {', '.join(file)[:200] or 'nothing'}", then)
-                )
+                holds = f"one with {', '.join(file)[:200] or 'nothing'}"
+                raise InputError(expected(path, f"the data set {missing[0]!r}", holds, then))
             found: dict[str, h5py.Dataset] = {}
             for key in [*keys, *(key for key in optional if _holds(file, key, path))]:
                 _collect(file[key], key, path, found=found, seen=set())
@@ -64,7 +63,7 @@ def open_hdf5(
             # what h5py finds damaged has no errno; a full disk or missing right inside `with` is another's to report
             if error.errno is not None:
                 raise
-            raise InputError(wanted(path, "intact data", f"damaged ones ({_short(error)})", then)) from error
+            raise InputError(expected(path, "intact data", f"damaged ones ({_short(error)})", then)) from error
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -82,8 +81,8 @@ def _open(path: Path, then: str) -> h5py.File:
         cut = re.search(r"stored_eof = (\d+)", str(error))
         if "truncated" in str(error) and cut:
             size = path.stat().st_size
-            raise InputError(wanted(path, f"{cut[1]} bytes", f"a file cut short at {size}", then)) from error
-        raise InputError(wanted(path, "an intact HDF5 file", f"a damaged one ({_short(error)})", then)) from error
+            raise InputError(expected(path, f"{cut[1]} bytes", f"a file cut short at {size}", then)) from error
+        raise InputError(expected(path, "an intact HDF5 file", f"a damaged one ({_short(error)})", then)) from error
 
 
 def _short(error: Exception) -> str:
@@ -101,7 +100,7 @@ def _holds(file: h5py.File, key: str, path: Path) -> bool:
             return False
         if not isinstance(link, h5py.HardLink):
             kind = "an external link" if isinstance(link, h5py.ExternalLink) else "a soft link"
-            raise InputError(wanted(f"{path}, {key}", "data in the file itself", kind, "copy the data into the file"))
+            raise InputError(expected(f"{path}, {key}", "data in the file itself", kind, "copy the data into the file"))
         node = node[step]
     return True
 
@@ -113,30 +112,30 @@ def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset],
         address = h5py.h5o.get_info(node.id).addr
         if address in seen or len(found) > OBJECTS:
             came = "a group that holds itself" if address in seen else f"more than {OBJECTS} objects"
-            raise InputError(wanted(f"{path}, {key}", "a plain group", came, "write it anew"))
+            raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
         for name in node:
             _holds(node, name, path)
             _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})
     else:
-        raise InputError(wanted(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
+        raise InputError(expected(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
 
 
 def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> None:
     where = f"{path}, {key}"
     if dataset.external or dataset.is_virtual:
         kind = "external storage" if dataset.external else "a virtual data set"
-        raise InputError(wanted(where, "data in the file itself", kind, "copy the data into the file"))
+        raise InputError(expected(where, "data in the file itself", kind, "copy the data into the file"))
     if dataset.dtype.kind not in "iufbSU" and h5py.check_string_dtype(dataset.dtype) is None:
-        raise InputError(wanted(where, "numbers or text", f"type {dataset.dtype}", "store plain arrays"))
+        raise InputError(expected(where, "numbers or text", f"type {dataset.dtype}", "store plain arrays"))
     claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
     if streamed:
         rows = max(dataset.shape[0], 1) if dataset.shape else 1
         chunk = _product(dataset.chunks or ()) * dataset.dtype.itemsize
         if max(claims // rows, chunk) > STREAM_LIMIT:
-            raise InputError(wanted(where, f"rows below {STREAM_LIMIT} bytes", f"{claims // rows}", "check the file"))
+            raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", f"{claims // rows}", "check the file"))
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
-        raise InputError(wanted(where, "data as large as they claim", came, "check the file"))
+        raise InputError(expected(where, "data as large as they claim", came, "check the file"))
 
 
 def _product(numbers: Sequence[int]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import ZIP_MAGIC, check_magic, present
 
 LIMIT = 32 * 2**30
@@ -31,7 +31,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     missing = [name for name in names if name not in members]
     if missing:
         came = f"one with {', '.join(sorted(members))[:200]}"
-        raise InputError(wanted(path, f"the array {missing[0]!r}", came, "name the field that holds it"))
+        raise InputError(expected(path, f"the array {missing[0]!r}", came, "name the field that holds it"))
     arrays: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(path) as archive:
         for name in names:
@@ -48,7 +48,7 @@ def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
     except (zipfile.BadZipFile, OSError) as error:
         size = path.stat().st_size
         came = f"a damaged one of {size} bytes ({error})"
-        raise InputError(wanted(path, "an intact npz archive", came, "fetch the file again")) from error
+        raise InputError(expected(path, "an intact npz archive", came, "fetch the file again")) from error
 
 
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
@@ -56,18 +56,18 @@ def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArra
     bomb = info.file_size > RATIO_FROM and info.file_size > RATIO * max(info.compress_size, 1)
     if info.file_size > LIMIT or bomb:
         came = f"{info.file_size} bytes claimed and {info.compress_size} stored"
-        raise InputError(wanted(where, "data as large as they claim", came, "check the file"))
+        raise InputError(expected(where, "data as large as they claim", came, "check the file"))
     try:
         with archive.open(info) as member:
             claims = _claimed_bytes(member)
         if claims > info.file_size:
             came = f"{claims} bytes claimed and {info.file_size} stored"
-            raise InputError(wanted(where, "data as large as they claim", came, "check the file"))
+            raise InputError(expected(where, "data as large as they claim", came, "check the file"))
         with archive.open(info) as member:
             return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         came = f"one that cannot be read as it is ({error})"
-        raise InputError(wanted(where, "a plain array", came, "store numbers or text, not objects")) from error
+        raise InputError(expected(where, "a plain array", came, "store numbers or text, not objects")) from error
 
 
 def _claimed_bytes(member: Any) -> int:

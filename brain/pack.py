@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from brain.files import present
 from brain.readers._media import IMAGE_ENDINGS, SOUND_ENDINGS, open_image
 from brain.readers.arrays import FIELDS, Arrays
@@ -151,10 +151,10 @@ def read_table(path: Path) -> NDArray[Any]:
             return np.asarray(np.load(path, allow_pickle=False))
         except (ValueError, OSError, EOFError) as error:
             then = "save a plain array, not objects"
-            raise InputError(wanted(path, "an npy array", f"another file ({error})", then)) from error
+            raise InputError(expected(path, "an npy array", f"another file ({error})", then)) from error
     rows = _rows(path)
     if len({len(row) for row in rows}) != 1:
-        raise InputError(wanted(path, "rows of one length", f"{len(rows)} rows that differ or none", "correct it"))
+        raise InputError(expected(path, "rows of one length", f"{len(rows)} rows that differ or none", "correct it"))
     texts = np.array(rows, np.str_)
     try:
         values: NDArray[Any] = texts.astype(np.float64)
@@ -182,7 +182,7 @@ def _read_captions(path: Path) -> dict[str, list[str]]:
     for row in _rows(path):
         if len(row) != 2:
             then = "use a .csv or .tsv with quotes where needed"
-            raise InputError(wanted(path, "stimulus id and caption", f"{len(row)} columns", then))
+            raise InputError(expected(path, "stimulus id and caption", f"{len(row)} columns", then))
         captions.setdefault(row[0], []).append(row[1])
     return captions
 
@@ -195,19 +195,19 @@ def _folder_images(folder: Path, ids: Sequence[str], *, size: int) -> tuple[NDAr
     missing = [name for name in ids if name not in files]
     if missing:
         then = "name the files after the stimulus ids"
-        raise InputError(wanted(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
+        raise InputError(expected(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
     if files[ids[0]].suffix.lower() in SOUND_ENDINGS:
         return None, None
     foreign = [name for name in ids if files[name].suffix.lower() not in IMAGE_ENDINGS]
     if foreign:
-        raise InputError(wanted(files[foreign[0]], "an image", "another kind of file", "export it as PNG"))
+        raise InputError(expected(files[foreign[0]], "an image", "another kind of file", "export it as PNG"))
     opened = [open_image(files[name]) for name in ids]
     if size:
         opened = [ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) for image in opened]
     sizes = sorted({image.size for image in opened})
     if len(sizes) > 1:
         came = f"{len(sizes)} sizes, such as {sizes[0]} and {sizes[-1]}"
-        raise InputError(wanted(folder, "images of one size", came, "give --size to cut them square and scale them"))
+        raise InputError(expected(folder, "images of one size", came, "give --size to cut them square and scale them"))
     return np.stack([np.asarray(image, np.uint8) for image in opened]), list(ids)
 
 
@@ -215,5 +215,5 @@ def _beside(folder: Path, out: Path) -> str:
     home = out.resolve().parent
     if not folder.resolve().is_relative_to(home):
         then = "write the file beside the folder"
-        raise InputError(wanted(folder, f"a folder of sounds within {home}", "one elsewhere", then))
+        raise InputError(expected(folder, f"a folder of sounds within {home}", "one elsewhere", then))
     return str(folder.resolve().relative_to(home))

@@ -26,7 +26,7 @@ def noise_ceiling(ncsnr: NDArray[Any], repeats: NDArray[Any]) -> Float:
     counts = np.asarray(repeats, np.float64)
     signal = np.square(np.asarray(ncsnr, np.float64))
     if counts.ndim != 1 or not counts.size or (counts < 1).any():
-        raise InputError(f"noise ceiling: repeats must be (stimulus,) of 1 or more, came {counts.shape}")
+        raise InputError(f"noise ceiling: repeats must be (stimulus,) of 1 or more, found {counts.shape}")
     if not (np.isfinite(signal).all() and (np.asarray(ncsnr) >= 0).all()):
         raise InputError("noise ceiling: ncsnr must be finite and not negative; mask the other voxels out")
     return np.asarray(signal / (signal + np.mean(1 / counts)), np.float32)

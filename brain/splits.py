@@ -108,7 +108,9 @@ def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: 
     values = np.asarray(features, np.float64)
     fits = values.ndim == 2 and len(values) == len(ids) == len(set(ids)) > 0
     if not fits or not np.isfinite(values).all():
-        raise InputError(f"clusters: wanted finite (stimulus, feature) of {len(ids)} unique ids, came {values.shape}")
+        raise InputError(
+            f"clusters: expected finite (stimulus, feature) of {len(ids)} unique ids, found {values.shape}"
+        )
     order = np.argsort(np.array(ids, np.str_))
     names = [ids[place] for place in order]
     clips, whose = np.unique(groups_of(names), return_inverse=True)
@@ -116,7 +118,7 @@ def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: 
     different = len(np.unique(values, axis=0))
     if not 2 <= k <= different:
         raise InputError(
-            f"clusters: wanted 2 to {different} clusters of {len(ids)} stimuli ({different} different), came {k}; "
+            f"clusters: expected 2 to {different} clusters of {len(ids)} stimuli ({different} different), found {k}; "
             "ask for another number"
         )
     generator = np.random.default_rng(seed)

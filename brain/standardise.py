@@ -42,7 +42,7 @@ class SessionScaler:
         """The scaler of these responses. `train_rows`: (trial,) bool. A session needs two training trials or more."""
         train = np.asarray(train_rows)
         if train.dtype != np.bool_ or train.shape != responses.session.shape:
-            raise InputError(f"scaler: train_rows must be (trial,) bool, came {train.dtype} {train.shape}")
+            raise InputError(f"scaler: train_rows must be (trial,) bool, found {train.dtype} {train.shape}")
         sessions = np.unique(responses.session)
         moments = [_moments(responses, train & (responses.session == session), int(session)) for session in sessions]
         return cls(
@@ -55,7 +55,7 @@ class SessionScaler:
         """The same trials as z-scores, unit "z"; a session or a voxel count that was not fitted is an InputError."""
         voxels = self.mean.shape[1]
         if responses.values.shape[1] != voxels:
-            raise InputError(f"scaler: fitted on {voxels} voxels, came {responses.values.shape[1]}; select them first")
+            raise InputError(f"scaler: fitted on {voxels} voxels, found {responses.values.shape[1]}; select them first")
         strange = sorted(set(responses.session.tolist()) - set(self.sessions.tolist()))
         if strange:
             raise InputError(

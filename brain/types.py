@@ -66,9 +66,9 @@ class VoxelSpace:
         object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
         object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
         if self.affine.shape != (4, 4):
-            raise InputError(f"voxel space of {self.subject}: the affine must be (4, 4), came {self.affine.shape}")
+            raise InputError(f"voxel space of {self.subject}: the affine must be (4, 4), found {self.affine.shape}")
         if self.ijk.ndim != 2 or self.ijk.shape[1] != 3:
-            raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), came {self.ijk.shape}")
+            raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), found {self.ijk.shape}")
 
     def __len__(self) -> int:
         return len(self.ijk)
@@ -129,7 +129,7 @@ class Responses:
         object.__setattr__(self, "session", np.asarray(self.session, np.int64))
         object.__setattr__(self, "repeat", np.asarray(self.repeat, np.int64))
         if self.values.ndim != 2:
-            raise InputError(f"responses must be (trial, voxel), came shape {self.values.shape}")
+            raise InputError(f"responses must be (trial, voxel), found shape {self.values.shape}")
         trials = len(self.values)
         for axis in ("stimulus", "session", "repeat"):
             if getattr(self, axis).shape != (trials,):
@@ -188,7 +188,7 @@ class Stimuli:
 
     def __post_init__(self) -> None:
         if self.modality not in ("image", "sound"):
-            raise InputError(f"stimuli: modality must be image or sound, came {self.modality!r}")
+            raise InputError(f"stimuli: modality must be image or sound, found {self.modality!r}")
         if len(set(self.ids)) != len(self.ids):
             raise InputError("stimuli: every id must be unique; an id stands twice")
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from brain.files import kind_of, present
 from brain.types import Float
 
@@ -55,10 +55,10 @@ def read_wave(path: Path, *, start_s: float = 0.0, seconds: float | None = None)
         with open(path, "rb") as file:
             came = kind_of(file.read(512))
         came = f"{came} that does not read as one" if came != "an empty file" else came
-        raise InputError(wanted(path, "a sound (wav, flac, ogg)", came, "export the sound again")) from fault
+        raise InputError(expected(path, "a sound (wav, flac, ogg)", came, "export the sound again")) from fault
     if len(wave) < count:
         came = f"one that ends after {len(wave)} of {count} samples"
-        raise InputError(wanted(path, "a whole sound", came, "fetch the file again"))
+        raise InputError(expected(path, "a whole sound", came, "fetch the file again"))
     mono = checked(wave, rate, name=path)
     if seconds is not None:
         mono = windowed(mono, rate, start_s=0.0, seconds=seconds, name=path)
@@ -74,15 +74,15 @@ def checked(wave: NDArray[Any], rate: int, *, name: object) -> Float:
     wave = np.asarray(wave)
     if wave.ndim not in (1, 2) or wave.dtype.kind != "f":
         came = f"{wave.dtype} {wave.shape}"
-        raise InputError(wanted(name, "floats (sample,) or (sample, channel)", came, "convert to floats in -1..1"))
+        raise InputError(expected(name, "floats (sample,) or (sample, channel)", came, "convert to floats in -1..1"))
     if len(wave) < SHORTEST_SECONDS * rate:
         came = f"{len(wave)} sample{'s' * (len(wave) != 1)} at {rate} Hz"
-        raise InputError(wanted(name, f"a sound of {SHORTEST_SECONDS:g} s or more", came, "give a longer one"))
+        raise InputError(expected(name, f"a sound of {SHORTEST_SECONDS:g} s or more", came, "give a longer one"))
     if wave.ndim == 2 and not 0 < wave.shape[1] < len(wave):
-        raise InputError(wanted(name, "the samples on the first axis", f"{wave.shape}", "transpose the array"))
+        raise InputError(expected(name, "the samples on the first axis", f"{wave.shape}", "transpose the array"))
     mono = wave if wave.ndim == 1 else wave.mean(axis=1, dtype=np.float64)
     if not np.isfinite(mono).all():
-        raise InputError(wanted(name, "finite samples", "NaN or infinity", "export the sound again"))
+        raise InputError(expected(name, "finite samples", "NaN or infinity", "export the sound again"))
     return np.asarray(mono, np.float32)
 
 
@@ -124,11 +124,11 @@ def write_wave(path: Path, wave: Float, rate: int) -> None:
     import soundfile
 
     if np.ndim(wave) != 1:
-        raise InputError(wanted(path, "a mono sound (sample,)", f"shape {np.shape(wave)}", "average the channels"))
+        raise InputError(expected(path, "a mono sound (sample,)", f"shape {np.shape(wave)}", "average the channels"))
     mono = checked(wave, rate, name=path)
     peak = float(np.abs(mono).max())
     if peak < 1 / 2**15:
-        raise InputError(wanted(path, "a sound to write", "silence", "see what made it"))
+        raise InputError(expected(path, "a sound to write", "silence", "see what made it"))
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,13 +141,13 @@ def write_wave(path: Path, wave: Float, rate: int) -> None:
         finally:
             draft.unlink(missing_ok=True)
     except (OSError, soundfile.LibsndfileError) as fault:
-        raise StorageError(wanted(path, "room and rights to write", f"{fault}", "free some space")) from fault
+        raise StorageError(expected(path, "room and rights to write", f"{fault}", "free some space")) from fault
 
 
 def _rate(rate: int, *, name: object) -> int:
     if int(rate) != rate or not LOWEST_RATE <= rate <= HIGHEST_RATE:
         want = f"a whole rate of {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-        raise InputError(wanted(name, want, f"{rate}", "export the sound again"))
+        raise InputError(expected(name, want, f"{rate}", "export the sound again"))
     return int(rate)
 
 
@@ -155,18 +155,18 @@ def _stretch(samples: int, rate: int, *, start_s: float, seconds: float | None, 
     """First sample and number of samples that are there of a stretch."""
     if not (start_s >= 0 and math.isfinite(start_s)) or (seconds is not None and not 0 < seconds <= LONGEST_SECONDS):
         then = f"begin at 0 or later and take at most {LONGEST_SECONDS:g} s"
-        raise UsageError(wanted(name, "a stretch of the sound", f"{seconds} s from {start_s} s on", then))
+        raise UsageError(expected(name, "a stretch of the sound", f"{seconds} s from {start_s} s on", then))
     start = round(start_s * rate)
     count = samples - start if seconds is None else round(seconds * rate)
     length = samples / rate
     if seconds is None and count > LONGEST_SECONDS * rate:
         then = "cut it into windows, or name a start and a length"
-        raise InputError(wanted(name, f"a stimulus of at most {LONGEST_SECONDS:g} s", f"one of {length:.1f} s", then))
+        raise InputError(expected(name, f"a stimulus of at most {LONGEST_SECONDS:g} s", f"one of {length:.1f} s", then))
     missing = start + count - samples
     if count < 1 or start >= samples > 0 or (missing > 0 and missing >= HOP_SECONDS * rate):
         want = "the whole sound" if seconds is None else f"{seconds:g} s"
         came = f"a sound of {length:.3f} s"
-        raise InputError(wanted(name, f"{want} from {start_s:g} s on", came, "name a stretch inside the sound"))
+        raise InputError(expected(name, f"{want} from {start_s:g} s on", came, "name a stretch inside the sound"))
     return start, count - max(missing, 0)
 
 
@@ -177,4 +177,4 @@ def _whole(path: Path) -> None:
     said = int.from_bytes(head[4:8], "little")
     if head[:4] == b"RIFF" and head[8:] == b"WAVE" and said != UNSIZED and path.stat().st_size < said + 8:
         came = f"{path.stat().st_size} of {said + 8} bytes"
-        raise InputError(wanted(path, "a whole wav file", came, "fetch the file again"))
+        raise InputError(expected(path, "a whole wav file", came, "fetch the file again"))

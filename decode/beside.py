@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from brain.errors import AfterimageError, InputError, StorageError, UsageError, wanted
+from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
 from brain.origin import simulated_by
 from decode.decode import asked_of, check_drawing, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
@@ -49,7 +49,7 @@ def draw_beside(
     """
     run, sink = opened.run, RunFolder(to)
     if not is_fitted(run):
-        raise InputError(wanted(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
+        raise InputError(expected(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
     check_rows(settings.decode)
     check_drawing(settings)
     _must_have_steps(settings)

@@ -78,6 +78,8 @@ def patterns(
     """z-scores of the run's voxels for these test stimuli, repeats averaged; `take` chooses among the repeats."""
     path = run.conditioned / VOXELS
     if not path.is_file():
-        raise InputError(f"{run.conditioned}: wanted a fine-tuned stack, came none; fit a run with --voxels nsdgeneral")
+        raise InputError(
+            f"{run.conditioned}: expected a fine-tuned stack, found none; fit a run with --voxels nsdgeneral"
+        )
     trials = recording.responses.trials(recording.responses.of(stimuli))
     return voxel_conditions(VoxelContract.load(path), take(trials))

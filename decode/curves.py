@@ -72,7 +72,8 @@ def draw_curves(run: RunFolder, settings: Settings, data: Path, *, stimuli: int)
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1:
         raise InputError(
-            f"{run.path}: wanted a run of one split for curves, came {len(folds)} folds; leave --curves out, or fit one"
+            f"{run.path}: expected a run of one split for curves, found {len(folds)} folds; "
+            "leave --curves out, or fit one"
         )
     fold, home = folds[0], run.path / FOLDER
     curves = planned(recording, fold, settings)

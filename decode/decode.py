@@ -51,7 +51,7 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
         run.claim(settings, data, ("machine", "decode"))
         if not is_fitted(run):
             raise InputError(
-                f"{out}: wanted a fitted run, came one that is not; run `afterimage fit` or `afterimage study` first"
+                f"{out}: expected a fitted run, found one that is not; run `afterimage fit` or `afterimage study` first"
             )
         chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
         with SampleWriter(run.samples) as writer:

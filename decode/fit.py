@@ -11,7 +11,7 @@ from tqdm import tqdm
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.leaks import guard, guard_statistics, leak_report, look_at_all
 from brain.origin import simulated_by
 from brain.standardise import SessionScaler
@@ -101,10 +101,12 @@ def check_conditioned(settings: Settings) -> None:
         raise UsageError(unknown("start", fit.start, STARTS))
     if fit.encoder and not Path(fit.encoder).is_file():
         raise InputError(
-            wanted(fit.encoder, "a masked encoder", "nothing there", "pretrain one, or leave --encoder out")
+            expected(fit.encoder, "a masked encoder", "nothing there", "pretrain one, or leave --encoder out")
         )
     if fit.tune_steps < 1 or fit.masked_steps < 0:
-        raise UsageError("--tune-steps, --masked-steps: wanted 1 step or more of the first and 0 or more of the other")
+        raise UsageError(
+            "--tune-steps, --masked-steps: expected 1 step or more of the first and 0 or more of the other"
+        )
 
 
 def check_curves(settings: Settings) -> None:

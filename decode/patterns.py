@@ -87,7 +87,7 @@ def read_clusters(run: RunFolder, wanted: str, shown: set[str]) -> tuple[Split, 
     names = [name for group in clusters.values() for name in group] if isinstance(clusters, dict) else []
     if set(names) != shown or len(names) != len(shown):
         raise InputError(
-            f"{path}: wanted clusters of the {len(shown)} stimuli of these data, came {len(names)} others; "
+            f"{path}: expected clusters of the {len(shown)} stimuli of these data, found {len(names)} others; "
             "decode the data it was fitted on, or fit again into another --out"
         )
     splits = tuple(

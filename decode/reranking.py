@@ -66,7 +66,7 @@ def open_scorers(
     """Fold -> its encoding model; a run that decodes no CLAP is a UsageError."""
     maps = needed_maps(settings.fit)
     if SPACE not in maps:
-        raise UsageError(f"--rows: reranked needs {SPACE} among --maps, came {', '.join(maps)}; leave reranked out")
+        raise UsageError(f"--rows: reranked needs {SPACE} among --maps, found {', '.join(maps)}; leave reranked out")
     clap, true = open_clap(settings), Conditions.load(run.conditions(SPACE, "true"))
     responses = recording.responses.voxels(columns_of(recording, maps[SPACE]))
     found = {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.arithmetic import changes
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -73,7 +73,7 @@ class RunFolder:
         """The settings this run was made with, and its data. No run here is an InputError."""
         if not self.settings.is_file():
             raise InputError(
-                f"{self.path}: wanted a run, came a place without settings.json; make one with `afterimage study`"
+                f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
             )
         stored = read_json(self.settings, kind="run")
         try:
@@ -82,7 +82,7 @@ class RunFolder:
             return Settings(recipe=stored["recipe"], **stages), data
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"{self.settings}: wanted the settings of a run, came without {error}; start a new run"
+                f"{self.settings}: expected the settings of a run, found without {error}; start a new run"
             ) from error
 
     def claim(self, settings: Settings, data: Path, stages: Sequence[str]) -> None:
@@ -98,7 +98,7 @@ class RunFolder:
                 self._same(stored, settings, data=data, stages=stages)
         elif self.path.is_dir() and any(child.name != ".lock" for child in self.path.iterdir()):
             raise UsageError(
-                f"{self.path}: wanted an empty folder or a run, came a folder with other files; choose another --out"
+                f"{self.path}: expected an empty folder or a run, found a folder with other files; choose another --out"
             )
         kept = {
             name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
@@ -147,7 +147,7 @@ class RunFolder:
         before = known.get(stage, []) if isinstance(known, dict) else known
         if not isinstance(before, list) or not all(isinstance(one, dict) for one in before):
             then = "take the entry out of the file"
-            raise InputError(wanted(self.card, f"a list of facts under arithmetic, {stage}", str(before)[:60], then))
+            raise InputError(expected(self.card, f"a list of facts under arithmetic, {stage}", str(before)[:60], then))
         before = before or ([{"unknown": "computed by a version that did not note it"}] if begun else [])
         other = changes(before[-1], facts) if before else []
         if before and not other:

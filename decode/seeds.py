@@ -20,7 +20,7 @@ def derangement(ids: Sequence[str], run_seed: int) -> dict[str, str]:
     Fewer than two ids cannot be deranged: ValueError.
     """
     if len(ids) < 2:
-        raise ValueError(f"a derangement needs two ids or more, came {len(ids)}")
+        raise ValueError(f"a derangement needs two ids or more, found {len(ids)}")
     order = sorted(ids)
     cycle = list(order)
     draw = random.Random(sample_seed(run_seed, "derangement", 0))

@@ -165,12 +165,12 @@ def needed_maps(fit: FitSettings) -> dict[str, tuple[str, ...]]:
         space, _, regions = entry.partition("=")
         names = tuple(name.strip() for name in regions.split("+"))
         if not space or not all(names):
-            raise UsageError(f"--maps: wanted SPACE=REGION+REGION such as clip-text=ventral+lateral, came {entry!r}")
+            raise UsageError(f"--maps: expected SPACE=REGION+REGION such as clip-text=ventral+lateral, found {entry!r}")
         if space in found:
             raise UsageError(f"--maps: {space!r} stands twice; join its regions with +")
         found[space] = names
     if not found:
-        raise UsageError("--maps: wanted at least one SPACE=REGION, came none; name a recipe that has them")
+        raise UsageError("--maps: expected at least one SPACE=REGION, found none; name a recipe that has them")
     return found
 
 

@@ -46,7 +46,7 @@ def shown(stimuli: Stimuli, name: str, size: tuple[int, int]) -> Image.Image:
 def heard(stimuli: Stimuli, name: str) -> Float:
     """The stimulus as a sound (sample,) float32, mono at 16 kHz; a picture is an InputError."""
     if stimuli.modality != "sound":
-        raise InputError(f"stimulus {name}: wanted a sound, came a picture; choose a recipe for pictures")
+        raise InputError(f"stimulus {name}: expected a sound, found a picture; choose a recipe for pictures")
     wave, rate = stimuli.open(name)
     return resampled(checked(wave, rate, name=f"stimulus {name}"), rate)
 

@@ -151,7 +151,7 @@ def _must_be_beside(
 
 def _must_be_fitted(run: RunFolder) -> None:
     if not run.card_facts().get("fitted"):
-        raise InputError(f"{run.path}: wanted a fitted run, came one that is not; run `afterimage fit` first")
+        raise InputError(f"{run.path}: expected a fitted run, found one that is not; run `afterimage fit` first")
 
 
 def _into(
@@ -296,7 +296,7 @@ class Lab:
 
     def __post_init__(self) -> None:
         if self.recording.stimuli.modality != "image":
-            raise InputError(f"{self.run.path}: wanted a run on images, came {self.recording.stimuli.modality}")
+            raise InputError(f"{self.run.path}: expected a run on images, found {self.recording.stimuli.modality}")
 
     @cached_property
     def fold(self) -> Split:
@@ -304,7 +304,7 @@ class Lab:
         folds = folds_of(self.recording, self.settings.fit.split, self.run)
         if len(folds) > 1:
             raise InputError(
-                f"{self.run.path}: wanted a run of one split, came {len(folds)} folds; fit one with --split"
+                f"{self.run.path}: expected a run of one split, found {len(folds)} folds; fit one with --split"
             )
         return folds[0]
 
@@ -332,7 +332,7 @@ class Lab:
             found[EYE] = TOWERS[kind].open(eye, model=self.stack.model, device=device)
         if not found:
             raise CheckpointAbsent(
-                f"stack {self.stack.model}: wanted a tower that guides, came none; get one with: afterimage stacks "
+                f"stack {self.stack.model}: expected a tower that guides, found none; get one with: afterimage stacks "
                 "fetch openclip-b16"
             )
         return {**found, SECOND: TOWERS["classifier"].open(bundled, model="miniature", device=device)}

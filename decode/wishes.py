@@ -20,7 +20,7 @@ from typing import Protocol
 import numpy as np
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.files import present
 from brain.types import Float, Int, Recording, VoxelSpace
 from encoders.voxelwise import FLOOR, Fitting, Readout, Voxelwise, mean_of, r2_of, towards
@@ -68,7 +68,7 @@ class OneVoxel:
         if not len(at):
             near = ",".join(str(number) for number in ijk[_nearest(ijk, self.place)])
             raise InputError(
-                wanted(f"--voxel {self.name[6:]}", "a voxel of these data (ijk)", "none", f"the nearest is {near}")
+                expected(f"--voxel {self.name[6:]}", "a voxel of these data (ijk)", "none", f"the nearest is {near}")
             )
         return mean_of(at)
 
@@ -83,7 +83,7 @@ class OneVoxel:
             best = int(known[_nearest(space.ijk[known], self.place)])
             then = f"the nearest is {','.join(str(one) for one in space.ijk[best])} with {r2[best]:.3f}"
         raise InputError(
-            wanted(
+            expected(
                 self.name, f"an encoder with R2 of {FLOOR} or more on held-out stimuli", f"{encoder.r2[self.name]:.3f}",
                 then,
             )
@@ -127,7 +127,7 @@ class Pattern:
         """The projection on the pattern, which is centred and scaled over the regions' voxels."""
         columns = recording.columns(self.regions)
         if len(columns) < 2:
-            raise InputError(f"{self.name}: wanted two voxels or more, came {len(columns)}; choose another region")
+            raise InputError(f"{self.name}: expected two voxels or more, found {len(columns)}; choose another region")
         if self.path is None:
             target = self._measured(fitting)[columns]
         elif self.path.suffix.lower() == ".npy":
@@ -154,9 +154,9 @@ def _array(path: Path, *, voxels: int) -> Float:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(wanted(path, what, "a file that is no .npy", "write it with numpy.save")) from error
+        raise InputError(expected(path, what, "a file that is no .npy", "write it with numpy.save")) from error
     if found.shape != (voxels,) or found.dtype.kind not in "fiu":
-        raise InputError(wanted(path, what, f"{found.dtype} {found.shape}", "or a .csv with i, j, k, value"))
+        raise InputError(expected(path, what, f"{found.dtype} {found.shape}", "or a .csv with i, j, k, value"))
     return np.asarray(found, np.float32)
 
 
@@ -170,11 +170,11 @@ def _table(path: Path, ijk: Int) -> Float:
             for row in csv.DictReader(file):
                 found[int(row["i"]), int(row["j"]), int(row["k"])] = float(row["value"])
     except (KeyError, ValueError, TypeError) as error:
-        raise InputError(wanted(path, what, f"a line that has them not ({error})", "write it again")) from error
+        raise InputError(expected(path, what, f"a line that has them not ({error})", "write it again")) from error
     missing = [place for place in ijk.tolist() if tuple(place) not in found]
     if missing:
         raise InputError(
-            wanted(path, f"a value for {len(ijk)} voxels", f"none for {len(missing)}, first {missing[0]}", "add them")
+            expected(path, f"a value for {len(ijk)} voxels", f"none for {len(missing)}, first {missing[0]}", "add them")
         )
     return np.array([found[tuple(place)] for place in ijk.tolist()], np.float32)
 
@@ -191,7 +191,7 @@ class Wanted:
 
     def __post_init__(self) -> None:
         if self.count < 1:
-            raise UsageError(f"--n: wanted one picture or more of each way, came {self.count}")
+            raise UsageError(f"--n: expected one picture or more of each way, found {self.count}")
 
     @property
     def name(self) -> str:
@@ -207,18 +207,18 @@ def wishes(
 ) -> tuple[dict[str, float], tuple[Ask, ...]]:
     """Flags as name -> weight and what is asked beside regions; what cannot be combined is a UsageError."""
     if voxel and (pattern or region):
-        raise UsageError("--voxel: wanted alone, came with --region or --pattern; ask for one of them")
+        raise UsageError("--voxel: expected alone, found with --region or --pattern; ask for one of them")
     if voxel:
         one = OneVoxel(place_of(voxel))
         return {one.name: 1.0, **signs_of((), against)}, (one,)
     if not region:
-        raise UsageError("--region: wanted a region, came none; `afterimage inspect` names those of your data")
+        raise UsageError("--region: expected a region, found none; `afterimage inspect` names those of your data")
     signs = signs_of(region, against)
     if not pattern:
         return signs, ()
     over = tuple(name for name, sign in signs.items() if sign > 0)
     if any(signs[name] != 1 for name in over):
-        raise UsageError("--pattern: wanted regions without weights, came some with; the pattern weighs the voxels")
+        raise UsageError("--pattern: expected regions without weights, found some with; the pattern weighs the voxels")
     aim = Pattern(source=pattern, regions=over)
     return {aim.name: 1.0, **{name: sign for name, sign in signs.items() if sign < 0}}, (aim,)
 
@@ -227,7 +227,7 @@ def place_of(voxel: str) -> Place:
     """I,J,K as a place of the volume."""
     found = re.fullmatch(r"(-?[0-9]+), ?(-?[0-9]+), ?(-?[0-9]+)", voxel)
     if found is None:
-        raise UsageError(f"--voxel {voxel}: wanted I,J,K, three whole numbers, came others")
+        raise UsageError(f"--voxel {voxel}: expected I,J,K, three whole numbers, found others")
     i, j, k = (int(number) for number in found.groups())
     return i, j, k
 
@@ -242,7 +242,7 @@ def signs_of(region: Sequence[str], against: Sequence[str]) -> dict[str, float]:
                 value = sign * float(weight or 1)
             except ValueError as error:
                 raise UsageError(
-                    f"--region {word}: wanted NAME or NAME:WEIGHT, came {weight!r} for a weight"
+                    f"--region {word}: expected NAME or NAME:WEIGHT, found {weight!r} for a weight"
                 ) from error
             if name in found:
                 raise UsageError(f"--region {name}: stands twice; a region is wanted or is against, once")

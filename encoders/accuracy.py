@@ -65,7 +65,7 @@ def voxel_prediction(
 def columnwise_correlation(a: Float, b: Float) -> Float:
     """Pearson correlation of each column of two (row, column) arrays, (column,) float32; 0 where one never moves."""
     if a.shape != b.shape or a.ndim != 2:
-        raise InputError(f"correlation: wanted two arrays of one shape (row, column), came {a.shape} and {b.shape}")
+        raise InputError(f"correlation: expected two arrays of one shape (row, column), found {a.shape} and {b.shape}")
     moving = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
     a, b = a - a.mean(0, dtype=np.float64), b - b.mean(0, dtype=np.float64)
     scale = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0))

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float
 from encoders.mel import DEFAULT, MelRecipe, edges
 
@@ -75,7 +75,7 @@ def centroid(mels: Float, recipe: MelRecipe = DEFAULT) -> Float:
     """
     _must_be_mels(mels)
     if mels.shape[2] != recipe.mels:
-        raise InputError(wanted("centroid", f"{recipe.mels} mel bands", f"{mels.shape[2]}", "give their recipe"))
+        raise InputError(expected("centroid", f"{recipe.mels} mel bands", f"{mels.shape[2]}", "give their recipe"))
     ends = edges(recipe).astype(np.float64)
     magnitude = np.maximum(np.exp(mels.astype(np.float64)) - recipe.floor * (1 + 1e-3), 0) * (ends[2:] - ends[:-2])
     total = magnitude.sum(2)
@@ -99,7 +99,7 @@ def modulation(mels: Float) -> Float:
     _must_be_mels(mels)
     count, frames, bands = mels.shape
     if frames < FRAMES:
-        raise InputError(wanted("modulation spectrum", f"{FRAMES} frames or more", f"{frames}", "give 1 s of sound"))
+        raise InputError(expected("modulation spectrum", f"{FRAMES} frames or more", f"{frames}", "give 1 s of sound"))
     centred = mels.astype(np.float64) - mels.mean(axis=(1, 2), keepdims=True, dtype=np.float64)
     magnitude = np.abs(np.fft.rfft2(centred, axes=(1, 2))) / np.sqrt(frames * bands)
     # a ripple cos(a t + b y) with positive a and b moves down the bands as time goes on
@@ -184,14 +184,14 @@ def _silent(power: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _must_be_waves(waves: Float, rate: int) -> None:
     if np.ndim(waves) != 2 or not np.isfinite(waves).all():
         then = "stack mono sounds of one length"
-        raise InputError(wanted("acoustics", "finite sounds (n, sample)", f"shape {np.shape(waves)}", then))
+        raise InputError(expected("acoustics", "finite sounds (n, sample)", f"shape {np.shape(waves)}", then))
     if rate < 2 * HIGHEST or rate % FRAMES or waves.shape[1] < rate // FRAMES:
         came = f"{waves.shape[1]} samples at {rate} Hz"
         want = f"10 ms or more, at a multiple of {FRAMES} Hz of {2 * HIGHEST:g} or more"
-        raise InputError(wanted("acoustics", want, came, "resample with brain.waveforms"))
+        raise InputError(expected("acoustics", want, came, "resample with brain.waveforms"))
 
 
 def _must_be_mels(mels: Float) -> None:
     if np.ndim(mels) != 3 or 0 in np.shape(mels) or not np.isfinite(mels).all():
         came = f"shape {np.shape(mels)}"
-        raise InputError(wanted("acoustics", "finite log-mels (n, frame, mel)", came, "use encoders.mel"))
+        raise InputError(expected("acoustics", "finite log-mels (n, frame, mel)", came, "use encoders.mel"))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.memory import contiguous
 from brain.types import Float, Int, sha256_of
 from encoders.storage import read_tensors, write_tensors
@@ -43,7 +43,7 @@ class SpaceCard:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
         if not self.name or not self.shape or min(self.shape) < 1:
-            raise InputError(f"condition space {self.name!r}: wanted a name and sizes above 0, came {self.shape}")
+            raise InputError(f"condition space {self.name!r}: expected a name and sizes above 0, found {self.shape}")
 
     @cached_property
     def digest(self) -> str:
@@ -59,11 +59,11 @@ class SpaceCard:
         """The card that `facts()` came from; missing, foreign or wrongly typed facts are an `InputError`."""
         names = {field.name for field in fields(cls)}
         if not isinstance(facts, dict) or set(facts) != names:
-            raise InputError(wanted("space card", f"the facts {', '.join(sorted(names))}", f"{facts!r}", "fit again"))
+            raise InputError(expected("space card", f"the facts {', '.join(sorted(names))}", f"{facts!r}", "fit again"))
         texts = {name: facts[name] for name in names - {"shape"}}
         shape = facts["shape"]
         if not all(isinstance(text, str) for text in texts.values()) or not _sizes(shape):
-            raise InputError(wanted("space card", "text facts and a list of sizes", f"{facts!r}", "fit again"))
+            raise InputError(expected("space card", "text facts and a list of sizes", f"{facts!r}", "fit again"))
         return cls(**texts, shape=tuple(shape))
 
     def must_match(self, other: SpaceCard) -> None:
@@ -72,7 +72,7 @@ class SpaceCard:
         wrong = [fact for fact in needed if needed[fact] != came[fact]]
         if wrong:
             raise InputError(
-                wanted(
+                expected(
                     f"condition space {self.name!r}",
                     ", ".join(f"{fact} {needed[fact]!r}" for fact in wrong),
                     ", ".join(repr(came[fact]) for fact in wrong),
@@ -104,7 +104,7 @@ class Conditions:
         needed = (len(self.ids), *self.space.shape)
         if self.values.shape != needed:
             raise InputError(
-                f"conditions in {self.space.name!r}: wanted shape {needed}, came {self.values.shape}; encode again"
+                f"conditions in {self.space.name!r}: expected shape {needed}, found {self.values.shape}; encode again"
             )
         if len(set(self.ids)) != len(self.ids):
             raise InputError(f"conditions in {self.space.name!r}: a stimulus id stands twice; give every stimulus once")
@@ -140,7 +140,7 @@ class Conditions:
         tensors, card = read_tensors(path, kind="conditions")
         ids = card.get("ids")
         if set(tensors) != {"values"} or not isinstance(ids, list) or "space" not in card:
-            raise InputError(wanted(path, "values, ids and a space", f"{sorted([*tensors, *card])}", "encode again"))
+            raise InputError(expected(path, "values, ids and a space", f"{sorted([*tensors, *card])}", "encode again"))
         return cls(space=SpaceCard.from_facts(card["space"]), values=tensors["values"], ids=tuple(ids))
 
     @cached_property

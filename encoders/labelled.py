@@ -122,7 +122,7 @@ def labelled_trials(
     A stimulus that the split does not train on, a copy of a test trial and fewer than two stimuli are an InputError.
     """
     if not 0 < share < 1:
-        raise UsageError(f"labelled trials: the share that validates lies between 0 and 1, came {share}")
+        raise UsageError(f"labelled trials: the share that validates lies between 0 and 1, found {share}")
     known = split.train if only is None else tuple(only)
     strange = sorted(set(known) - set(split.train))
     if strange:
@@ -183,7 +183,7 @@ def supervised_job(sets: Sequence[Labelled], loss: Loss, *, batch: int, seed: in
     A row is numbered through all subjects (`rows_of` tells them apart). A batch depends on seed and step alone.
     """
     if batch < 1:
-        raise UsageError(f"training: a batch holds one trial or more, came {batch}")
+        raise UsageError(f"training: a batch holds one trial or more, found {batch}")
     starts = starts_of(sets)
     train = np.concatenate([one.train + start for one, start in zip(sets, starts, strict=True)])
     steps = -(-len(train) // batch)

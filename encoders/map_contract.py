@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.standardise import SessionScaler
 from brain.types import Float, Responses, VoxelSpace
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
@@ -50,7 +50,7 @@ def check_patterns(values: Float, ids: Sequence[str]) -> None:
 def check_unit(voxels: VoxelSpace) -> None:
     """Refuses (`InputError`) voxels that are not z-scores."""
     if voxels.unit != "z":
-        raise InputError(f"mapping: wanted voxels in unit 'z', came {voxels.unit!r}; standardise before the fit")
+        raise InputError(f"mapping: expected voxels in unit 'z', found {voxels.unit!r}; standardise before the fit")
 
 
 def contract_card(mapped: Mapping | NetworkMap, *, kind: str, form: int) -> dict[str, Any]:
@@ -109,14 +109,14 @@ def read_map(path: Path, build: Callable[[Arrays, dict[str, Any]], Built], *, ki
     try:
         digest, voxels = card["tensors"]["sha256"], card["voxels"]["sha256"]
         if card["kind"] != kind or card["format"] != form:
-            raise InputError(wanted(beside, f"{kind} format {form}", f"{card['kind']} {card['format']}", "fit again"))
+            raise InputError(expected(beside, f"{kind} format {form}", f"{card['kind']} {card['format']}", "fit again"))
         mapped = build(tensors, card)
     except (KeyError, TypeError, ValueError) as fault:
-        raise InputError(wanted(beside, f"the card of {path.name}", f"one without {fault}", "fit again")) from fault
+        raise InputError(expected(beside, f"the card of {path.name}", f"one without {fault}", "fit again")) from fault
     if digest != _sha256_file(path):
-        raise InputError(wanted(beside, f"the card of {path.name}", "the card of other tensors", "fit again"))
+        raise InputError(expected(beside, f"the card of {path.name}", "the card of other tensors", "fit again"))
     if mapped.voxels.sha256 != voxels:
-        raise InputError(wanted(beside, "the digest of the stored voxels", "another", "fit again"))
+        raise InputError(expected(beside, "the digest of the stored voxels", "another", "fit again"))
     return mapped
 
 
@@ -146,4 +146,4 @@ def _sha256_file(path: Path) -> str:
 
 def _must_be_safetensors(path: Path) -> None:
     if path.suffix != ".safetensors":
-        raise InputError(f"mapping {path}: wanted a name ending in .safetensors, came {path.suffix!r}; rename it")
+        raise InputError(f"mapping {path}: expected a name ending in .safetensors, found {path.suffix!r}; rename it")

@@ -85,7 +85,7 @@ class Mapping:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 came = getattr(self, name).shape
-                raise InputError(f"mapping: wanted {name} of shape {shape}, came {came}; fit again")
+                raise InputError(f"mapping: expected {name} of shape {shape}, found {came}; fit again")
         if self.scaler.mean.shape[1] != voxels or len(self.restoration.gain) != targets:
             raise InputError(
                 f"mapping: scaler or restoration do not fit {voxels} voxels and {targets} targets; fit again"

@@ -49,7 +49,7 @@ class MaskedSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < 1:
-            raise UsageError(f"masked brain modelling: ratio must lie between 0 and 1, came {self.ratio}")
+            raise UsageError(f"masked brain modelling: ratio must lie between 0 and 1, found {self.ratio}")
         if self.width % self.heads or self.decoder_width % self.heads:
             raise UsageError(f"masked brain modelling: widths must divide by {self.heads} heads")
 

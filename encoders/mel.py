@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ def log_mel(wave: Float, recipe: MelRecipe = DEFAULT) -> Float:
     import torch
 
     if np.ndim(wave) != 1:
-        raise InputError(wanted("log-mel", "a mono sound (sample,)", f"shape {np.shape(wave)}", "average its channels"))
+        raise InputError(
+            expected("log-mel", "a mono sound (sample,)", f"shape {np.shape(wave)}", "average its channels")
+        )
     waves = torch.from_numpy(np.array(wave, np.float32)[None])
     return np.asarray(log_mel_tensor(waves, recipe)[0].numpy(), np.float32)
 
@@ -79,7 +81,7 @@ def log_mel_tensor(waves: torch.Tensor, recipe: MelRecipe = DEFAULT) -> torch.Te
     edge = (recipe.n_fft - recipe.hop) // 2
     if waves.ndim != 2 or waves.shape[1] <= edge:
         want = f"sounds (n, sample) of more than {edge} samples"
-        raise InputError(wanted("log-mel", want, f"shape {tuple(waves.shape)}", "give longer sounds"))
+        raise InputError(expected("log-mel", want, f"shape {tuple(waves.shape)}", "give longer sounds"))
     padded = torch.nn.functional.pad(waves[:, None], (edge, edge), mode="reflect")[:, 0]
     window = torch.hann_window(recipe.win, dtype=waves.dtype, device=waves.device)
     magnitude = torch.stft(

@@ -110,7 +110,7 @@ class NetworkMap:
         check_unit(self.voxels)
         if self.way not in WAYS or len(self.network.subjects) != 1:
             raise InputError(
-                f"network map: wanted one of {', '.join(WAYS)} for one subject, came {self.way!r} for "
+                f"network map: expected one of {', '.join(WAYS)} for one subject, found {self.way!r} for "
                 f"{', '.join(self.network.subjects)}; fit again"
             )
         voxels, targets = len(self.voxels), int(np.prod(self.space.shape))

@@ -40,7 +40,9 @@ class Patches:
     def __post_init__(self) -> None:
         held = np.sort(self.column[self.column != EMPTY])
         if not np.array_equal(held, np.arange(self.voxels)):
-            raise InputError(f"patches: wanted each of {self.voxels} voxels once, came {len(held)} places; cut again")
+            raise InputError(
+                f"patches: expected each of {self.voxels} voxels once, found {len(held)} places; cut again"
+            )
 
     def __len__(self) -> int:
         return len(self.column)
@@ -66,7 +68,9 @@ class Patches:
         Another number of voxels is an InputError.
         """
         if values.ndim != 2 or values.shape[1] != self.voxels:
-            raise InputError(f"patches: wanted (trial, {self.voxels}), came {values.shape}; use the voxels of the cut")
+            raise InputError(
+                f"patches: expected (trial, {self.voxels}), found {values.shape}; use the voxels of the cut"
+            )
         return contiguous(np.where(self.valid, values[:, self.column], 0), np.float32)
 
     def join(self, patches: Float) -> Float:
@@ -79,7 +83,7 @@ class Patches:
 def cut_cortex(voxels: VoxelSpace, size: int) -> Patches:
     """Patches of `size` neighbouring voxels, hemisphere by hemisphere: halved along the longest side until they fit."""
     if size < 1:
-        raise UsageError(f"patches: a patch holds one voxel or more, came size {size}")
+        raise UsageError(f"patches: a patch holds one voxel or more, found size {size}")
     if not len(voxels):
         raise InputError("patches: no voxels to cut; choose other regions")
     place = voxels.ijk @ voxels.affine[:3, :3].T + voxels.affine[:3, 3]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.readers import open_recording, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
@@ -74,7 +74,7 @@ class PretrainSettings:
 def pretrain(data: Path, out: Path, settings: PretrainSettings) -> Path:
     """Trains, or goes on training, and returns the path of the encoder's weights."""
     if settings.batch < 1:
-        raise UsageError(f"--batch: wanted 1 or more trials, came {settings.batch}")
+        raise UsageError(f"--batch: expected 1 or more trials, found {settings.batch}")
     return pretrain_sets(open_trials(data, settings), out, settings)
 
 
@@ -142,7 +142,7 @@ def _sources(path: Path) -> tuple[Path, ...]:
     found = hcp_folders(path) or files
     if not found:
         want = f"{HCP_FILE}, folders of it, or a data folder with {UNLABELLED}/*.h5"
-        raise InputError(wanted(path, want, "none of them", "give --also the folder that holds them"))
+        raise InputError(expected(path, want, "none of them", "give --also the folder that holds them"))
     return found
 
 

@@ -36,7 +36,7 @@ class PriorSettings:
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.steps) < 1 or self.steps > self.train_steps:
-            raise UsageError(f"prior: wanted sizes of 1 or more and at most {self.train_steps} steps, came {self}")
+            raise UsageError(f"prior: expected sizes of 1 or more and at most {self.train_steps} steps, found {self}")
 
 
 class Prior(nn.Module):

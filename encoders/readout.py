@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.types import Float
 from encoders.conditions import SpaceCard
 from encoders.labelled import VALIDATION, Key, Labelled, digest_of, generator_of, settled, supervised_job, train_or_keep
@@ -130,7 +130,9 @@ class Readout:
                 facts=card["facts"],
             )
         except (KeyError, TypeError, RuntimeError) as fault:
-            raise InputError(wanted(path, f"a whole {KIND} file", f"one with another {fault}", "fit again")) from fault
+            raise InputError(
+                expected(path, f"a whole {KIND} file", f"one with another {fault}", "fit again")
+            ) from fault
 
 
 def features(encoder: MaskedBrain, patches: Patches, values: Float) -> Float:

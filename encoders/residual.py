@@ -50,9 +50,9 @@ class ResidualSettings:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.blocks < 0 or not (0 <= self.drop_in < 1 and 0 <= self.drop < 1):
-            raise UsageError(f"residual: wanted a width above 0, blocks from 0 and shares below 1, came {self}")
+            raise UsageError(f"residual: expected a width above 0, blocks from 0 and shares below 1, found {self}")
         if self.contrast < 0 or not self.temperature > 0:
-            raise UsageError("residual: wanted a contrast from 0 and a temperature above 0")
+            raise UsageError("residual: expected a contrast from 0 and a temperature above 0")
 
 
 class Made(NamedTuple):

@@ -60,9 +60,9 @@ class Restoration:
         limit   the largest gain (above 0; infinity sets no limit): a target that cannot be predicted is not blown up
         """
         if kind not in get_args(Kind):
-            raise UsageError(f"restoration: kind must be one of {', '.join(get_args(Kind))}, came {kind!r}")
+            raise UsageError(f"restoration: kind must be one of {', '.join(get_args(Kind))}, found {kind!r}")
         if not limit > 0:
-            raise UsageError(f"restoration: the largest gain must be above 0, came {limit}")
+            raise UsageError(f"restoration: the largest gain must be above 0, found {limit}")
         if cv_prediction.shape != truth.shape or truth.ndim != 2 or len(groups) != len(truth):
             raise InputError(
                 f"restoration: predictions {cv_prediction.shape}, truth {truth.shape} and {len(groups)} groups differ"
@@ -86,7 +86,9 @@ class Restoration:
         """(sample, target) float32 -> the same, restored; every sample by itself, in float64, then rounded."""
         guesses = np.asarray(guesses, np.float32)
         if guesses.ndim != 2 or guesses.shape[1] != len(self.gain):
-            raise InputError(f"restoration: wanted guesses (sample, {len(self.gain)}), came {guesses.shape}; fit again")
+            raise InputError(
+                f"restoration: expected guesses (sample, {len(self.gain)}), found {guesses.shape}; fit again"
+            )
         return np.stack([self._one(guess) for guess in guesses]) if len(guesses) else guesses
 
     def _one(self, guess: Float) -> Float:
@@ -121,7 +123,7 @@ class Restoration:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], *, kind: str) -> Restoration:
         """Back from `arrays()` and the kind; other entries are left alone."""
         if kind not in get_args(Kind):
-            raise InputError(f"restoration: wanted a kind of {', '.join(get_args(Kind))}, came {kind!r}; fit again")
+            raise InputError(f"restoration: expected a kind of {', '.join(get_args(Kind))}, found {kind!r}; fit again")
         missing = [name for name in ("centre", "mean", "gain", "norms") if f"restore.{name}" not in arrays]
         if missing:
             raise InputError(f"restoration: restore.{missing[0]} is not among the stored arrays; fit again")

@@ -58,9 +58,9 @@ class RidgeSettings:
 
     def __post_init__(self) -> None:
         if not self.alphas or not all(np.isfinite(alpha) and alpha > 0 for alpha in self.alphas):
-            raise UsageError(f"ridge: alphas must be finite numbers above 0, came {self.alphas}; give at least one")
+            raise UsageError(f"ridge: alphas must be finite numbers above 0, found {self.alphas}; give at least one")
         if self.folds < 2 or self.chunk < 1:
-            raise UsageError(f"ridge: folds must be 2 or more and chunk 1 or more, came {self.folds} and {self.chunk}")
+            raise UsageError(f"ridge: folds must be 2 or more and chunk 1 or more, found {self.folds} and {self.chunk}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +171,7 @@ def low_rank(fit: RidgeFit, x: Float, *, rank: int) -> RidgeFit:
     1975; the bottleneck of BrainBits, Mayo et al. 2024). A rank at or above the full one changes nothing.
     """
     if rank < 1:
-        raise UsageError(f"ridge: a rank is 1 or more, came {rank}")
+        raise UsageError(f"ridge: a rank is 1 or more, found {rank}")
     from scipy.linalg import eigh
 
     made = ((x - x.mean(0, dtype=np.float64)) @ fit.weights).astype(np.float64)
@@ -217,7 +217,9 @@ def predict_rows(x: Float, weights: Float, *, x_mean: Double, y_mean: Double) ->
     """
     x = np.asarray(x, np.float32)
     if x.ndim != 2 or x.shape[1] != len(weights):
-        raise InputError(f"ridge: wanted patterns (sample, {len(weights)} voxels), came {x.shape}; select its voxels")
+        raise InputError(
+            f"ridge: expected patterns (sample, {len(weights)} voxels), found {x.shape}; select its voxels"
+        )
     out = np.empty((len(x), weights.shape[1]), np.float32)
     for targets in _slices(weights.shape[1], TILE):
         tile = np.ascontiguousarray(weights[:, targets].T, np.float64)
@@ -348,8 +350,8 @@ def _checked(x: Float, y: Float, *, samples: int) -> tuple[Float, Float]:
     x, y = contiguous(x, np.float32), contiguous(y, np.float32)
     if x.ndim != 2 or y.ndim != 2 or not len(x) == len(y) == samples:
         raise InputError(
-            f"ridge: wanted x (sample, voxel), y (sample, target) and a group a sample, "
-            f"came {x.shape}, {y.shape} and {samples} groups; give all three of one set of samples"
+            f"ridge: expected x (sample, voxel), y (sample, target) and a group a sample, "
+            f"found {x.shape}, {y.shape} and {samples} groups; give all three of one set of samples"
         )
     for what, values in (("voxels", x), ("targets", y)):
         if not np.isfinite(values).all():

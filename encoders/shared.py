@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.memory import contiguous, fresh
 from brain.types import Float
 from encoders.conditions import SpaceCard
@@ -157,7 +157,7 @@ class ResidualMap:
             )
         except (KeyError, TypeError, RuntimeError) as fault:
             came = f"one with another {str(fault).splitlines()[0]}"
-            raise InputError(wanted(path, f"a whole {KIND} file", came, "fit again")) from fault
+            raise InputError(expected(path, f"a whole {KIND} file", came, "fit again")) from fault
 
     def _one(self, subject: str) -> str:
         if not subject and len(self.subjects) == 1:
@@ -170,7 +170,9 @@ class ResidualMap:
     def _guess(self, values: Float, subject: str) -> Tensor:
         adapter = self.network.adapters[subject]
         if values.ndim != 2 or values.shape[1] != adapter.in_features:
-            raise InputError(f"residual map: wanted (sample, {adapter.in_features}) of {subject}, came {values.shape}")
+            raise InputError(
+                f"residual map: expected (sample, {adapter.in_features}) of {subject}, found {values.shape}"
+            )
         if not np.isfinite(values).all():
             raise InputError("residual map: the patterns hold NaN or infinite values; mask these voxels and fit again")
         made: Made = self.network.trunk(adapter(fresh(torch.from_numpy(contiguous(values, np.float32)))))
@@ -294,7 +296,7 @@ def _restored(mapped: ResidualMap, sets: Sequence[Labelled], *, kind: str, limit
 def _alike(sets: Sequence[Labelled]) -> None:
     names = [adapter_name(one) for one in sets]
     if not names or len(set(names)) < len(names):
-        raise InputError(f"residual map: wanted each subject once, came {', '.join(names) or 'none'}")
+        raise InputError(f"residual map: expected each subject once, found {', '.join(names) or 'none'}")
     for one in sets[1:]:
         sets[0].space.must_match(one.space)
 

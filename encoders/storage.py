@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, StorageError, wanted
+from brain.errors import InputError, StorageError, expected
 
 KEY = "afterimage"
 
@@ -45,13 +45,15 @@ def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise InputError(wanted(path, f"a {kind} file", "nothing there", "run the stage that writes it"))
+        raise InputError(expected(path, f"a {kind} file", "nothing there", "run the stage that writes it"))
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, TypeError) as fault:
-        raise InputError(wanted(path, f"a whole {kind} file", f"one that cannot be read ({fault})", _AGAIN)) from fault
+        raise InputError(
+            expected(path, f"a whole {kind} file", f"one that cannot be read ({fault})", _AGAIN)
+        ) from fault
     return tensors, _card(path, metadata, kind=kind)
 
 
@@ -60,11 +62,11 @@ def read_json(path: Path, *, kind: str) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as fault:
-        raise InputError(wanted(path, f"the card of a {kind}", "nothing there", _AGAIN)) from fault
+        raise InputError(expected(path, f"the card of a {kind}", "nothing there", _AGAIN)) from fault
     except (OSError, ValueError) as fault:
-        raise InputError(wanted(path, f"the card of a {kind}", f"no JSON ({fault})", _AGAIN)) from fault
+        raise InputError(expected(path, f"the card of a {kind}", f"no JSON ({fault})", _AGAIN)) from fault
     if not isinstance(card, dict):
-        raise InputError(wanted(path, f"the card of a {kind}", type(card).__name__, _AGAIN))
+        raise InputError(expected(path, f"the card of a {kind}", type(card).__name__, _AGAIN))
     return card
 
 
@@ -76,9 +78,9 @@ def _card(path: Path, metadata: Mapping[str, str], *, kind: str) -> dict[str, An
         card = json.loads(metadata[KEY])
         found = card.pop("kind")
     except (KeyError, ValueError, AttributeError, TypeError) as fault:
-        raise InputError(wanted(path, f"a {kind} file", "a safetensors file of another program", _AGAIN)) from fault
+        raise InputError(expected(path, f"a {kind} file", "a safetensors file of another program", _AGAIN)) from fault
     if found != kind:
-        raise InputError(wanted(path, f"a {kind} file", f"a {found} file", "give the file that was asked for"))
+        raise InputError(expected(path, f"a {kind} file", f"a {found} file", "give the file that was asked for"))
     return dict(card)
 
 
@@ -98,7 +100,7 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         _sync(path.parent)
     except (OSError, SafetensorError) as fault:
         raise StorageError(
-            wanted(path, "room and rights to write", str(fault), "free some space or choose another folder")
+            expected(path, "room and rights to write", str(fault), "free some space or choose another folder")
         ) from fault
 
 

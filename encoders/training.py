@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from brain.arithmetic import arithmetic, changes
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "checkpoint"
@@ -61,7 +61,7 @@ class Plan:
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "validate", "save"):
             if getattr(self, name) < 1:
-                raise UsageError(f"training: {name} must be 1 or more, came {getattr(self, name)}")
+                raise UsageError(f"training: {name} must be 1 or more, found {getattr(self, name)}")
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -180,7 +180,8 @@ def _step(
     mean = float(accelerator.reduce(total, reduction="mean"))
     if not math.isfinite(mean):
         raise InputError(
-            f"training: wanted a finite loss, came {mean} at step {step}; the last checkpoint stands; lower the rate "
+            f"training: expected a finite loss, found {mean} at step {step}; the last checkpoint stands; "
+            "lower the rate "
             "or look for extreme values in the data"
         )
     accelerator.clip_grad_norm_(model.parameters(), plan.clip)
@@ -252,11 +253,11 @@ class Checkpoints:
         tensors = {name: torch.from_numpy(one) for name, one in arrays.items()}
         weights = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
         if set(weights) != set(learned(model)):
-            raise InputError(wanted(path, "the weights of this network", "another's", _ELSEWHERE))
+            raise InputError(expected(path, "the weights of this network", "another's", _ELSEWHERE))
         try:
             model.load_state_dict(weights, strict=False)
         except RuntimeError as error:
-            raise InputError(wanted(path, "the weights of this network", "another's", _ELSEWHERE)) from error
+            raise InputError(expected(path, "the weights of this network", "another's", _ELSEWHERE)) from error
         states: dict[int, dict[str, Tensor]] = {}
         learning = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
         for place, (name, weight) in enumerate(learning):
@@ -272,13 +273,13 @@ class Checkpoints:
         for name in sorted({*theirs, *mine}):
             if theirs.get(name) != mine.get(name):
                 came, want = _differ(theirs.get(name), mine.get(name))
-                raise InputError(wanted(path, f"{name} {want}", came, _ELSEWHERE))
+                raise InputError(expected(path, f"{name} {want}", came, _ELSEWHERE))
 
 
 def _like(weight: Tensor, stored: Tensor, *, path: Path) -> Tensor:
     """A stored average in memory of its own, laid out as the optimiser lays it out when it begins."""
     if stored.shape != weight.shape:
-        raise InputError(wanted(path, f"averages of {tuple(weight.shape)}", str(tuple(stored.shape)), _ELSEWHERE))
+        raise InputError(expected(path, f"averages of {tuple(weight.shape)}", str(tuple(stored.shape)), _ELSEWHERE))
     return torch.empty_like(weight, requires_grad=False, device="cpu").copy_(stored)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.memory import fresh
 from brain.types import Float, Int
 from encoders.ridge import RidgeSettings, fit_ridge
@@ -62,13 +62,15 @@ def towards(columns: Int, target: Float, *, name: str) -> Readout:
     """
     target = np.asarray(target, np.float64)
     if target.shape != (len(columns),):
-        raise InputError(wanted(name, f"{len(columns)} values, one a voxel", str(target.shape), "give one a voxel"))
+        raise InputError(expected(name, f"{len(columns)} values, one a voxel", str(target.shape), "give one a voxel"))
     if not np.isfinite(target).all():
         bad = int((~np.isfinite(target)).sum())
-        raise InputError(wanted(name, "finite values", f"{bad} that are not", "leave those voxels out"))
+        raise InputError(expected(name, "finite values", f"{bad} that are not", "leave those voxels out"))
     spread = target.std()
     if not spread > 0:
-        raise InputError(wanted(name, "values that differ", "one value everywhere", "ask for a region's mean instead"))
+        raise InputError(
+            expected(name, "values that differ", "one value everywhere", "ask for a region's mean instead")
+        )
     return Readout(columns=np.asarray(columns, np.int64), weights=(target - target.mean()) / spread / len(target))
 
 
@@ -121,7 +123,7 @@ class Voxelwise:
         self.readout(region)
         if not self.r2[region] >= floor:
             raise InputError(
-                f"objective {region!r}: wanted an encoder with R2 of {floor} or more on held-out stimuli, came "
+                f"objective {region!r}: expected an encoder with R2 of {floor} or more on held-out stimuli, found "
                 f"{self.r2[region]:.3f}; choose another region, more sessions or another tower"
             )
 
@@ -158,7 +160,7 @@ class Voxelwise:
                 split=card["split"],
             )  # fmt: skip
         except KeyError as fault:
-            raise InputError(wanted(path, f"a {KIND}", f"one without {fault}", "fit it again")) from fault
+            raise InputError(expected(path, f"a {KIND}", f"one without {fault}", "fit it again")) from fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +264,7 @@ def objective(
     parts = []
     for tower, encoder in encoders:
         if dict(encoder.tower) != tower.facts():
-            raise InputError(f"region encoder: fitted on {encoder.tower}, came tower {tower.facts()}; fit it again")
+            raise InputError(f"region encoder: fitted on {encoder.tower}, found tower {tower.facts()}; fit it again")
         for region in signs:
             encoder.must_know(region, floor=floor)
         vector, bias = encoder.linear(signs)

@@ -30,7 +30,7 @@ def audit(folder: Path, *, judge: str = "", references: Path | None = None, trai
     path = home / "report" / "report.json"
     written = read_json(path)
     if not written:
-        raise InputError(f"{path}: wanted a report to audit, came none; run `afterimage evaluate {folder}` first")
+        raise InputError(f"{path}: expected a report to audit, found none; run `afterimage evaluate {folder}` first")
     found = list(differences(home, folder, written, judge=judge, references=references, train=train))
     if found:
         more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
@@ -60,7 +60,7 @@ def differences(
         )  # fmt: skip
     except KeyError as fault:
         raise InputError(
-            f"{home}: wanted a report of this version, came one without {fault}; evaluate again"
+            f"{home}: expected a report of this version, found one without {fault}; evaluate again"
         ) from fault
     report = measure(folder, read_samples(folder, references=references), how=how)
     again = json.loads(json.dumps(report.facts()))

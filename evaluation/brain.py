@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float, Int
 from encoders.storage import read_tensors, write_tensors
 
@@ -86,7 +86,7 @@ class BrainEncoder:
         missing = [name for name in ids if name not in place]
         if missing:
             raise InputError(
-                wanted(FILE, "measured patterns of every reference", f"none of {missing[0]}", "fit the run again")
+                expected(FILE, "measured patterns of every reference", f"none of {missing[0]}", "fit the run again")
             )
         return np.array([place[name] for name in ids], np.int64)
 
@@ -108,4 +108,4 @@ class BrainEncoder:
                 judge=card["judge"], ids=tuple(card["ids"]), split=card["split"], regions=regions, **arrays
             )  # fmt: skip
         except KeyError as fault:
-            raise InputError(wanted(path, f"a {KIND}", f"one without {fault}", "fit the run again")) from fault
+            raise InputError(expected(path, f"a {KIND}", f"one without {fault}", "fit the run again")) from fault

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from encoders.conditions import Conditions
 from evaluation.brain import BrainEncoder
 from evaluation.conditions import units
@@ -79,7 +79,7 @@ def read_curves(home: Path) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
         return curves, tuple(facts.get("stimuli", ()))
     except (KeyError, TypeError) as fault:
         raise InputError(
-            wanted(path, "curves with their points", f"without {fault}", "evaluate --curves again")
+            expected(path, "curves with their points", f"without {fault}", "evaluate --curves again")
         ) from fault
 
 

@@ -25,10 +25,14 @@ def read_bytes(path: Path, *, what: str = IMAGE) -> bytes:
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            raise InputError(f"{path}: wanted a file of at most 256 MiB, came {size / 2**20:.0f} MiB; make it smaller")
+            raise InputError(
+                f"{path}: expected a file of at most 256 MiB, found {size / 2**20:.0f} MiB; make it smaller"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: wanted a readable {what} file, came {error.strerror}; restore the file") from error
+        raise InputError(
+            f"{path}: expected a readable {what} file, found {error.strerror}; restore the file"
+        ) from error
 
 
 def decode_image(data: bytes, path: Path) -> Image.Image:
@@ -42,30 +46,30 @@ def decode_image(data: bytes, path: Path) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, SyntaxError) as error:
-        raise InputError(f"{path}: wanted an image ({', '.join(FORMATS)}), came none of them; replace it") from error
+        raise InputError(f"{path}: expected an image ({', '.join(FORMATS)}), found none of them; replace it") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path}: {_TOO_LARGE}") from error
     if picture.width * picture.height > LARGEST_IMAGE:
         raise InputError(f"{path}: {_TOO_LARGE}")
     if getattr(picture, "is_animated", False) and picture.format in ("GIF", "WEBP", "PNG"):
-        raise InputError(f"{path}: wanted one still picture, came an animation; save the frame that is meant")
+        raise InputError(f"{path}: expected one still picture, found an animation; save the frame that is meant")
     try:
         picture.load()
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: wanted a whole image, came a damaged one ({error}); replace the file") from error
+        raise InputError(f"{path}: expected a whole image, found a damaged one ({error}); replace the file") from error
     return _rgb(ImageOps.exif_transpose(picture), path)
 
 
-_TOO_LARGE = f"wanted at most {LARGEST_IMAGE:,} pixels, came more; make the image smaller"
+_TOO_LARGE = f"expected at most {LARGEST_IMAGE:,} pixels, found more; make the image smaller"
 
 
 def _rgb(picture: Image.Image, path: Path) -> Image.Image:
     if picture.mode == "F":
-        raise InputError(f"{path}: wanted pixels of 8 or 16 bits, came floating point; save it as 8-bit PNG")
+        raise InputError(f"{path}: expected pixels of 8 or 16 bits, found floating point; save it as 8-bit PNG")
     if picture.mode.startswith("I"):
         grey = np.asarray(picture, np.int64)
         if grey.min() < 0 or grey.max() > 65535:
-            raise InputError(f"{path}: wanted pixels of 8 or 16 bits, came {grey.max()}; save it as 8-bit PNG")
+            raise InputError(f"{path}: expected pixels of 8 or 16 bits, found {grey.max()}; save it as 8-bit PNG")
         return Image.fromarray(((grey + 128) // 257).astype(np.uint8), "L").convert("RGB")
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         over = picture.convert("RGBA")
@@ -82,7 +86,7 @@ def open_image(path: Path) -> Image.Image:
 def png_bytes(image: Image.Image) -> bytes:
     """`image` as PNG without any metadata: the same pixels give the same bytes."""
     if image.mode != "RGB":
-        raise InputError(f"a sample: wanted an RGB image, came mode {image.mode}; convert it first")
+        raise InputError(f"a sample: expected an RGB image, found mode {image.mode}; convert it first")
     clean = Image.frombytes(image.mode, image.size, image.tobytes())
     out = io.BytesIO()
     clean.save(out, "PNG", optimize=False, compress_level=6)

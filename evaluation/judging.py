@@ -130,7 +130,8 @@ def judge_samples(
             scores += table.scores(row, tallies, withheld=sum(one.withheld for one in samples.of(row)))
     if not metrics:
         raise InputError(
-            f"{samples.folder}: wanted a profile for {showing.unit}s, came {profile.name!r} with none of its metrics "
+            f"{samples.folder}: expected a profile for {showing.unit}s, "
+            f"found {profile.name!r} with none of its metrics "
             "for them; take --profile clean"
         )
     if not scores:

@@ -22,12 +22,15 @@ def look_for_leaks(train: Path, samples: Samples) -> dict[str, Any]:
     """
     if samples.modality == SOUND:
         raise InputError(
-            f"{train}: wanted pictures to look through for leaks, came sounds to judge; leave --train out, a run says "
+            f"{train}: expected pictures to look through for leaks, found sounds to judge; "
+            "leave --train out, a run says "
             "what its fit has found"
         )
     paths = sorted(path for path in train.rglob("*") if path.suffix.lower() in SUFFIXES) if train.is_dir() else []
     if not paths:
-        raise InputError(f"{train}: wanted a folder of the pictures that were trained on, came none; correct --train")
+        raise InputError(
+            f"{train}: expected a folder of the pictures that were trained on, found none; correct --train"
+        )
 
     def trained() -> Iterator[tuple[str, Image.Image]]:
         return ((path.relative_to(train).as_posix(), open_image(path)) for path in paths)

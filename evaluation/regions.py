@@ -22,9 +22,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text("utf-8"))
     except (ValueError, OSError) as error:
-        raise InputError(f"{path}: wanted JSON, came {error}; write it again or remove it") from error
+        raise InputError(f"{path}: expected JSON, found {error}; write it again or remove it") from error
     if not isinstance(facts, dict):
-        raise InputError(f"{path}: wanted a JSON object, came {type(facts).__name__}; write it again or remove it")
+        raise InputError(f"{path}: expected a JSON object, found {type(facts).__name__}; write it again or remove it")
     return facts
 
 
@@ -40,7 +40,9 @@ def read_regions(folder: Path) -> dict[str, Any]:
         return {}
     regions = facts.get("regions")
     if not isinstance(regions, list) or not all(isinstance(region, dict) and "name" in region for region in regions):
-        raise InputError(f"{path}: wanted a list 'regions' of objects with a name, came something else; write it again")
+        raise InputError(
+            f"{path}: expected a list 'regions' of objects with a name, found something else; write it again"
+        )
     return {
         "measure": str(facts.get("measure", "accuracy of the ridge mapping")),
         "space": str(facts.get("space", "")),
@@ -60,7 +62,7 @@ def _number(value: Any, path: Path) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{path}: wanted numbers for accuracy and ceiling, came {value!r}; write it again")
+        raise InputError(f"{path}: expected numbers for accuracy and ceiling, found {value!r}; write it again")
     return float(value) if math.isfinite(value) else None
 
 
@@ -111,9 +113,11 @@ def _accuracy_map(path: Path, accuracies: Sequence[float | None]) -> Any:
         image = nibabel.load(path)
         labels = np.asarray(image.dataobj)
     except (OSError, EOFError, ValueError, ImageFileError) as error:
-        raise InputError(f"{path}: wanted a NIfTI volume of region numbers, came {error}; write it again") from error
+        raise InputError(f"{path}: expected a NIfTI volume of region numbers, found {error}; write it again") from error
     whole = labels.ndim == 3 and np.array_equal(labels, labels.round())
     if not whole or labels.min() < 0 or labels.max() > len(accuracies):
-        raise InputError(f"{path}: wanted a 3-D volume of numbers 0 to {len(accuracies)}, came others; write it again")
+        raise InputError(
+            f"{path}: expected a 3-D volume of numbers 0 to {len(accuracies)}, found others; write it again"
+        )
     worth = np.array([0.0, *(max(value or 0.0, 1e-3) for value in accuracies)], np.float32)
     return nibabel.Nifti1Image(worth[labels.astype(np.int64)], image.affine)

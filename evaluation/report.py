@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
@@ -58,7 +58,7 @@ class Judging:
     def __post_init__(self) -> None:
         if self.bootstrap < 100 or self.permutations < 0:
             raise UsageError(
-                f"wanted at least 100 resamples and 0 permutations, came {self.bootstrap} and {self.permutations}; "
+                f"expected at least 100 resamples and 0 permutations, found {self.bootstrap} and {self.permutations}; "
                 "give more"
             )
         find_profile(self.profile)
@@ -333,7 +333,7 @@ def read_ladder(folder: Path, *, modality: str) -> Ladder:
         scores = tuple(_score(row, values[row["row"], row["metric"]]) for row in facts["rows"])
     except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
         want = "report.json and the per_stimulus.csv of it"
-        raise InputError(wanted(folder, want, f"others ({error})", "evaluate the run again")) from error
+        raise InputError(expected(folder, want, f"others ({error})", "evaluate the run again")) from error
     return Ladder(scores=scores, modality=modality)
 
 

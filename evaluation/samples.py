@@ -149,7 +149,9 @@ class Samples:
         path = self.path(sample)
         data = read_bytes(path, what=modality_of(sample.file))
         if sample.sha256 and hashlib.sha256(data).hexdigest() != sample.sha256:
-            raise InputError(f"{path}: wanted the bytes the index names (sha256), came others; draw this sample again")
+            raise InputError(
+                f"{path}: expected the bytes the index names (sha256), found others; draw this sample again"
+            )
         return data
 
 
@@ -224,7 +226,7 @@ class SampleWriter:
             )
         if not re.fullmatch(r"[a-z][a-z0-9_]*", row) or row == "references":
             raise InputError(
-                f"{self.folder}: wanted a row name of small letters, digits and _, came {row!r}; rename it"
+                f"{self.folder}: expected a row name of small letters, digits and _, found {row!r}; rename it"
             )
         suffix, data = self._encoded(drawn, name=f"{self.folder}: sample {stimulus}-{index} of {row!r}")
         sample = Sample(
@@ -247,7 +249,7 @@ class SampleWriter:
         suffix = ".png" if isinstance(drawn, Image.Image) else ".wav"
         if self._first and modality_of(self._first) != modality_of(suffix):
             raise InputError(
-                f"{name}: wanted {'a picture' if suffix == '.wav' else 'a sound'} beside {self._first}, came the "
+                f"{name}: expected {'a picture' if suffix == '.wav' else 'a sound'} beside {self._first}, found the "
                 "other; pictures and sounds go into folders of their own"
             )
         if isinstance(drawn, Image.Image):
@@ -255,7 +257,7 @@ class SampleWriter:
         data = wav_bytes(drawn, name=name)
         if self._length and len(drawn) != self._length:
             raise InputError(
-                f"{name}: wanted {self._length} samples as the folder's other sounds have, came {len(drawn)}; "
+                f"{name}: expected {self._length} samples as the folder's other sounds have, found {len(drawn)}; "
                 "cut it to the stimulus' window"
             )
         self._length = len(drawn)
@@ -331,7 +333,7 @@ def one_modality(samples: Samples) -> Samples:
     if len(first) > 1:
         picture, sound = first[IMAGE], first[SOUND]
         raise InputError(
-            f"{samples.folder}: wanted pictures or sounds, came both ({picture.row} {picture.file} and {sound.row} "
+            f"{samples.folder}: expected pictures or sounds, found both ({picture.row} {picture.file} and {sound.row} "
             f"{sound.file}); give each a folder of its own"
         )
     return samples
@@ -342,7 +344,7 @@ def inside(folder: Path, file: str) -> Path:
     pure = PurePosixPath(file)
     path = folder / pure
     if not file or "\0" in file or "\\" in file or pure.is_absolute() or ".." in pure.parts:
-        raise InputError(f"{folder}: wanted a path inside the folder, came {file!r}; correct the index")
+        raise InputError(f"{folder}: expected a path inside the folder, found {file!r}; correct the index")
     if not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{folder}: {file!r} is a link that leads out of the folder; copy the file in")
     return path
@@ -361,14 +363,16 @@ def read_samples(folder: Path, *, references: Path | None) -> Samples:
     taken. Nothing to judge, pictures beside sounds, or a damaged index, is an InputError.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: wanted a folder of samples, came none; name a run or a folder of images or sounds")
+        raise InputError(
+            f"{folder}: expected a folder of samples, found none; name a run or a folder of images or sounds"
+        )
     index = find_index(folder)
     if index is not None:
         return one_modality(_read_index(index, references))
     shown = references if references is not None else folder / "references"
     if not shown.is_dir():
         raise InputError(
-            f"{folder}: wanted {INDEX} or a folder of references, came neither; "
+            f"{folder}: expected {INDEX} or a folder of references, found neither; "
             "give --references FOLDER with one image or sound a stimulus"
         )
     return one_modality(_read_foreign(folder, shown))
@@ -385,7 +389,7 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     others = {line.stimulus: line for line in lines if line.row == OTHER_REPEATS and not line.withheld}
     if not drawn or not shown:
         raise InputError(
-            f"{index}: wanted samples and references, came {len(drawn)} and {len(shown)}; "
+            f"{index}: expected samples and references, found {len(drawn)} and {len(shown)}; "
             "decode first (a stopped run resumes)"
         )
     known = tuple(line for line in drawn if line.stimulus in shown)
@@ -417,7 +421,7 @@ def _named_references(folder: Path) -> dict[str, Sample]:
 def _read_foreign(folder: Path, references: Path) -> Samples:
     shown = _named_references(references)
     if not shown:
-        raise InputError(f"{references}: wanted one reference a stimulus, came none; name another folder")
+        raise InputError(f"{references}: expected one reference a stimulus, found none; name another folder")
     drawn: dict[tuple[str, str, int], Sample] = {}
     unmatched: list[str] = []
     homes = [("decoded", folder), *((row, folder / row) for row in ROWS if (folder / row).is_dir())]
@@ -468,7 +472,7 @@ def _files(folder: Path) -> list[Path]:
     for path in found:
         # what the system could not decode comes as lone surrogates, which no report can be written with
         if any("\ud800" <= letter <= "\udfff" for letter in path.name):
-            raise InputError(f"{folder}: wanted file names in UTF-8, came {path.name!r}; rename the file")
+            raise InputError(f"{folder}: expected file names in UTF-8, found {path.name!r}; rename the file")
     return found
 
 
@@ -478,7 +482,7 @@ def _parse(raw: bytes, index: Path) -> Iterator[Sample]:
         try:
             sample = _sample(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{index} line {number}: wanted one sample as JSON, came {error}; remove it") from error
+            raise InputError(f"{index} line {number}: expected one sample as JSON, found {error}; remove it") from error
         if sample.file:
             inside(index.parent, sample.file)
         if sample.key in seen:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.waveforms import HOP_SECONDS, RATE, windowed
 from evaluation.metrics import Views
 from evaluation.profiles import Profile
@@ -124,7 +124,7 @@ def _sounds(samples: Samples) -> Sounds:
         lengths.append(len(wave))
         if float(np.abs(wave).max()) < SILENT:
             if one.row == REFERENCE:
-                raise InputError(wanted(samples.path(one), "a sound that was heard", "silence", "restore the file"))
+                raise InputError(expected(samples.path(one), "a sound that was heard", "silence", "restore the file"))
             silent += 1
     shown = lengths[: len(samples.references)]
     shortest, longest = min(shown), max(shown)
@@ -132,11 +132,11 @@ def _sounds(samples: Samples) -> Sounds:
     if shortest < SHORTEST_SHARE * longest:
         name = samples.path(heard[shown.index(shortest)])
         came = f"{shortest / RATE:g} s where another has {longest / RATE:g} s"
-        raise InputError(wanted(name, "references of about one length", came, "cut all to one window"))
+        raise InputError(expected(name, "references of about one length", came, "cut all to one window"))
     if few is not None:
         came = f"{lengths[heard.index(few)] / RATE:g} s"
         then = "draw sounds as long as what was heard, or cut the references"
-        raise InputError(wanted(samples.path(few), f"{shortest / RATE:g} s as the references last", came, then))
+        raise InputError(expected(samples.path(few), f"{shortest / RATE:g} s as the references last", came, then))
     cut = sum(_ends_early(shortest, length) for length in lengths)
     facts = {
         "heard as": f"mono at {RATE} Hz, {shortest / RATE:g} s",

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.waveforms import PEAK, RATE, checked, read_wave, resampled
 
 Float = NDArray[np.float32]
@@ -42,11 +42,11 @@ def wav_bytes(wave: Float, *, name: str) -> bytes:
     import soundfile
 
     if np.ndim(wave) != 1:
-        raise InputError(wanted(name, "a mono sound (sample,)", f"shape {np.shape(wave)}", "average the channels"))
+        raise InputError(expected(name, "a mono sound (sample,)", f"shape {np.shape(wave)}", "average the channels"))
     mono = checked(wave, RATE, name=name)
     peak = float(np.abs(mono).max())
     if peak < SILENT:
-        raise InputError(wanted(name, "a sound", "silence", "withhold this sample, or see what made it"))
+        raise InputError(expected(name, "a sound", "silence", "withhold this sample, or see what made it"))
     out = io.BytesIO()
     soundfile.write(out, mono * min(1.0, PEAK / peak), RATE, format="WAV", subtype="PCM_16")
     return out.getvalue()

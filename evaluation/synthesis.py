@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float
 from encoders.storage import read_tensors, write_json
 from evaluation.judges import find_judge
@@ -124,7 +124,7 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
     samples = read_rows(home / "samples")
     tensors, card = read_tensors(home / RESPONSES, kind=KIND)
     if not facts or not samples:
-        raise InputError(wanted(home, "synthesized pictures", "none", "run `afterimage synthesize` first"))
+        raise InputError(expected(home, "synthesized pictures", "none", "run `afterimage synthesize` first"))
     regions, signs = card["regions"], facts["signs"]
     weights = np.array([signs.get(region, 0.0) for region in regions], np.float32)
     scorers = [name for name in SCORERS if f"{name}.natural" in tensors]

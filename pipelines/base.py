@@ -102,7 +102,9 @@ class LatentPipeline(DiffusionPipeline):
 
         pixels = (lanes or self.lanes()).run(decode, given(latents, self.device))
         if not torch.isfinite(pixels).all():
-            raise InputError(f"pictures: wanted finite numbers, came NaN from the decoder in {kind}; draw in float32")
+            raise InputError(
+                f"pictures: expected finite numbers, found NaN from the decoder in {kind}; draw in float32"
+            )
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     def _latents_of(self, pixels: Tensor, lanes: Lanes) -> Tensor:
@@ -119,7 +121,7 @@ class LatentPipeline(DiffusionPipeline):
         """Latents at the UNet's size: those of another size go through pixels, as Takagi & Nishimoto do (40 -> 64)."""
         if latents.ndim != 4 or latents.shape[1] != self.latent_shape[0]:
             raise InputError(
-                f"latents: wanted (sample, {self.latent_shape[0]}, y, x), came {tuple(latents.shape)}; encode again"
+                f"latents: expected (sample, {self.latent_shape[0]}, y, x), found {tuple(latents.shape)}; encode again"
             )
         latents = given(latents, self.device)
         if latents.shape[2:] == self.latent_shape[1:]:
@@ -137,7 +139,8 @@ class LatentPipeline(DiffusionPipeline):
         dim = self.unet.config.cross_attention_dim
         if text.ndim != 3 or text.shape[2] != dim:
             raise InputError(
-                f"text condition: wanted (sample, token, {dim}), came {tuple(text.shape)}; use the stack's text encoder"
+                f"text condition: expected (sample, token, {dim}), found {tuple(text.shape)}; "
+                "use the stack's text encoder"
             )
         return given(text, self.device)
 

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from encoders.masked import MaskedSettings
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
 from pipelines.base import Drawing, LatentPipeline, StepEnd
@@ -91,12 +91,12 @@ class BrainConditionedPipeline(LatentPipeline):
         """
         card = read_json(folder / CARD, kind=FAMILY)
         if card.get("family") != FAMILY:
-            raise InputError(wanted(folder / CARD, f"a {FAMILY} folder", str(card.get("family")), "give its --out"))
+            raise InputError(expected(folder / CARD, f"a {FAMILY} folder", str(card.get("family")), "give its --out"))
         must_be_base(folder, card, stack)
         base = open_base(stack)
         prompter = read_prompter(folder)
         if open_slot(base.unet) != prompter.sizes.slot:
-            raise InputError(wanted(folder / CONFIG, "the vector this UNet takes", "another width", "train again"))
+            raise InputError(expected(folder / CONFIG, "the vector this UNet takes", "another width", "train again"))
         _change(base.unet, folder / CHANGED)
         pipeline = cls(**_parts_of(base), prompter=prompter)
         pipeline.contract, pipeline.card = VoxelContract.load(folder / VOXELS), card
@@ -176,7 +176,7 @@ def open_base(stack: StackFolder) -> LatentTextPipeline:
     missing = [name for name in PARTS if name not in stack.components]
     if missing:
         raise InputError(
-            wanted(stack.path, f"a stack with {', '.join(PARTS)}", f"none of {missing[0]}", "choose another stack")
+            expected(stack.path, f"a stack with {', '.join(PARTS)}", f"none of {missing[0]}", "choose another stack")
         )
     quiet()
     with damage(stack.path):
@@ -197,7 +197,7 @@ def must_be_base(folder: Path, card: Mapping[str, Any], stack: StackFolder) -> N
     mine, theirs = card["stack"], base_facts(stack)
     if mine["sha256"] != theirs["sha256"]:
         raise InputError(
-            wanted(
+            expected(
                 folder / CARD,
                 f"the stack it was trained on, {mine['model']} ({mine['sha256'][:12]})",
                 f"{theirs['model']} ({theirs['sha256'][:12]})",
@@ -251,9 +251,9 @@ def _load(network: nn.Module, tensors: Arrays, *, path: Path) -> None:
     try:
         strange = network.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
-        raise InputError(wanted(path, "weights of this network", "others", "train again")) from error
+        raise InputError(expected(path, "weights of this network", "others", "train again")) from error
     if strange:
-        raise InputError(wanted(path, "weights of this network", strange[0], "train again"))
+        raise InputError(expected(path, "weights of this network", strange[0], "train again"))
 
 
 def _within(arrays: Arrays, prefix: str) -> Arrays:

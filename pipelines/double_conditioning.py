@@ -103,7 +103,8 @@ class BrainPrompter(nn.Module):
         """
         if patches.shape[1] != self.sizes.patches:
             raise InputError(
-                f"brain: wanted {self.sizes.patches} patches, came {patches.shape[1]}; use the voxels it learned from"
+                f"brain: expected {self.sizes.patches} patches, found {patches.shape[1]}; "
+                "use the voxels it learned from"
             )
         empty = self.empty().repeat(len(patches))
         tokens = self.brain.encode(patches, self.centre)

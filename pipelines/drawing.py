@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from encoders.conditions import Conditions, SpaceCard
 from pipelines.stack_table import ROWS
 from pipelines.stacks import StackFolder, damage, quiet
@@ -162,13 +162,13 @@ class Generator:
         missing = [space for space in self.cards if space not in conditions]
         if missing:
             raise InputError(
-                wanted(f"generator {self.name}", ", ".join(self.cards), ", ".join(conditions) or "nothing", _DECODE)
+                expected(f"generator {self.name}", ", ".join(self.cards), ", ".join(conditions) or "nothing", _DECODE)
             )
         known = {**self.cards, **self.optional}
         for space, values in conditions.items():
             if space not in known:
                 raise InputError(
-                    wanted(f"generator {self.name}", " or ".join(known), space, "leave these conditions out")
+                    expected(f"generator {self.name}", " or ".join(known), space, "leave these conditions out")
                 )
             known[space].must_match(values.space)
             values.rows(ids)
@@ -328,7 +328,7 @@ def number_type(*, device: str, dtype: str) -> Any:
 
     kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     if dtype not in kinds:
-        raise UsageError(f"dtype must be float32, bfloat16 or float16, came {dtype!r}")
+        raise UsageError(f"dtype must be float32, bfloat16 or float16, found {dtype!r}")
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {device} was asked for and torch sees no such device; use --device cpu")
     return kinds[dtype]
@@ -342,7 +342,7 @@ def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipel
     if missing:
         able = ", ".join(row.name for row in ROWS if name in row.generators)
         raise InputError(
-            wanted(stack.path, f"{', '.join(missing)} for {name}", "none", f"stacks that serve it: {able}")
+            expected(stack.path, f"{', '.join(missing)} for {name}", "none", f"stacks that serve it: {able}")
         )
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tyro.conf import OmitArgPrefixes, Positional
 
 from brain.catalogue import unknown
-from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.readers import open_recording
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
@@ -102,11 +102,11 @@ class FinetuneSettings:
 
     def __post_init__(self) -> None:
         if self.batch < 1:
-            raise UsageError(f"--batch: wanted 1 or more samples, came {self.batch}")
+            raise UsageError(f"--batch: expected 1 or more samples, found {self.batch}")
         if self.start not in STARTS:
             raise UsageError(unknown("start", self.start, STARTS))
         if not 0 <= self.dropout < 1:
-            raise UsageError(f"--dropout: wanted from 0 to below 1, came {self.dropout}")
+            raise UsageError(f"--dropout: expected from 0 to below 1, found {self.dropout}")
 
 
 def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
@@ -146,9 +146,8 @@ def finetune_recording(
     latents = true_latents(recording, learn, stack, out / LATENTS)
     base = open_base(stack)
     if tuple(latents.shape[1:]) != base.latent_shape:
-        raise InputError(
-            wanted(stack.path, f"latents of {base.latent_shape}", str(tuple(latents.shape[1:])), "choose another stack")
-        )
+        came = str(tuple(latents.shape[1:]))
+        raise InputError(expected(stack.path, f"latents of {base.latent_shape}", came, "choose another stack"))
     torch.manual_seed(settings.plan.seed)
     prompter = new_prompter(base, learn.contract, brain=brain, paths=settings.paths)
     if encoder is not None:
@@ -188,7 +187,7 @@ def must_have_spared(path: Path, card: dict[str, Any], *, subject: str, split: S
     for one in card["data"]:
         if one["subject"] == subject and one["split_sha256"] != split.sha256:
             raise InputError(
-                wanted(
+                expected(
                     path,
                     f"an encoder that left out the test trials of split {split.name!r} ({split.sha256[:12]})",
                     f"one that left out those of {one['split_sha256'][:12]}",

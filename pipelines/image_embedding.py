@@ -135,10 +135,11 @@ class ImageEmbeddingPipeline(LatentPipeline):
         levels = self.image_noising_scheduler.config.num_train_timesteps
         if image_embeds.ndim != 2 or image_embeds.shape[1] != dim:
             raise InputError(
-                f"image embeddings: wanted (sample, {dim}), came {tuple(image_embeds.shape)}; use this stack's encoder"
+                f"image embeddings: expected (sample, {dim}), found {tuple(image_embeds.shape)}; "
+                "use this stack's encoder"
             )
         if not 0 <= noise_level < levels:
-            raise UsageError(f"noise level must be from 0 to {levels - 1}, came {noise_level}")
+            raise UsageError(f"noise level must be from 0 to {levels - 1}, found {noise_level}")
         noise = noise_of(generators, (dim,)).to(self.device)
         level = torch.full((len(image_embeds),), noise_level, device=self.device)
         mean, std = self.image_normalizer.mean.float(), self.image_normalizer.std.float()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.copies import EXACT, guard_copies
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.leaks import guard, look_at_all
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split, VoxelSpace
@@ -90,9 +90,9 @@ class VoxelContract:
             patches = Patches(column=tensors["column"], centre=tensors["centre"], voxels=len(space))
             split, digest = card["split"], card["sha256"]
         except KeyError as fault:
-            raise InputError(wanted(path, "a whole voxel contract", f"one without {fault}", "train again")) from fault
+            raise InputError(expected(path, "a whole voxel contract", f"one without {fault}", "train again")) from fault
         if space.sha256 != digest:
-            raise InputError(wanted(path, "the digest of its voxels", "another", "train again"))
+            raise InputError(expected(path, "the digest of its voxels", "another", "train again"))
         return cls(voxels=space, scaler=SessionScaler.from_arrays(tensors), patches=patches, split=split)
 
 

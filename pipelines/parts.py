@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brain.catalogue import unknown
-from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, wanted
+from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, expected
 from pipelines.stack_table import UNPINNED
 from pipelines.stacks import SHELF, StackFolder
 
@@ -122,7 +122,7 @@ def absent(row: PartRow) -> CheckpointAbsent:
 def _whole(row: PartRow, path: Path) -> Path:
     for file in row.files:
         if not (path / file).is_file():
-            raise InputError(wanted(path, f"{file} of {row.name}", "no such file", "fetch or copy the part again"))
+            raise InputError(expected(path, f"{file} of {row.name}", "no such file", "fetch or copy the part again"))
     return path
 
 

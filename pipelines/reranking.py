@@ -43,14 +43,14 @@ def best_of(drawn: Sequence[Drawn], score: Callable[[NDArray[np.float32]], NDArr
     """
     seeds = [one.seed for one in drawn]
     if not drawn or len(set(seeds)) != len(seeds):
-        raise UsageError(f"re-ranking: wanted samples of different seeds (at least 1), came {seeds}; give one each")
+        raise UsageError(f"re-ranking: expected samples of different seeds (at least 1), found {seeds}; give one each")
     kept = [place for place, one in enumerate(drawn) if one.wave is not None]
     if not kept:
         raise InputError(f"re-ranking: of {len(drawn)} samples none is to be heard; draw again")
     scores = np.full(len(drawn), np.nan)
     found = np.asarray(score(np.stack([one.wave for one in drawn if one.wave is not None])), float)
     if found.shape != (len(kept),) or not np.isfinite(found).all():
-        raise InputError(f"re-ranking: wanted {len(kept)} finite scores, came {found.tolist()}; score again")
+        raise InputError(f"re-ranking: expected {len(kept)} finite scores, found {found.tolist()}; score again")
     scores[kept] = found
     index = int(np.nanargmax(scores))
     return Best(drawn=drawn[index], index=index, scores=tuple(scores.tolist()))

@@ -186,7 +186,7 @@ class Noised:
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1:
-            raise UsageError(f"strength must be above 0 and at most 1, came {self.strength}")
+            raise UsageError(f"strength must be above 0 and at most 1, found {self.strength}")
 
     def __call__(self, scheduler: Any, noise: Tensor) -> tuple[Tensor, Tensor]:
         steps = scheduler.num_inference_steps
@@ -222,7 +222,7 @@ def generators_of(seeds: Sequence[int]) -> list[torch.Generator]:
     """One CPU generator a sample; a seed is a whole number from 0 to 2**63 - 1."""
     for seed in seeds:
         if not 0 <= seed < 2**63:
-            raise UsageError(f"a seed must be a whole number from 0 to 2**63 - 1, came {seed}")
+            raise UsageError(f"a seed must be a whole number from 0 to 2**63 - 1, found {seed}")
     return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
 
@@ -252,7 +252,7 @@ def sample(
     """
     scheduler = copy.deepcopy(scheduler)
     if not 1 <= steps <= scheduler.config.num_train_timesteps:
-        raise UsageError(f"steps must be from 1 to {scheduler.config.num_train_timesteps}, came {steps}")
+        raise UsageError(f"steps must be from 1 to {scheduler.config.num_train_timesteps}, found {steps}")
     scheduler.set_timesteps(steps, device=noise.device)
     x, timesteps = start(scheduler, noise)
     extra = _step_arguments(scheduler, list(generators), eta)
@@ -299,7 +299,7 @@ def x0_of(output: Tensor, x: Tensor, alpha_bar: float, *, kind: str) -> Tensor:
     if kind == "sample":
         return output
     raise InputError(
-        f"a scheduler of prediction type {kind!r}: wanted epsilon, v_prediction or sample; use another stack"
+        f"a scheduler of prediction type {kind!r}: expected epsilon, v_prediction or sample; use another stack"
     )
 
 

@@ -54,7 +54,7 @@ class SoundPipeline(SoundStack):
         A stack without projection and language model, asked for them, is an `InputError`.
         """
         if not 0 <= weight <= 1:
-            raise UsageError(f"LOA weight must be from 0 to 1, came {weight}")
+            raise UsageError(f"LOA weight must be from 0 to 1, found {weight}")
         if loa is not None and weight == 1:
             return given(loa, self.device)
         if self.projection_model is None or self.language_model is None:
@@ -174,7 +174,7 @@ class SoundPipeline(SoundStack):
         channels, _, mels = self.latent_shape()
         if latents.ndim != 4 or latents.shape[1] != channels or latents.shape[3] != mels:
             raise InputError(
-                f"mel latents: wanted (sample, {channels}, time, {mels}), came {tuple(latents.shape)}; encode again"
+                f"mel latents: expected (sample, {channels}, time, {mels}), found {tuple(latents.shape)}; encode again"
             )
         if seconds and latents.shape[2] != self.latent_shape(seconds)[1]:
             raise UsageError(f"{seconds:g} seconds were asked for and mel latents of another length came; give one")

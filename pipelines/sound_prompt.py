@@ -123,7 +123,7 @@ def reads_loa(unet: Any) -> bool:
     if unet.config.class_embed_type == "simple_projection" and unet.config.class_embeddings_concat:
         return False
     raise InputError(
-        "this stack's UNet: wanted AudioLDM 2's, or AudioLDM's with a CLAP condition, came another; "
+        "this stack's UNet: expected AudioLDM 2's, or AudioLDM's with a CLAP condition, found another; "
         "choose a stack of sound"
     )
 
@@ -135,7 +135,7 @@ def condition_widths(unet: Any) -> tuple[int, int]:
     text = [dim for block in blocks for dim in block[2:] if dim is not None]
     if not loa or not text:
         raise InputError(
-            f"this stack's UNet: wanted cross-attention to LOA and to text, came {unet.config.cross_attention_dim}; "
+            f"this stack's UNet: expected cross-attention to LOA and to text, found {unet.config.cross_attention_dim}; "
             "choose a stack of AudioLDM 2's"
         )
     return loa[0], text[0]

@@ -129,7 +129,7 @@ class SoundStack(DiffusionPipeline):
         places = round(asked / step)
         if places < 1 or abs(places * step - asked) > 1e-6:
             raise UsageError(
-                f"seconds must be a multiple of {step:g} on this stack, came {asked:g}; use {max(1, places) * step:g}"
+                f"seconds must be a multiple of {step:g} on this stack, found {asked:g}; use {max(1, places) * step:g}"
             )
         return self.unet.config.in_channels, places, self.recipe.mels // self.shrinking
 
@@ -170,7 +170,7 @@ class SoundStack(DiffusionPipeline):
         waves = lanes.run(vocode, mels)
         for what, numbers in (("autoencoder", mels), (vocode.name, waves)):
             if not torch.isfinite(numbers).all():
-                raise InputError(f"sounds: wanted finite numbers, came NaN from the {what}; draw in float32")
+                raise InputError(f"sounds: expected finite numbers, found NaN from the {what}; draw in float32")
         return SoundDrawing(
             waves=limited(waves).cpu().numpy(),
             rate=self.rate,
@@ -255,7 +255,9 @@ class SoundStack(DiffusionPipeline):
         for what, came, dim in (("LOA", prompt.loa, loa), ("text", texts.text, text)):
             if came is None or came.ndim != 3 or came.shape[2] != dim:
                 shape = None if came is None else tuple(came.shape)
-                raise InputError(f"{what}: wanted (sample, token, {dim}), came {shape}; use this stack's own encoder")
+                raise InputError(
+                    f"{what}: expected (sample, token, {dim}), found {shape}; use this stack's own encoder"
+                )
         mask = torch.ones(texts.text.shape[:2], dtype=torch.long) if texts.mask is None else texts.mask
         return SoundPrompt(
             loa=given(prompt.loa, self.device),
@@ -265,7 +267,7 @@ class SoundStack(DiffusionPipeline):
 
     def _clap(self, clap: Tensor, *, dim: int) -> Tensor:
         if clap.ndim != 2 or clap.shape[1] != dim:
-            raise InputError(f"CLAP: wanted (sample, {dim}), came {tuple(clap.shape)}; use this stack's own encoder")
+            raise InputError(f"CLAP: expected (sample, {dim}), found {tuple(clap.shape)}; use this stack's own encoder")
         return torch.nn.functional.normalize(given(clap, self.device), dim=-1)
 
     def _vocode(self) -> Vocoder:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.catalogue import unknown
-from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, wanted
+from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, expected
 from pipelines.stack_table import ROWS, StackRow
 
 SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
@@ -60,11 +60,11 @@ class StackFolder:
         """How many noise levels its schedule was trained on, which is the most steps that sampling can have."""
         path = self.path / "scheduler" / "scheduler_config.json"
         if not path.is_file():
-            raise InputError(wanted(self.path, "scheduler/scheduler_config.json", "none", "fetch or copy it again"))
+            raise InputError(expected(self.path, "scheduler/scheduler_config.json", "none", "fetch or copy it again"))
         try:
             return int(json.loads(path.read_text("utf-8")).get("num_train_timesteps", 1000))
         except (ValueError, TypeError, AttributeError) as error:
-            raise InputError(wanted(path, "a scheduler's configuration", str(error), "fetch it again")) from error
+            raise InputError(expected(path, "a scheduler's configuration", str(error), "fetch it again")) from error
 
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:
@@ -175,16 +175,16 @@ def read_index(path: Path) -> dict[str, tuple[str, str]]:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(
-            wanted(file, "a stack in the Hugging Face layout", f"{type(error).__name__}", _RESTORE)
+            expected(file, "a stack in the Hugging Face layout", f"{type(error).__name__}", _RESTORE)
         ) from error
     if not isinstance(facts, dict):
-        raise InputError(wanted(file, "an object", type(facts).__name__, _RESTORE))
+        raise InputError(expected(file, "an object", type(facts).__name__, _RESTORE))
     named = {name: tuple(value) for name, value in facts.items() if isinstance(value, list) and len(value) == 2}
     found = {name: pair for name, pair in named.items() if pair != (None, None)}
     for name, (library, _) in found.items():
         if library not in LIBRARIES or "/" in name or name.startswith("."):
             raise InputError(
-                wanted(
+                expected(
                     file, f"components of {', '.join(LIBRARIES)}", f"{name} of {library!r}", "no other code is loaded"
                 )
             )
@@ -195,14 +195,14 @@ def load_component(folder: StackFolder, name: str) -> Any:
     """One component by the class its index names, on the CPU, in its saved type; absent or damaged: `InputError`."""
     if name not in folder.components:
         raise InputError(
-            wanted(folder.path, f"a component {name}", ", ".join(sorted(folder.components)), "choose another stack")
+            expected(folder.path, f"a component {name}", ", ".join(sorted(folder.components)), "choose another stack")
         )
     library, kind = folder.components[name]
     quiet()
     found = getattr(_library(library), kind, None)
     if not hasattr(found, "from_pretrained"):
         raise InputError(
-            wanted(folder.path / INDEX, f"a class of {library}", kind, "update diffusers and transformers")
+            expected(folder.path / INDEX, f"a class of {library}", kind, "update diffusers and transformers")
         )
     safe = {"use_safetensors": True} if _has_weights(folder.path / name) else {}
     with damage(folder.path / name):
@@ -221,7 +221,7 @@ class damage:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, (InputError, UsageError)):
             first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise InputError(wanted(self.path, "a component that loads", first, _RESTORE)) from error
+            raise InputError(expected(self.path, "a component that loads", first, _RESTORE)) from error
 
 
 def quiet() -> None:
@@ -311,11 +311,11 @@ def _sound(folder: StackFolder) -> StackFolder:
     for name in folder.components:
         part = folder.path / name
         if not part.is_dir():
-            raise InputError(wanted(part, "a component's folder", "nothing", _RESTORE))
+            raise InputError(expected(part, "a component's folder", "nothing", _RESTORE))
         if (part / "config.json").is_file() and not _has_weights(part):
             pickled = sorted(file.name for file in part.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
             raise InputError(
-                wanted(part, "weights as .safetensors", ", ".join(pickled) or "none", "pickles are never opened")
+                expected(part, "weights as .safetensors", ", ".join(pickled) or "none", "pickles are never opened")
             )
         for file in part.glob("*.safetensors"):
             _whole(file)
@@ -336,9 +336,9 @@ def _whole(file: Path) -> None:
         facts = json.loads(header)
         end = max((fact["data_offsets"][1] for name, fact in facts.items() if name != "__metadata__"), default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(wanted(file, "a safetensors file", "a damaged header", _RESTORE)) from error
+        raise InputError(expected(file, "a safetensors file", "a damaged header", _RESTORE)) from error
     if size != 8 + length + end:
-        raise InputError(wanted(file, f"{8 + length + end} bytes", f"{size}", _RESTORE))
+        raise InputError(expected(file, f"{8 + length + end} bytes", f"{size}", _RESTORE))
 
 
 def _sha256(file: Path) -> str:

@@ -37,7 +37,8 @@ class Hifigan:
         came = (config.sampling_rate, hop, config.model_in_dim)
         if came != (self.recipe.rate, self.recipe.hop, self.recipe.mels):
             raise InputError(
-                f"vocoder: wanted {self.recipe.rate} Hz, hop {self.recipe.hop}, {self.recipe.mels} mels, came {came}; "
+                f"vocoder: expected {self.recipe.rate} Hz, hop {self.recipe.hop}, {self.recipe.mels} mels, "
+                f"found {came}; "
                 "use a stack whose autoencoder and vocoder share one mel recipe"
             )
 

@@ -140,7 +140,7 @@ def test_binary_unit_and_byte_images_are_served_as_rgb(tmp_path: Path, images: n
 def test_fields_can_be_named_by_flag_or_by_a_file_beside(tmp_path: Path) -> None:
     arrays = {"data": values(), "figure": np.arange(TRIALS) % 8, "images": pictures(), "run": np.repeat([1, 2, 3], 8)}
     path = write_npz(tmp_path / "theirs.npz", arrays)
-    with pytest.raises(InputError, match="the field 'responses', came a file with data, figure, images, run"):
+    with pytest.raises(InputError, match="the field 'responses', found a file with data, figure, images, run"):
         open_recording(path)
     fields = parse_fields("responses=data, stimulus=figure")
     assert len(open_recording(path, fields=fields).stimuli.ids) == 8
@@ -180,7 +180,7 @@ def test_sessions_can_be_chosen_and_unusable_voxels_are_left_out(tmp_path: Path)
     assert recording.region("V1").mask.tolist() == [True, False, False, False]
     second = open_recording(path, sessions=[2])
     assert len(second.responses.values) == 12 and second.responses.space.ijk[:, 0].tolist() == [0, 2, 3, 4, 5]
-    with pytest.raises(InputError, match=r"session 3, came a file with sessions \[1, 2\]"):
+    with pytest.raises(InputError, match=r"session 3, found a file with sessions \[1, 2\]"):
         open_recording(path, sessions=[3])
 
 
@@ -240,7 +240,7 @@ def test_a_folder_outside_the_files_own_is_refused(tmp_path: Path) -> None:
 
 def test_data_without_pictures_can_be_read_and_say_so_when_asked_for_one(tmp_path: Path) -> None:
     recording = open_recording(write_npz(tmp_path / "data.npz", {"responses": values(), "stimulus": NAMES}))
-    with pytest.raises(InputError, match="the picture or sound of pic0, came none"):
+    with pytest.raises(InputError, match="the picture or sound of pic0, found none"):
         recording.stimuli.open("pic0")
 
 
@@ -249,7 +249,7 @@ def test_data_without_pictures_can_be_read_and_say_so_when_asked_for_one(tmp_pat
     [
         ({"responses": values()[0]}, r"\(trial, voxel\) numbers"),
         ({"responses": values().astype(str)}, r"\(trial, voxel\) numbers"),
-        ({"stimulus": NAMES[:-1]}, "24 of them, came shape"),
+        ({"stimulus": NAMES[:-1]}, "24 of them, found shape"),
         ({"stimulus": np.arange(TRIALS) + 0.5}, "text or whole numbers"),
         ({"stimulus": ["a/b"] * TRIALS}, "a plain name"),
         ({"stimulus": [".."] * TRIALS}, "a plain name"),
@@ -260,7 +260,7 @@ def test_data_without_pictures_can_be_read_and_say_so_when_asked_for_one(tmp_pat
         ({"affine": np.eye(3)}, r"\(4, 4\)"),
         ({"roi/V1": np.ones(VOXELS - 1, bool)}, r"\(6,\) booleans"),
         ({"roi/V1": np.arange(VOXELS)}, r"\(6,\) booleans"),
-        ({"split/a/train": ["pic0"], "split/a/test": ["other"]}, "ids that were shown, came 1 and 0"),
+        ({"split/a/train": ["pic0"], "split/a/test": ["other"]}, "ids that were shown, found 1 and 0"),
         ({"split/a/train": ["pic0"], "split/a/test": ["pic0"]}, "training and test alike"),
         ({"split/a/dev": ["pic0"]}, "split/<name>/train"),
         ({"images": pictures(7), "image_ids": [f"pic{n}" for n in range(7)]}, "none for stimulus 'pic7'"),

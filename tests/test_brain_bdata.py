@@ -163,7 +163,7 @@ def test_the_published_files_open_by_folder_or_by_either_file(tmp_path: Path) ->
     assert recording.splits[0].test == ("v_slide1", "w_slide1")
     assert recording.region("A1").mask.sum() == 2 and recording.region("auditory").mask.sum() == 2
     assert recording.stimuli.modality == "sound"
-    with pytest.raises(InputError, match="wanted the picture or sound of a_slide0, came none"):
+    with pytest.raises(InputError, match="expected the picture or sound of a_slide0, found none"):
         recording.stimuli.open("a_slide0")
 
 
@@ -238,18 +238,18 @@ def test_each_fault_is_one_sentence(broken: Path) -> None:
     assert partial.notes == ("7 of 8 clips have a sound file; the trials of the others are left out",)
     assert "clip03_slide0" not in partial.stimuli.ids
     shutil.copy(broken / "stimuli/clip02.wav", broken / "stimuli/clip02.flac")
-    assert "wanted one sound called 'clip02', came two" in refused(broken)
+    assert "expected one sound called 'clip02', found two" in refused(broken)
 
 
 def test_a_damaged_table_of_stimuli_is_named(broken: Path) -> None:
     table = broken / "stimuli.tsv"
     rows = table.read_text().splitlines()
     table.write_text("\n".join([*rows, rows[1]]))
-    assert "wanted each clip once, came 'clip00' twice" in refused(broken)
+    assert "expected each clip once, found 'clip00' twice" in refused(broken)
     table.write_text("\n".join(rows).replace("clip\t", "name\t"))
-    assert "wanted the column 'clip'" in refused(broken)
+    assert "expected the column 'clip'" in refused(broken)
     table.write_text("\n".join(rows).replace("\ttest\t", "\tdev\t"))
-    assert "wanted train or test, came 'dev'" in refused(broken)
+    assert "expected train or test, found 'dev'" in refused(broken)
 
 
 def test_damaged_files_are_named(broken: Path) -> None:
@@ -263,9 +263,9 @@ def test_damaged_files_are_named(broken: Path) -> None:
         put(file, "metadata/key", [key.replace(b"VoxelData", b"Volume") for key in file["metadata/key"][:]])
 
     for change, said in (
-        (unlabel, "wanted a text for every number, came none for 1"),
-        (nameless, "wanted columns that VoxelData marks"),
-        (halve, "wanted a value for every key and column"),
+        (unlabel, "expected a text for every number, found none for 1"),
+        (nameless, "expected columns that VoxelData marks"),
+        (halve, "expected a value for every key and column"),
     ):
         whole = (broken / TRAIN).read_bytes()
         edit(broken / TRAIN, change)
@@ -307,7 +307,7 @@ def test_a_clip_of_training_and_test_and_other_voxels_are_refused(broken: Path) 
     assert "'clip00' in both" in refused(broken)
     (broken / TEST).write_bytes(whole)
     edit(broken / TEST, moved)
-    assert "wanted the 40 voxels of S1_train.h5" in refused(broken)
+    assert "expected the 40 voxels of S1_train.h5" in refused(broken)
 
 
 def test_misused_sounds(broken: Path) -> None:
@@ -322,8 +322,8 @@ def test_misused_sounds(broken: Path) -> None:
     assert rate == RATE and heard.shape == (40960,)
     np.testing.assert_allclose(heard[400:-400], expected[400:-400], atol=2e-3)
     for samples, said in (
-        (np.zeros(0), "came 0 samples"),
-        (np.zeros(1), "came 1 samples"),
+        (np.zeros(0), "found 0 samples"),
+        (np.zeros(1), "found 1 samples"),
         (np.full(81920, np.nan), "finite samples"),
     ):
         soundfile.write(path, samples, RATE, subtype="FLOAT")
@@ -343,7 +343,7 @@ def test_an_hour_of_sound_is_not_taken_for_a_window(broken: Path) -> None:
         form = b"".join(n.to_bytes(s, "little") for n, s in ((1, 2), (1, 2), (RATE, 4), (2 * RATE, 4), (2, 2), (16, 2)))
         file.write(head + form + b"data" + length.to_bytes(4, "little"))
         file.truncate(44 + length)
-    with pytest.raises(AfterimageError, match="clip01.wav: wanted a clip of .* came 57600000 samples"):
+    with pytest.raises(AfterimageError, match="clip01.wav: expected a clip of .* found 57600000 samples"):
         read(broken).stimuli.open("clip01_slide1")
     wave, _ = read(broken, window_s="2.56", hop_s="1.28").stimuli.open("clip01_slide1")
     assert wave.shape == (40960,) and not wave.any()

@@ -34,7 +34,7 @@ def test_what_is_asked_for_is_reachable_and_nothing_else(whole: Path) -> None:
         assert data["numbers"][3] == 3
     assert names_in(whole) == ("group", "numbers", "text")
     with (
-        pytest.raises(InputError, match=r"data set 'betas', came one with group, numbers, text"),
+        pytest.raises(InputError, match=r"data set 'betas', found one with group, numbers, text"),
         open_hdf5(whole, ["betas"]),
     ):
         pass
@@ -44,7 +44,7 @@ def test_what_is_asked_for_is_reachable_and_nothing_else(whole: Path) -> None:
 def test_a_truncated_file_is_told_with_both_sizes(whole: Path, keep: float) -> None:
     content = whole.read_bytes()
     whole.write_bytes(content[: int(len(content) * keep)])
-    says = f"wanted {len(content)} bytes, came a file cut short at {int(len(content) * keep)}; fetch"
+    says = f"expected {len(content)} bytes, found a file cut short at {int(len(content) * keep)}; fetch"
     with pytest.raises(InputError, match=says), open_hdf5(whole, ["numbers"]):
         pass
 
@@ -189,7 +189,7 @@ def test_an_npz_archive_gives_plain_arrays(tmp_path: Path) -> None:
     np.savez_compressed(path, numbers=np.arange(3), **{"roi/V1": np.array([True, False])})
     arrays = read_npz(path, ["numbers", "roi/V1"])
     assert arrays["numbers"].tolist() == [0, 1, 2] and arrays["roi/V1"].tolist() == [True, False]
-    with pytest.raises(InputError, match="'betas', came one with numbers, roi/V1"):
+    with pytest.raises(InputError, match="'betas', found one with numbers, roi/V1"):
         read_npz(path, ["betas"])
 
 

@@ -254,7 +254,7 @@ def test_no_cluster_is_empty_and_an_impossible_number_is_refused() -> None:
     for seed in range(20):
         assert [len(split.test) for split in cluster_splits(ids, features, k=3, seed=seed)] == [4, 4, 4]
     for k in (1, 4, 13):
-        with pytest.raises(InputError, match=f"2 to 3 clusters .* came {k};"):
+        with pytest.raises(InputError, match=f"2 to 3 clusters .* found {k};"):
             cluster_splits(ids, features, k=k, seed=0)
     with pytest.raises(InputError, match="finite"):
         cluster_splits(ids, np.full((12, 1), np.nan), k=2, seed=0)

@@ -85,7 +85,7 @@ def test_without_pictures_the_responses_are_read_and_a_picture_is_refused(tmp_pa
     (path / "images_256.npz").unlink()
     recording = open_recording(path)
     assert len(recording.responses.values) == TRAIN + TESTS * REPEATS
-    with pytest.raises(InputError, match="wanted the picture or sound of train0000"):
+    with pytest.raises(InputError, match="expected the picture or sound of train0000"):
         recording.stimuli.open("train0000")
 
 

@@ -227,7 +227,7 @@ def test_a_truncated_session_is_told_with_its_size(broken: Path, share: float) -
     path = broken / B3 / "betas_session02.hdf5"
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
-    says = rf"betas_session02.hdf5: wanted {len(whole)} bytes.* {int(len(whole) * share)};"
+    says = rf"betas_session02.hdf5: expected {len(whole)} bytes.* {int(len(whole) * share)};"
     with pytest.raises(InputError, match=says):
         open_recording(broken)
 
@@ -236,7 +236,7 @@ def test_a_truncated_nifti_is_told(broken: Path) -> None:
     (broken / B3 / "betas_session02.hdf5").unlink()
     path = broken / B3 / "betas_session02.nii.gz"
     path.write_bytes(path.read_bytes()[:4000])
-    with pytest.raises(InputError, match="betas_session02.nii.gz: wanted an intact NIfTI file"):
+    with pytest.raises(InputError, match="betas_session02.nii.gz: expected an intact NIfTI file"):
         open_recording(broken)
 
 
@@ -246,24 +246,24 @@ def test_the_first_row_in_which_behaviour_and_design_differ_is_named(broken: Pat
     cells = lines[42].split("\t")
     cells[4] = str(int(cells[4]) % 73000 + 1)
     path.write_text("\n".join([*lines[:42], "\t".join(cells), *lines[43:]]) + "\n")
-    says = rf"responses.tsv, row 42: wanted session 2 .* trial 12, came session 2 and 73KID {cells[4]}"
+    says = rf"responses.tsv, row 42: expected session 2 .* trial 12, found session 2 and 73KID {cells[4]}"
     with pytest.raises(InputError, match=says):
         open_recording(broken)
     path.write_text("\n".join(lines[:-2]) + "\n")
-    with pytest.raises(InputError, match="wanted 90 rows, came 88"):
+    with pytest.raises(InputError, match="expected 90 rows, found 88"):
         open_recording(broken)
 
 
 def test_a_session_of_the_wrong_length_or_space_is_refused(broken: Path) -> None:
     edit_betas(broken, 2, lambda betas: betas[:29])
-    with pytest.raises(InputError, match=r"wanted betas of shape \(30, 10, 14, 12\), came \(29, 10, 14, 12\)"):
+    with pytest.raises(InputError, match=r"expected betas of shape \(30, 10, 14, 12\), found \(29, 10, 14, 12\)"):
         open_recording(broken)
 
 
 def test_a_mask_of_another_grid_is_refused(broken: Path) -> None:
     image = nibabel.nifti1.Nifti1Image(np.ones((24, 28, 20), np.int16), np.diag([0.9, 0.9, 0.9, 1]))
     nibabel.loadsave.save(image, broken / ROI / "streams.nii.gz")
-    with pytest.raises(InputError, match="streams.nii.gz: wanted the grid of prf-visualrois"):
+    with pytest.raises(InputError, match="streams.nii.gz: expected the grid of prf-visualrois"):
         open_recording(broken)
 
 
@@ -297,7 +297,7 @@ def test_a_stimulus_table_of_another_data_set_is_refused(written: TinyBrain, bro
     relative = "nsddata/experiments/nsd/nsd_stim_info_merged.csv"
     path = broken / relative
     path.write_text((written.root / relative).read_text().replace(",True,", ",False,"))
-    with pytest.raises(InputError, match="shared1000 True, came shared1000 False"):
+    with pytest.raises(InputError, match="shared1000 True, found shared1000 False"):
         open_recording(broken)
 
 

@@ -174,7 +174,7 @@ def test_images_give_the_same_rows_as_matrices(broken: Path, listener: TinyListe
     np.testing.assert_array_equal(masked.responses.values, whole.values[:, columns])
     assert masked.region("early").mask.sum() == 20 and masked.responses.values.shape[1] == 35
     nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 5), np.uint8), listener.voxels.affine), folder / "A4.nii.gz")
-    assert "wanted a mask in the space of" in refused(broken)
+    assert "expected a mask in the space of" in refused(broken)
 
 
 def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListener) -> None:
@@ -185,7 +185,7 @@ def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListene
     image.header.set_xyzt_units("mm", "msec")
     (broken / SERIES).unlink()
     nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
-    assert "came 1.28 s in the JSON sidecar and 1.5 s in the NIfTI header" in refused(broken)
+    assert "found 1.28 s in the JSON sidecar and 1.5 s in the NIfTI header" in refused(broken)
     assert read(broken, tr_s="1.28").notes[3:] == (
         "the repetition time is 1.28 s as asked for, against 1.5 s in the NIfTI header",
     )
@@ -197,21 +197,21 @@ def test_timing_faults_are_one_sentence(broken: Path) -> None:
     assert "such as lag_s=4.5" in refused(broken, lag_s="late") and "lag_s=-1" in refused(broken, lag_s="-1")
     assert "such as dummy=4" in refused(broken, dummy="2.5")
     assert "no field is called 'lag'; did you mean lag_s" in refused(broken, lag="4")
-    assert "wanted a window of one volume or more, came 1 s at a repetition time of 1.28 s" in refused(
+    assert "expected a window of one volume or more, found 1 s at a repetition time of 1.28 s" in refused(
         broken, window_s="1"
     )
     assert "give a shorter --fields window_s" in refused(broken, window_s="10.24")
     short = refused(broken, tr_s="0.64")
-    assert "row 7: wanted a series until" in short or "wanted an onset within the series" in short
+    assert "row 7: expected a series until" in short or "expected an onset within the series" in short
     assert "events.tsv" in short and "epetition time" in short
-    assert "row 1: wanted volumes from 0 s on, came a series whose first volume was taken at 3 s" in refused(
+    assert "row 1: expected volumes from 0 s on, found a series whose first volume was taken at 3 s" in refused(
         broken, start_s="3", lag_s="0"
     )
     sidecar = json.loads((broken / SIDECAR).read_text())
     (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": "n/a"}))
-    assert "wanted a repetition time, came none" in refused(broken)
+    assert "expected a repetition time, found none" in refused(broken)
     (broken / SIDECAR).write_text("[")
-    assert "wanted a JSON object" in refused(broken)
+    assert "expected a JSON object" in refused(broken)
 
 
 def test_event_faults_are_one_sentence(broken: Path) -> None:
@@ -227,15 +227,15 @@ def test_event_faults_are_one_sentence(broken: Path) -> None:
     faults: list[tuple[Callable[[list[list[str]]], list[list[str]]], str]] = [
         (
             put(3, 0, "5000"),
-            "row 3: wanted an onset within the series (80 volumes of 1.28 s end at 103.04 s), came 5000 s",
+            "row 3: expected an onset within the series (80 volumes of 1.28 s end at 103.04 s), found 5000 s",
         ),
-        (put(3, 0, "-2"), "row 3, onset: wanted seconds from 0 on, came '-2'"),
-        (put(3, 0, "nan"), "row 3, onset: wanted seconds from 0 on, came 'nan'"),
-        (put(3, 1, "n/a"), "row 3, duration: wanted seconds"),
-        (put(3, 3, "dog.wav"), "row 3: wanted a stim_file that stimuli.tsv knows (24 clips), came 'dog'"),
-        (put(0, 0, "time"), "wanted the column 'onset', came the columns time, duration"),
-        (lambda rows: rows[:1], "wanted events that name a sound, came 0 rows"),
-        (lambda rows: [rows[0], *[[*row[:3], "n/a"] for row in rows[1:]]], "came 12 rows without one"),
+        (put(3, 0, "-2"), "row 3, onset: expected seconds from 0 on, found '-2'"),
+        (put(3, 0, "nan"), "row 3, onset: expected seconds from 0 on, found 'nan'"),
+        (put(3, 1, "n/a"), "row 3, duration: expected seconds"),
+        (put(3, 3, "dog.wav"), "row 3: expected a stim_file that stimuli.tsv knows (24 clips), found 'dog'"),
+        (put(0, 0, "time"), "expected the column 'onset', found the columns time, duration"),
+        (lambda rows: rows[:1], "expected events that name a sound, found 0 rows"),
+        (lambda rows: [rows[0], *[[*row[:3], "n/a"] for row in rows[1:]]], "found 12 rows without one"),
     ]
     for change, said in faults:
         rows_of(path, change)
@@ -253,12 +253,12 @@ def test_series_and_regions_that_do_not_fit_are_named(broken: Path, listener: Ti
     assert "a file cut short" in refused(broken)
     with h5py.File(broken / SERIES, "w") as file:
         file["data"] = np.zeros((80, 41), np.float32)
-    assert "wanted 40 voxels as the regions have, came 41 columns" in refused(broken)
+    assert "expected 40 voxels as the regions have, found 41 columns" in refused(broken)
     with h5py.File(broken / SERIES, "w") as file:
         file["series"] = np.zeros((80, 40), np.float32)
-    assert "wanted the data set 'data'" in refused(broken)
+    assert "expected the data set 'data'" in refused(broken)
     (broken / SERIES).unlink()
-    assert "wanted a series sub-01_ses-01_task-listen_run-01_bold.nii.gz or .h5, came none" in refused(broken)
+    assert "expected a series sub-01_ses-01_task-listen_run-01_bold.nii.gz or .h5, found none" in refused(broken)
     for name in ("a", "b"):
         (broken / f"{FUNC}_space-{name}_bold.h5").write_bytes(whole)
     assert "choose with --fields series=TEXT" in refused(broken)
@@ -267,7 +267,7 @@ def test_series_and_regions_that_do_not_fit_are_named(broken: Path, listener: Ti
     with h5py.File(broken / "bids/sub-01/rois.h5", "r+") as file:
         del file["regions/A1"]
         file["regions/A1"] = np.ones(39, bool)
-    assert "wanted (40,) booleans" in refused(broken)
+    assert "expected (40,) booleans" in refused(broken)
     (broken / "bids/sub-01/rois.h5").unlink()
     assert [region.name for region in read(broken).regions] == ["all"]
 
@@ -287,7 +287,7 @@ def test_a_missing_sound_is_named_or_left_out(broken: Path) -> None:
     partial = read(broken, partial="yes")
     assert len(partial.responses.values) == 138 and "23 of 24 clips have a sound file" in partial.notes[3]
     shutil.rmtree(broken / "stimuli")
-    with pytest.raises(InputError, match="wanted the picture or sound of clip04_slide0, came none"):
+    with pytest.raises(InputError, match="expected the picture or sound of clip04_slide0, found none"):
         read(broken).stimuli.open("clip04_slide0")
 
 
@@ -299,7 +299,7 @@ def test_a_run_without_sessions_and_a_name_that_is_none(tmp_path: Path) -> None:
     recording = open_recording(tmp_path, fields={"window_s": "2.56"})
     assert recording.responses.stimulus.tolist() == ["blues.00001_slide0"]
     assert recording.responses.space.subject == "sub-02" and recording.splits == ()
-    with pytest.raises(InputError, match="wanted .*events.tsv with series, came none"):
+    with pytest.raises(InputError, match="expected .*events.tsv with series, found none"):
         open_recording(tmp_path / "sub-02", reader="series")
 
 
@@ -322,7 +322,7 @@ def test_the_lag_sweep_names_a_suspicious_lag_and_refuses_too_little(broken: Pat
     early = lag_sweep(broken, (1.28, 9.0), region="A1")
     assert ("outside 3 to 8 s" in early.lines()[-1]) and len(early.lines()) == 4
     few = tiny_listener(tmp_path / "few", clips=8, tests=2)
-    with pytest.raises(InputError, match="wanted 8 training clips or more"):
+    with pytest.raises(InputError, match="expected 8 training clips or more"):
         lag_sweep(few.root, (4.5,))
     with pytest.raises(UsageError, match="no region is called 'A11'"):
         lag_sweep(broken, (4.5,), region="A11")

@@ -108,7 +108,7 @@ def test_what_cannot_be_standardised_is_refused(responses: Responses) -> None:
         SessionScaler.fit(responses, (responses.session != 2) | (np.arange(60) == 25))
     with pytest.raises(InputError, match="session 9 was not fitted"):
         scaler.apply(responses_of(responses.values, np.zeros(60, int), np.full(60, 9)))
-    with pytest.raises(InputError, match="fitted on 7 voxels, came 3"):
+    with pytest.raises(InputError, match="fitted on 7 voxels, found 3"):
         scaler.apply(responses.voxels(np.arange(3)))
     with pytest.raises(InputError, match="bool"):
         SessionScaler.fit(responses, np.arange(60))

@@ -92,7 +92,7 @@ def test_an_hour_is_refused_whole_and_read_in_part(tmp_path: Path) -> None:
     with soundfile.SoundFile(path, "w", 1000, 1, "PCM_U8") as file:
         for minute in range(60):
             file.write(tone(10 + minute, seconds=60, rate=1000))
-    refused(path, r"at most 30 s, came one of 3600\.0 s")
+    refused(path, r"at most 30 s, found one of 3600\.0 s")
     wave, rate = read_wave(path, start_s=1800, seconds=2)
     assert rate == 1000 and np.abs(np.fft.rfft(wave)).argmax() == 80  # 40 Hz in the minute that begins there
 
@@ -141,7 +141,7 @@ def test_damaged_and_odd_sounds_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), RATE)
     refused(tmp_path / "none.wav", "a sound of 0.000 s")
     soundfile.write(tmp_path / "one.wav", np.ones(1, np.float32), RATE)
-    refused(tmp_path / "one.wav", "came 1 sample at")
+    refused(tmp_path / "one.wav", "found 1 sample at")
     holes = tone()
     holes[7] = np.nan
     soundfile.write(tmp_path / "nan.wav", holes, RATE, subtype="FLOAT")

@@ -113,14 +113,14 @@ def test_faults_are_said_before_any_work(
     for words, sentence in (
         (("--voxels", "nowhere"), "no region is called 'nowhere'"),
         (("--paths", "bth"), "no path is called 'bth'; did you mean both"),
-        (("--tune-steps", "0"), "wanted 1 step or more"),
+        (("--tune-steps", "0"), "expected 1 step or more"),
         (("--curves",), "method mindvis has none; leave --curves out"),
         (("--recipe", "takagi-miniature", "--method", "mindvis"), "add --voxels nsdgeneral"),
     ):
         code, error = said(*words)
         assert code == 2 and sentence in error, error
     code, error = said("--encoder", str(tmp_path / "absent.safetensors"))
-    assert code == 3 and "wanted a masked encoder, came nothing there" in error, error
+    assert code == 3 and "expected a masked encoder, found nothing there" in error, error
 
 
 def test_one_stack_is_fine_tuned_for_one_split(
@@ -163,7 +163,7 @@ def patterns_card(run: Path):  # type: ignore[no-untyped-def]
 def test_a_run_without_a_fine_tuned_stack_says_how_to_get_one(planted: Path, tmp_path: Path) -> None:
     from brain.errors import InputError
 
-    with pytest.raises(InputError, match="wanted a fine-tuned stack, came none; fit a run with --voxels"):
+    with pytest.raises(InputError, match="expected a fine-tuned stack, found none; fit a run with --voxels"):
         patterns(RunFolder(tmp_path), open_recording(planted), stimuli={"s30"}, take=lambda trials: trials)
 
 

@@ -105,7 +105,7 @@ def test_curves_of_folds_are_refused_in_one_sentence(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(tmp_path), "--references", str(tmp_path), "--curves"]) == 2
-    assert "--curves: wanted a run as it was made" in capsys.readouterr().err
+    assert "--curves: expected a run as it was made" in capsys.readouterr().err
 
 
 def test_a_region_left_out_leaves_the_others_to_the_map_that_had_no_other(planted: Path) -> None:

@@ -134,21 +134,21 @@ def test_a_changed_file_does_not_go_into_the_same_folder(
 
 
 CASES: dict[tuple[str, ...], tuple[int, str]] = {
-    (): (2, "wanted a region, came none"),
-    ("--voxel", "3,1"): (2, "wanted I,J,K, three whole numbers"),
-    ("--voxel", "3,1,0", "--region", "early"): (2, "wanted alone"),
-    ("--voxel", "30,1,0"): (3, "came none; the nearest is 9,1,0"),
-    ("--voxel", "9,5,0"): (3, "R2 of 0.05 or more on held-out stimuli, came -0."),
-    ("--region", "silent"): (3, "'silent': wanted an encoder with R2 of 0.05"),
-    ("--region", "silent", "--pattern", "s004"): (3, "wanted two voxels or more, came 1"),
+    (): (2, "expected a region, found none"),
+    ("--voxel", "3,1"): (2, "expected I,J,K, three whole numbers"),
+    ("--voxel", "3,1,0", "--region", "early"): (2, "expected alone"),
+    ("--voxel", "30,1,0"): (3, "found none; the nearest is 9,1,0"),
+    ("--voxel", "9,5,0"): (3, "R2 of 0.05 or more on held-out stimuli, found -0."),
+    ("--region", "silent"): (3, "'silent': expected an encoder with R2 of 0.05"),
+    ("--region", "silent", "--pattern", "s004"): (3, "expected two voxels or more, found 1"),
     ("--region", "ventra", "--pattern", "s004"): (2, "no region is called 'ventra'"),
     ("--region", "early:2", "--pattern", "s004"): (2, "without weights"),
     ("--region", "early", "--pattern", "s4000"): (2, "did you mean"),
     ("--region", "early", "--pattern", "none.npy"): (3, "no such file"),
-    ("--region", "early", "--pattern", "short.npy"): (3, f"wanted ({VOXELS},) numbers"),
+    ("--region", "early", "--pattern", "short.npy"): (3, f"expected ({VOXELS},) numbers"),
     ("--region", "early", "--pattern", "nan.npy"): (3, "20 that are not"),
     ("--region", "early", "--pattern", "few.csv"): (3, "none for 18, first [2, 0, 0]"),
-    ("--region", "early", "--pattern", "other.csv"): (3, "wanted columns i, j, k, value"),
+    ("--region", "early", "--pattern", "other.csv"): (3, "expected columns i, j, k, value"),
 }
 
 
@@ -196,13 +196,13 @@ def test_a_stack_without_an_image_encoder_needs_an_eye_and_is_guided_by_it(
     settings.write_text(settings.read_text().replace(str(stack), str(plain)))
     words = ["synthesize", str(out), "--data", str(data), "--region", "early", "--n", "1", "--steps", "2", "--method"]
     assert main([*words, "guided"]) == 5
-    assert "wanted a tower that guides, came none; get one with: afterimage stacks fetch" in capsys.readouterr().err
+    assert "expected a tower that guides, found none; get one with: afterimage stacks fetch" in capsys.readouterr().err
     shutil.copytree(checkout / "pipelines/miniature/image/eye", plain / "eye")
     assert main([*words, "guided"]) == 0
     facts = json.loads((out / "synthesis/early/synthesis.json").read_text(encoding="utf-8"))
     assert set(facts["encoders"]) == {"eye", "second"} and facts["decoder in the loop"] == "tiny_vae"
     assert main([*words, "embedding"]) == 2
-    assert "wanted a stack whose UNet takes an image embedding" in capsys.readouterr().err
+    assert "expected a stack whose UNet takes an image embedding" in capsys.readouterr().err
 
 
 def test_pictures_beside_the_run_are_the_run_s_own_and_leave_it_alone(run: Path, tmp_path: Path) -> None:

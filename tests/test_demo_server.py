@@ -304,4 +304,4 @@ def test_without_a_run_it_says_how_to_get_one(
     assert main(["app", "--no-browser"]) == 2
     assert "expected a finished run, found none in runs/" in capsys.readouterr().err
     assert main(["app", "nowhere", "--no-browser"]) == 3
-    assert "wanted a run" in capsys.readouterr().err
+    assert "expected a run" in capsys.readouterr().err

@@ -393,7 +393,7 @@ def test_a_run_without_a_report_says_how_to_get_one(pictures: Path, tmp_path: Pa
 
 
 def test_what_is_no_finished_run_is_refused(pictures: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="wanted a run"):
+    with pytest.raises(InputError, match="expected a run"):
         open_runs([tmp_path])
     with pytest.raises(UsageError, match="found it twice"):
         open_runs([pictures, pictures.parent / "." / "first"])

@@ -116,7 +116,7 @@ def test_damage_is_one_sentence(tmp_path: Path, damage: str) -> None:
     DAMAGE[damage](path)
     with pytest.raises(InputError) as said:
         Conditions.load(path)
-    assert "\n" not in str(said.value) and "wanted" in str(said.value)
+    assert "\n" not in str(said.value) and "expected" in str(said.value)
 
 
 def test_no_folder_to_write_in_is_a_storage_error(tmp_path: Path) -> None:

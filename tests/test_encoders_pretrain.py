@@ -214,7 +214,7 @@ def test_unlabelled_trials_of_other_data_train_along(planted: Path, tmp_path: Pa
 
 def test_nothing_unlabelled_at_a_path_is_said(planted: Path, tmp_path: Path) -> None:
     assert _settings_of(["--also", "rest", "more"]).also == ("rest", "more")
-    with pytest.raises(InputError, match=r"wanted HCP_visual_voxel.npz, folders of it, or .*came none of them"):
+    with pytest.raises(InputError, match=r"expected HCP_visual_voxel.npz, folders of it, or .*found none of them"):
         open_trials(planted, asked(also=(str(tmp_path),)))
 
 
@@ -244,9 +244,9 @@ def test_accumulating_gradients_changes_nothing_but_rounding(planted: Path, tmp_
 
 def test_a_checkpoint_of_other_settings_or_data_is_refused(planted: Path, tmp_path: Path) -> None:
     pretrain(planted, tmp_path, asked())
-    with pytest.raises(InputError, match=r"step-00000012.*'rate': 0.01.*came .*'rate': 0.001.*another --out"):
+    with pytest.raises(InputError, match=r"step-00000012.*'rate': 0.01.*found .*'rate': 0.001.*another --out"):
         pretrain(planted, tmp_path, asked(plan=replace(PLAN, rate=0.01)))
-    with pytest.raises(InputError, match=r"wanted data .*another --out"):
+    with pytest.raises(InputError, match=r"expected data .*another --out"):
         pretrain(planted, tmp_path, asked(regions=("early",)))
 
 
@@ -263,7 +263,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_stands(planted: Path, 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(planted: Path, tmp_path: Path) -> None:
     wild = asked(plan=replace(PLAN, rate=1e30, warm=0, clip=1e30, save=1))
-    with pytest.raises(InputError, match="wanted a finite loss, came nan"):
+    with pytest.raises(InputError, match="expected a finite loss, found nan"):
         pretrain(planted, tmp_path, wild)
     for path in (tmp_path / "checkpoints").iterdir():
         assert load_file(path)
@@ -275,7 +275,7 @@ def test_the_encoder_comes_back_and_a_foreign_file_does_not(planted: Path, tmp_p
     assert card["data"][0]["trials"] == 28
     assert net.encode(torch.zeros(2, 6, 4), torch.zeros(6, 3)).shape == (2, 6, 16)
     write_tensors(tmp_path / "map.safetensors", {"weights": np.zeros(3)}, kind="mapping", card={})
-    with pytest.raises(InputError, match="wanted a masked-brain file, came a mapping file"):
+    with pytest.raises(InputError, match="expected a masked-brain file, found a mapping file"):
         load_encoder(tmp_path / "map.safetensors")
 
 

@@ -182,7 +182,7 @@ def test_a_readout_comes_back_and_another_family_does_not(
     assert np.array_equal(back.predict(trials.values[:5]), readout.predict(trials.values[:5]))
     assert back.space == CARD and back.facts["trained"] == "frozen"
     write_tensors(tmp_path / "map.safetensors", {"weights": np.zeros(3)}, kind="mapping", card={})
-    with pytest.raises(InputError, match="wanted a masked-readout file, came a mapping file"):
+    with pytest.raises(InputError, match="expected a masked-readout file, found a mapping file"):
         Readout.load(tmp_path / "map.safetensors")
 
 

@@ -194,13 +194,13 @@ def test_a_map_comes_back_and_another_family_does_not(tmp_path: Path) -> None:
         name = one.voxels.subject
         assert np.array_equal(back.predict(one.values, subject=name), mapped.predict(one.values, subject=name))
     write_tensors(tmp_path / "foreign.safetensors", {"centre": np.zeros(3)}, kind="masked-readout", card={})
-    with pytest.raises(InputError, match="wanted a residual-map file, came a masked-readout file"):
+    with pytest.raises(InputError, match="expected a residual-map file, found a masked-readout file"):
         ResidualMap.load(tmp_path / "foreign.safetensors")
 
 
 def test_a_checkpoint_of_other_trials_is_refused(tmp_path: Path) -> None:
     fit(tmp_path, [subject("a", 30)])
-    with pytest.raises(InputError, match=r"wanted data .*another --out"):
+    with pytest.raises(InputError, match=r"expected data .*another --out"):
         fit(tmp_path, [subject("a", 30, seed=5)])
 
 
@@ -208,5 +208,5 @@ def test_one_subject_twice_and_other_voxels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="each subject once"):
         fit(tmp_path, [subject("a", 30), subject("a", 30)])
     mapped = fit(tmp_path, [subject("a", 30)])
-    with pytest.raises(InputError, match="wanted .sample, 30. of a"):
+    with pytest.raises(InputError, match="expected .sample, 30. of a"):
         mapped.predict(np.zeros((2, 29), np.float32))

@@ -141,7 +141,7 @@ def test_a_vector_of_another_clap_is_refused_though_the_width_fits(tmp_path: Pat
     retrained = opened("clap", tmp_path / "c", seed=1, model="cvssp/audioldm2")
     conditions = other.encode(sounds(noise()), ("s0",), batch=1)
     assert conditions.space.shape == one.card.shape
-    with pytest.raises(InputError, match="model 'cvssp/audioldm2', came 'laion/clap-htsat-unfused'"):
+    with pytest.raises(InputError, match="model 'cvssp/audioldm2', found 'laion/clap-htsat-unfused'"):
         one.card.must_match(conditions.space)
     with pytest.raises(InputError, match="revision"):
         one.card.must_match(retrained.card)
@@ -383,7 +383,7 @@ def test_what_is_no_sound_is_refused_by_name(name: str, wave: Float, words: str,
 @pytest.mark.parametrize("name", ["loa", "mel-latent"])
 def test_a_sound_longer_than_the_spectrogram_is_refused_and_half_a_hop_is_not(name: str, tmp_path: Path) -> None:
     space = opened(name, tmp_path)
-    with pytest.raises(InputError, match="at most 20480 samples, came 20640"):
+    with pytest.raises(InputError, match="at most 20480 samples, found 20640"):
         vector(space, noise(1.29))
     wave = noise(1.285)
     assert np.abs(levelled(wave)[:20480] - levelled(wave[:20480])).max() < 0.1
@@ -394,5 +394,5 @@ def test_a_sound_longer_than_the_spectrogram_is_refused_and_half_a_hop_is_not(na
 def test_a_picture_is_no_sound(name: str, tmp_path: Path) -> None:
     space = opened(name, tmp_path)
     pictures = Stimuli(ids=("s0",), modality="image", opener=lambda one: one)
-    with pytest.raises(InputError, match="wanted sounds, came image"):
+    with pytest.raises(InputError, match="expected sounds, found image"):
         space.encode(pictures, ("s0",), batch=1)

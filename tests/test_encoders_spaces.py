@@ -272,7 +272,7 @@ def test_pixels_of_their_own_size_are_untouched(tmp_path: Path) -> None:
 
 def test_a_sound_is_no_picture(tmp_path: Path) -> None:
     space = CATALOGUE["pixels"].open(tmp_path, model="", revision="", device="cpu")
-    with pytest.raises(InputError, match="wanted pictures"):
+    with pytest.raises(InputError, match="expected pictures"):
         space.encode(stimuli("sound"), IDS, batch=2)
 
 

@@ -118,7 +118,7 @@ def test_one_voxel_is_the_mean_of_one_and_is_refused_where_it_is_noise(encoder: 
     weights = encoder.weights[:, 3]
     np.testing.assert_allclose(vector, weights, atol=rounding(sums=1, scale=largest(weights)), rtol=0)
     objective([(tower(), known)], {"three": 1.0})
-    with pytest.raises(InputError, match="'five': wanted an encoder with R2 of 0.05"):
+    with pytest.raises(InputError, match="'five': expected an encoder with R2 of 0.05"):
         objective([(tower(), known)], {"five": 1.0})
 
 
@@ -134,7 +134,7 @@ def test_the_accuracy_of_many_voxels_is_that_of_each_alone() -> None:
 
 @pytest.mark.parametrize(
     ("target", "said"),
-    [([1.0, np.nan], "1 that are not"), ([1.0], r"came \(1,\)"), ([2.0, 2.0], "one value everywhere")],
+    [([1.0, np.nan], "1 that are not"), ([1.0], r"found \(1,\)"), ([2.0, 2.0], "one value everywhere")],
 )
 def test_a_target_that_is_none_is_refused(target: list[float], said: str) -> None:
     with pytest.raises(InputError, match=said):
@@ -158,7 +158,7 @@ def test_an_objective_is_the_same_number_with_a_gradient_and_changes_sign(encode
 
 
 def test_what_it_does_not_know_is_refused_with_the_number(encoder: Voxelwise) -> None:
-    with pytest.raises(InputError, match=r"'noise': wanted an encoder with R2 of 0.05 or more .* came -?0\.0"):
+    with pytest.raises(InputError, match=r"'noise': expected an encoder with R2 of 0.05 or more .* found -?0\.0"):
         objective([(tower(), encoder)], {"noise": 1.0})
     with pytest.raises(UsageError, match="no region is called 'a'"):
         objective([(tower(), encoder)], {"a": 1.0})

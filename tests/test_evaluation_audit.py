@@ -112,7 +112,7 @@ def test_a_swapped_picture_is_found_by_its_digest_and_a_swapped_index_by_its_num
 
 def test_no_report_is_one_sentence(tmp_path: Path) -> None:
     write(tmp_path / "run")
-    with pytest.raises(InputError, match="wanted a report to audit, came none"):
+    with pytest.raises(InputError, match="expected a report to audit, found none"):
         audit(tmp_path / "run")
 
 

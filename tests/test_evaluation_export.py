@@ -207,7 +207,7 @@ def test_a_test_in_use_is_never_overwritten(samples: Samples, tmp_path: Path) ->
         path.unlink()
     with pytest.raises(InputError, match="no key beside it"):
         write_human_test(samples, tmp_path / "test", seed=1)
-    with pytest.raises(InputError, match=r"came 0; rows here are decoded, oracle"):
+    with pytest.raises(InputError, match=r"found 0; rows here are decoded, oracle"):
         write_human_test(samples, tmp_path / "other", rows=("decode",), seed=1)
     assert not (tmp_path / "other").exists() and not key_of(tmp_path / "other").exists()
     (tmp_path / "file").write_text("")
@@ -249,15 +249,15 @@ def test_answers_are_scored_with_the_exact_interval(samples: Samples, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("unknown", r"line 3: wanted a trial of .*give this test's key"),
+        ("unknown", r"line 3: expected a trial of .*give this test's key"),
         ("twice", r"line 10: trial \w+ is answered twice"),
-        ("middle", r"line 2: wanted left or right, came 'middle'"),
-        ("columns", r"wanted the columns trial,choice,ms, came 'trial,pick'"),
-        ("short", r"line 10: wanted 3 values, came 2"),
-        ("none", r"wanted answers, came none"),
-        ("empty", r"came 'an empty file'"),
-        ("bytes", r"wanted a readable CSV file"),
-        ("absent", r"wanted a readable CSV file"),
+        ("middle", r"line 2: expected left or right, found 'middle'"),
+        ("columns", r"expected the columns trial,choice,ms, found 'trial,pick'"),
+        ("short", r"line 10: expected 3 values, found 2"),
+        ("none", r"expected answers, found none"),
+        ("empty", r"found 'an empty file'"),
+        ("bytes", r"expected a readable CSV file"),
+        ("absent", r"expected a readable CSV file"),
     ],
 )
 def test_answers_that_cannot_be_used_are_one_sentence(samples: Samples, tmp_path: Path, change: str, said: str) -> None:
@@ -290,4 +290,4 @@ def test_the_command_says_what_is_wrong_and_leaves_with_its_code(tmp_path: Path)
         [sys.executable, "-m", "evaluation.export.human", str(tmp_path / "key.csv"), str(tmp_path / "answers.csv")],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert done.returncode == 3 and "Traceback" not in done.stderr and "key.csv: wanted" in done.stderr
+    assert done.returncode == 3 and "Traceback" not in done.stderr and "key.csv: expected" in done.stderr

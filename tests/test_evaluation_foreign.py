@@ -189,12 +189,12 @@ def test_two_files_of_one_name_are_refused(folders: tuple[Path, Path, Path]) -> 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("empty", "wanted an image"),
-        ("text", "wanted an image"),
+        ("empty", "expected an image"),
+        ("text", "expected an image"),
         ("cut", "damaged"),
         ("moving", "an animation"),
         ("float", "floating point"),
-        ("wide", "came 70000"),
+        ("wide", "found 70000"),
         ("huge", "million pixels|64,000,000"),
         ("unreadable", "readable image"),
     ],

@@ -166,7 +166,7 @@ def test_a_judge_whose_package_lacks_its_weights_names_another(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, instead: str
 ) -> None:
     monkeypatch.setattr(_home.importlib.resources, "files", lambda package: tmp_path)
-    with pytest.raises(CheckpointAbsent, match=f"judge '{name}': wanted its weights in the package.*--judge {instead}"):
+    with pytest.raises(CheckpointAbsent, match=f"'{name}': expected its weights in the package.*--judge {instead}"):
         find_judge(name).open()
 
 
@@ -208,10 +208,10 @@ def test_absent_weights_are_said(tmp_path: Path, file: str) -> None:
 def test_another_model_is_one_sentence(tmp_path: Path, file: str, change: dict[str, object]) -> None:
     path = tiny_judge(tmp_path) / file
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(InputError, match="wanted"):
+    with pytest.raises(InputError, match="expected"):
         ClassifierJudge(name="mine", folder=tmp_path).open()
     path.write_text("{")
-    with pytest.raises(InputError, match="wanted JSON"):
+    with pytest.raises(InputError, match="expected JSON"):
         ClassifierJudge(name="mine", folder=tmp_path).open()
 
 
@@ -248,7 +248,7 @@ def test_absent_eyes_are_said_in_one_sentence(no_weights: Path, eye: str) -> Non
         find_judge(eye).open()
     text = str(said.value)
     assert said.value.exit_code == 5 and "\n" not in text
-    for part in (f"judge {eye!r}", str(no_weights), "came none", "fetch it by `", FOLDER):
+    for part in (f"judge {eye!r}", str(no_weights), "found none", "fetch it by `", FOLDER):
         assert part in text
 
 
@@ -308,18 +308,18 @@ def test_another_clip_is_not_taken_for_vit_l14(no_weights: Path) -> None:
     (home / "config.json").write_text(
         json.dumps({"vision_config": {"hidden_size": 768, "num_hidden_layers": 12, "patch_size": 32}})
     )
-    with pytest.raises(InputError, match="wanted ViT-L/14"):
+    with pytest.raises(InputError, match="expected ViT-L/14"):
         ClipJudge(name="clip_vit_l14", sides=(224,)).open()
 
 
 def test_a_damaged_file_of_weights_is_one_sentence(no_weights: Path) -> None:
     for damaged in (no_weights / ALEXNET.file, no_weights / "a.safetensors"):
         damaged.write_bytes(b"not weights")
-        with pytest.raises(InputError, match="wanted weights") as said:
+        with pytest.raises(InputError, match="expected weights") as said:
             read_weights(damaged)
         assert "\n" not in str(said.value)
     torch.save([1, 2], no_weights / ALEXNET.file)
-    with pytest.raises(InputError, match="came list"):
+    with pytest.raises(InputError, match="found list"):
         read_weights(no_weights / ALEXNET.file)
 
 
@@ -344,7 +344,7 @@ class Run:
 def test_absent_distances_are_said_and_come_from_nothing_else(no_weights: Path, name: str) -> None:
     metric = METRICS[name]
     reason = metric.absent(Views(pixels=np.zeros((2, 64, 64, 3), np.uint8)))
-    assert "wanted" in reason and "came no" in reason and "\n" not in reason
+    assert "expected" in reason and "found no" in reason and "\n" not in reason
     assert metric.lower and metric.best == 0 and metric.eye == "" and metric.chance(9) is None
 
 

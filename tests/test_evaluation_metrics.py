@@ -340,7 +340,7 @@ def test_effective_dimension_of_known_spectra(shape: tuple[int, int]) -> None:
         bound = gram + rounding(sums=4 * 2 * 2, scale=float(outweighed), dtype=np.float64)
         assert effective_dimension(values + 7) == pytest.approx(want, rel=bound)
     assert effective_dimension(np.full(shape, 0.1, np.float32)) == 0
-    with pytest.raises(InputError, match="effective dimension: wanted"):
+    with pytest.raises(InputError, match="effective dimension: expected"):
         effective_dimension(np.full(shape, np.nan))
 
 

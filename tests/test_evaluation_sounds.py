@@ -273,7 +273,7 @@ def test_the_writer_takes_only_sounds_that_can_be_judged(tmp_path: Path) -> None
         for wave, says in (
             (np.zeros(LENGTH, np.float32), "silence"),
             (broken, "finite"),
-            (sound(1)[:-1], f"wanted {LENGTH} samples"),
+            (sound(1)[:-1], f"expected {LENGTH} samples"),
             (np.stack([sound(1)] * 2), "mono sound"),
             (Image.new("RGB", (4, 4)), "folders of their own"),
         ):
@@ -288,7 +288,7 @@ def test_the_writer_takes_only_sounds_that_can_be_judged(tmp_path: Path) -> None
     assert wave == pytest.approx(sound(1) * 0.99 / 0.5, abs=1e-3)
     with SampleWriter(tmp_path) as writer:
         assert writer.done("decoded", "a") == loud and writer.done("reference", "a") is not None
-        with pytest.raises(InputError, match=f"wanted {LENGTH} samples"):
+        with pytest.raises(InputError, match=f"expected {LENGTH} samples"):
             writer.write(sound(1)[:-160], row="oracle", stimulus="a", index=0, seed=0, method="m")
     assert wav_bytes(sound(2), name="x") == wav_bytes(sound(2), name="x")
 
@@ -344,13 +344,13 @@ def test_two_rates_channels_and_longer_sounds_are_one_sound(folders: tuple[Path,
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ("short", r"s3\.wav: wanted 1\.02 s as the references last, came 0\.5"),
-        ("mixed", "wanted pictures or sounds, came both"),
-        ("silent reference", "a sound that was heard, came silence"),
+        ("short", r"s3\.wav: expected 1\.02 s as the references last, found 0\.5"),
+        ("mixed", "expected pictures or sounds, found both"),
+        ("silent reference", "a sound that was heard, found silence"),
         ("uneven", "references of about one length"),
         ("nan", "finite samples"),
         ("torn", "whole wav"),
-        ("text", "wanted a sound"),
+        ("text", "expected a sound"),
     ],
 )
 def test_what_cannot_be_compared_is_one_sentence(folders: tuple[Path, Path], fault: str, says: str) -> None:
@@ -386,9 +386,9 @@ def test_a_silent_sample_is_scored_and_counted(folders: tuple[Path, Path]) -> No
 
 def test_judges_and_profiles_know_what_they_look_at(folders: tuple[Path, Path]) -> None:
     mine, shown = folders
-    with pytest.raises(UsageError, match="wanted pictures to judge, came sounds"):
+    with pytest.raises(UsageError, match="expected pictures to judge, found sounds"):
         judged(mine, references=shown, judge="pixels")
-    with pytest.raises(UsageError, match="wanted sounds to judge, came pictures"):
+    with pytest.raises(UsageError, match="expected sounds to judge, found pictures"):
         judge_of("mels", "image")
     assert judge_of("", "sound").name == "miniature-sound" and judge_of("", "image").name == "miniature"
     assert find_profile("clean", "sound").name == "clean-sound" and find_profile("clean").name == "clean"
@@ -611,7 +611,7 @@ def test_absent_or_odd_files_of_a_mel_classifier_are_said(tmp_path: Path, file: 
     facts = json.loads((home / "preprocessor.json").read_text())
     for odd in ({"mean": [1.0]}, {"std": 0}, {"frames": "many"}, {"mel": {"rates": 1}}):
         (home / "preprocessor.json").write_text(json.dumps({**facts, **odd}))
-        with pytest.raises(InputError, match=r"preprocessor\.json: wanted"):
+        with pytest.raises(InputError, match=r"preprocessor\.json: expected"):
             MelClassifierJudge(name="mine", folder=home).open()
     (home / file).unlink()
     with pytest.raises(CheckpointAbsent, match=file.replace(".", r"\.")):

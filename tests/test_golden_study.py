@@ -131,7 +131,7 @@ def test_what_cannot_be_synthesized_is_one_sentence(study: Path, capsys: pytest.
         ("--region", "FFA1"): (2, "no region is called 'FFA1'"),
         ("--region", "FFA-1", "--method", "guide"): (2, "no way to synthesize is called 'guide'"),
         ("--region", "FFA-1", "--against", "FFA-1"): (2, "stands twice"),
-        ("--region", "FFA-1:high"): (2, "wanted NAME or NAME:WEIGHT"),
+        ("--region", "FFA-1:high"): (2, "expected NAME or NAME:WEIGHT"),
     }
     for words, (code, sentence) in cases.items():
         capsys.readouterr()

@@ -338,7 +338,7 @@ def test_voxels_are_put_in_order_or_refused(pipeline: BrainConditionedPipeline, 
         contract.own(responses.voxels(np.arange(89)))
     with pytest.raises(InputError, match="fitted on subject 'subj01' and these data have 'subj02'"):
         contract.own(replace(responses, space=replace(responses.space, subject="subj02")))
-    with pytest.raises(InputError, match="wanted .trial, 90., came .2, 80."):
+    with pytest.raises(InputError, match="expected .trial, 90., found .2, 80."):
         pipeline(np.zeros((2, 80), np.float32), seeds=[0, 1])
     with pytest.raises(InputError, match="1 seeds for conditions of .2. samples"):
         pipeline(np.zeros((2, 90), np.float32), seeds=[0])
@@ -357,11 +357,11 @@ def test_another_stack_and_damaged_folders_are_refused(
         opened(trained, write_stack(tmp_path / "tiny", seed=1))
     half = shutil.copytree(trained, tmp_path / "half")
     (half / CARD).unlink()
-    with pytest.raises(InputError, match="wanted the card"):
+    with pytest.raises(InputError, match="expected the card"):
         opened(half, tiny_stack)
     foreign = shutil.copytree(trained, tmp_path / "foreign")
     shutil.copy(trained / CHANGED, foreign / VOXELS)
-    with pytest.raises(InputError, match="wanted a voxel-contract file"):
+    with pytest.raises(InputError, match="expected a voxel-contract file"):
         opened(foreign, tiny_stack)
 
 
@@ -427,7 +427,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
         mine, theirs = load_file(tmp_path / name), load_file(trained / name)
         assert set(mine) == set(theirs)
         assert all(np.array_equal(mine[key], theirs[key]) for key in mine)
-    with pytest.raises(InputError, match="wanted paths cross, came both"):
+    with pytest.raises(InputError, match="expected paths cross, found both"):
         finetune(planted, tmp_path, asked(tiny_stack, paths="cross"))
 
 
@@ -445,7 +445,7 @@ def test_a_checkpoint_holds_what_learns_and_nothing_of_the_base(trained: Path, t
 
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
     wild = replace(PLAN, rate=1e30, warm=0, clip=1e30, save=1)
-    with pytest.raises(InputError, match="wanted a finite loss, came nan"):
+    with pytest.raises(InputError, match="expected a finite loss, found nan"):
         finetune(planted, tmp_path, asked(tiny_stack, plan=wild))
     found = list((tmp_path / TRAINING / "checkpoints").iterdir())
     assert found

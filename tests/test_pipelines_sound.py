@@ -327,11 +327,11 @@ def test_conditions_that_do_not_fit_are_refused(pipelines: dict[str, SoundPipeli
     for prompt in (SoundPrompt(loa=normal(1, *LOA)), SoundPrompt(loa=normal(1, *LOA), clap=unit(1))):
         with pytest.raises(InputError, match="clap alone"):
             first(prompt, seeds=[1])
-    with pytest.raises(InputError, match="CLAP: wanted"):
+    with pytest.raises(InputError, match="CLAP: expected"):
         first(SoundPrompt(clap=normal(1, CLAP + 1)), seeds=[1])
-    with pytest.raises(InputError, match="LOA: wanted"):
+    with pytest.raises(InputError, match="LOA: expected"):
         second(SoundPrompt(loa=normal(1, 4, 3)), seeds=[1])
-    with pytest.raises(InputError, match="text: wanted"):
+    with pytest.raises(InputError, match="text: expected"):
         second(SoundPrompt(loa=normal(1, *LOA), text=normal(1, 2, 3)), seeds=[1])
     with pytest.raises(InputError, match="one each"):
         first(SoundPrompt(clap=unit(2)), seeds=[1])

@@ -45,6 +45,7 @@ def run(words: Sequence[str]) -> None:
         return
     if how.curves:
         raise UsageError(
-            f"--curves: wanted a run as it was made, came {folder}, which is none or has --references, --train or --out"
+            "--curves: expected a run as it was made, "
+            f"found {folder}, which is none or has --references, --train or --out"
         )
     print(judge(folder, how, references=references, train=train, out=out))

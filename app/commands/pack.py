@@ -68,6 +68,6 @@ def _files(entries: Sequence[str], *, flag: str) -> dict[str, Path]:
     for entry in entries:
         name, equals, file = entry.partition("=")
         if not (name and equals and file):
-            raise UsageError(f"{flag}: wanted NAME=FILE, came {entry!r}")
+            raise UsageError(f"{flag}: expected NAME=FILE, found {entry!r}")
         files[name] = Path(file)
     return files

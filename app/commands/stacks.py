@@ -27,7 +27,9 @@ def run(words: Sequence[str]) -> None:
 
     what, name = parse(stacks, command="stacks", words=words)
     if what != "list" and not name:
-        raise UsageError(f"`afterimage stacks {what}`: wanted a stack's name, came none; see `afterimage stacks list`")
+        raise UsageError(
+            f"`afterimage stacks {what}`: expected a stack's name, found none; see `afterimage stacks list`"
+        )
     {"list": _list, "check": _check, "fetch": _fetch}[what](name)
 
 

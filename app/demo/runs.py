@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from brain.averages import average_repeats
-from brain.errors import AfterimageError, InputError, UsageError, wanted
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.origin import simulated_by
 from brain.standardise import SessionScaler
 from brain.types import Float
@@ -234,7 +234,7 @@ def open_run(path: Path, *, name: str = "") -> Run:
     folder = RunFolder(path)
     settings, data = folder.stored()
     if find_index(path) is None:
-        raise InputError(wanted(path, "a finished run", "one without samples", "finish it with `afterimage study`"))
+        raise InputError(expected(path, "a finished run", "one without samples", "finish it with `afterimage study`"))
     samples = read_samples(path, references=None)
     facts = folder.card_facts()
     simulated = facts.get("simulated", simulated_by(data) if data.exists() else None)

@@ -16,7 +16,7 @@ from app.demo.guard import LOOPBACK, Guard
 from app.demo.interface import KEYS, build
 from app.demo.pages import text_of
 from app.demo.session import House
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 
 OFF = {
     "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_MCP_SERVER": "False",
@@ -58,16 +58,16 @@ def read_auth(path: Path) -> list[tuple[str, str]]:
     want = "lines of NAME:PASSWORD"
     try:
         if not path.is_file():
-            raise InputError(wanted(path, want, "no file", "name another"))
+            raise InputError(expected(path, want, "no file", "name another"))
         others = path.stat().st_mode & 0o077
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(wanted(path, want, "a file that cannot be read", "name another")) from error
+        raise InputError(expected(path, want, "a file that cannot be read", "name another")) from error
     if others:
-        raise InputError(wanted(path, "a file that only you can read", "one that others can", f"chmod 600 {path}"))
+        raise InputError(expected(path, "a file that only you can read", "one that others can", f"chmod 600 {path}"))
     pairs = [(name, word) for name, colon, word in (line.partition(":") for line in lines) if name and word]
     if not pairs or len(pairs) != sum(bool(line.strip()) for line in lines):
-        raise InputError(wanted(path, want, "other lines", "write one NAME:PASSWORD a line"))
+        raise InputError(expected(path, want, "other lines", "write one NAME:PASSWORD a line"))
     return pairs
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain import hdf5
-from brain.errors import AfterimageError, InputError, wanted
+from brain.errors import AfterimageError, InputError, expected
 from brain.types import Bool, Float, Int
 
 SPELLINGS = (("dataset", "metadata"), ("dataSet", "metaData"))
@@ -68,7 +68,7 @@ class BDataFile:
         strange = sorted({number for number in numbers.tolist() if np.isfinite(number)} - set(texts))
         if strange:
             came = f"none for {strange[0]:g}"
-            raise InputError(wanted(f"{self.path}, vmap/{key}", "a text for every number", came, "fetch it again"))
+            raise InputError(expected(f"{self.path}, vmap/{key}", "a text for every number", came, "fetch it again"))
         return np.array([texts[number] if np.isfinite(number) else "" for number in numbers.tolist()], np.str_)
 
     def responses(self, voxels: Int) -> Float:
@@ -145,7 +145,7 @@ def open_bdata(path: Path) -> BDataFile:
     spelling = next((pair for pair in SPELLINGS if set(pair) <= set(names)), None)
     if spelling is None:
         came = f"a file with {', '.join(names)[:200] or 'nothing'}"
-        raise InputError(wanted(path, "BData (dataset and metadata)", came, "give a BData HDF5 file"))
+        raise InputError(expected(path, "BData (dataset and metadata)", came, "give a BData HDF5 file"))
     dataset, metadata = spelling
     needed = [dataset, f"{metadata}/key", f"{metadata}/value"]
     with hdf5.open_hdf5(path, needed, optional=["vmap"], streamed=[dataset, f"{metadata}/value"]) as data:
@@ -154,11 +154,11 @@ def open_bdata(path: Path) -> BDataFile:
         value = data[f"{metadata}/value"]
         if len(shape) != 2 or value.shape != (len(keys), shape[1]):
             came = f"dataset {shape}, {len(keys)} keys and values {value.shape}"
-            raise InputError(wanted(path, "a value for every key and column", came, "fetch the file again"))
+            raise InputError(expected(path, "a value for every key and column", came, "fetch the file again"))
         known = [key for key in BRAIN if key in keys]
         if not known or not (value[keys.index(known[0])] == 1).any():
             came = f"the keys {', '.join(keys)[:120]}"
-            raise InputError(wanted(path, "columns that VoxelData marks", came, "give a file of brain responses"))
+            raise InputError(expected(path, "columns that VoxelData marks", came, "give a file of brain responses"))
         over = value[keys.index(known[0])] == 1
         columns, masks, places = _sorted_keys(keys, value, over)
         texts: dict[str, dict[float, str]] = {}
@@ -199,5 +199,5 @@ def _text(value: Any) -> str:
 
 def _as_number(path: Path, text: str) -> float:
     if not re.fullmatch(r"-?\d+(\.\d+)?(e[+-]?\d+)?", text):
-        raise InputError(wanted(f"{path}, vmap", "numbers for names", repr(text[:40]), "fetch the file again"))
+        raise InputError(expected(f"{path}, vmap", "numbers for names", repr(text[:40]), "fetch the file again"))
     return float(text)

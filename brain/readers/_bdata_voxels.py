@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers._auditory import GROUPS, united
 from brain.readers._bdata_file import BDataFile
 from brain.types import Bool, Int, VoxelSpace
@@ -43,7 +43,7 @@ def space_of(file: BDataFile, *, subject: str) -> tuple[VoxelSpace, str]:
     affine = np.eye(4)
     if ijk is not None and not _are_places(ijk):
         raise InputError(
-            wanted(f"{file.path}, voxel_i, voxel_j, voxel_k", "a place of its own for every voxel", "others",
+            expected(f"{file.path}, voxel_i, voxel_j, voxel_k", "a place of its own for every voxel", "others",
                    "fetch the file again")
         )  # fmt: skip
     if ijk is not None and millimetres is not None:
@@ -106,4 +106,4 @@ def same_voxels(first: BDataFile, second: BDataFile) -> None:
     if not alike:
         came = f"{len(second.brain)} others"
         want = f"the {len(first.brain)} voxels of {first.path.name}"
-        raise InputError(wanted(second.path, want, came, "give two files of one subject and space"))
+        raise InputError(expected(second.path, want, came, "give two files of one subject and space"))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import present
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
@@ -29,7 +29,7 @@ def check_ids(ids: Sequence[str], where: str) -> None:
     for name in ids:
         if not re.fullmatch(r"[^/\\\x00-\x1f\x7f:*?\"<>|]{1,120}", name) or name in (".", ".."):
             then = "rename it: ids become file names, so no slashes, colons or control characters"
-            raise InputError(wanted(f"{where}, stimulus id {name[:60]!r}", "a plain name", "this one", then))
+            raise InputError(expected(f"{where}, stimulus id {name[:60]!r}", "a plain name", "this one", then))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class ArrayImages:
         bounds = (values.min(), values.max()) if values.size else (np.nan, np.nan)
         if not (np.isfinite(bounds).all() and bounds[0] >= 0 and bounds[1] <= self.top):
             came = f"{bounds[0]}..{bounds[1]} in image {number}"
-            raise InputError(wanted(self.where, f"numbers in 0..{self.top}", came, "scale all images alike"))
+            raise InputError(expected(self.where, f"numbers in 0..{self.top}", came, "scale all images alike"))
         pixels = np.rint(values.astype(np.float64) * (255 / self.top)).astype(np.uint8)
         colours = np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
         return Image.fromarray(np.ascontiguousarray(colours))
@@ -70,7 +70,7 @@ def array_images(
     """The opener of an array of images, before it is told whose image is whose. Binary, 0..1 and 0..255 are known."""
     if dtype.kind not in "biuf" or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3) or not shape[0]:
         came = f"{dtype} {tuple(shape)}"
-        raise InputError(wanted(where, "numbers (image, H, W) or (image, H, W, 3)", came, "put the colours last"))
+        raise InputError(expected(where, "numbers (image, H, W) or (image, H, W, 3)", came, "put the colours last"))
     look = np.unique(np.linspace(0, shape[0] - 1, LOOK_AT).astype(int)).tolist()
     highest = max(float(np.max(row(number), initial=0)) for number in look)
     return ArrayImages(row=row, rows={}, top=1 if highest <= 1 else 255, where=where)
@@ -97,7 +97,7 @@ class NoMedia:
     def __call__(self, stimulus: str) -> Any:
         """Always an InputError."""
         then = "put `images` in the file, or a folder `images` or `sounds` beside it"
-        raise InputError(wanted(self.where, f"the picture or sound of {stimulus}", "none", then))
+        raise InputError(expected(self.where, f"the picture or sound of {stimulus}", "none", then))
 
 
 def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
@@ -110,11 +110,11 @@ def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
     missing = [name for name in ids if name not in names]
     if missing:
         then = "name the files after the stimulus ids"
-        raise InputError(wanted(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
+        raise InputError(expected(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
     files = {name: names[name] for name in ids}
     sounds = [name for name, path in files.items() if path.suffix.lower() in SOUND_ENDINGS]
     if sounds and len(sounds) < len(files):
-        raise InputError(wanted(folder, "images or sounds", "both", "keep them in two data sets"))
+        raise InputError(expected(folder, "images or sounds", "both", "keep them in two data sets"))
     return FolderMedia(files=files), "sound" if sounds else "image"
 
 
@@ -127,14 +127,14 @@ def open_image(path: Path) -> Any:
         with Image.open(path) as image:
             if image.width * image.height > PIXELS:
                 came = f"{image.width} x {image.height}"
-                raise InputError(wanted(path, f"an image below {PIXELS} pixels", came, "make it smaller"))
+                raise InputError(expected(path, f"an image below {PIXELS} pixels", came, "make it smaller"))
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I"):
                 grey = np.asarray(upright, np.int64)
                 upright = Image.fromarray((np.clip(grey, 0, 65535) >> 8).astype(np.uint8))
             return upright.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(wanted(path, "an intact image", f"a damaged one ({error})", "fetch it again")) from error
+        raise InputError(expected(path, "an intact image", f"a damaged one ({error})", "fetch it again")) from error
 
 
 def open_sound(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -146,11 +146,11 @@ def open_sound(path: Path) -> tuple[NDArray[np.float32], int]:
         with soundfile.SoundFile(path) as sound:
             if not 0 < sound.frames * sound.channels <= SAMPLES:
                 came = f"{sound.frames} frames"
-                raise InputError(wanted(path, f"1 to {SAMPLES} samples", came, "cut the sound shorter"))
+                raise InputError(expected(path, f"1 to {SAMPLES} samples", came, "cut the sound shorter"))
             waveform = sound.read(dtype="float32", always_2d=True).mean(axis=1)
             rate = int(sound.samplerate)
     except soundfile.LibsndfileError as error:
-        raise InputError(wanted(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
+        raise InputError(expected(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
     if not np.isfinite(waveform).all():
-        raise InputError(wanted(path, "finite samples", "NaN or infinity", "export the sound again"))
+        raise InputError(expected(path, "finite samples", "NaN or infinity", "export the sound again"))
     return np.asarray(waveform, np.float32), rate

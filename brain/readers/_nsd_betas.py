@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.files import GZIP_MAGIC, check_magic, present
 from brain.hdf5 import open_hdf5
 from brain.nsd_facts import SCALE, SPACES, VERSIONS
@@ -65,7 +65,7 @@ def choose_betas(root: Path, subject: str, name: str) -> Betas:
     found = find_betas(root, subject)
     if not found:
         where = root / "nsddata_betas/ppdata" / subject
-        raise InputError(wanted(where, "betas_sessionNN.hdf5 or .nii.gz of a version", "none", "fetch the betas"))
+        raise InputError(expected(where, "betas_sessionNN.hdf5 or .nii.gz of a version", "none", "fetch the betas"))
     for betas in found:
         if name in ("", betas.version, f"{betas.space}/{betas.version}"):
             return betas
@@ -88,7 +88,7 @@ def read_session(path: Path, ijk: Int, shape: Sequence[int], *, trials: int) -> 
 def _refuse_shape(path: Path, want: Sequence[int], came: Sequence[int]) -> None:
     if tuple(came) != tuple(want):
         then = "read the betas of the space that the masks are in, whole sessions only"
-        raise InputError(wanted(path, f"betas of shape {tuple(want)}", f"{tuple(came)}", then))
+        raise InputError(expected(path, f"betas of shape {tuple(want)}", f"{tuple(came)}", then))
 
 
 def _read_hdf5(path: Path, ijk: Int, shape: Sequence[int]) -> NDArray[Any]:
@@ -133,4 +133,4 @@ def load_volume(path: Path, *, shape: Sequence[int] | None = None) -> tuple[NDAr
         return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         came = f"a damaged one of {path.stat().st_size} bytes ({error})"
-        raise InputError(wanted(path, "an intact NIfTI file", came, FETCH)) from error
+        raise InputError(expected(path, "an intact NIfTI file", came, FETCH)) from error

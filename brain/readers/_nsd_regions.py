@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.nsd_facts import LABELS, UNIONS
 from brain.readers._nsd_betas import load_volume
 from brain.types import Bool, Int, Region
@@ -38,7 +38,7 @@ def read_atlases(root: Path, subject: str, space: str) -> tuple[Atlas, ...]:
     folder = root / "nsddata/ppdata" / subject / space / "roi"
     paths = [path for path in sorted(folder.glob("*.nii.gz")) if not path.name.startswith(("lh.", "rh."))]
     if not paths:
-        raise InputError(wanted(folder, "masks such as nsdgeneral.nii.gz", "none", "fetch the roi folder"))
+        raise InputError(expected(folder, "masks such as nsdgeneral.nii.gz", "none", "fetch the roi folder"))
     names = {path.name.removesuffix(".nii.gz"): path for path in paths}
     ranked = [name for name in ORDER if name in names] + [name for name in names if name not in ORDER]
     atlases: list[Atlas] = []
@@ -52,14 +52,14 @@ def read_atlases(root: Path, subject: str, space: str) -> tuple[Atlas, ...]:
 
 def _check_grid(path: Path, volume: NDArray[Any], affine: NDArray[np.float64], *, first: Atlas | None) -> None:
     if volume.ndim != 3:
-        raise InputError(wanted(path, "a (X, Y, Z) mask", f"shape {volume.shape}", "fetch the mask again"))
+        raise InputError(expected(path, "a (X, Y, Z) mask", f"shape {volume.shape}", "fetch the mask again"))
     if first is None:
         return
     size, other = (np.sqrt(np.square(matrix[:3, :3]).sum(axis=0)).round(3) for matrix in (affine, first.affine))
     if volume.shape != first.volume.shape or (size != other).any():
         want = f"the grid of {first.name}, {first.volume.shape} of {other.tolist()} mm"
         came = f"{volume.shape} of {size.tolist()} mm"
-        raise InputError(wanted(path, want, came, "use masks of one space, func1mm is not func1pt8mm"))
+        raise InputError(expected(path, want, came, "use masks of one space, func1mm is not func1pt8mm"))
 
 
 def _names(root: Path, subject: str, atlas: str) -> tuple[Mapping[int, str], str]:
@@ -80,7 +80,9 @@ def read_ctab(path: Path) -> dict[int, str]:
         if not words:
             continue
         if len(words) < 2 or not words[0].lstrip("-").isdigit():
-            raise InputError(wanted(f"{path}, line {number}", "a number and a name", repr(line[:60]), "fetch it again"))
+            raise InputError(
+                expected(f"{path}, line {number}", "a number and a name", repr(line[:60]), "fetch it again")
+            )
         if int(words[0]) > 0:
             names[int(words[0])] = words[1]
     return names

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.averages import count_repeats
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import check_magic, present
 from brain.nsd_facts import SESSION_TRIALS, SHARED
 from brain.types import Bool, Int
@@ -76,7 +76,7 @@ def planned_trials(root: Path, subject: str) -> Trials:
     images = design["subjectim"]
     if not 0 <= index < len(images) or order.min() < 1 or order.max() > images.shape[1]:
         came = f"{images.shape} with orders {order.min()}..{order.max()}"
-        raise InputError(wanted(root / DESIGN, f"images of {subject}", came, "fetch the design file again"))
+        raise InputError(expected(root / DESIGN, f"images of {subject}", came, "fetch the design file again"))
     session, place = _sessions(design["stimpattern"], len(order))
     nsd = images[index, order - 1][: len(session)] - 1
     _check_shared(root / DESIGN, design["sharedix"], nsd=nsd, shared=order[: len(session)] <= SHARED)
@@ -95,11 +95,11 @@ def _load_design(path: Path) -> dict[str, Int]:
         found = loadmat(path, variable_names=names)
     except (ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, MatReadError, zlib.error) as error:
         came = f"one of {path.stat().st_size} bytes that cannot be read ({error})"
-        raise InputError(wanted(path, "a MATLAB 5 file", came, "fetch it again")) from error
+        raise InputError(expected(path, "a MATLAB 5 file", came, "fetch it again")) from error
     missing = [name for name in names[:3] if name not in found]
     if missing or np.ndim(found["subjectim"]) != 2:
         what = missing[0] if missing else "subjectim (subject, image)"
-        raise InputError(wanted(path, what, "a file without it", "fetch nsd_expdesign.mat again"))
+        raise InputError(expected(path, what, "a file without it", "fetch nsd_expdesign.mat again"))
     return {name: np.asarray(found.get(name, ()), np.int64) for name in names}
 
 
@@ -119,7 +119,7 @@ def _check_shared(path: Path, sharedix: Int, *, nsd: Int, shared: Bool) -> None:
     strange = np.setdiff1d(nsd[shared], sharedix.ravel() - 1)
     if strange.size:
         came = f"73KID {int(strange[0]) + 1}, which is not among them"
-        raise InputError(wanted(path, "shared images from sharedix", came, "fetch the design file again"))
+        raise InputError(expected(path, "shared images from sharedix", came, "fetch the design file again"))
 
 
 def read_responses(path: Path) -> list[tuple[int, int]]:
@@ -130,11 +130,11 @@ def read_responses(path: Path) -> list[tuple[int, int]]:
         table = csv.DictReader(file, delimiter="\t")
         if table.fieldnames is None or not {"SESSION", "73KID"} <= set(table.fieldnames):
             came = ", ".join(table.fieldnames or ["an empty file"])[:120]
-            raise InputError(wanted(path, "columns SESSION and 73KID", came, "fetch responses.tsv again"))
+            raise InputError(expected(path, "columns SESSION and 73KID", came, "fetch responses.tsv again"))
         for number, row in enumerate(table, start=1):
             rows.append((_whole(row["SESSION"], path, number), _whole(row["73KID"], path, number)))
     if not rows:
-        raise InputError(wanted(path, "a row for each trial", "none", "fetch responses.tsv again"))
+        raise InputError(expected(path, "a row for each trial", "none", "fetch responses.tsv again"))
     return rows
 
 
@@ -144,7 +144,7 @@ def _whole(text: str | None, path: Path, row: int) -> int:
         if not math.isfinite(number) or number != int(number):
             raise ValueError(text)
     except ValueError as error:
-        raise InputError(wanted(f"{path}, row {row}", "whole numbers", repr(text), "fetch it again")) from error
+        raise InputError(expected(f"{path}, row {row}", "whole numbers", repr(text), "fetch it again")) from error
     return int(number)
 
 
@@ -153,7 +153,7 @@ def _check_same(path: Path, trials: Trials, shown: list[tuple[int, int]]) -> Non
     for row, ((session, image, place), came) in enumerate(zip(planned, shown, strict=False), start=1):
         if (session, image) != came:
             raise InputError(
-                wanted(
+                expected(
                     f"{path}, row {row}",
                     f"session {session} and 73KID {image}, as nsd_expdesign.mat has for its trial {place + 1}",
                     f"session {came[0]} and 73KID {came[1]}",
@@ -162,7 +162,7 @@ def _check_same(path: Path, trials: Trials, shown: list[tuple[int, int]]) -> Non
             )
     if len(shown) != len(trials.nsd):
         came_rows = f"{len(shown)}"
-        raise InputError(wanted(path, f"{len(trials.nsd)} rows", came_rows, "fetch responses.tsv again"))
+        raise InputError(expected(path, f"{len(trials.nsd)} rows", came_rows, "fetch responses.tsv again"))
 
 
 def check_stim_info(root: Path, trials: Trials) -> None:
@@ -174,7 +174,7 @@ def check_stim_info(root: Path, trials: Trials) -> None:
     for image, shared in zip(trials.nsd.tolist(), trials.shared.tolist(), strict=True):
         if says.get(image) is not shared:
             came = "no row" if image not in says else f"shared1000 {says[image]}"
-            raise InputError(wanted(f"{path}, nsdId {image}", f"shared1000 {shared}", came, "fetch the csv again"))
+            raise InputError(expected(f"{path}, nsdId {image}", f"shared1000 {shared}", came, "fetch the csv again"))
 
 
 def _read_shared(path: Path) -> dict[int, bool]:
@@ -185,5 +185,5 @@ def _read_shared(path: Path) -> dict[int, bool]:
         table = pandas.read_csv(path, usecols=["nsdId", "shared1000"], dtype={"nsdId": np.int64, "shared1000": np.str_})
     except (ValueError, OSError) as error:
         came = f"another table ({error})"
-        raise InputError(wanted(path, "columns nsdId and shared1000", came, "fetch the csv again")) from error
+        raise InputError(expected(path, "columns nsdId and shared1000", came, "fetch the csv again")) from error
     return {int(nsd): says in ("True", "TRUE", "1") for nsd, says in table.itertuples(index=False)}

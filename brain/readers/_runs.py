@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain import hdf5
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import present
 from brain.types import Float, Int
 
@@ -105,9 +105,9 @@ def _series_of(root: Path, events: Path, asked: str) -> Path:
             return found[0]
         if found:
             came = f"{len(found)}, such as {found[0].name} and {found[1].name}"
-            raise InputError(wanted(events, "one series of its run", came, "choose with --fields series=TEXT"))
+            raise InputError(expected(events, "one series of its run", came, "choose with --fields series=TEXT"))
     then = "put the series beside the events" if not asked else "correct --fields series=TEXT"
-    raise InputError(wanted(events, f"a series {stem}_bold.nii.gz or .h5", "none", then))
+    raise InputError(expected(events, f"a series {stem}_bold.nii.gz or .h5", "none", then))
 
 
 def _sidecar(root: Path, events: Path, series: Path) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _sidecar(root: Path, events: Path, series: Path) -> dict[str, Any]:
             try:
                 facts |= json.loads(place.read_text(encoding="utf-8"))
             except (ValueError, TypeError) as error:
-                raise InputError(wanted(place, "a JSON object", f"{error}", "correct it")) from error
+                raise InputError(expected(place, "a JSON object", f"{error}", "correct it")) from error
     return facts
 
 
@@ -133,11 +133,13 @@ def tr_of(run: Run, asked: float) -> float:
     known = known_trs(run)
     if not known:
         then = "write RepetitionTime in the JSON beside it, or give --fields tr_s=SECONDS"
-        raise InputError(wanted(run.series, "a repetition time", "none in sidecar or header", then))
+        raise InputError(expected(run.series, "a repetition time", "none in sidecar or header", then))
     low, high = min(known.values()), max(known.values())
     if high - low > TR_NEAR * low:
         came = " and ".join(f"{tr:g} s in {who}" for who, tr in known.items())
-        raise InputError(wanted(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS"))
+        raise InputError(
+            expected(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS")
+        )
     return next(iter(known.values()))
 
 
@@ -167,12 +169,12 @@ def shape_of(run: Run) -> tuple[int, ...]:
     if run.is_nifti:
         shape = tuple(int(length) for length in _image(run.series).shape)
         if len(shape) != 4:
-            raise InputError(wanted(run.series, "a 4-D series (X, Y, Z, time)", f"{shape}", "give the whole series"))
+            raise InputError(expected(run.series, "a 4-D series (X, Y, Z, time)", f"{shape}", "give the whole series"))
         return shape
     with hdf5.open_hdf5(run.series, [KEY], streamed=[KEY]) as data:
         shape = tuple(int(length) for length in data[KEY].shape)
     if len(shape) != 2:
-        raise InputError(wanted(f"{run.series}, {KEY}", "(time, voxel)", f"{shape}", "store time as rows"))
+        raise InputError(expected(f"{run.series}, {KEY}", "(time, voxel)", f"{shape}", "store time as rows"))
     return shape
 
 
@@ -194,12 +196,14 @@ def read_values(run: Run, ijk: Int | None, *, voxels: int) -> Float:
         if shape[1] != voxels:
             came = f"{shape[1]} columns"
             raise InputError(
-                wanted(run.series, f"{voxels} voxels as the regions have", came, "give files of one subject")
+                expected(run.series, f"{voxels} voxels as the regions have", came, "give files of one subject")
             )
         with hdf5.open_hdf5(run.series, [KEY]) as data:
             return np.asarray(data[KEY][()], np.float32)
     if ijk is None or (ijk.max(axis=0) >= shape[:3]).any():
-        raise InputError(wanted(run.series, "a volume that holds the voxels", f"{shape[:3]}", "give one space's files"))
+        raise InputError(
+            expected(run.series, "a volume that holds the voxels", f"{shape[:3]}", "give one space's files")
+        )
     return np.ascontiguousarray(volume_of(run.series)[0][tuple(ijk.T)].T.astype(np.float32))
 
 
@@ -208,11 +212,13 @@ def volume_of(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     image = _image(path)
     claims = int(np.prod(image.shape, dtype=np.int64)) * 4
     if claims > LIMIT:
-        raise InputError(wanted(path, f"a volume below {LIMIT} bytes", f"{claims}", "check the file"))
+        raise InputError(expected(path, f"a volume below {LIMIT} bytes", f"{claims}", "check the file"))
     try:
         return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(wanted(path, "an intact NIfTI file", f"a damaged one ({error})", "fetch it again")) from error
+        raise InputError(
+            expected(path, "an intact NIfTI file", f"a damaged one ({error})", "fetch it again")
+        ) from error
 
 
 def _image(path: Path) -> Any:
@@ -224,5 +230,5 @@ def _image(path: Path) -> Any:
         return nibabel.loadsave.load(path)
     except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
-            wanted(path, "a NIfTI file", f"another or a damaged one ({error})", "fetch it again")
+            expected(path, "a NIfTI file", f"another or a damaged one ({error})", "fetch it again")
         ) from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain import hdf5
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.readers._auditory import united
 from brain.readers._runs import Run, affine_of, shape_of, volume_of
 from brain.types import Bool, Int
@@ -57,7 +57,7 @@ def find_voxels(root: Path, runs: Sequence[Run]) -> Places:
     masks = sorted(first.series.parent.glob(f"{first.series.name.split('_desc-', 1)[0]}*_desc-brain_mask.nii*"))
     if not masks:
         then = f"put masks into {home / FOLDER}, one file a region"
-        raise InputError(wanted(first.series, "masks of regions or of the brain", "none", then))
+        raise InputError(expected(first.series, "masks of regions or of the brain", "none", then))
     return _inside(_mask(masks[0], first), {}, first)
 
 
@@ -73,11 +73,13 @@ def _stored(path: Path, run: Run) -> Places:
     whole = ijk.ndim == 2 and ijk.shape[1] == 3 and ijk.dtype.kind in "iu" and len(ijk) > 0
     if not whole or ijk.min() < 0 or len(np.unique(ijk, axis=0)) < len(ijk) or affine.shape != (4, 4):
         came = f"ijk {ijk.dtype} {ijk.shape}, affine {affine.shape}"
-        raise InputError(wanted(path, "ijk (voxel, 3), a place of its own each, and affine (4, 4)", came, "correct it"))
+        raise InputError(
+            expected(path, "ijk (voxel, 3), a place of its own each, and affine (4, 4)", came, "correct it")
+        )
     for name, mask in masks.items():
         if mask.shape != (len(ijk),) or not np.isin(mask, (0, 1)).all():
             came = f"{mask.dtype} {mask.shape}"
-            raise InputError(wanted(f"{path}, regions/{name}", f"({len(ijk)},) booleans", came, "correct the mask"))
+            raise InputError(expected(f"{path}, regions/{name}", f"({len(ijk)},) booleans", came, "correct the mask"))
     x, y, z = shape_of(run)[:3] if run.is_nifti else (ijk.max(axis=0) + 1).tolist()
     return Places(
         ijk=ijk.astype(np.int64),
@@ -93,14 +95,14 @@ def _mask(path: Path, run: Run) -> Bool:
     shape = shape_of(run)[:3]
     if values.shape != shape or not np.allclose(affine, affine_of(run), atol=NEAR):
         came = f"{values.shape}" + (" with another affine" if values.shape == shape else "")
-        raise InputError(wanted(path, f"a mask in the space of {run.series.name} {shape}", came, "resample the mask"))
+        raise InputError(expected(path, f"a mask in the space of {run.series.name} {shape}", came, "resample the mask"))
     return np.asarray(np.nan_to_num(values) > 0)
 
 
 def _inside(union: Bool, volumes: Mapping[str, Bool], run: Run) -> Places:
     ijk = np.argwhere(union).astype(np.int64)
     if not len(ijk):
-        raise InputError(wanted(run.series, "masks that hold a voxel", "empty ones", "give other masks"))
+        raise InputError(expected(run.series, "masks that hold a voxel", "empty ones", "give other masks"))
     x, y, z = union.shape
     masks = united({name: volume[tuple(ijk.T)] for name, volume in volumes.items()})
     return Places(ijk=ijk, shape=(x, y, z), affine=affine_of(run), masks=masks)

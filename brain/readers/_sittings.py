@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.splits import check_groups, clip_of, middle_windows, tenth_by_hash
 from brain.types import Int, Responses, Split
 from brain.validity import Validity
@@ -32,7 +32,7 @@ def seconds_of(fields: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         seconds = float("nan")
     if not (np.isfinite(seconds) and 0 <= seconds <= 3600):
-        raise UsageError(f"--fields {name}={fields[name]}: wanted seconds from 0 on, such as {name}=4.5")
+        raise UsageError(f"--fields {name}={fields[name]}: expected seconds from 0 on, such as {name}=4.5")
     return seconds
 
 
@@ -63,7 +63,7 @@ def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[R
     there = np.unique(responses.session).tolist()
     missing = sorted(set(sessions) - set(there))
     if missing:
-        raise InputError(wanted(path, f"session {missing[0]}", f"data with sessions {there}", "name others"))
+        raise InputError(expected(path, f"session {missing[0]}", f"data with sessions {there}", "name others"))
     # which voxels are usable is judged by all sessions, so that a session alone has the voxels it has among the others
     validity = Validity(len(responses.space))
     for session in there:
@@ -109,7 +109,7 @@ def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str 
 def choose_subject(path: Path, known: Sequence[str], subject: str, *, what: str) -> str:
     """The subject asked for, or the only one; none at all is an InputError, an unknown or unnamed one a UsageError."""
     if not known:
-        raise InputError(wanted(path, what, "none", "give the folder that holds them"))
+        raise InputError(expected(path, what, "none", "give the folder that holds them"))
     if subject in known:
         return subject
     if subject or len(known) > 1:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.files import present
 from brain.readers._media import SOUND_ENDINGS, NoMedia, check_ids
 from brain.splits import SLIDE, clip_of
@@ -68,7 +68,7 @@ def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
     stimuli.tsv is read beside the folder or in it. Files or rows of one name are an InputError.
     """
     if given is not None and not given.is_dir():
-        raise InputError(wanted(given, "a folder of sounds", "no such folder", "correct --fields stimuli=FOLDER"))
+        raise InputError(expected(given, "a folder of sounds", "no such folder", "correct --fields stimuli=FOLDER"))
     places = [home / name for home in homes for name in FOLDERS]
     folder = given or next((place for place in places if place.is_dir()), None)
     if folder is None:
@@ -77,7 +77,7 @@ def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_ENDINGS):
         if path.stem in files:
             came = f"two, {files[path.stem].name} and {path.relative_to(folder)}"
-            raise InputError(wanted(folder, f"one sound called {path.stem!r}", came, "rename one of them"))
+            raise InputError(expected(folder, f"one sound called {path.stem!r}", came, "rename one of them"))
         files[path.stem] = path
     table = next((place for place in (folder.parent / TABLE, folder / TABLE) if place.is_file()), None)
     if table is None:
@@ -91,11 +91,11 @@ def _described(table: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
     check_ids(names, str(table))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise InputError(wanted(table, "each clip once", f"{twice[0]!r} twice", "give each clip its own name"))
+        raise InputError(expected(table, "each clip once", f"{twice[0]!r} twice", "give each clip its own name"))
     splits = {row["clip"]: row["split"] for row in rows if row.get("split")}
     strange = sorted(set(splits.values()) - {"train", "test"})
     if strange:
-        raise InputError(wanted(f"{table}, split", "train or test", repr(strange[0]), "correct it"))
+        raise InputError(expected(f"{table}, split", "train or test", repr(strange[0]), "correct it"))
     texts = [key for key in rows[0] if key.startswith("caption")] if rows else []
     groups = [key for key in rows[0] if key not in ("clip", "split", *texts)] if rows else []
     return {
@@ -115,11 +115,11 @@ def read_table(path: Path, *, needed: Iterable[str]) -> list[dict[str, str]]:
             columns = tuple(rows.fieldnames or ())
             found = [{str(key): (text or "").strip() for key, text in row.items() if key} for row in rows]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(wanted(path, "a tab-separated table in UTF-8", f"{error}", "save it again")) from error
+        raise InputError(expected(path, "a tab-separated table in UTF-8", f"{error}", "save it again")) from error
     missing = [column for column in needed if column not in columns]
     if missing:
         came = f"the columns {', '.join(columns)[:120] or 'none'}"
-        raise InputError(wanted(path, f"the column {missing[0]!r}", came, "add it, or correct --fields"))
+        raise InputError(expected(path, f"the column {missing[0]!r}", came, "add it, or correct --fields"))
     return found
 
 
@@ -155,12 +155,12 @@ def _seconds(path: Path) -> float:
     try:
         facts = soundfile.info(path)
     except soundfile.LibsndfileError as error:
-        raise InputError(wanted(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
+        raise InputError(expected(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
     length = float(facts.frames / facts.samplerate)
     if not 2 * SHORTEST_SECONDS <= length <= 2 * LONGEST_SECONDS:
         want = f"a clip of {2 * SHORTEST_SECONDS:g} to {2 * LONGEST_SECONDS:g} s, for windows of half a clip"
         then = "cut it to what was heard, or give --fields window_s=SECONDS,hop_s=SECONDS"
-        raise InputError(wanted(path, want, f"{facts.frames} samples ({length:g} s)", then))
+        raise InputError(expected(path, want, f"{facts.frames} samples ({length:g} s)", then))
     return length
 
 
@@ -193,10 +193,10 @@ def heard(clips: Clips, stimulus: NDArray[np.str_], *, where: str, partial: bool
     if not partial:
         came = f"none for {len(missing)} of {total} clips (first: {missing[0]})"
         then = "put them there, or go on without their trials by --fields partial=yes"
-        raise InputError(wanted(f"{clips.folder} for {where}", "a sound file for every clip", came, then))
+        raise InputError(expected(f"{clips.folder} for {where}", "a sound file for every clip", came, then))
     here = np.array([clip_of(name) not in set(missing) for name in stimulus.tolist()], np.bool_)
     if not here.any():
         raise InputError(
-            wanted(f"{clips.folder} for {where}", "sounds that were heard", "none", "name the files after the clips")
+            expected(f"{clips.folder} for {where}", "sounds that were heard", "none", "name the files after the clips")
         )
     return here, f"{total - len(missing)} of {total} clips have a sound file; the trials of the others are left out"

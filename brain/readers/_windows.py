@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers._media import SOUND_ENDINGS
 from brain.readers._sittings import seconds_of
 from brain.readers._sounds import read_table
@@ -78,10 +78,10 @@ def timing_of(fields: Mapping[str, str]) -> Timing:
     window = seconds_of(fields, "window_s", WINDOW_S)
     hop = seconds_of(fields, "hop_s", window / 2)
     if not (window > 0 and hop > 0):
-        raise UsageError(f"--fields window_s and hop_s: wanted more than 0 s, came {window:g} and {hop:g}")
+        raise UsageError(f"--fields window_s and hop_s: expected more than 0 s, found {window:g} and {hop:g}")
     dummy = fields.get("dummy", "0")
     if not (dummy.isdigit() and len(dummy) < 5):
-        raise UsageError(f"--fields dummy={dummy}: wanted a number of volumes, such as dummy=4")
+        raise UsageError(f"--fields dummy={dummy}: expected a number of volumes, such as dummy=4")
     return Timing(
         lag_s=seconds_of(fields, "lag_s", LAG_S),
         window_s=window,
@@ -105,7 +105,7 @@ def read_events(path: Path, fields: Mapping[str, str]) -> tuple[Heard, ...]:
             seconds = [_seconds(path, number, key, row[key]) for key in (onset, duration)]
             found.append(Heard(row=number, onset_s=seconds[0], duration_s=seconds[1], clip=_clip(row[file])))
     if not found:
-        raise InputError(wanted(path, "events that name a sound", f"{len(rows)} rows without one", "add stim_file"))
+        raise InputError(expected(path, "events that name a sound", f"{len(rows)} rows without one", "add stim_file"))
     return tuple(sorted(found, key=lambda event: event.onset_s))
 
 
@@ -121,7 +121,7 @@ def _seconds(path: Path, row: int, key: str, text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds) or seconds < 0:
-        raise InputError(wanted(f"{path}, row {row}, {key}", "seconds from 0 on", repr(text[:40]), "correct the row"))
+        raise InputError(expected(f"{path}, row {row}, {key}", "seconds from 0 on", repr(text[:40]), "correct the row"))
     return seconds
 
 
@@ -134,7 +134,7 @@ def cut(events: Sequence[Heard], timing: Timing, *, path: Path, tr_s: float, sta
     if timing.window_s < tr_s - SLACK:
         came = f"{timing.window_s:g} s at a repetition time of {tr_s:g} s"
         raise InputError(
-            wanted(path, "a window of one volume or more", came, "give a longer --fields window_s=SECONDS")
+            expected(path, "a window of one volume or more", came, "give a longer --fields window_s=SECONDS")
         )
     found = [
         (f"{event.clip}{SLIDE}{number}", first, stop)
@@ -152,15 +152,15 @@ def _spans(
     where, end_s = f"{path}, row {event.row}", start_s + (volumes - timing.dummy) * tr_s
     if event.onset_s >= end_s:
         want = f"an onset within the series ({volumes} volumes of {tr_s:g} s end at {end_s:g} s)"
-        raise InputError(wanted(where, want, f"{event.onset_s:g} s", "correct the onset or the repetition time"))
+        raise InputError(expected(where, want, f"{event.onset_s:g} s", "correct the onset or the repetition time"))
     if event.duration_s < timing.window_s - SHORT_S:
         want = f"a sound of a window ({timing.window_s:g} s) or longer"
-        raise InputError(wanted(where, want, f"{event.duration_s:g} s", "give a shorter --fields window_s=SECONDS"))
+        raise InputError(expected(where, want, f"{event.duration_s:g} s", "give a shorter --fields window_s=SECONDS"))
     count = int((event.duration_s - timing.window_s + SHORT_S) / timing.hop_s) + 1
     begins = [event.onset_s + number * timing.hop_s + timing.lag_s for number in range(count)]
     if begins[0] - start_s <= -tr_s:
         came = f"a series whose first volume was taken at {start_s:g} s"
-        raise InputError(wanted(where, f"volumes from {begins[0]:g} s on", came, "correct start_s or dummy"))
+        raise InputError(expected(where, f"volumes from {begins[0]:g} s on", came, "correct start_s or dummy"))
     spans = [
         tuple(_index(seconds - start_s, tr_s) + timing.dummy for seconds in (begin, begin + timing.window_s))
         for begin in begins
@@ -169,7 +169,7 @@ def _spans(
         came = f"one of {volumes} volumes of {tr_s:g} s, which ends at {end_s:g} s"
         want = f"a series until {begins[-1] + timing.window_s:g} s for {event.clip!r}"
         then = "check the repetition time, take a shorter lag_s, or take the row out"
-        raise InputError(wanted(where, want, came, then))
+        raise InputError(expected(where, want, came, then))
     return [(first, stop) for first, stop in spans]
 
 

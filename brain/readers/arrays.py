@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.files import HDF5_MAGIC
 from brain.leaks import content_sha256
 from brain.readers import Inspection
@@ -77,12 +77,14 @@ class Box:
         theirs = self.fields.get(name, name)
         if name not in self:
             came = f"a file with {', '.join(self.names)[:200] or 'nothing'}"
-            raise InputError(wanted(self.path, f"the field {theirs!r}", came, "add it, or name it with --fields"))
+            raise InputError(expected(self.path, f"the field {theirs!r}", came, "add it, or name it with --fields"))
         if not self.is_hdf5:
             return npz.read_npz(self.path, [theirs])[theirs]
         with hdf5.open_hdf5(self.path, [theirs]) as data:
             if theirs not in data:
-                raise InputError(wanted(f"{self.path}, {theirs}", FIELDS.get(name, "an array"), "a group", "rename it"))
+                raise InputError(
+                    expected(f"{self.path}, {theirs}", FIELDS.get(name, "an array"), "a group", "rename it")
+                )
             return _plain(data[theirs])
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
@@ -137,7 +139,7 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
             raise UsageError(unknown("field", ours, tuple(FIELDS)))
         if theirs.split("/")[0] not in {name.split("/")[0] for name in names}:
             came = f"a file with {', '.join(names)[:200]}"
-            raise InputError(wanted(path, f"the field {theirs!r} for {ours}", came, "correct --fields"))
+            raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, "correct --fields"))
     return Box(path, mapping, names, is_hdf5)
 
 
@@ -149,7 +151,7 @@ def _sidecar(path: Path) -> dict[str, str]:
         table = json.loads(beside.read_text(encoding="utf-8"))
         return {str(ours): str(theirs) for ours, theirs in table.items()}
     except (ValueError, AttributeError) as error:
-        raise InputError(wanted(beside, 'JSON such as {"group": "run"}', f"{error}", "correct it")) from error
+        raise InputError(expected(beside, 'JSON such as {"group": "run"}', f"{error}", "correct it")) from error
 
 
 class Arrays:
@@ -235,7 +237,7 @@ def _responses(box: Box) -> Float:
     values = box.read("responses")
     if values.ndim != 2 or values.dtype.kind not in "iuf" or 0 in values.shape:
         came = f"{values.dtype} {values.shape}"
-        raise InputError(wanted(f"{box.path}, responses", FIELDS["responses"], came, "store trials as rows"))
+        raise InputError(expected(f"{box.path}, responses", FIELDS["responses"], came, "store trials as rows"))
     return values.astype(np.float32)
 
 
@@ -247,7 +249,7 @@ def _texts(values: NDArray[Any], where: str) -> NDArray[np.str_]:
     if flat.dtype.kind == "f" and np.isfinite(flat).all() and (flat == np.rint(flat)).all():
         flat = flat.astype(np.int64)
     if flat.dtype.kind not in "iuU":
-        raise InputError(wanted(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
+        raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
     return flat.astype(np.str_)
 
 
@@ -256,7 +258,7 @@ def _ids(box: Box, name: str, length: int | None = None) -> NDArray[np.str_]:
     ids = _texts(box.read(name), where)
     if ids.ndim != 1 or (length is not None and len(ids) != length):
         came = f"shape {ids.shape}"
-        raise InputError(wanted(where, FIELDS[name] + (f", {length} of them" if length else ""), came, "correct it"))
+        raise InputError(expected(where, FIELDS[name] + (f", {length} of them" if length else ""), came, "correct it"))
     return ids
 
 
@@ -266,7 +268,7 @@ def _whole(box: Box, name: str, length: int, default: Int) -> Int:
     values = box.read(name)
     if values.shape != (length,) or values.dtype.kind not in "iuf" or not (values == np.rint(values)).all():
         came = f"{values.dtype} {values.shape}"
-        raise InputError(wanted(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
+        raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
     return values.astype(np.int64)
 
 
@@ -278,7 +280,7 @@ def _numbers(box: Box, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]
     values = box.read(name)
     if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
         came = f"{values.dtype} {values.shape}"
-        raise InputError(wanted(f"{box.path}, {name}", f"{FIELDS[name]}, finite, shape {shape}", came, "correct it"))
+        raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, finite, shape {shape}", came, "correct it"))
     return values.astype(np.float64)
 
 
@@ -289,7 +291,7 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
     shape = _numbers(box, "shape", (3,)).astype(np.int64) if "shape" in box else least
     if ijk.min() < 0 or (shape < least).any() or len(np.unique(ijk, axis=0)) < voxels:
         came = f"ijk {ijk.min(axis=0).tolist()}..{(least - 1).tolist()} in {shape.tolist()}"
-        raise InputError(wanted(box.path, "each voxel's own place in the volume", came, "correct ijk or shape"))
+        raise InputError(expected(box.path, "each voxel's own place in the volume", came, "correct ijk or shape"))
     return VoxelSpace(
         subject=_text(box, "subject", box.path.stem),
         name="native",
@@ -311,7 +313,7 @@ def _session_rows(path: Path, session: Int, sessions: tuple[int, ...]) -> Int:
     missing = sorted(set(sessions) - set(session.tolist()))
     if missing:
         there = np.unique(session).tolist()
-        raise InputError(wanted(path, f"session {missing[0]}", f"a file with sessions {there}", "name others"))
+        raise InputError(expected(path, f"session {missing[0]}", f"a file with sessions {there}", "name others"))
     return np.flatnonzero(np.isin(session, sessions)) if sessions else np.arange(len(session))
 
 
@@ -335,7 +337,7 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
         return stimulus, _described(box, known, replace(images, rows=rows), "image")
     if ids is None:
         then = "add `stimulus`, the id of what each trial showed, or name it with --fields stimulus=..."
-        raise InputError(wanted(box.path, "stimulus or images", "neither", then))
+        raise InputError(expected(box.path, "stimulus or images", "neither", then))
     known = tuple(sorted(set(ids.tolist())))
     check_ids(known, str(box.path))
     folder = _folder(box)
@@ -354,13 +356,13 @@ def _whose(
         rows = {name: number for number, name in enumerate(names)}
         if ids is None or len(rows) < count:
             what = "stimulus beside image_ids" if ids is None else "image_ids that differ"
-            raise InputError(wanted(box.path, what, "a file without", "add what is missing"))
+            raise InputError(expected(box.path, what, "a file without", "add what is missing"))
         return ids, _only_shown(box, ids, rows)
     if count == trials:
         return _one_a_trial(box, ids, images, trials)
     if ids is None or not all(name.isdigit() for name in ids.tolist()):
         want = f"{trials} images, one a trial, or image_ids"
-        raise InputError(wanted(f"{box.path}, images", want, f"{count} images without", "add image_ids"))
+        raise InputError(expected(f"{box.path}, images", want, f"{count} images without", "add image_ids"))
     return ids, _only_shown(box, ids, {str(number): number for number in range(count)})
 
 
@@ -368,7 +370,7 @@ def _only_shown(box: Box, ids: NDArray[np.str_], rows: Mapping[str, int]) -> dic
     missing = sorted(set(ids.tolist()) - set(rows))
     if missing:
         came = f"none for stimulus {missing[0]!r}"
-        raise InputError(wanted(f"{box.path}, images", "an image for every stimulus", came, "correct the ids"))
+        raise InputError(expected(f"{box.path}, images", "an image for every stimulus", came, "correct the ids"))
     return {name: rows[name] for name in set(ids.tolist())}
 
 
@@ -384,7 +386,7 @@ def _one_a_trial(
         if digests[first] != digests[trial]:
             came = f"two different ones, in trials {first} and {trial} (0-based)"
             then = "give each image its own id, or give image_ids"
-            raise InputError(wanted(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
+            raise InputError(expected(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
     return np.array(names, np.str_), rows
 
 
@@ -394,7 +396,7 @@ def _folder(box: Box) -> Path | None:
     if "folder" in box:
         folder = (home / _text(box, "folder", "")).resolve()
         if not folder.is_relative_to(home) or not folder.is_dir():
-            raise InputError(wanted(f"{box.path}, folder", f"a folder within {home}", f"{folder}", "move it there"))
+            raise InputError(expected(f"{box.path}, folder", f"a folder within {home}", f"{folder}", "move it there"))
         return folder
     return next((home / name for name in ("images", "sounds") if (home / name).is_dir()), None)
 
@@ -420,7 +422,7 @@ def _regions(box: Box, voxels: int, usable: NDArray[np.bool_]) -> tuple[Region, 
         mask = np.asarray(values)
         if mask.shape != (voxels,) or not np.isin(mask, (0, 1)).all():
             came = f"{mask.dtype} {mask.shape}"
-            raise InputError(wanted(f"{box.path}, roi/{name}", f"({voxels},) booleans", came, "correct the mask"))
+            raise InputError(expected(f"{box.path}, roi/{name}", f"({voxels},) booleans", came, "correct the mask"))
         if mask.astype(np.bool_)[usable].any():
             regions.append(Region(name=name, atlas="roi", mask=mask.astype(np.bool_)[usable]))
     if all(region.name != "all" for region in regions):
@@ -455,7 +457,7 @@ def _stored_splits(box: Box, shown: set[str]) -> tuple[Split, ...]:
         name, _, half = key.rpartition("/")
         if half not in ("train", "test") or not name:
             came = f"split/{key}"
-            raise InputError(wanted(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
+            raise InputError(expected(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
         halves.setdefault(name, {})[half] = _texts(ids, f"{box.path}, split/{key}").tolist()
     splits = []
     for name, lists in sorted(halves.items()):
@@ -463,7 +465,7 @@ def _stored_splits(box: Box, shown: set[str]) -> tuple[Split, ...]:
         if not train or not test:
             came = f"{len(train)} and {len(test)}"
             want = "train and test ids that were shown"
-            raise InputError(wanted(f"{box.path}, split/{name}", want, came, "add them"))
+            raise InputError(expected(f"{box.path}, split/{name}", want, came, "add them"))
         splits.append(Split(name=name, train=train, test=test))
     return tuple(splits)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from brain.averages import count_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import BDataFile, families, is_bdata, open_bdata
@@ -171,7 +171,7 @@ def _stimulus_key(file: BDataFile, fields: Mapping[str, str]) -> str:
     key = next((key for key in STIMULUS_KEYS if key in file.columns), "")
     if not key:
         came = f"the columns {', '.join(file.columns)[:120] or 'none'}"
-        raise InputError(wanted(file.path, STIMULUS_KEYS[0], came, "name it with --fields stimulus=KEY"))
+        raise InputError(expected(file.path, STIMULUS_KEYS[0], came, "name it with --fields stimulus=KEY"))
     return key
 
 
@@ -208,7 +208,7 @@ def _sessions(files: Sequence[BDataFile], fields: Mapping[str, str], notes: list
 def _whole(file: BDataFile, key: str) -> Int:
     numbers = file.column(key)
     if not (np.isfinite(numbers).all() and (numbers == np.rint(numbers)).all()):
-        raise InputError(wanted(f"{file.path}, {key}", "whole numbers", "others", "name another key with --fields"))
+        raise InputError(expected(f"{file.path}, {key}", "whole numbers", "others", "name another key with --fields"))
     return numbers.astype(np.int64)
 
 
@@ -218,7 +218,7 @@ def _sides(path: Path, stimulus: NDArray[np.str_], side: NDArray[np.str_]) -> di
     for name, part in zip(stimulus.tolist(), side.tolist(), strict=True):
         if name and part in ("train", "test") and sides.setdefault(clip_of(name), part) != part:
             came = f"{clip_of(name)!r} in both"
-            raise InputError(wanted(path, "stimuli that are training or test", came, "take it out of one of the two"))
+            raise InputError(expected(path, "stimuli that are training or test", came, "take it out of one of the two"))
     return sides
 
 
@@ -228,7 +228,9 @@ def _stimuli(
     """The stimuli, (row,) bool the rows to keep, and a sentence on those that are left out, or ""."""
     shown: Bool = stimulus != ""
     if not shown.any():
-        raise InputError(wanted(path, "rows that showed a stimulus", "none", "name the key with --fields stimulus=KEY"))
+        raise InputError(
+            expected(path, "rows that showed a stimulus", "none", "name the key with --fields stimulus=KEY")
+        )
     names = stimulus[shown]
     check_ids(sorted(set(names.tolist())), str(path))
     window, hop = seconds_of(fields, "window_s", 0), seconds_of(fields, "hop_s", 0)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.averages import count_repeats
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.npz import names_in, read_npz
 from brain.readers import Inspection
 from brain.readers._media import ArrayImages, NoMedia, array_images
@@ -50,7 +50,7 @@ class Pictures:
         number = int(stimulus.removeprefix(side))
         if number >= length:
             where = f"{self.path}, {side}_images"
-            raise InputError(wanted(where, f"a picture for {stimulus}", f"{length} pictures", "fetch the file again"))
+            raise InputError(expected(where, f"a picture for {stimulus}", f"{length} pictures", "fetch the file again"))
         return opener.image(number)
 
 
@@ -144,14 +144,14 @@ def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
             another region, and fewer frames than a window are an InputError.
     """
     if window < 1:
-        raise UsageError(f"HCP: a window holds one frame or more, came {window}")
+        raise UsageError(f"HCP: a window holds one frame or more, found {window}")
     path = folder / HCP_FILE
     parts = read_npz(path, HCP_REGIONS)
     frames = {name: _matrix(path, name, part) for name, part in parts.items()}
     lengths = {len(part) for part in frames.values()}
     if len(lengths) > 1 or min(lengths) < window:
         came = ", ".join(f"{name} {part.shape}" for name, part in frames.items())
-        raise InputError(wanted(path, f"{window} frames or more, as many in each region", came, "export it again"))
+        raise InputError(expected(path, f"{window} frames or more, as many in each region", came, "export it again"))
     whole = np.concatenate([frames[name] for name in HCP_REGIONS], axis=1)
     trials = len(whole) // window
     values = whole[: trials * window].reshape(trials, window, -1).mean(axis=1, dtype=np.float64).astype(np.float32)
@@ -181,14 +181,14 @@ def _trials(file: Path) -> dict[str, Float]:
     widths = {part.shape[1] for part in trials.values()}
     if len(widths) > 1 or len(index) != len(trials["arr_0"]) or index.dtype.kind not in "iu" or index.min() < 0:
         came = ", ".join(f"{name} {one.shape}" for name, one in arrays.items())
-        raise InputError(wanted(file, "trials of the same voxels and a picture for each", came, "fetch it again"))
+        raise InputError(expected(file, "trials of the same voxels and a picture for each", came, "fetch it again"))
     return {**trials, "arr_3": index}
 
 
 def _matrix(file: Path, name: str, values: NDArray[Any]) -> Float:
     if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size:
         came = f"{values.dtype} {values.shape}"
-        raise InputError(wanted(f"{file}, {name}", "numbers (trial, voxel)", came, "fetch the file again"))
+        raise InputError(expected(f"{file}, {name}", "numbers (trial, voxel)", came, "fetch the file again"))
     return np.asarray(values, np.float32)
 
 
@@ -201,7 +201,7 @@ def _masks(file: Path, *, voxels: int) -> dict[str, Bool]:
         if mask.shape == (voxels,) and mask.dtype == np.bool_ and mask.any()
     }
     if not masks:
-        raise InputError(wanted(file, f"a mask of {voxels} voxels such as VC", ", ".join(names) or "none", "add one"))
+        raise InputError(expected(file, f"a mask of {voxels} voxels such as VC", ", ".join(names) or "none", "add one"))
     return masks
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.files import present
 from brain.hdf5 import open_hdf5
 from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
@@ -80,7 +80,7 @@ class NSD:
         known = self.subjects(path)
         if not known:
             where = path / "nsddata_betas/ppdata"
-            raise InputError(wanted(where, "betas of a subject (subjNN/func1pt8mm/...)", "none", "fetch the betas"))
+            raise InputError(expected(where, "betas of a subject (subjNN/func1pt8mm/...)", "none", "fetch the betas"))
         if subject in known:
             return subject
         if subject or len(known) > 1:
@@ -111,13 +111,13 @@ def _wanted_sessions(betas: Betas, trials: Trials, sessions: tuple[int, ...]) ->
     done = np.unique(trials.session).tolist()
     strange = sorted(set(sessions) - set(done))
     if strange:
-        raise InputError(wanted(betas.folder, f"a session of {done[0]}..{done[-1]}", f"{strange}", "name others"))
+        raise InputError(expected(betas.folder, f"a session of {done[0]}..{done[-1]}", f"{strange}", "name others"))
     chosen = sorted(set(sessions)) or done
     missing = [session for session in chosen if session not in betas.files]
     if missing:
         there = " ".join(str(session) for session in betas.files)
         raise InputError(
-            wanted(
+            expected(
                 betas.folder,
                 f"betas of {len(chosen)} sessions",
                 f"a folder without session {', '.join(map(str, missing))}",
@@ -158,7 +158,7 @@ def _check_plausible(path: Path, values: Float, usable: Bool) -> None:
     spread = float(np.median(values[:, usable].std(axis=0)))
     if not PLAUSIBLE[0] <= spread <= PLAUSIBLE[1]:
         want = f"betas in percent signal change (median spread {PLAUSIBLE[0]}..{PLAUSIBLE[1]})"
-        raise InputError(wanted(path, want, f"a median spread of {spread:.3g}", "check the file's scale and type"))
+        raise InputError(expected(path, want, f"a median spread of {spread:.3g}", "check the file's scale and type"))
 
 
 def _read_ncsnr(betas: Betas, space: VoxelSpace) -> tuple[Float | None, tuple[str, ...]]:
@@ -217,10 +217,10 @@ class BrickImages:
             brick = file["imgBrick"]
             if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
                 came = f"{brick.dtype} {brick.shape}"
-                raise InputError(wanted(self.path, f"uint8 (image, P, P, 3) with row {row}", came, then))
+                raise InputError(expected(self.path, f"uint8 (image, P, P, 3) with row {row}", came, then))
             stored = brick.chunks is None or brick.id.get_chunk_info_by_coord((row, 0, 0, 0)).size
             if not stored:
-                raise InputError(wanted(f"{self.path}, row {row}", "an image", "a row never written", then))
+                raise InputError(expected(f"{self.path}, row {row}", "an image", "a row never written", then))
             return Image.fromarray(brick[row])
 
 
@@ -240,7 +240,9 @@ def _sidecar(root: Path, name: str, ids: Sequence[str]) -> dict[str, Any]:
         table = json.loads(present(path, what="a JSON file", then="write it again").read_text(encoding="utf-8"))
         entries = {f"nsd{int(row):05d}": entry for row, entry in table.items()}
     except (ValueError, AttributeError) as error:
-        raise InputError(wanted(path, "JSON of nsdId -> entry", f"another text ({error})", "write it again")) from error
+        raise InputError(
+            expected(path, "JSON of nsdId -> entry", f"another text ({error})", "write it again")
+        ) from error
     return {stimulus: entries[stimulus] for stimulus in ids if stimulus in entries}
 
 

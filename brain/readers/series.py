@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from brain.averages import count_repeats
-from brain.errors import InputError, UsageError, wanted
+from brain.errors import InputError, UsageError, expected
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import families
@@ -80,7 +80,7 @@ def open_listening(path: Path, *, subject: str, fields: Mapping[str, str]) -> Li
     root = root_of(path)
     if root is None:
         then = "give a folder of that form, or convert the data (docs/sound_data.md)"
-        raise InputError(wanted(path, "sub-*/func/*_events.tsv with series", "none", then))
+        raise InputError(expected(path, "sub-*/func/*_events.tsv with series", "none", then))
     name = choose_subject(path, subjects_in(root), subject, what="subjects with events")
     timing = timing_of(fields)
     played = []
@@ -88,7 +88,9 @@ def open_listening(path: Path, *, subject: str, fields: Mapping[str, str]) -> Li
     for run in find_runs(root, name, series=fields.get("series", "")):
         start = run.sidecar.get("StartTime", 0.0) if timing.start_s is None else timing.start_s
         if not isinstance(start, int | float) or not 0 <= start < 60:
-            raise InputError(wanted(f"{run.series}, sidecar StartTime", "seconds", repr(start), "correct the sidecar"))
+            raise InputError(
+                expected(f"{run.series}, sidecar StartTime", "seconds", repr(start), "correct the sidecar")
+            )
         events = read_events(run.events, fields)
         _refuse_unknown(run.events, events, clips)
         played.append(
@@ -105,7 +107,7 @@ def _refuse_unknown(path: Path, events: Sequence[Heard], clips: Clips) -> None:
     if strange:
         came = f"{strange[0].clip!r}"
         want = f"a stim_file that stimuli.tsv knows ({len(clips.known)} clips)"
-        raise InputError(wanted(f"{path}, row {strange[0].row}", want, came, "correct the row or the table"))
+        raise InputError(expected(f"{path}, row {strange[0].row}", want, came, "correct the row or the table"))
 
 
 class Series:

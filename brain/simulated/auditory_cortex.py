@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.memory import fresh
 from brain.simulated.anatomy import Anatomy, Area, Box, grow
 from brain.simulated.auditory import (
@@ -127,7 +127,7 @@ class AuditoryCortex:
         Windows of another length are an InputError.
         """
         if waves.ndim != 2 or waves.shape[1] != SAMPLES:
-            raise InputError(wanted("waves to hear", f"(window, {SAMPLES})", f"{tuple(waves.shape)}", "cut windows"))
+            raise InputError(expected("waves to hear", f"(window, {SAMPLES})", f"{tuple(waves.shape)}", "cut windows"))
         return (self.raw(waves) - self.zero) / self.scale
 
     def regions(self) -> dict[str, Bool]:

@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from brain.nsd_facts import (
     BETAS,
     FSAVERAGE_ATLASES,
@@ -123,11 +123,11 @@ def plan_design(
 
 def _check_plan(sessions: int, trials: int, *, shared: int, own: int, repeats: int, shared_repeats: int) -> None:
     if not 1 <= sessions <= SESSIONS:
-        raise UsageError(f"sessions must be 1 to {SESSIONS} as in NSD, came {sessions}")
+        raise UsageError(f"sessions must be 1 to {SESSIONS} as in NSD, found {sessions}")
     if not 1 <= trials <= SESSION_TRIALS:
-        raise UsageError(f"trials in a session must be 1 to {SESSION_TRIALS} as in NSD, came {trials}")
+        raise UsageError(f"trials in a session must be 1 to {SESSION_TRIALS} as in NSD, found {trials}")
     if not (1 <= repeats <= SHOWINGS and 1 <= shared_repeats <= SHOWINGS):
-        raise UsageError(f"an image is shown 1 to {SHOWINGS} times, came repeats {repeats} and {shared_repeats}")
+        raise UsageError(f"an image is shown 1 to {SHOWINGS} times, found repeats {repeats} and {shared_repeats}")
     if not 0 <= shared <= SHARED or own < 1:
         raise UsageError(
             f"{sessions} sessions of {trials} trials cannot hold {shared} shared images {shared_repeats} times each "
@@ -184,15 +184,15 @@ class SubjectToWrite:
         voxels = int(self.mask.sum())
         who = f"simulated {self.name}"
         if not 1 <= self.subject <= SUBJECTS or self.mask.ndim != 3 or not voxels:
-            raise InputError(wanted(who, "subject 1..8 and a (X, Y, Z) mask", f"{self.mask.shape}", "give both"))
+            raise InputError(expected(who, "subject 1..8 and a (X, Y, Z) mask", f"{self.mask.shape}", "give both"))
         for name, values in {**self.regions, **self.voxelwise()}.items():
             if np.shape(values) != (voxels,):
-                raise InputError(wanted(f"{who}, {name}", f"({voxels},)", f"{np.shape(values)}", "follow the mask"))
+                raise InputError(expected(f"{who}, {name}", f"({voxels},)", f"{np.shape(values)}", "follow the mask"))
         for name in self.regions:
             if name not in self.names and name not in LABELS:
-                raise InputError(wanted(f"{who}, atlas {name!r}", "names of its labels", "none", "give `names`"))
+                raise InputError(expected(f"{who}, atlas {name!r}", "names of its labels", "none", "give `names`"))
         if self.ribbon is not None and (self.mask & ~self.ribbon).any():
-            raise InputError(wanted(who, "a ribbon that holds the mask", "a smaller one", "widen the ribbon"))
+            raise InputError(expected(who, "a ribbon that holds the mask", "a smaller one", "widen the ribbon"))
 
     @property
     def name(self) -> str:
@@ -242,9 +242,9 @@ def write_nsd(
         whole = (root / "simulation.json").exists()
         came = "one that holds nsddata" if whole else "one that holds nsddata without simulation.json, cut short"
         then = "choose another folder" if whole else "delete it if it is a simulation, or choose another folder"
-        raise StorageError(wanted(root, "a folder without data", came, then))
+        raise StorageError(expected(root, "a folder without data", came, then))
     if not subjects or not formats or set(formats) - {"hdf5", "nii.gz"}:
-        raise UsageError(f"one subject or more and the formats hdf5 or nii.gz are needed, came {tuple(formats)}")
+        raise UsageError(f"one subject or more and the formats hdf5 or nii.gz are needed, found {tuple(formats)}")
     try:
         _write_experiment(root, design)
         for subject in subjects:
@@ -408,7 +408,7 @@ def _write_betas(folder: Path, design: Design, subject: SubjectToWrite, *, forma
         values = np.asarray(subject.betas(session))
         if values.shape != (design.trials, len(subject.ijk)):
             came, want = f"{values.shape}", f"({design.trials}, {len(subject.ijk)})"
-            raise InputError(wanted(f"betas of {subject.name}, session {session}", want, came, "follow the design"))
+            raise InputError(expected(f"betas of {subject.name}, session {session}", want, came, "follow the design"))
         stored = to_int16(values)
         if "hdf5" in formats:
             _write_betas_hdf5(folder / f"betas_session{session:02d}.hdf5", stored, subject)
@@ -441,7 +441,9 @@ def _write_brick(path: Path, brick: Iterable[tuple[int, NDArray[np.uint8]]]) -> 
         for row, image in brick:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not 0 <= row < IMAGES:
                 came = f"row {row} {image.dtype} {image.shape}"
-                raise InputError(wanted("image of the brick", "a row 0..72999 and (P, P, 3) uint8", came, "draw it so"))
+                raise InputError(
+                    expected("image of the brick", "a row 0..72999 and (P, P, 3) uint8", came, "draw it so")
+                )
             if images is None:
                 shape = image.shape
                 images = file.create_dataset(

@@ -319,7 +319,7 @@ def render(scene: Scene, pixels: int) -> Image.Image:
     (but where light beyond white is cut).
     """
     if CANVAS % pixels:
-        raise ValueError(f"pixels must divide {CANVAS}, came {pixels}")
+        raise ValueError(f"pixels must divide {CANVAS}, found {pixels}")
     rng = _rng(scene.seed, scene.index, 1)
     canvas = _background(scene, rng)
     if scene.companion:

@@ -148,11 +148,11 @@ def simulate(
         raise UsageError(unknown("modality", modality, tuple(TRIALS)))
     trials = TRIALS[modality] if trials is None else trials
     if not 1 <= subjects <= 8:
-        raise UsageError(f"subjects must be 1 to 8 as in NSD, came {subjects}")
+        raise UsageError(f"subjects must be 1 to 8 as in NSD, found {subjects}")
     if not (np.isfinite(snr) and snr >= 0):
-        raise UsageError(f"snr must be 0 or more, came {snr}")
+        raise UsageError(f"snr must be 0 or more, found {snr}")
     if not 0 <= seed < 2**31:
-        raise UsageError(f"seed must be 0 to 2147483647, came {seed}; higher ones drew what our networks trained on")
+        raise UsageError(f"seed must be 0 to 2147483647, found {seed}; higher ones drew what our networks trained on")
     if modality == "sound":
         from brain.simulated.simulate_sound import simulate_sound
 

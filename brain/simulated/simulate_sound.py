@@ -26,7 +26,7 @@ from scipy.signal import lfilter
 from tqdm import tqdm
 
 from brain.averages import count_repeats
-from brain.errors import StorageError, UsageError, wanted
+from brain.errors import StorageError, UsageError, expected
 from brain.simulated.auditory import SAMPLES
 from brain.simulated.auditory_cortex import AuditoryCortex, build_auditory_cortex
 from brain.simulated.simulate import Noise
@@ -99,7 +99,7 @@ def plan_listening(*, sessions: int, trials: int, seed: int) -> Plan:
     test = min(TEST_CLIPS, total // (TEST_REPEATS + 4 * TRAIN_REPEATS))
     if not (1 <= sessions <= 40 and 1 <= trials <= 1000) or test < 2:
         raise UsageError(
-            f"sessions must be 1 to 40 of 1 to 1000 presentations, at least 28 in all, came {sessions} of {trials}"
+            f"sessions must be 1 to 40 of 1 to 1000 presentations, at least 28 in all, found {sessions} of {trials}"
         )
     train = -(-(total - test * TEST_REPEATS) // TRAIN_REPEATS)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 6]))
@@ -247,7 +247,7 @@ def simulate_sound(
     already holds stimuli is a StorageError.
     """
     if (out / "stimuli").exists() or (out / "bdata").exists():
-        raise StorageError(wanted(out, "a folder without data", "one that holds some", "choose another folder"))
+        raise StorageError(expected(out, "a folder without data", "one that holds some", "choose another folder"))
     plan = plan_listening(sessions=sessions, trials=trials, seed=seed)
     clips = [
         Clip(clip=name, split=plan.side(index), captions=sound.captions, labels=sound.labels)

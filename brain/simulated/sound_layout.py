@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from brain.errors import InputError, StorageError, wanted
+from brain.errors import InputError, StorageError, expected
 from brain.types import Bool, Float, Int
 from brain.waveforms import RATE, write_wave
 
@@ -63,11 +63,11 @@ class Voxels:
         object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
         came = f"ijk {self.ijk.shape}, affine {self.affine.shape}"
         if self.ijk.ndim != 2 or self.ijk.shape[1:] != (3,) or self.affine.shape != (4, 4):
-            raise InputError(wanted("voxels to write", "ijk (voxel, 3) and affine (4, 4)", came, "give both"))
+            raise InputError(expected("voxels to write", "ijk (voxel, 3) and affine (4, 4)", came, "give both"))
         for name, mask in self.regions.items():
             if np.shape(mask) != (len(self.ijk),):
                 raise InputError(
-                    wanted(f"region {name!r} to write", f"({len(self.ijk)},)", f"{np.shape(mask)}", "follow ijk")
+                    expected(f"region {name!r} to write", f"({len(self.ijk)},)", f"{np.shape(mask)}", "follow ijk")
                 )
 
     def __len__(self) -> int:
@@ -104,18 +104,18 @@ def _table(clips: Sequence[Clip]) -> list[list[str]]:
     captions = max((len(clip.captions) for clip in clips), default=0)
     if not clips or len({clip.clip for clip in clips}) < len(clips):
         came = f"{len(clips)} clips, {len({clip.clip for clip in clips})} names"
-        raise InputError(wanted("clips to write", "one clip or more, each of its own name", came, "rename them"))
+        raise InputError(expected("clips to write", "one clip or more, each of its own name", came, "rename them"))
     rows = [["clip", "split", *groups, *(f"caption_{number}" for number in range(1, captions + 1))]]
     for clip in clips:
         if tuple(clip.labels) != groups or clip.split not in ("train", "test"):
             came = f"{clip.split!r} with {', '.join(clip.labels)}"
             want = f"train or test, and the labels {', '.join(groups)}"
-            raise InputError(wanted(f"clip {clip.clip!r} to write", want, came, "label all clips alike"))
+            raise InputError(expected(f"clip {clip.clip!r} to write", want, came, "label all clips alike"))
         padded = (*clip.captions, *[""] * (captions - len(clip.captions)))
         rows.append([clip.clip, clip.split, *clip.labels.values(), *padded])
     broken = [text for row in rows for text in row if set(text) & set("\t\r\n")]
     if broken:
-        raise InputError(wanted("texts to write", "no tabs or line breaks", repr(broken[0][:60]), "take them out"))
+        raise InputError(expected("texts to write", "no tabs or line breaks", repr(broken[0][:60]), "take them out"))
     return rows
 
 
@@ -144,7 +144,9 @@ def write_bdata(
         came = f"values {values.shape}, {len(stimulus)} stimuli" + (
             f", column {bad[0]} of another length" if bad else ""
         )
-        raise InputError(wanted(path, f"(row, {len(voxels)}) values, a stimulus and columns a row", came, "correct it"))
+        raise InputError(
+            expected(path, f"(row, {len(voxels)}) values, a stimulus and columns a row", came, "correct it")
+        )
     names = {name: number for number, name in enumerate(sorted(set(stimulus)), start=1)}
     table["stimulus_name"] = np.array([names[name] for name in stimulus], np.float64)
     metadata = _metadata(voxels, tuple(table))
@@ -203,7 +205,7 @@ def write_series(
     values = np.asarray(values, np.float32)
     if values.ndim != 2 or values.shape[1] != len(voxels) or not tr_s > 0:
         came = f"{values.shape} and TR {tr_s}"
-        raise InputError(wanted(f"series of sub-{subject}", f"(time, {len(voxels)}) and a TR", came, "correct it"))
+        raise InputError(expected(f"series of sub-{subject}", f"(time, {len(voxels)}) and a TR", came, "correct it"))
     home = root / f"sub-{subject}"
     parts = [f"sub-{subject}", *([f"ses-{session:02d}"] if session else []), f"task-{TASK}", f"run-{run:02d}"]
     stem = (home / parts[1] if session else home) / "func" / "_".join(parts)

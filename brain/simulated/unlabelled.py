@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from brain.errors import InputError, StorageError, UsageError, wanted
+from brain.errors import InputError, StorageError, UsageError, expected
 from brain.simulated.cortex import Cortex, build_cortex
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import PIXELS, Noise, draw_noise, noiseless
@@ -47,7 +47,7 @@ def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tup
     """
     must_be_counts(trials=trials, rest=rest)
     if not 0 <= seed < 2**31:
-        raise UsageError(f"unlabelled: seed must be 0 to 2147483647, came {seed}")
+        raise UsageError(f"unlabelled: seed must be 0 to 2147483647, found {seed}")
     facts = _facts(data)
     folder, part = data / FOLDER, data / f".{FOLDER}.part"
     if folder.exists() and any(folder.iterdir()):
@@ -65,7 +65,7 @@ def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tup
         (part / FACTS).write_text(json.dumps(asked), encoding="utf-8")
         part.replace(folder)
     except OSError as fault:
-        raise StorageError(wanted(folder, "room and rights to write", str(fault), "free some space")) from fault
+        raise StorageError(expected(folder, "room and rights to write", str(fault), "free some space")) from fault
     return tuple(folder / f"subj{subject:02d}.h5" for subject in subjects)
 
 
@@ -73,7 +73,7 @@ def must_be_counts(*, trials: int, rest: int) -> None:
     """Refuse (UsageError) numbers of trials that no session can be made of: it is standardised by two or more."""
     if min(trials, rest) < 0 or max(trials, rest) < 2 or 1 in (trials, rest):
         raise UsageError(
-            f"unlabelled: wanted two trials or more of a kind, came {trials} with scenes and {rest} of rest; "
+            f"unlabelled: expected two trials or more of a kind, found {trials} with scenes and {rest} of rest; "
             "ask for more, or for 0 of one kind"
         )
 
@@ -90,19 +90,19 @@ def unlabelled_facts(data: Path) -> dict[str, Any] | None:
         facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
         then = f"take {folder} away and simulate it again"
-        raise InputError(wanted(folder / FACTS, "how many trials were simulated", str(fault), then)) from fault
+        raise InputError(expected(folder / FACTS, "how many trials were simulated", str(fault), then)) from fault
     return facts
 
 
 def _facts(data: Path) -> dict[str, Any]:
     path = data / "simulation.json"
     if not path.is_file():
-        raise InputError(wanted(path, "a folder of `afterimage simulate`", "none", "simulate one first"))
+        raise InputError(expected(path, "a folder of `afterimage simulate`", "none", "simulate one first"))
     facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     missing = [name for name in ("seed", "snr", "subjects") if name not in facts]
     if missing or facts.get("modality", "image") != "image":
         came = f"one without {missing[0]}" if missing else f"modality {facts['modality']!r}"
-        raise InputError(wanted(path, "a simulated NSD", came, "simulate pictures with `afterimage simulate`"))
+        raise InputError(expected(path, "a simulated NSD", came, "simulate pictures with `afterimage simulate`"))
     return facts
 
 

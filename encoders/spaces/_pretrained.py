@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 from encoders.torchvision_guard import settle_torchvision
 
 
@@ -17,7 +17,7 @@ def component(folder: Path, name: str, *, model: str) -> Path:
     place = folder / name
     if not place.is_dir():
         raise CheckpointAbsent(
-            wanted(folder, f"the component {name} of {model or 'the stack'}", "none", "see `afterimage stacks check`")
+            expected(folder, f"the component {name} of {model or 'the stack'}", "none", "see `afterimage stacks check`")
         )
     return place
 
@@ -41,7 +41,7 @@ def reading(place: Path) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
         first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise InputError(
-            wanted(place, "a whole component", f"one that does not load ({first})", "fetch it again")
+            expected(place, "a whole component", f"one that does not load ({first})", "fetch it again")
         ) from fault
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from brain.waveforms import LONGEST_SECONDS, checked, resampled
 
@@ -17,13 +17,13 @@ def heard(stimuli: Stimuli, stimulus: str, *, space: str, rate: int) -> Float:
     came = stimuli.open(stimulus) if stimuli.modality == "sound" else None
     if not isinstance(came, tuple):
         raise InputError(
-            f"condition space {space!r}: wanted sounds, came {stimuli.modality} ({stimulus}); choose another space"
+            f"condition space {space!r}: expected sounds, found {stimuli.modality} ({stimulus}); choose another space"
         )
     wave, own = came
     mono = checked(wave, own, name=name)
     if len(mono) > LONGEST_SECONDS * own:
         length = f"{len(mono) / own:.1f} s"
-        raise InputError(wanted(name, f"at most {LONGEST_SECONDS:g} s", length, "cut it into windows"))
+        raise InputError(expected(name, f"at most {LONGEST_SECONDS:g} s", length, "cut it into windows"))
     return resampled(mono, own, to=rate)
 
 
@@ -34,7 +34,7 @@ def filled(wave: Float, samples: int, *, pad: str, slack: int, name: str) -> Flo
     """
     if len(wave) >= samples + slack:
         then = "cut it into windows of that length"
-        raise InputError(wanted(name, f"at most {samples} samples", f"{len(wave)}", then))
+        raise InputError(expected(name, f"at most {samples} samples", f"{len(wave)}", then))
     if pad == "repeat":
         return np.resize(wave, samples)
     return np.pad(wave[:samples], (0, max(samples - len(wave), 0)))

@@ -24,7 +24,7 @@ def encode_stream(
 ) -> Conditions:
     """Conditions of `ids`: each id prepared alone, then `batch` of them forward as one -> (batch, *card.shape)."""
     if batch < 1:
-        raise UsageError(f"condition space {card.name!r}: the batch must be 1 or more, came {batch}")
+        raise UsageError(f"condition space {card.name!r}: the batch must be 1 or more, found {batch}")
     values = np.empty((len(ids), *card.shape), np.float32)
     with tqdm(total=len(ids), desc=card.name, unit="stimulus", disable=None, leave=False) as progress:
         for start in range(0, len(ids), batch):
@@ -39,7 +39,7 @@ def picture(stimuli: Stimuli, stimulus: str, *, space: str) -> Image.Image:
     came = stimuli.open(stimulus) if stimuli.modality == "image" else None
     if not isinstance(came, Image.Image):
         raise InputError(
-            f"condition space {space!r}: wanted pictures, came {stimuli.modality} ({stimulus}); choose another space"
+            f"condition space {space!r}: expected pictures, found {stimuli.modality} ({stimulus}); choose another space"
         )
     return came.convert("RGB")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 from brain.types import Float, Stimuli
 from brain.waveforms import HOP_SECONDS
 from encoders.conditions import Conditions, SpaceCard
@@ -175,20 +175,20 @@ def _must_hear(place: Path, *, model: str) -> None:
     if kind == "clap_text_model":
         then = "open the space on a folder of the CLAP its authors trained it with, such as a whole ClapModel"
         raise CheckpointAbsent(
-            wanted(place, f"the audio tower of {model or 'a CLAP'}", "its text tower alone", then),
+            expected(place, f"the audio tower of {model or 'a CLAP'}", "its text tower alone", then),
         )
     if kind != "clap":
-        raise InputError(wanted(place, "a ClapModel", f"a model of type {kind!r}", "name a stack that has a CLAP"))
+        raise InputError(expected(place, "a ClapModel", f"a model of type {kind!r}", "name a stack that has a CLAP"))
 
 
 def _must_belong(extractor: Any, config: Any, place: Path) -> None:
     """Refuse an extractor that was made for another CLAP."""
     if (extractor.truncation == "fusion") != bool(config.enable_fusion):
         came = f"truncation {extractor.truncation!r} and enable_fusion {config.enable_fusion}"
-        raise InputError(wanted(place, "the extractor of this CLAP", came, "take both from one checkpoint"))
+        raise InputError(expected(place, "the extractor of this CLAP", came, "take both from one checkpoint"))
     if extractor.feature_size != config.num_mel_bins:
         came = f"{extractor.feature_size} mel bands for a tower of {config.num_mel_bins}"
-        raise InputError(wanted(place, "the extractor of this CLAP", came, "take both from one checkpoint"))
+        raise InputError(expected(place, "the extractor of this CLAP", came, "take both from one checkpoint"))
 
 
 ENTRIES = (Clap(),)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 from encoders.micro_batches import in_micro_batches
@@ -36,7 +36,7 @@ class ClipTextSpace:
             captions = tuple(stimuli.captions.get(one, ()))
             if not captions:
                 raise InputError(
-                    f"condition space {self.card.name!r}: wanted captions of {one}, came none; choose another space"
+                    f"condition space {self.card.name!r}: expected captions of {one}, found none; choose another space"
                 )
             return captions
 
@@ -86,12 +86,12 @@ class ClipText:
             tokenizer = CLIPTokenizer.from_pretrained(tokenizer_at, local_files_only=True)
         if not 2 < tokenizer.model_max_length < LONGEST:
             raise InputError(
-                wanted(tokenizer_at, "its model_max_length", "none", "save the tokenizer with save_pretrained")
+                expected(tokenizer_at, "its model_max_length", "none", "save the tokenizer with save_pretrained")
             )
         tower = frozen(_tower_class(tower_at), tower_at, device=device)
         if tokenizer.model_max_length > tower.config.max_position_embeddings:
             raise InputError(
-                wanted(
+                expected(
                     tokenizer_at,
                     f"{tower.config.max_position_embeddings} tokens at most",
                     f"{tokenizer.model_max_length}",

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from brain.waveforms import RATE, levelled
 from encoders.conditions import Conditions, SpaceCard
@@ -66,7 +66,7 @@ class LoaRecipe:
             facts = json.loads(path.read_text(encoding="utf-8"))
             missing = [one.name for one in fields(cls) if one.name not in facts]
         if missing:
-            raise InputError(wanted(path, "the recipe of LOA", f"one without {', '.join(missing)}", _EXPORT))
+            raise InputError(expected(path, "the recipe of LOA", f"one without {', '.join(missing)}", _EXPORT))
         with reading(path):
             recipe = cls(
                 front_end=str(facts["front_end"]),
@@ -81,7 +81,7 @@ class LoaRecipe:
         sizes = min(recipe.frames, recipe.mels, recipe.tokens, len(recipe.layers))
         if recipe.front_end not in FRONT_ENDS or recipe.pad not in PADS or sizes < 1 or not recipe.std > 0:
             want = f"front_end {' or '.join(FRONT_ENDS)}, pad {' or '.join(PADS)}, sizes and std above 0"
-            raise InputError(wanted(path, want, f"{recipe}", _EXPORT))
+            raise InputError(expected(path, want, f"{recipe}", _EXPORT))
         return recipe
 
     def spectrogram(self, wave: Float, *, name: str) -> Float:
@@ -257,13 +257,13 @@ def _must_fit(recipe: LoaRecipe, config: Any, place: Path) -> None:
     size, patch = _pair(config.image_size), _pair(config.patch_size)
     if size != (recipe.frames, recipe.mels):
         came = f"{recipe.frames} x {recipe.mels} for a teacher of {size[0]} x {size[1]}"
-        raise InputError(wanted(place, "a recipe of the teacher's own size", came, _EXPORT))
+        raise InputError(expected(place, "a recipe of the teacher's own size", came, _EXPORT))
     if max(recipe.layers) > config.num_hidden_layers or min(recipe.layers) < 0:
         came = f"{recipe.layers}"
-        raise InputError(wanted(place, f"hidden states 0 to {config.num_hidden_layers}", came, _EXPORT))
+        raise InputError(expected(place, f"hidden states 0 to {config.num_hidden_layers}", came, _EXPORT))
     if (size[0] // patch[0]) % recipe.tokens:
         came = f"{recipe.tokens}"
-        raise InputError(wanted(place, f"tokens that divide {size[0] // patch[0]} patches in time", came, _EXPORT))
+        raise InputError(expected(place, f"tokens that divide {size[0] // patch[0]} patches in time", came, _EXPORT))
 
 
 def _pair(size: Any) -> tuple[int, int]:

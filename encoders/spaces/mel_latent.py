@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from brain.waveforms import levelled
 from encoders.conditions import Conditions, SpaceCard
@@ -77,7 +77,7 @@ class MelLatent:
         vae = frozen(AutoencoderKL, place, device=device)
         if vae.config.in_channels != 1:
             came = f"one of {vae.config.in_channels} channels"
-            raise InputError(wanted(place, "an autoencoder of log-mels, 1 channel", came, "name a stack of sounds"))
+            raise InputError(expected(place, "an autoencoder of log-mels, 1 channel", came, "name a stack of sounds"))
         size, scale = vae.config.sample_size, float(vae.config.scaling_factor)
         recipe = MelRecipe() if isinstance(size, int) else MelRecipe(mels=int(size[1]))
         frames = size if isinstance(size, int) else int(size[0])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, UsageError, wanted
+from brain.errors import CheckpointAbsent, UsageError, expected
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 from encoders.micro_batches import in_micro_batches
@@ -114,7 +114,7 @@ def _open_clip() -> Any:
         import open_clip
     except ModuleNotFoundError as fault:
         raise UsageError(
-            wanted("condition space 'openclip-image'", "the package open_clip", "none", INSTALL)
+            expected("condition space 'openclip-image'", "the package open_clip", "none", INSTALL)
         ) from fault
     return open_clip
 
@@ -124,14 +124,14 @@ def _by_name(open_clip: Any, model: str, *, folder: Path, device: str) -> tuple[
     where = {"model_name": model} if architecture == "hf-hub" else {"model_name": architecture, "pretrained": tag}
     if not tag:
         raise CheckpointAbsent(
-            wanted(folder, f"{CONFIG} and {WEIGHTS}", "none", "give such a folder, or ARCHITECTURE:TAG as the model")
+            expected(folder, f"{CONFIG} and {WEIGHTS}", "none", "give such a folder, or ARCHITECTURE:TAG as the model")
         )
     try:
         tower, transform = open_clip.create_model_from_pretrained(**where, device=device)
     except (OSError, RuntimeError, ValueError) as fault:
         first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise CheckpointAbsent(
-            wanted(f"open_clip model {model}", "its weights", f"none ({first})", "fetch it where there is a network")
+            expected(f"open_clip model {model}", "its weights", f"none ({first})", "fetch it where there is a network")
         ) from fault
     return tower, transform
 

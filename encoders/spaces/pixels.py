@@ -54,7 +54,7 @@ class Pixels:
         model = model or DEFAULT
         match = re.fullmatch(r"(rgb|grey)-([1-9]\d{0,3})x([1-9]\d{0,3})", model)
         if match is None:
-            raise UsageError(f"condition space 'pixels': wanted such as {DEFAULT} or grey-10x10, came {model!r}")
+            raise UsageError(f"condition space 'pixels': expected such as {DEFAULT} or grey-10x10, found {model!r}")
         shape = (CHANNELS[match[1]], int(match[2]), int(match[3]))
         card = SpaceCard(name=self.name, model=model, revision="1", layer="pixels", normalisation="0..1", shape=shape)
         return PixelSpace(card=card)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from encoders.spaces._pretrained import frozen, reading, revision_of
 from encoders.towers import Tower
 
@@ -31,7 +31,7 @@ class ClassifierTower:
         sizes = getattr(network.config, "hidden_sizes", None)
         width = sizes[-1] if sizes else getattr(network.config, "hidden_size", 0)
         if not width:
-            raise InputError(wanted(folder, "a classifier with pooled features", "one without", "use another folder"))
+            raise InputError(expected(folder, "a classifier with pooled features", "one without", "use another folder"))
 
         def forward(pixels: Tensor) -> Tensor:
             pooled: Tensor = network(pixel_values=pixels).pooler_output.flatten(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces.openclip_image import CONFIG, INSTALL, WEIGHTS
 from encoders.torchvision_guard import settle_torchvision
@@ -31,7 +31,7 @@ class OpenClipImageTower:
         for file in (CONFIG, WEIGHTS):
             if not (folder / file).is_file():
                 then = "put the two files of an open_clip model there"
-                raise CheckpointAbsent(wanted(folder, f"{CONFIG} and {WEIGHTS}", f"no {file}", then))
+                raise CheckpointAbsent(expected(folder, f"{CONFIG} and {WEIGHTS}", f"no {file}", then))
         package = _open_clip(folder)
         with reading(folder):
             network, transform = package.create_model_from_pretrained(f"local-dir:{folder}", device=device)
@@ -61,7 +61,7 @@ def _open_clip(folder: Path) -> Any:
     try:
         import open_clip
     except ModuleNotFoundError as fault:
-        raise CheckpointAbsent(wanted(folder, "the package open_clip to open it", "none", INSTALL)) from fault
+        raise CheckpointAbsent(expected(folder, "the package open_clip to open it", "none", INSTALL)) from fault
     return open_clip
 
 
@@ -70,7 +70,7 @@ def _side(network: Any, folder: Path) -> int:
     size = network.visual.image_size
     height, width = (size, size) if isinstance(size, int) else size
     if height != width:
-        raise InputError(wanted(folder, "a tower of square pictures", f"{height} x {width}", "use another model"))
+        raise InputError(expected(folder, "a tower of square pictures", f"{height} x {width}", "use another model"))
     return int(height)
 
 

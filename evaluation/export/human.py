@@ -89,7 +89,7 @@ def write_human_test(samples: Samples, folder: Path, *, rows: Sequence[str] = ("
     """
     key = key_of(folder)
     if key.exists() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise InputError(f"{folder}: wanted a new folder and no key beside it, came one in use; give another folder")
+        raise InputError(f"{folder}: expected a new folder and no key beside it, found one in use; give another folder")
     rng = np.random.default_rng(seed)
     trials = [trial for row in rows for trial in _trials(samples, row, rng)]
     trials = [trials[place] for place in rng.permutation(len(trials))]
@@ -122,7 +122,7 @@ def _trials(samples: Samples, row: str, rng: np.random.Generator) -> list[Trial]
             firsts.setdefault(sample.stimulus, sample)
     if len(firsts) < 2:
         raise InputError(
-            f"{samples.folder}: wanted samples of two stimuli or more in row {row!r}, came {len(firsts)}; "
+            f"{samples.folder}: expected samples of two stimuli or more in row {row!r}, found {len(firsts)}; "
             f"rows here are {', '.join(samples.rows())}"
         )
     own = list(firsts.values())
@@ -196,14 +196,16 @@ def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:
     for number, line in _lines(answers, ANSWERS):
         trial = line["trial"]
         if trial not in right:
-            raise InputError(f"{answers} line {number}: wanted a trial of {key}, came {trial!r}; give this test's key")
+            raise InputError(
+                f"{answers} line {number}: expected a trial of {key}, found {trial!r}; give this test's key"
+            )
         if trial in chosen:
             raise InputError(f"{answers} line {number}: trial {trial} is answered twice; keep the first answer")
         if line["choice"] not in SIDES:
-            raise InputError(f"{answers} line {number}: wanted left or right, came {line['choice']!r}; correct it")
+            raise InputError(f"{answers} line {number}: expected left or right, found {line['choice']!r}; correct it")
         chosen[trial] = line["choice"]
     if not chosen:
-        raise InputError(f"{answers}: wanted answers, came none; download them at the end of the test")
+        raise InputError(f"{answers}: expected answers, found none; download them at the end of the test")
     found: list[Choices] = []
     for row in dict.fromkeys(line["row"] for line in right.values()):
         asked = {trial: line["answer"] for trial, line in right.items() if line["row"] == row}
@@ -227,13 +229,15 @@ def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
             table = csv.reader(file)
             lines = [(table.line_num, line) for line in table if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: wanted a readable CSV file, came {error}; restore the file") from error
+        raise InputError(f"{path}: expected a readable CSV file, found {error}; restore the file") from error
     if not lines or tuple(lines[0][1]) != tuple(head):
         came = ",".join(lines[0][1])[:80] if lines else "an empty file"
-        raise InputError(f"{path}: wanted the columns {','.join(head)}, came {came!r}; give the file as it was written")
+        raise InputError(
+            f"{path}: expected the columns {','.join(head)}, found {came!r}; give the file as it was written"
+        )
     for number, line in lines[1:]:
         if len(line) != len(head):
-            raise InputError(f"{path} line {number}: wanted {len(head)} values, came {len(line)}; correct the line")
+            raise InputError(f"{path} line {number}: expected {len(head)} values, found {len(line)}; correct the line")
     return [(number, dict(zip(head, line, strict=True))) for number, line in lines[1:]]
 
 

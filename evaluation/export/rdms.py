@@ -35,7 +35,7 @@ def rdm_correlation(first: Wide, second: Wide) -> float:
     """Pearson correlation of two RDMs (pair,) as `rdm` gives them; rsatoolbox's compare(..., method="corr")."""
     if first.shape != second.shape or first.ndim != 1:
         raise InputError(
-            f"two RDMs: wanted as many pairs in both, came {first.shape} and {second.shape}; give one order"
+            f"two RDMs: expected as many pairs in both, found {first.shape} and {second.shape}; give one order"
         )
     return float(correlation(first[None], second[None])[0, 0])
 
@@ -50,16 +50,16 @@ def write_rdms(path: Path, features: Mapping[str, NDArray[np.floating]], ids: Se
     import h5py
 
     if path.suffix not in (".h5", ".hdf5"):
-        raise InputError(f"{path}: wanted a name that ends in .h5 or .hdf5, came {path.suffix!r}; rename it")
+        raise InputError(f"{path}: expected a name that ends in .h5 or .hdf5, found {path.suffix!r}; rename it")
     if not features or len(ids) < 3 or len(set(ids)) < len(ids):
         raise InputError(
-            f"{path}: wanted a set of values and three different stimuli or more, came {len(features)} and "
+            f"{path}: expected a set of values and three different stimuli or more, found {len(features)} and "
             f"{len(set(ids))}; judge more stimuli"
         )
     for name, values in features.items():
         if values.ndim != 2 or len(values) != len(ids) or not np.isfinite(values).all():
             raise InputError(
-                f"{path}: wanted finite ({len(ids)} stimuli, feature) values for {name!r}, came {values.shape}; "
+                f"{path}: expected finite ({len(ids)} stimuli, feature) values for {name!r}, found {values.shape}; "
                 "leave out stimuli without a sample everywhere"
             )
     part = path.with_name(path.name + ".part")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
-from brain.errors import UsageError, wanted
+from brain.errors import UsageError, expected
 from brain.memory import contiguous
 from evaluation.images import IMAGE
 from evaluation.sounds import SOUND
@@ -84,7 +84,7 @@ def judge_of(name: str, modality: str) -> Judge:
     if judge.modality != modality:
         looks = {IMAGE: "pictures", SOUND: "sounds"}
         then = f"take --judge {BUNDLED[modality]}"
-        raise UsageError(wanted(f"judge {judge.name!r}", f"{looks[judge.modality]} to judge", looks[modality], then))
+        raise UsageError(expected(f"judge {judge.name!r}", f"{looks[judge.modality]} to judge", looks[modality], then))
     return judge
 
 

@@ -23,7 +23,7 @@ def judge_home(name: str, folder: Path | None, *, bundled: str, needed: Sequence
     inside = importlib.resources.files("evaluation.judges").joinpath(bundled)
     if not inside.is_dir():
         raise CheckpointAbsent(
-            f"judge {name!r}: wanted its weights in the package, came none; "
+            f"judge {name!r}: expected its weights in the package, found none; "
             f"install the package with its data, or judge by --judge {instead}"
         )
     with importlib.resources.as_file(inside) as home:
@@ -34,7 +34,7 @@ def _whole(name: str, home: Path, *, needed: Sequence[str], instead: str) -> Pat
     absent = [file for file in needed if not (home / file).is_file()]
     if absent:
         raise CheckpointAbsent(
-            f"judge {name!r}: wanted {', '.join(needed)} in {home}, came no {', '.join(absent)}; "
+            f"judge {name!r}: expected {', '.join(needed)} in {home}, found no {', '.join(absent)}; "
             f"install the package with its data, name a folder with --judge FOLDER, or judge by --judge {instead}"
         )
     return home

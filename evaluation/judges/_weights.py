@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
 EXTRA = 'pip install "afterimage[perceptual]"'
@@ -53,7 +53,7 @@ class Weights:
         """What is wanted and how to get it, as the end of a sentence."""
         looked = " and ".join(dict.fromkeys(said(place.parent) for place in self.places()))
         return (
-            f"wanted {self.file} ({self.size}, {self.licence}) in {looked}, came none; fetch it by `{self.get}`, "
+            f"expected {self.file} ({self.size}, {self.licence}) in {looked}, found none; fetch it by `{self.get}`, "
             f"or name a folder that holds it in {FOLDER}"
         )
 
@@ -94,7 +94,7 @@ def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size
     looked = f"{said(folder)} and {cache}" if folder else cache
     listed = " ".join(files)
     raise CheckpointAbsent(
-        f"{subject}: wanted {repository} ({listed}, {said_size}) in {looked}, came none; fetch it by "
+        f"{subject}: expected {repository} ({listed}, {said_size}) in {looked}, found none; fetch it by "
         f"`hf download {repository} {listed}`, or put its folder into one that {FOLDER} names"
     )
 
@@ -110,9 +110,11 @@ def read_weights(place: Path) -> Mapping[str, Any]:
             return load_file(place)
         state = torch.load(place, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as fault:
-        raise InputError(wanted(place, "weights", f"a file that does not load ({first_line(fault)})", AGAIN)) from fault
+        raise InputError(
+            expected(place, "weights", f"a file that does not load ({first_line(fault)})", AGAIN)
+        ) from fault
     if not isinstance(state, Mapping):
-        raise InputError(wanted(place, "weights by name", type(state).__name__, AGAIN))
+        raise InputError(expected(place, "weights by name", type(state).__name__, AGAIN))
     return state
 
 
@@ -123,7 +125,7 @@ def fill(network: Any, state: Mapping[str, Any], *, place: Path) -> Any:
     except RuntimeError as fault:
         came = " ".join(str(fault).split())[:160]
         raise InputError(
-            wanted(place, f"the weights of {type(network).__name__}", f"others ({came})", AGAIN)
+            expected(place, f"the weights of {type(network).__name__}", f"others ({came})", AGAIN)
         ) from fault
     return network.float().eval().requires_grad_(False)
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from encoders.micro_batches import in_micro_batches
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
@@ -109,14 +109,16 @@ def open_classifier(home: Path) -> Any:
             )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(wanted(home, "an image classifier of transformers", came, "name another folder")) from fault
+        raise InputError(expected(home, "an image classifier of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
     if found["missing_keys"]:
         came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
-        raise InputError(wanted(home, f"weights of the whole {type(model).__name__}", came, "restore the folder"))
+        raise InputError(expected(home, f"weights of the whole {type(model).__name__}", came, "restore the folder"))
     if not _ends_linear(getattr(model, "classifier", None)):
         came = f"{type(model).__name__} without one"
-        raise InputError(wanted(home, "a network whose last linear layer is `classifier`", came, "name another folder"))
+        raise InputError(
+            expected(home, "a network whose last linear layer is `classifier`", came, "name another folder")
+        )
     return model.eval().requires_grad_(False)
 
 
@@ -157,9 +159,9 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: wanted JSON, came {error}; restore the judge's folder") from error
+        raise InputError(f"{path}: expected JSON, found {error}; restore the judge's folder") from error
     if not isinstance(facts, dict):
-        raise InputError(f"{path}: wanted a JSON object, came {type(facts).__name__}; restore the judge's folder")
+        raise InputError(f"{path}: expected a JSON object, found {type(facts).__name__}; restore the judge's folder")
     return facts
 
 
@@ -171,14 +173,16 @@ def _side(preprocessing: Mapping[str, Any], home: Path) -> tuple[int, int]:
         return int(size["height"]), int(size["width"])
     if isinstance(size, dict) and "shortest_edge" in size:
         return int(size["shortest_edge"]), int(size["shortest_edge"])
-    raise InputError(f"{home}/preprocessor_config.json: wanted size with height and width, came {size!r}; write it in")
+    raise InputError(
+        f"{home}/preprocessor_config.json: expected size with height and width, found {size!r}; write it in"
+    )
 
 
 def _colour(preprocessing: Mapping[str, Any], key: str, home: Path) -> NDArray[np.float32]:
     values = preprocessing.get(key)
     if not isinstance(values, list) or len(values) != 3:
         raise InputError(
-            f"{home}/preprocessor_config.json: wanted three numbers in {key}, came {values!r}; write them in"
+            f"{home}/preprocessor_config.json: expected three numbers in {key}, found {values!r}; write them in"
         )
     return np.array(values, np.float32)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 from brain.memory import fresh
 from brain.waveforms import RATE, resampled
 from evaluation.judges import Opinion
@@ -95,7 +95,7 @@ class AudioClassifierJudge:
         layer = getattr(network, "classifier", None)
         if layer is None:
             came = f"{type(network).__name__} without one"
-            raise InputError(wanted(home, "a network whose last layer is `classifier`", came, "name another folder"))
+            raise InputError(expected(home, "a network whose last layer is `classifier`", came, "name another folder"))
         layer.register_forward_pre_hook(lambda _, given: pooled.append(given[0]))
 
         def hear(batch: list[Float]) -> tuple[Float, Float | None]:
@@ -147,7 +147,7 @@ def _home(name: str, folder: Path | None, model: HubModel | None) -> Path:
     absent = [file for file in NEEDED if not (folder / file).is_file()]
     if absent:
         raise CheckpointAbsent(
-            f"judge {name!r}: wanted {', '.join(NEEDED)} in {folder}, came no {', '.join(absent)}; "
+            f"judge {name!r}: expected {', '.join(NEEDED)} in {folder}, found no {', '.join(absent)}; "
             "name a whole folder with --judge FOLDER, or judge by --judge mels"
         )
     return folder
@@ -167,11 +167,11 @@ def _loaded(kind_of_model: Any, home: Path, *, kind: str) -> Any:
             )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(wanted(home, f"{kind} of transformers", came, "name another folder")) from fault
+        raise InputError(expected(home, f"{kind} of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
     if found["missing_keys"]:
         came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
-        raise InputError(wanted(home, f"weights of the whole {type(network).__name__}", came, "restore the folder"))
+        raise InputError(expected(home, f"weights of the whole {type(network).__name__}", came, "restore the folder"))
     return network.eval().requires_grad_(False)
 
 
@@ -181,7 +181,7 @@ def _extractor(kind_of_extractor: Any, home: Path) -> Any:
         return kind_of_extractor.from_pretrained(home, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as fault:
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(wanted(home, "a feature extractor of transformers", came, "restore the folder")) from fault
+        raise InputError(expected(home, "a feature extractor of transformers", came, "restore the folder")) from fault
 
 
 def _card(name: str, network: Any, home: Path, *, layer: str, rate: int) -> dict[str, str]:

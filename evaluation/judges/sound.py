@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, wanted
+from brain.errors import InputError, expected
 from encoders.mel import MelRecipe, log_mel
 from encoders.micro_batches import in_micro_batches
 from evaluation.judges import Opinion
@@ -62,7 +62,7 @@ class MelClassifierBench:
         channels = getattr(self.model.config, "num_channels", None)
         if channels != 1:
             came = f"one of {channels} channels"
-            raise InputError(wanted(home, "a classifier of log-mels, one channel", came, "name another folder"))
+            raise InputError(expected(home, "a classifier of log-mels, one channel", came, "name another folder"))
         self._pooled: list[Any] = []
         self.model.classifier.register_forward_pre_hook(lambda _, given: self._pooled.append(given[0]))
         self.groups = group_labels([self.model.config.id2label[i] for i in range(self.model.config.num_labels)])
@@ -119,11 +119,11 @@ def _preprocessing(facts: Mapping[str, Any], path: Path) -> tuple[MelRecipe, int
         mean, std = (np.array(facts[key], np.float32) for key in ("mean", "std"))
     except (KeyError, TypeError, ValueError) as fault:
         raise InputError(
-            wanted(path, "frames, mean, std and the mel recipe", f"one without them ({fault})", "write them in")
+            expected(path, "frames, mean, std and the mel recipe", f"one without them ({fault})", "write them in")
         ) from fault
     if frames < 1 or mean.shape not in ((), (recipe.mels,)) or std.shape != mean.shape or not (std > 0).all():
         came = f"frames {frames}, mean of {mean.shape}, std of {std.shape}"
-        raise InputError(wanted(path, "one mean and std above 0, or one a band", came, "write them in"))
+        raise InputError(expected(path, "one mean and std above 0, or one a band", came, "write them in"))
     return recipe, frames, mean, std
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.errors import CheckpointAbsent, InputError, wanted
+from brain.errors import CheckpointAbsent, InputError, expected
 from brain.memory import fresh
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
@@ -124,7 +124,7 @@ class TorchvisionJudge:
         import torch
 
         if not settle_torchvision():
-            raise CheckpointAbsent(wanted(f"judge {self.name!r}", "the package torchvision", "none", EXTRA))
+            raise CheckpointAbsent(expected(f"judge {self.name!r}", "the package torchvision", "none", EXTRA))
         from torchvision import models
 
         with torch.device("meta"):
@@ -193,10 +193,10 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(wanted(home, "a CLIP of transformers", came, "fetch it again")) from fault
+        raise InputError(expected(home, "a CLIP of transformers", came, "fetch it again")) from fault
     if found["missing_keys"]:
         came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
-        raise InputError(wanted(home, "weights of the whole vision tower", came, "fetch it again"))
+        raise InputError(expected(home, "weights of the whole vision tower", came, "fetch it again"))
     tower.eval().requires_grad_(False)
     return TowerBench(
         card={
@@ -222,11 +222,11 @@ def _check_clip(home: Path) -> None:
         came = tuple(int(vision[key]) for key in ("hidden_size", "num_hidden_layers", "patch_size"))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise InputError(
-            wanted(home, "a config.json with vision_config", first_line(fault), "fetch it again")
+            expected(home, "a config.json with vision_config", first_line(fault), "fetch it again")
         ) from fault
     if came != (1024, 24, 14):
         raise InputError(
-            wanted(home, "ViT-L/14 (width 1024, 24 layers, patch 14)", f"width, layers, patch {came}", "fetch it again")
+            expected(home, "ViT-L/14 (width 1024, 24 layers, patch 14)", f"{came} for these", "fetch it again")
         )
 
 

@@ -17,7 +17,7 @@ def effective_dimension(values: NDArray[np.floating]) -> float:
     """
     if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
         raise InputError(
-            "effective dimension: wanted finite (stimulus, feature) values of two stimuli or more, came "
+            "effective dimension: expected finite (stimulus, feature) values of two stimuli or more, found "
             f"{values.shape} with {np.isfinite(values).mean():.0%} finite; leave out what is not"
         )
     centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)

@@ -282,7 +282,7 @@ def _batches(pixels: Bytes, name: str) -> Iterator[Any]:
 
 def _no_package(names: tuple[str, ...], get: str) -> str:
     missing = [name for name in names if importlib.util.find_spec(name) is None]
-    return f"wanted the package {' and '.join(missing)}, came none; {get}" if missing else ""
+    return f"expected the package {' and '.join(missing)}, found none; {get}" if missing else ""
 
 
 def _lpips_lacking() -> str:
@@ -304,7 +304,7 @@ def _dreamsim_lacking() -> str:
     if not absent:
         return ""
     get = f"""python -c "from dreamsim import dreamsim; dreamsim(device='cpu', cache_dir='{home}')\""""
-    return f"wanted DreamSim's ensemble (MIT) in {home}, came no {', '.join(absent)}; fetch it by `{get}`"
+    return f"expected DreamSim's ensemble (MIT) in {home}, found no {', '.join(absent)}; fetch it by `{get}`"
 
 
 ENTRIES = (

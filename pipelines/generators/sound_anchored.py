@@ -52,7 +52,7 @@ def _draw(
 def start_of(decoded: Tensor, anchor: Tensor | None, *, weight: float) -> Tensor:
     """(sample, channel, time, mel) where the walk starts: weight * exemplar's + (1 - weight) * decoded latents."""
     if not 0 <= weight <= 1:
-        raise UsageError(f"anchor weight must be from 0 to 1, came {weight}")
+        raise UsageError(f"anchor weight must be from 0 to 1, found {weight}")
     return decoded if anchor is None else weight * anchor + (1 - weight) * decoded
 
 

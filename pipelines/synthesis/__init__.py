@@ -61,9 +61,9 @@ class SynthesisSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "published_steps", "few_steps", "candidates", "iterations"):
             if getattr(self, name) < 1:
-                raise UsageError(f"synthesis: {name} must be 1 or more, came {getattr(self, name)}")
+                raise UsageError(f"synthesis: {name} must be 1 or more, found {getattr(self, name)}")
         if not 0 < self.strength <= 1:
-            raise UsageError(f"synthesis: strength must be above 0 and at most 1, came {self.strength}")
+            raise UsageError(f"synthesis: strength must be above 0 and at most 1, found {self.strength}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,8 @@ class Embedding:
     def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
         if not studio.takes_embeddings:
             raise UsageError(
-                "way 'embedding': wanted a stack whose UNet takes an image embedding and an objective linear in it, "
-                "came others; use a stack that serves unclip"
+                "way 'embedding': expected a stack whose UNet takes an image embedding and an objective linear in it, "
+                "found others; use a stack that serves unclip"
             )
         latents = walked(studio, seeds, steps=studio.settings.steps, conditioned=True)
         yield from finished(studio, seeds, latents, course=None)

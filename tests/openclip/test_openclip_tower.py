@@ -94,7 +94,7 @@ def test_its_card_follows_the_weights(folder: Path, tower: Tower, tmp_path: Path
 
 
 def test_what_is_absent_or_damaged_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointAbsent, match="came no open_clip_config.json"):
+    with pytest.raises(CheckpointAbsent, match="found no open_clip_config.json"):
         CATALOGUE["openclip-image"].open(tmp_path, model="m", device="cpu")
     SPACES["openclip-image"].tiny(tmp_path)
     weights = tmp_path / "open_clip_model.safetensors"
