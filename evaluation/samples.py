@@ -28,7 +28,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from brain.errors import InputError, StorageError
-from evaluation.images import IMAGE, SUFFIXES, decode_image, png_bytes, read_bytes
+from brain.pictures import SUFFIXES, decode_image, read_bytes
+from evaluation.images import IMAGE, png_bytes
 from evaluation.sounds import SOUND, Float, hear_file, samples_in, wav_bytes
 from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
 
