@@ -13,7 +13,7 @@ import gzip
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -193,6 +193,27 @@ def on_grid(volume: Volume, grid: Grid) -> NDArray[Any]:
     if values.shape[:3] != grid.shape or not whole:
         raise InputError(_other_grid(mine, grid))
     return values
+
+
+def canonical(grid: Grid) -> Grid:
+    """The same voxels with axes that grow to the right, front and top, in that order; as it is without an affine."""
+    if grid.affine is None:
+        return grid
+    turn = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
+    order = [int(np.abs(turn[row]).argmax()) for row in range(3)]
+    if len(set(order)) < 3:
+        return grid
+    flips = [turn[row, axis] < 0 for row, axis in enumerate(order)]
+    if order == [0, 1, 2] and not any(flips):
+        return grid
+    step = np.zeros((4, 4))
+    step[3, 3] = 1
+    for new, (axis, flip) in enumerate(zip(order, flips, strict=True)):
+        step[axis, new] = -1 if flip else 1
+        step[axis, 3] = grid.shape[axis] - 1 if flip else 0
+    x, y, z = (grid.shape[axis] for axis in order)
+    other = None if grid.other is None else grid.other @ step
+    return replace(grid, shape=(x, y, z), affine=grid.affine @ step, other=other)
 
 
 _ONE = "use files of one space: func1mm is not func1pt8mm"

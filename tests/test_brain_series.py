@@ -174,7 +174,7 @@ def test_images_give_the_same_rows_as_matrices(broken: Path, listener: TinyListe
     np.testing.assert_array_equal(masked.responses.values, whole.values[:, columns])
     assert masked.region("early").mask.sum() == 20 and masked.responses.values.shape[1] == 35
     nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 5), np.uint8), listener.voxels.affine), folder / "A4.nii.gz")
-    assert "expected a mask in the space of" in refused(broken)
+    assert "expected the grid of sub-01_ses-01" in refused(broken)
 
 
 def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListener) -> None:
@@ -209,6 +209,11 @@ def test_timing_faults_are_one_sentence(broken: Path) -> None:
     )
     sidecar = json.loads((broken / SIDECAR).read_text())
     (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": "n/a"}))
+    assert "expected RepetitionTime in seconds, a number up to 60, found 'n/a'" in refused(broken)
+    (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": 1280}))
+    assert "found 1280 (milliseconds?); correct it, or give --fields tr_s=SECONDS" in refused(broken)
+    del sidecar["RepetitionTime"]
+    (broken / SIDECAR).write_text(json.dumps(sidecar))
     assert "expected a repetition time, found none" in refused(broken)
     (broken / SIDECAR).write_text("[")
     assert "expected a JSON object" in refused(broken)
