@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from brain.errors import StorageError, UsageError
+from brain.json_files import read_json
 from decode.run_folder import writing
 
 
@@ -36,7 +36,7 @@ def simulate_once(
     }  # fmt: skip
     more = _more(modality, unlabelled=unlabelled, rest=rest)
     if (out / "simulation.json").is_file():
-        facts = json.loads((out / "simulation.json").read_text(encoding="utf-8"))
+        facts = read_json(out / "simulation.json", what="the record of a simulation", then="choose another folder")
         facts.setdefault("modality", "image")
         other = [name for name, value in asked.items() if facts.get(name) != value]
         if other:
