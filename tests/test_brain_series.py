@@ -191,6 +191,9 @@ def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListene
     )
     (broken / SIDECAR).unlink()
     assert "TR 1.28 and 1.5 s" in read(broken).notes[0]
+    image.header.set_xyzt_units("mm", "sec")
+    nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
+    assert "at most 60 s, found 1500 s (milliseconds?) in the NIfTI header" in refused(broken)
 
 
 def test_timing_faults_are_one_sentence(broken: Path) -> None:
