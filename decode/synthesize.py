@@ -29,6 +29,7 @@ from brain.origin import simulated_by
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
+from decode.checks import accept, must_be_its_own
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
@@ -99,12 +100,14 @@ def synthesize(
         _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
         # encoders belong to the run and its seed, whatever seed is asked for pictures
         own = replace(settings, machine=replace(settings.machine, seed=run.stored()[0].machine.seed))
+        must_be_its_own(run, data, settings.fit)
         recording = open_data(data, settings.fit)
         lab = Lab(run=run, recording=recording, settings=own, asks=wanted.asks, keep=to / "encoders")
         synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
         return report_synthesis(to, seed=seed)
     with run.lock():
         _must_be_fitted(run)
+        accept(run, settings, data, ())
         home = run.path / FOLDER / wanted.name
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
