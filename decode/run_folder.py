@@ -223,6 +223,23 @@ class RunFolder:
             os.close(handle)
 
 
+def must_be_idle(path: Path) -> None:
+    """Refuses (StorageError) a run that another process is working on; nothing is written, no lock is kept."""
+    held = path / ".lock"
+    if not held.is_file():
+        return
+    handle = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+        raise StorageError(
+            expected(path, "a run at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
+        ) from error
+    finally:
+        os.close(handle)
+
+
 def drawn_apart(stage: str, name: str) -> bool:
     """Whether another value of this setting can be drawn with beside a run that was fitted without it."""
     return stage == "decode" or (stage == "machine" and name == "seed")
