@@ -97,15 +97,10 @@ def check_regions(recording: Recording, settings: Settings) -> None:
     if not lacking:
         return
     there = [region.name for region in recording.regions if region.mask.any()]
-    able = [
-        name
-        for name, needed in _recipes()
-        if all(SPACES[space].modality == recording.stimuli.modality for space in needed)
-        and all(region in known for regions in needed.values() for region in regions)
-    ]
     words = " ".join(f"'{space}={_instead(names, known)}'" for space, names in maps.items())
     flags = f"--maps {words}" + (f" --voxels '{_instead(voxels, known)}'" if voxels else "")
     known_words = _listed(there, most=20) if there else "none"
+    able = able_recipes(recording)
     recipes = f"; or take a recipe that fits them: --recipe {' or '.join(able)}" if able else ""
     raise UsageError(
         f"recipe {settings.recipe}: no region is called {' or '.join(map(repr, dict.fromkeys(lacking)))} in these "
@@ -142,16 +137,12 @@ def check_captions(recording: Recording, settings: Settings, ids: Sequence[str])
     spaces = [space for space in needed_maps(settings.fit) if space in CAPTIONED]
     lacking = [name for name in ids if not recording.stimuli.captions.get(name)]
     if spaces and lacking:
-        able = [
-            name
-            for name, needed in _recipes()
-            if all(SPACES[one].modality == recording.stimuli.modality and one not in CAPTIONED for one in needed)
-        ]
+        able = able_recipes(recording, without=CAPTIONED)
         raise InputError(
             expected(
                 f"space {spaces[0]}", f"a caption or more of each of {len(ids)} stimuli",
                 f"none of {len(lacking)} ({_listed(lacking)})",
-                f"add them, or take a recipe that needs none: --recipe {' or '.join(able)}",
+                "add them" + (f", or take a recipe that needs none: --recipe {' or '.join(able)}" if able else ""),
             )
         )  # fmt: skip
 
@@ -202,6 +193,17 @@ def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
                     "name the data it was fitted on with --data, or fit again into another --out",
                 )
             )  # fmt: skip
+
+
+def able_recipes(recording: Recording, *, without: Sequence[str] = ()) -> list[str]:
+    """Recipes whose spaces encode what was shown, none of them `without`, from regions that these data have."""
+    known, modality = {region.name for region in recording.regions} | {"*"}, recording.stimuli.modality
+    return [
+        name
+        for name, maps in _recipes()
+        if all(SPACES[space].modality == modality and space not in without for space in maps)
+        and all(region in known for regions in maps.values() for region in regions)
+    ]
 
 
 def _recipes() -> list[tuple[str, dict[str, tuple[str, ...]]]]:

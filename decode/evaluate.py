@@ -7,7 +7,7 @@ from pathlib import Path
 
 from brain.arithmetic import arithmetic
 from brain.errors import UsageError
-from decode.checks import accept
+from decode.checks import accept, together
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, MachineSettings, Settings, needed_maps, to_json
 from encoders.spaces import CATALOGUE as SPACES
@@ -59,7 +59,11 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
     from evaluation.sounds import SOUND
 
     how, modality = settings.evaluate, modality_of(settings)
-    Judging(profile=how.profile, seed=settings.machine.seed, bootstrap=how.bootstrap, permutations=how.permutations)
+    together([
+        lambda: judge_of(how.judge, modality),
+        lambda: find_profile(how.profile),
+        lambda: Judging(bootstrap=how.bootstrap, permutations=how.permutations),
+    ])  # fmt: skip
     profile = find_profile(how.profile, modality)
     if modality == SOUND and not set(profile.metrics) & set(CLEAN_SOUND.metrics):
         raise UsageError(f"--profile: expected one for sounds, found {how.profile}; take --profile clean")
