@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ CAPTIONED = ("clip-text",)
 """Spaces that encode captions instead of what was shown."""
 NAMED = 5
 """How many names a sentence gives where many lack something."""
+SPELT_ALIKE = 0.7
+"""How like two names are of which one is taken for the other misspelt."""
 ALIKE = 1e-3
 """How far, in parts of a voxel's spread, the statistics of the very same trials may lie apart after another sum."""
 
@@ -97,14 +100,17 @@ def check_regions(recording: Recording, settings: Settings) -> None:
     if not lacking:
         return
     there = [region.name for region in recording.regions if region.mask.any()]
-    words = " ".join(f"'{space}={_instead(names, known)}'" for space, names in maps.items())
-    flags = f"--maps {words}" + (f" --voxels '{_instead(voxels, known)}'" if voxels else "")
+    near = {name: close[0] for name in lacking if (close := get_close_matches(name, there, n=1, cutoff=SPELT_ALIKE))}
+    known |= set(near)
+    words = " ".join(f"'{space}={_instead(names, known, near)}'" for space, names in maps.items())
+    flags = f"--maps {words}" + (f" --voxels '{_instead(voxels, known, near)}'" if voxels else "")
     known_words = _listed(there, most=20) if there else "none"
+    hint = f"; did you mean {' or '.join(dict.fromkeys(near.values()))}" if near else ""
     able = able_recipes(recording)
     recipes = f"; or take a recipe that fits them: --recipe {' or '.join(able)}" if able else ""
     raise UsageError(
         f"recipe {settings.recipe}: no region is called {' or '.join(map(repr, dict.fromkeys(lacking)))} in these "
-        f"data, regions there are: {known_words}; say which voxels are read, * for every one: {flags}{recipes}"
+        f"data, regions there are: {known_words}{hint}; say which voxels are read, * for every one: {flags}{recipes}"
     )
 
 
@@ -212,9 +218,9 @@ def _recipes() -> list[tuple[str, dict[str, tuple[str, ...]]]]:
     return [(recipe.name, needed_maps(recipe.settings().fit)) for recipe in CATALOGUE]
 
 
-def _instead(names: Sequence[str], known: set[str]) -> str:
-    """The regions that there are among these, joined as a flag has them; every voxel where there is none."""
-    return "+".join(name for name in names if name in known) or "*"
+def _instead(names: Sequence[str], known: set[str], near: Mapping[str, str]) -> str:
+    """The regions that there are among these or near them, as a flag has them; every voxel where there is none."""
+    return "+".join(dict.fromkeys(near.get(name, name) for name in names if name in known)) or "*"
 
 
 def _listed(names: Sequence[str], *, most: int = NAMED) -> str:

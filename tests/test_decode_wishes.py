@@ -288,7 +288,8 @@ def test_courses_and_costs_of_a_way_survive_a_stop_in_its_middle(run: Path, tmp_
     for name in ("stopped", "whole"):
         synthesize_beside(lab, to=tmp_path / name, **asked)
     found, whole = (
-        json.loads((tmp_path / name / "synthesis.json").read_text())["ways"]["best_of_n"] for name in ("stopped", "whole")
+        json.loads((tmp_path / name / "synthesis.json").read_text())["ways"]["best_of_n"]
+        for name in ("stopped", "whole")
     )
     assert found["courses"] == whole["courses"] and sorted(found["courses"]) == ["p000", "p001", "p002"]
     assert found["flops"] == whole["flops"] and found["seconds"] > 0
