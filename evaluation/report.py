@@ -129,7 +129,7 @@ class Report(Ladder):
             cells = ["-" if s is None else f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in found]
             lines.append([row, *cells])
         chance = [next(s.chance for s in self.scores if s.metric == name) for name in names]
-        lines.append(["chance", *(f"{value:.3f}" for value in chance)])
+        lines.append(["chance", *(f"{value:.3f}" if np.isfinite(value) else "-" for value in chance)])
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
@@ -240,7 +240,6 @@ def run_folder(folder: Path) -> Path:
 def _card(
     samples: Samples, eyes: Eyes, chances: Chances, *, trusted: Mapping[str, float], profile: Profile
 ) -> dict[str, Any]:
-    picked = max((sample.candidates for sample in samples.samples), default=1)
     blocks = {sample.block for sample in samples.references.values()}
     drawn = {sample.stimulus for sample in samples.samples}
     return {
@@ -255,7 +254,7 @@ def _card(
         "permutations stay inside": f"{len(blocks)} blocks (the session of a stimulus' first showing)"
         if blocks - {""}
         else "one block: nothing is known of sessions",
-        "best of": "every sample is kept, none is picked" if picked == 1 else f"best of {picked}: samples were PICKED",
+        "best of": _picked(samples),
         "references": len(samples.references),
         "samples": len(samples.samples),
         "withheld": sum(sample.withheld for sample in samples.samples),
@@ -269,6 +268,15 @@ def _card(
             },
         },
     }
+
+
+def _picked(samples: Samples) -> str:
+    """Which rows keep the best of several draws, and of how many; a row that keeps all is not named."""
+    most: dict[str, int] = {}
+    for sample in samples.samples:
+        most[sample.row] = max(most.get(sample.row, 1), sample.candidates)
+    picked = [f"best of {most[row]} in row {row}" for row in ordered_rows(most) if most[row] > 1]
+    return f"{', '.join(picked)}: samples were PICKED" if picked else "every sample is kept, none is picked"
 
 
 def write_report(report: Report) -> None:

@@ -58,9 +58,13 @@ class StackFolder:
     @property
     def noise_levels(self) -> int:
         """How many noise levels its schedule was trained on, which is the most steps that sampling can have."""
-        path = self.path / "scheduler" / "scheduler_config.json"
+        return self.levels_of("scheduler")
+
+    def levels_of(self, scheduler: str) -> int:
+        """How many noise levels the schedule of that component was trained on."""
+        path = self.path / scheduler / "scheduler_config.json"
         if not path.is_file():
-            raise InputError(expected(self.path, "scheduler/scheduler_config.json", "none", "fetch or copy it again"))
+            raise InputError(expected(self.path, f"{scheduler}/{path.name}", "none", "fetch or copy it again"))
         try:
             return int(json.loads(path.read_text("utf-8")).get("num_train_timesteps", 1000))
         except (ValueError, TypeError, AttributeError) as error:
