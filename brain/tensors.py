@@ -119,7 +119,8 @@ def read_torch(path: Path, *, what: str = WHAT, then: str = AGAIN) -> dict[str, 
 
     header(path, what=what, then=then)
     with damage(path, what=what, then=then):
-        return load_file(path)
+        loaded: dict[str, Tensor] = load_file(path)
+    return loaded
 
 
 def read_pickle(path: Path, *, what: str = "weights", then: str = AGAIN) -> dict[str, Any]:

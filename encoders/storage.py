@@ -93,7 +93,7 @@ def _digest(text: str, tensors: Arrays, own: object) -> str:
     digest = hashlib.sha256(text.replace(str(own), _BLANK).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\0{name}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
-        digest.update(memoryview(tensor).cast("B") if tensor.size else b"")
+        digest.update(tensor.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -6,7 +6,6 @@ another are refused where only their width would fit.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.json_files import read_json
 from brain.types import Float, Stimuli
 from brain.waveforms import HOP_SECONDS
 from encoders.conditions import Conditions, SpaceCard
@@ -169,9 +169,7 @@ class Clap:
 
 def _must_hear(place: Path, *, model: str) -> None:
     """Refuse a text tower that stands where a whole CLAP is needed."""
-    with reading(place):
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-        kind = str(config.get("model_type"))
+    kind = str(read_json(place / "config.json", what="the configuration of a CLAP").get("model_type"))
     if kind == "clap_text_model":
         then = "open the space on a folder of the CLAP its authors trained it with, such as a whole ClapModel"
         raise CheckpointAbsent(

@@ -15,6 +15,7 @@ import numpy as np
 
 from brain.errors import CheckpointAbsent, UsageError, expected
 from brain.types import Float, Stimuli
+from encoders.checkpoint_folders import checked
 from encoders.conditions import Conditions, SpaceCard
 from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import reading, revision_of
@@ -73,7 +74,7 @@ class OpenClipImage:
         import torch
 
         if (folder / CONFIG).is_file():
-            with reading(folder):
+            with reading(checked(folder)):
                 tower, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}", device=device)
             revision = revision_of([folder], revision)
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from encoders.checkpoint_folders import checked
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces.openclip_image import CONFIG, INSTALL, WEIGHTS
 from encoders.torchvision_guard import settle_torchvision
@@ -33,7 +34,7 @@ class OpenClipImageTower:
                 then = "put the two files of an open_clip model there"
                 raise CheckpointAbsent(expected(folder, f"{CONFIG} and {WEIGHTS}", f"no {file}", then))
         package = _open_clip(folder)
-        with reading(folder):
+        with reading(checked(folder)):
             network, transform = package.create_model_from_pretrained(f"local-dir:{folder}", device=device)
         network = network.float().eval().requires_grad_(False)
         side = _side(network, folder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.tensors import read_pickle, read_torch, sound
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
 EXTRA = 'pip install "afterimage[perceptual]"'
@@ -101,21 +101,10 @@ def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size
 
 def read_weights(place: Path) -> Mapping[str, Any]:
     """name -> tensor, without running what a pickle may hold; a damaged or foreign file is an InputError."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if place.suffix == ".safetensors":
-            return load_file(place)
-        state = torch.load(place, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as fault:
-        raise InputError(
-            expected(place, "weights", f"a file that does not load ({first_line(fault)})", AGAIN)
-        ) from fault
-    if not isinstance(state, Mapping):
-        raise InputError(expected(place, "weights by name", type(state).__name__, AGAIN))
-    return state
+    if place.suffix != ".safetensors":
+        return read_pickle(place, then=AGAIN)
+    sound(place, then=AGAIN)
+    return read_torch(place, then=AGAIN)
 
 
 def fill(network: Any, state: Mapping[str, Any], *, place: Path) -> Any:
