@@ -1,7 +1,7 @@
 """Folders of pretrained weights in the Hugging Face layout, looked through before a library opens them.
 
     checked(folder)                       weights whole and finite, JSON readable, no code of its own
-    frozen-like callers then load it      with use_safetensors=True and trust_remote_code=False
+    kind.from_pretrained(folder, ...)     then, with use_safetensors=True and trust_remote_code=False
 
 Stacks, judges, spaces and towers all ask this, for the libraries differ in what they say of damage, draw absent weights
 at random, and offer on the terminal to run code that a folder names in `auto_map`.

@@ -242,6 +242,22 @@ def test_a_broken_download_of_a_judge_is_said(tmp_path: Path, damage: str, said:
     assert "model.safetensors" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_link_that_was_not_fetched_never_makes_room_for_another_file(no_weights: Path) -> None:
+    """One's own file comes before the cache, be it an unfetched link; and decides what kind of judge a folder is."""
+    kept = no_weights.parent / "torch" / "hub" / "checkpoints" / ALEXNET.file
+    kept.parent.mkdir(parents=True)
+    torch.save({}, kept)
+    (no_weights / ALEXNET.file).symlink_to(no_weights / "nowhere")
+    assert ALEXNET.path() == no_weights / ALEXNET.file
+    for read in (read_weights, ALEXNET.card):
+        with pytest.raises(InputError, match="a link to a file that has not been fetched"):
+            read(ALEXNET.found("judge"))
+    judge = tiny_judge(no_weights / "mine")
+    (judge / "preprocessor.json").symlink_to(no_weights / "nowhere")
+    with pytest.raises(InputError, match=r"preprocessor\.json: .*has not been fetched"):
+        find_judge(str(judge)).open()
+
+
 def test_a_judge_of_pickles_alone_is_said(tmp_path: Path) -> None:
     file = tiny_judge(tmp_path) / "model.safetensors"
     file.rename(tmp_path / "pytorch_model.bin")

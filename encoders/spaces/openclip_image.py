@@ -6,6 +6,7 @@ Needs the extra: pip install "afterimage[openclip]".
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ class OpenClipImage:
         open_clip = _open_clip()
         import torch
 
-        if (folder / CONFIG).is_file():
+        if os.path.lexists(folder / CONFIG):
             with reading(checked(folder)):
                 tower, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}", device=device)
             revision = revision_of([folder], revision)

@@ -5,6 +5,7 @@ BrainDiVE guides through one (ViT-B/16, LAION-2B). Needs the extra: pip install 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ class OpenClipImageTower:
         Absent files or an absent package are a CheckpointAbsent, damaged files an InputError.
         """
         for file in (CONFIG, WEIGHTS):
-            if not (folder / file).is_file():
+            if not os.path.lexists(folder / file):
                 then = "put the two files of an open_clip model there"
                 raise CheckpointAbsent(expected(folder, f"{CONFIG} and {WEIGHTS}", f"no {file}", then))
         package = _open_clip(folder)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.files import present
 from brain.tensors import read_pickle, read_torch, sound
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
@@ -46,8 +47,8 @@ class Weights:
         return Path(own) / self.file, Path(own) / f"{self.stem}.safetensors", kept
 
     def path(self) -> Path | None:
-        """The file that would be read, None where it is nowhere."""
-        return next((place for place in self.places() if place.is_file()), None)
+        """The file that would be read, None where it is nowhere; an unfetched link is told when it is read."""
+        return next((place for place in self.places() if os.path.lexists(place)), None)
 
     def lacking(self) -> str:
         """What is wanted and how to get it, as the end of a sentence."""
@@ -85,7 +86,7 @@ def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size
 
     own = os.environ.get(FOLDER)
     folder = Path(own) / repository.rpartition("/")[2] if own else None
-    if folder is not None and (folder / "model.safetensors").is_file():
+    if folder is not None and os.path.lexists(folder / "model.safetensors"):
         return folder
     kept = try_to_load_from_cache(repository, "model.safetensors")
     if isinstance(kept, str):
@@ -132,7 +133,7 @@ def first_line(fault: BaseException) -> str:
 
 def sha256(place: Path) -> str:
     """Of the file's bytes, in hexadecimal."""
-    with place.open("rb") as weights:
+    with present(place, what="weights", then=AGAIN).open("rb") as weights:
         return hashlib.file_digest(weights, "sha256").hexdigest()
 
 
