@@ -313,7 +313,7 @@ def open_generator(
     _serves(stack, pipeline, name)
     with damage(stack.path):
         loaded = pipeline.from_pretrained(
-            stack.path, use_safetensors=True, local_files_only=True, **dict.fromkeys(without)
+            stack.path, use_safetensors=True, local_files_only=True, trust_remote_code=False, **dict.fromkeys(without)
         )
         loaded = loaded.to(device)
     for part, network in loaded.components.items():

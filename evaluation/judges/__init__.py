@@ -5,6 +5,7 @@ A judge answers with features, which identification compares, and with verdicts,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ CATALOGUE: Catalogue[Judge] = Catalogue("evaluation.judges", "judge")
 
 def find_judge(name: str) -> Judge:
     """The judge of that name, or the classifier or CLAP in that folder; an unknown name is a UsageError."""
-    if (Path(name) / "config.json").is_file():
+    if os.path.lexists(Path(name) / "config.json"):
         return _of_folder(Path(name))
     return CATALOGUE[name]
 
@@ -95,7 +96,7 @@ def _of_folder(folder: Path) -> Judge:
 
     name = folder.resolve().name
     config = read_object(folder / "config.json")
-    if (folder / PREPROCESSOR).is_file():
+    if os.path.lexists(folder / PREPROCESSOR):
         return MelClassifierJudge(name=name, folder=folder)
     if config.get("model_type") == "clap":
         return ClapJudge(name=name, folder=folder)

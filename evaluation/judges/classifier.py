@@ -8,7 +8,6 @@ largest logit within its group; labels without a group belong to the group "cate
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import InputError, expected
+from brain.json_files import read_json
+from encoders.checkpoint_folders import checked
 from encoders.micro_batches import in_micro_batches
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
@@ -30,6 +31,7 @@ from evaluation.judges._weights import first_line, quiet, sha256
 
 BATCH = 16
 BUNDLED = "miniature"
+RESTORE = "restore the judge's folder"
 NEEDED = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
@@ -96,9 +98,9 @@ class ClassifierBench:
 
 def open_classifier(home: Path) -> Any:
     """The network in that folder, whole and with a last layer `classifier`; anything else is an InputError."""
+    checked(home, then=RESTORE)
     settle_torchvision()
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForImageClassification
 
     try:
@@ -107,7 +109,9 @@ def open_classifier(home: Path) -> Any:
                 home, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
                 output_loading_info=True,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, "an image classifier of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
@@ -156,13 +160,7 @@ def opinion_of(
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a judge's folder, else an InputError."""
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, found {error}; restore the judge's folder") from error
-    if not isinstance(facts, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(facts).__name__}; restore the judge's folder")
-    return facts
+    return read_json(path, what="JSON of a judge", then=RESTORE)
 
 
 def _side(preprocessing: Mapping[str, Any], home: Path) -> tuple[int, int]:

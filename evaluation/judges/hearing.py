@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, InputError, expected
+from brain.errors import InputError, expected
 from brain.memory import fresh
 from brain.waveforms import RATE, resampled
+from encoders.checkpoint_folders import checked
 from evaluation.judges import Opinion
+from evaluation.judges._home import whole
 from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
-from evaluation.judges.classifier import group_labels, opinion_of, read_object
+from evaluation.judges.classifier import RESTORE, group_labels, opinion_of
 from evaluation.sounds import SOUND, Float
 
 BATCH = 8
@@ -86,9 +88,9 @@ class AudioClassifierJudge:
 
     def open(self) -> HearingBench:
         """Loads the weights; absent ones are a CheckpointAbsent, another model or a damaged one an InputError."""
+        home = _home(self.name, self.folder, self.model)
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-        home = _home(self.name, self.folder, self.model)
         network = _loaded(AutoModelForAudioClassification, home, kind="an audio classifier")
         extractor = _extractor(AutoFeatureExtractor, home)
         pooled: list[Any] = []
@@ -143,45 +145,41 @@ class ClapJudge:
 def _home(name: str, folder: Path | None, model: HubModel | None) -> Path:
     if folder is None:
         assert model is not None
-        return hub_folder(f"judge {name!r}", model.repository, files=NEEDED, said_size=f"{model.size}, {model.licence}")
-    absent = [file for file in NEEDED if not (folder / file).is_file()]
-    if absent:
-        raise CheckpointAbsent(
-            f"judge {name!r}: expected {', '.join(NEEDED)} in {folder}, found no {', '.join(absent)}; "
-            "name a whole folder with --judge FOLDER, or judge by --judge mels"
-        )
-    return folder
+        size = f"{model.size}, {model.licence}"
+        return checked(hub_folder(f"judge {name!r}", model.repository, files=NEEDED, said_size=size))
+    return checked(whole(name, folder, needed=NEEDED, instead="mels"), then=RESTORE)
 
 
 def _loaded(kind_of_model: Any, home: Path, *, kind: str) -> Any:
     """The network in that folder, whole and frozen; anything else is an InputError."""
     import torch
-    from safetensors import SafetensorError
 
-    read_object(home / "config.json")
     try:
         with quiet():
             network, found = kind_of_model.from_pretrained(
                 home, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
                 output_loading_info=True,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, f"{kind} of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
     if found["missing_keys"]:
         came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
-        raise InputError(expected(home, f"weights of the whole {type(network).__name__}", came, "restore the folder"))
+        raise InputError(expected(home, f"weights of the whole {type(network).__name__}", came, RESTORE))
     return network.eval().requires_grad_(False)
 
 
 def _extractor(kind_of_extractor: Any, home: Path) -> Any:
-    read_object(home / "preprocessor_config.json")
     try:
-        return kind_of_extractor.from_pretrained(home, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+        return kind_of_extractor.from_pretrained(home, local_files_only=True, trust_remote_code=False)
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(expected(home, "a feature extractor of transformers", came, "restore the folder")) from fault
+        raise InputError(expected(home, "a feature extractor of transformers", came, RESTORE)) from fault
 
 
 def _card(name: str, network: Any, home: Path, *, layer: str, rate: int) -> dict[str, str]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.json_files import read_json
 from brain.memory import fresh
+from encoders.checkpoint_folders import checked
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
 from evaluation.judges import Opinion
@@ -181,9 +183,9 @@ class ClipJudge:
 
 def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
     """The vision tower of the CLIP in folder `home`, seen at image_embeds; a damaged one is an InputError."""
+    checked(home)
     settle_torchvision()
     import torch
-    from safetensors import SafetensorError
     from transformers import CLIPVisionModelWithProjection
 
     try:
@@ -191,7 +193,9 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
             tower, found = CLIPVisionModelWithProjection.from_pretrained(
                 home, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, "a CLIP of transformers", came, "fetch it again")) from fault
     if found["missing_keys"]:
@@ -215,12 +219,11 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
 
 def _check_clip(home: Path) -> None:
     """Another CLIP under this name would be a silent replacement."""
-    import json
-
+    facts = read_json(home / "config.json", what="a config.json with vision_config")
     try:
-        vision = json.loads((home / "config.json").read_text("utf-8"))["vision_config"]
+        vision = facts["vision_config"]
         came = tuple(int(vision[key]) for key in ("hidden_size", "num_hidden_layers", "patch_size"))
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError) as fault:
         raise InputError(
             expected(home, "a config.json with vision_config", first_line(fault), "fetch it again")
         ) from fault
