@@ -25,7 +25,7 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
-from brain.origin import simulated_by
+from brain.origin import MARKER
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
@@ -546,7 +546,8 @@ class Lab:
     @cached_property
     def cortex(self) -> Any:
         """The simulated cortex behind simulated data, None behind others."""
-        if not simulated_by(self.recording.source):
+        # a packed file is of a simulated brain too, and its cortex is not at hand
+        if not (Path(self.recording.source) / MARKER).is_file():
             return None
         from brain.simulated.simulate import truth_of
 
