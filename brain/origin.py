@@ -39,7 +39,8 @@ def sign(folder: Path, facts: Mapping[str, Any]) -> Path:
     """Put the marker with these facts (a `seed`, or `by`: who simulated) into the folder, whole or not at all."""
     path = folder / MARKER
     draft = folder / f".{MARKER}.part"
-    with open(draft, "w", encoding="utf-8", newline="") as file:
+    draft.unlink(missing_ok=True)
+    with open(draft, "x", encoding="utf-8", newline="") as file:
         file.write(json.dumps(dict(facts), indent=1))
         file.flush()
         os.fsync(file.fileno())

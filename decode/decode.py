@@ -54,7 +54,7 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
                 f"{out}: expected a fitted run, found one that is not; run `afterimage fit` or `afterimage study` first"
             )
         chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
-        with SampleWriter(run.samples) as writer:
+        with SampleWriter(run.samples, simulated=run.simulated()) as writer:
             missing = missing_of(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 opened = Opened(run=run, fit=settings.fit, data=data)

@@ -168,7 +168,7 @@ def _into(
     asked = {**_asked(wanted, how), **(more or {})}
     facts = _stored(home)
     write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
-    with SampleWriter(home / "samples") as writer:
+    with SampleWriter(home / "samples", simulated=lab.recording.simulated) as writer:
         for way in wanted.ways:
             studio = lab.studio(wanted, how, random=way == RANDOM, seed=seed)
             if tell is not None:

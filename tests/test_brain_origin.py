@@ -1,4 +1,4 @@
-"""Whose brain it is: every folder that a simulator wrote says so, opened alone, copied or packed; recorded data do not."""
+"""Whose brain it is: every folder that a simulator wrote says so, opened alone, copied or packed; others do not."""
 
 from __future__ import annotations
 
