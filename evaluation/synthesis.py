@@ -263,11 +263,11 @@ def render(found: Synthesis) -> str:
 
 def header_facts(found: Synthesis) -> list[str]:
     """What the numbers are about, for the line above the answer."""
-    subject = str(found.facts.get("subject", ""))
-    natural = len(found.natural[found.scorer])
+    subject, natural = str(found.facts.get("subject", "")), len(found.natural[found.scorer])
+    ways = "1 way" if len(found.rows) == 1 else f"{len(found.rows)} ways"
     return [
         *([f"subject {subject}{layout_of(found.simulated, '')}"] if subject else []),
-        f"{len(found.samples)} pictures of {len(found.rows)} way{'s' if len(found.rows) != 1 else ''}", f"{natural} natural pictures",
+        f"{len(found.samples)} pictures of {ways}", f"{natural} natural pictures",
         f"judge {found.judge['name']}",
     ]  # fmt: skip
 
