@@ -58,11 +58,11 @@ def draw_beside(
     asked = {"run": _digest(run), "seed": settings.machine.seed}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
-    with beside(to), sink.lock(), SampleWriter(sink.samples) as writer:
+    simulated = str(facts.get("simulated", simulated_by(opened.data)))
+    with beside(to), sink.lock(), SampleWriter(sink.samples, simulated=simulated) as writer:
         missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
         if missing:
             known = {name: facts[name] for name in PASSED_ON if name in facts}
-            simulated = facts.get("simulated", simulated_by(opened.data))
             drawn = {**asked, "decode": to_json(settings.decode)}
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
             draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)

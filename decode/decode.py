@@ -58,7 +58,7 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
         check_partners(run, settings)
         accept(run, settings, data, ("machine", "decode"))
         chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
-        with SampleWriter(run.samples) as writer:
+        with SampleWriter(run.samples, simulated=run.simulated()) as writer:
             missing = missing_of(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 opened = Opened(run=run, fit=settings.fit, data=data)

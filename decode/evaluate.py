@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brain.arithmetic import arithmetic
 from brain.errors import UsageError
+from brain.origin import simulated_by
 from decode.checks import accept, together
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, MachineSettings, Settings, needed_maps, to_json
@@ -36,6 +37,9 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
         bench = judging.open()
         if lacking := write_encoder(run, settings, data, bench):
             print(lacking)
+        if "simulated" not in run.card_facts() and data.exists():
+            # cards of runs from before did not say whose brain it is
+            run.add_to_card({"simulated": simulated_by(data)})
         page = judge(out, settings.evaluate, seed=settings.machine.seed)
         # a report is written whole, by what computes now
         run.add_to_card({"evaluate": {**asked, "arithmetic": arithmetic()}})
@@ -108,6 +112,8 @@ def judge(
         train=train,
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out)
+    for sentence in report.said():
+        print(sentence)
     print(report.table())
     for sentence in report.absent:
         print(f"not computed: {sentence}")

@@ -13,7 +13,6 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.leaks import guard, guard_statistics, leak_report, look_at_all
-from brain.origin import simulated_by
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
@@ -173,7 +172,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         conditioned = condition(run, recording, folds[0], settings)
     run.add_to_card(
         {
-            "simulated": simulated_by(recording.source),
+            "simulated": recording.simulated,
             "software": software(),
             "settings": {"recipe": settings.recipe, "machine": to_json(settings.machine), "fit": _public(settings.fit)},
             "data": data_facts(recording),

@@ -171,6 +171,10 @@ class RunFolder:
         """What the card says so far; nothing where there is none yet."""
         return read_json(self.card, kind="run") if self.card.exists() else {}
 
+    def simulated(self) -> str:
+        """What simulated the run's brain, "" for a recorded one and for cards that do not say it."""
+        return str(self.card_facts().get("simulated", ""))
+
     def add_to_card(self, facts: dict[str, Any]) -> None:
         """Merges `facts` into the card, whole or not at all."""
         write_json(self.card, {**self.card_facts(), **facts})

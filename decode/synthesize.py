@@ -25,7 +25,7 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
-from brain.origin import simulated_by
+from brain.origin import MARKER
 from brain.pictures import open_image
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
@@ -173,7 +173,7 @@ def _into(
     asked = {**_asked(wanted, how), **(more or {})}
     facts = _stored(home)
     write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
-    with SampleWriter(home / "samples") as writer:
+    with SampleWriter(home / "samples", simulated=lab.recording.simulated) as writer:
         for way in wanted.ways:
             studio = lab.studio(wanted, how, random=way == RANDOM, seed=seed)
             if tell is not None:
@@ -560,7 +560,8 @@ class Lab:
     @cached_property
     def cortex(self) -> Any:
         """The simulated cortex behind simulated data, None behind others."""
-        if not simulated_by(self.recording.source):
+        # a packed file is of a simulated brain too, and its cortex is not at hand
+        if not (Path(self.recording.source) / MARKER).is_file():
             return None
         from brain.simulated.simulate import truth_of
 

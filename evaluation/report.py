@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, StorageError, UsageError, expected
+from brain.origin import plain
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
@@ -33,6 +34,7 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples
 from evaluation.score import Chances, Score
+from evaluation.worlds import simulated_lines, word_lines, world_lines
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -120,6 +122,27 @@ class Report(Ladder):
         """The HTML file."""
         return self.folder / "report.html"
 
+    @property
+    def simulated(self) -> str:
+        """What simulated the brain behind the samples, "" for a recorded one and where nobody says it."""
+        return str(self.card["evaluation"]["simulated"])
+
+    def said(self) -> tuple[str, ...]:
+        """What must be known before any number is read: whose brain it is, and what the judge knows of all this."""
+        known = self.card["evaluation"]
+        return (
+            *simulated_lines(self.simulated, reader=_reader(self.card["run"])),
+            *world_lines(
+                known["judge"], self.samples.drawn_by or self._own_simulator(), modality=self.modality,
+                trust=self.findings.trust,
+            ),
+            *word_lines(self.findings.words),
+        )
+
+    def _own_simulator(self) -> str:
+        """What simulated the run, where the references are its own: older samples folders have no marker."""
+        return self.simulated if self.samples.reference_folder == self.samples.folder else ""
+
     def table(self) -> str:
         """The ladder as text: a line a row, a column for each of the first metrics, the interval in brackets."""
         names = [name for name in self.metrics() if not name.startswith(("label_", "brain_"))][:PRINTED]
@@ -136,6 +159,8 @@ class Report(Ladder):
     def facts(self) -> dict[str, Any]:
         """report.json, numbers that do not exist as None."""
         whole = {
+            "simulated": self.simulated,
+            "said": list(self.said()),
             "card": self.card,
             "profile": {"name": self.profile.name, "does": self.profile.does, "wrong": self.profile.wrong},
             "rows": [found.facts() for found in self.scores],
@@ -173,6 +198,13 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     eyes = open_eyes(bench, profile.metrics, modality=samples.modality)
     found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain)
     absent = (*found.absent, *unbrained)
+    run = read_json(home / "card.json")
+    known = {
+        "simulated": samples.simulated or plain(str(run.get("simulated", ""))),
+        **_card(samples, eyes, chances, trusted=found.trust, profile=profile),
+        "labels that the judge has words for": {group: one.facts() for group, one in found.words.items()},
+        **found.shown,
+    }
     return Report(
         folder=out if out is not None else home / "report",
         home=home,
@@ -181,10 +213,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         scores=found.scores,
         modality=samples.modality,
         absent=absent,
-        card={
-            "evaluation": {**_card(samples, eyes, chances, trusted=found.trust, profile=profile), **found.shown},
-            "run": read_json(home / "card.json"),
-        },
+        card={"evaluation": known, "run": run},
         dimensions={**found.dimensions, **_condition_dimensions(home)},
         points=score_curves(home, samples, eyes, chances=chances, brain=brain),
         titles={curve.name: curve.title for curve in read_curves(home)[0]},
@@ -218,6 +247,11 @@ def _condition_dimensions(home: Path) -> dict[str, float]:
             for word, values in (("decoded", decoded.values), ("true", true.values)):
                 found[f"{decoded.space.name} {word}"] = effective_dimension(values.reshape(len(values), -1))
     return found
+
+
+def _reader(run: Mapping[str, Any]) -> str:
+    data = run.get("data", {})
+    return str(data.get("reader", "")) if isinstance(data, Mapping) else ""
 
 
 def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from brain.nsd_facts import (
     SPACE,
     SUBJECTS,
 )
+from brain.origin import sign, sign_parts
 from brain.types import Bool, Int
 
 
@@ -256,7 +257,8 @@ def write_nsd(
         for name, entries in by_id.items():
             table = {str(nsd): entries[nsd] for nsd in sorted(entries)}
             _write_text(root / f"nsddata_stimuli/stimuli/nsd/{name}.json", json.dumps(table, ensure_ascii=False))
-        _write_text(root / "simulation.json", json.dumps(truth or {}, indent=1))
+        sign_parts(root, {"modality": "image", "seed": (truth or {}).get("seed")})
+        sign(root, truth or {})
     except OSError as error:
         raise StorageError(f"{root}: the simulated data could not be written ({error}); free some room") from error
     return root

@@ -21,6 +21,10 @@ from evaluation.images import IMAGE
 from evaluation.sounds import SOUND
 
 BUNDLED = {IMAGE: "miniature", SOUND: "miniature-sound"}
+DRAWN = {IMAGE: "drawn scenes of afterimage's simulator", SOUND: "synthesized sounds of afterimage's simulator"}
+"""What the worlds begin with of judges that saw nothing but a simulator's pictures, or heard nothing but its sounds."""
+UNSAID = "not said by the judge's folder"
+NO_NETWORK = "any: no network, nothing was learnt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,7 @@ class Bench(Protocol):
 
     @property
     def card(self) -> Mapping[str, str]:
-        """What stands in the report's card: the judge's kind, source, input size."""
+        """What stands in the report's card: the judge's kind, source, input size, `world` (what it was trained on)."""
         ...
 
     def look(self, shown: Iterable[Any], /) -> Opinion:
@@ -87,6 +91,11 @@ def judge_of(name: str, modality: str) -> Judge:
         then = f"take --judge {BUNDLED[modality]}"
         raise UsageError(expected(f"judge {judge.name!r}", f"{looks[judge.modality]} to judge", looks[modality], then))
     return judge
+
+
+def drawn_only(card: Mapping[str, str]) -> bool:
+    """Whether the judge of this card knows a simulator's pictures or sounds and nothing else."""
+    return card.get("world", "").startswith(tuple(DRAWN.values()))
 
 
 def _of_folder(folder: Path) -> Judge:

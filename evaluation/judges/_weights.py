@@ -25,12 +25,13 @@ AGAIN = "fetch it again"
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A published file of weights: its name, its size and licence in words, and the command that fetches it."""
+    """A published file of weights: its name, size, licence and what it was trained on in words, and how to get it."""
 
     file: str
     size: str
     licence: str
     get: str
+    world: str = ""
 
     @property
     def stem(self) -> str:

@@ -24,7 +24,7 @@ from encoders.checkpoint_folders import checked
 from evaluation.judges import Opinion
 from evaluation.judges._home import whole
 from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
-from evaluation.judges.classifier import RESTORE, group_labels, opinion_of
+from evaluation.judges.classifier import RESTORE, group_labels, opinion_of, vocabulary_of, world_of
 from evaluation.sounds import SOUND, Float
 
 BATCH = 8
@@ -35,11 +35,12 @@ Hear = Callable[[list[Float]], tuple[Float, Float | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class HubModel:
-    """A model on the hub: its repository, its size and licence in words."""
+    """A model on the hub: its repository, its size and licence in words, and what it was trained on."""
 
     repository: str
     size: str
     licence: str
+    world: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,11 @@ class AudioClassifierJudge:
         labels = [str(network.config.id2label[i]) for i in range(network.config.num_labels)]
         groups = {self.group: (list(range(len(labels))), labels)} if self.group else group_labels(labels)
         return HearingBench(
-            card=_card(self.name, network, home, layer="input of classifier", rate=extractor.sampling_rate),
+            card={
+                **_card(self.name, network, home, layer="input of classifier", rate=extractor.sampling_rate),
+                "world": world_of(home, groups, SOUND) if self.model is None else self.model.world,
+                "vocabulary": vocabulary_of(groups),
+            },
             hear=hear, rate=extractor.sampling_rate, groups=groups,
         )  # fmt: skip
 
@@ -137,7 +142,10 @@ class ClapJudge:
         space = Clap().open(home, model=self.name, revision="", device="cpu")
         rate = space.extractor.sampling_rate
         return HearingBench(
-            card=_card(self.name, space.tower, home, layer=space.card.layer, rate=rate),
+            card={
+                **_card(self.name, space.tower, home, layer=space.card.layer, rate=rate),
+                "world": world_of(home, {}, SOUND) if self.model is None else self.model.world,
+            },
             hear=lambda batch: (space.encode_waves(batch, batch=BATCH), None), rate=rate,
         )  # fmt: skip
 
@@ -193,14 +201,18 @@ def _card(name: str, network: Any, home: Path, *, layer: str, rate: int) -> dict
     }
 
 
+SUBTITLED = "recordings of the web with their texts"
 ENTRIES = (
     ClapJudge(
         name="clap_htsat",
-        model=HubModel(repository="laion/clap-htsat-unfused", size="0.6 GB", licence="Apache-2.0"),
+        model=HubModel(repository="laion/clap-htsat-unfused", size="0.6 GB", licence="Apache-2.0", world=SUBTITLED),
     ),
     AudioClassifierJudge(
         name="ast_audioset",
-        model=HubModel(repository="MIT/ast-finetuned-audioset-10-10-0.4593", size="0.3 GB", licence="BSD-3-Clause"),
+        model=HubModel(
+            repository="MIT/ast-finetuned-audioset-10-10-0.4593", size="0.3 GB", licence="BSD-3-Clause",
+            world="recordings of AudioSet, 527 classes",
+        ),
         group="audioset",
     ),
 )
