@@ -8,7 +8,6 @@ RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from brain.arithmetic import changes
-from brain.errors import InputError, StorageError, UsageError, expected
+from brain.errors import InputError, UsageError, expected
+from brain.writing import lock, only_files
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -70,7 +70,8 @@ class RunFolder:
         return self.path / MINDVIS
 
     def stored(self) -> tuple[Settings, Path]:
-        """The settings this run was made with, and its data. No run here is an InputError."""
+        """The settings this run was made with, and its data. No run here, or a link below it, is an InputError."""
+        only_files(self.path)
         if not self.settings.is_file():
             raise InputError(
                 f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
@@ -161,45 +162,14 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; a run held by another is a StorageError that names the holder.
-
-        The kernel lets the lock go when its process ends, however it ends, so that no stale lock is left behind.
-        """
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
-                raise StorageError(
-                    f"{self.path}: {holder or 'another process'} is working on this run; "
-                    "wait for it, or choose another --out"
-                ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        """Holds the run for this process and sweeps it; see `brain.writing.lock`, which says what is refused."""
+        with lock(self.path):
             yield
-            os.ftruncate(handle, 0)
-        finally:
-            os.close(handle)
 
 
 def drawn_apart(stage: str, name: str) -> bool:
     """Whether another value of this setting can be drawn with beside a run that was fitted without it."""
     return stage == "decode" or (stage == "machine" and name == "seed")
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError of writing under `path` into a StorageError with the system's own word."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "make room, or choose another --out that you may write to"
-        ) from error
 
 
 def _relative(data: Path, run: Path) -> str:

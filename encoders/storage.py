@@ -7,7 +7,6 @@ there what kind of file it is; another kind, a truncated file or a foreign one i
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, StorageError, expected
+from brain.writing import write_text, writing
 
 KEY = "afterimage"
 
@@ -37,7 +37,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, kind: str,
 def write_json(path: Path, card: Mapping[str, Any]) -> None:
     """Write a JSON card for people and programs: temporary name, fsync, rename; `StorageError` as above."""
     text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
@@ -85,28 +85,12 @@ def _card(path: Path, metadata: Mapping[str, str], *, kind: str) -> dict[str, An
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step."""
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step (`brain.writing`)."""
     from safetensors import SafetensorError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path) as part:
         try:
-            write(temporary)
-            _sync(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
-    except (OSError, SafetensorError) as fault:
-        raise StorageError(
-            expected(path, "room and rights to write", str(fault), "free some space or choose another folder")
-        ) from fault
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            write(part)
+        except SafetensorError as fault:
+            then = "make room, or choose another place that you may write to"
+            raise StorageError(expected(path, "room and rights to write", str(fault), then)) from fault

@@ -346,7 +346,7 @@ def test_packing_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> No
         write_arrays(tmp_path / "data.h5", responses=values(), stimulus=NAMES[:3])
     with pytest.raises(UsageError, match="'sesion' is no field"):
         write_arrays(tmp_path / "data.h5", responses=values(), stimulus=NAMES, fields={"sesion": [1]})
-    with pytest.raises(StorageError, match="could not be written"):
+    with pytest.raises(StorageError, match="a folder to write into, found none"):
         write_arrays(tmp_path / "absent/data.h5", responses=values(), stimulus=NAMES)
     assert not list(tmp_path.iterdir())
 

@@ -86,7 +86,7 @@ def test_rdms_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ends in"):
         write_rdms(tmp_path / "a.npz", {"decoded": values(4)}, IDS)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write the RDMs"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         write_rdms(tmp_path / "file" / "a.h5", {"decoded": values(4)}, IDS)
     assert not list(tmp_path.rglob("*.h5"))
 
@@ -205,13 +205,13 @@ def test_a_test_in_use_is_never_overwritten(samples: Samples, tmp_path: Path) ->
         write_human_test(samples, tmp_path / "test", seed=1)
     for path in (tmp_path / "test").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match="no key beside it"):
+    with pytest.raises(InputError, match=r"key\.csv: expected the test of these samples and this seed"):
         write_human_test(samples, tmp_path / "test", seed=1)
     with pytest.raises(InputError, match=r"found 0; rows here are decoded, oracle"):
         write_human_test(samples, tmp_path / "other", rows=("decode",), seed=1)
     assert not (tmp_path / "other").exists() and not key_of(tmp_path / "other").exists()
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write the test"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         write_human_test(samples, tmp_path / "file" / "test", seed=1)
 
 

@@ -231,7 +231,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="judge"):
         evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))
     (tmp_path / "report").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         judged(tmp_path)
     (tmp_path / "card.json").write_text("{")
     with pytest.raises(InputError, match=r"card\.json"):

@@ -42,6 +42,7 @@ from brain.simulated.sounds import (
 )
 from brain.types import Float, Int
 from brain.waveforms import RATE
+from brain.writing import write_text
 
 TEST_CLIPS, TEST_REPEATS, TRAIN_REPEATS = 100, 6, 2
 RUN_CLIPS = 70  # the most presentations of a run: nine minutes
@@ -258,9 +259,7 @@ def simulate_sound(
     for subject in range(1, subjects + 1):
         _write_subject(out, plan, subject=subject, snr=snr)
     asked = {"seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials}
-    draft = out / ".simulation.json.part"
-    draft.write_text(json.dumps({"modality": "sound", **asked, **_facts(plan)}, indent=1), encoding="utf-8")
-    draft.replace(out / "simulation.json")
+    write_text(out / "simulation.json", json.dumps({"modality": "sound", **asked, **_facts(plan)}, indent=1))
     return out
 
 
