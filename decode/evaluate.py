@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from brain.arithmetic import arithmetic
@@ -27,7 +28,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
             from decode.curves import draw_curves
 
             draw_curves(run, settings, data, stimuli=settings.evaluate.curve_stimuli)
-        asked = {"settings": to_json(settings.evaluate), "samples": _digest(run)}
+        asked = {**_public(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
         if _asked(run) == asked and page.is_file():
             return page
@@ -40,6 +41,13 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
         # a report is written whole, by what computes now
         run.add_to_card({"evaluate": {**asked, "arithmetic": arithmetic()}})
         return page
+
+
+def _public(how: EvaluateSettings) -> dict[str, object]:
+    """The settings without the place of a judge of the user's own, and the digest of all, by which they are known."""
+    facts = to_json(how)
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {"settings": {**facts, "judge": Path(how.judge).name}, "asked": digest}
 
 
 def _asked(run: RunFolder) -> dict[str, object]:

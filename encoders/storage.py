@@ -31,7 +31,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, kind: str,
 
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata = {KEY: json.dumps({"kind": kind, **card}, sort_keys=True)}
-    _replace(path, lambda temporary: save_file(whole, temporary, metadata=metadata))
+    _replace(path, lambda part: save_file(whole, part, metadata=metadata))
 
 
 def write_json(path: Path, card: Mapping[str, Any]) -> None:
