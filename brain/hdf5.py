@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
-from brain.errors import InputError, expected
+from brain.errors import AfterimageError, InputError, expected
 from brain.files import HDF5_MAGIC, check_magic, present
 
 LIMIT = 32 * 2**30
@@ -59,11 +61,13 @@ def open_hdf5(
             for key, dataset in found.items():
                 _check(dataset, key, path, streamed=key in streamed)
             yield found
-        except OSError as error:
-            # what h5py finds damaged has no errno; a full disk or missing right inside `with` is another's to report
-            if error.errno is not None:
+        except (AfterimageError, MemoryError):
+            raise
+        except Exception as error:
+            # h5py raises what its parser stumbles over: OSError, RuntimeError, KeyError, ValueError ...
+            if not _of_h5py(error):
                 raise
-            raise InputError(expected(path, "intact data", f"damaged ones ({_short(error)})", then)) from error
+            raise _damaged(path, "intact data", error, then) from error
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -71,18 +75,61 @@ def names_in(path: Path) -> tuple[str, ...]:
     present(path, what="an HDF5 file", then="give the path of one")
     check_magic(path, HDF5_MAGIC, what="an HDF5 file")
     with _open(path, "fetch the file again") as file:
-        return tuple(sorted(file))
+        try:
+            return tuple(sorted(file))
+        except Exception as error:
+            raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
+
+
+def plain(dataset: h5py.Dataset, where: object) -> NDArray[Any]:
+    """A whole data set as an array: text as str, everything else as it is; text that is not UTF-8 is an InputError."""
+    if h5py.check_string_dtype(dataset.dtype) is None:
+        return np.asarray(dataset[()])
+    return texts(np.asarray(dataset.asstr("utf-8", errors="surrogateescape")[()], np.str_), where)
+
+
+def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
+    """Bytes or text as str without trailing blanks of MATLAB and numpy; bytes that are not UTF-8 are an InputError."""
+    try:
+        if values.dtype.kind == "S":
+            return np.char.decode(values, "utf-8")
+        np.char.encode(values, "utf-8")
+        return values.astype(np.str_)
+    except UnicodeError as error:
+        found = f"other bytes ({ascii(str(error))[:80]})"
+        raise InputError(expected(where, "text in UTF-8", found, "store the text again as UTF-8")) from error
 
 
 def _open(path: Path, then: str) -> h5py.File:
     try:
         return h5py.File(path, "r", locking="best-effort")
-    except OSError as error:
+    except Exception as error:
         cut = re.search(r"stored_eof = (\d+)", str(error))
         if "truncated" in str(error) and cut:
             size = path.stat().st_size
             raise InputError(expected(path, f"{cut[1]} bytes", f"a file cut short at {size}", then)) from error
-        raise InputError(expected(path, "an intact HDF5 file", f"a damaged one ({_short(error)})", then)) from error
+        if "unable to lock file" in str(error):
+            found = "one that another program holds open for writing"
+            raise InputError(expected(path, "an HDF5 file", found, "close it there, or wait, and try again")) from error
+        raise _damaged(path, "an intact HDF5 file", error, then) from error
+
+
+def _of_h5py(error: BaseException) -> bool:
+    """Was it raised within h5py? Faults of ours inside a `with` keep their traceback."""
+    frame, last = error.__traceback__, ""
+    while frame is not None:
+        last, frame = frame.tb_frame.f_code.co_filename, frame.tb_next
+    return "h5py" in last
+
+
+def _damaged(path: Path, what: str, error: Exception, then: str) -> InputError:
+    missing = re.search(r"required filter '([^']*)'", str(error))
+    if missing or "filter returned failure" in str(error) and "plugin" in str(error):
+        found = f"data compressed by {missing[1]!r}, a filter that is not installed" if missing else "an unknown filter"
+        return InputError(expected(path, what, found, "write the data again with gzip or without compression"))
+    if "checksum" in str(error).lower() or "fletcher32" in str(error).lower():
+        return InputError(expected(path, what, f"data that fail their checksum ({_short(error)})", then))
+    return InputError(expected(path, what, f"damaged ones ({_short(error)})", then))
 
 
 def _short(error: Exception) -> str:
@@ -122,6 +169,8 @@ def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset],
 
 def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> None:
     where = f"{path}, {key}"
+    if dataset.shape is None:
+        raise InputError(expected(where, "an array", "an entry without values", "store the values, or leave it out"))
     if dataset.external or dataset.is_virtual:
         kind = "external storage" if dataset.external else "a virtual data set"
         raise InputError(expected(where, "data in the file itself", kind, "copy the data into the file"))

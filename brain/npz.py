@@ -1,23 +1,28 @@
-"""Opening npz archives that others wrote: plain arrays only, no pickles, and no more than the archive really holds."""
+"""npz and npy files that others wrote: plain arrays only, no pickles, read to the end, where checksums stand.
+
+    read_npz(path, ["responses"])["responses"];  read_npy(path)
+"""
 
 from __future__ import annotations
 
+import os
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import ZIP_MAGIC, check_magic, present
+from brain.files import NPY_MAGIC, ZIP_MAGIC, check_magic, damage, present
 
 LIMIT = 32 * 2**30
 """Bytes that one array may claim."""
 RATIO, RATIO_FROM = 500, 2**26
 """A member of more than `RATIO_FROM` bytes may claim this many times what is stored of it; deflate ends at 1032."""
+PLAIN = "store numbers or text, not objects"
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -32,49 +37,62 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
     if missing:
         came = f"one with {', '.join(sorted(members))[:200]}"
         raise InputError(expected(path, f"the array {missing[0]!r}", came, "name the field that holds it"))
-    arrays: dict[str, NDArray[Any]] = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            arrays[name] = _read(archive, members[name], path)
-    return arrays
+    with damage(path, what="an intact npz archive"), zipfile.ZipFile(path) as archive:
+        return {name: _member(archive, members[name], path) for name in names}
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array of an npy file, (whatever shape it has); pickled objects, a cut and a foreign file are InputErrors."""
+    present(path, what="an npy file", then="give the path of one")
+    check_magic(path, NPY_MAGIC, what="an npy file")
+    with open(path, "rb") as file:
+        return _array(file, os.fstat(file.fileno()).st_size, str(path))
 
 
 def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
     present(path, what="an npz archive", then="give the path of one")
     check_magic(path, ZIP_MAGIC, what="an npz archive")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {info.filename[:-4]: info for info in archive.infolist() if info.filename.endswith(".npy")}
-    except (zipfile.BadZipFile, OSError) as error:
-        size = path.stat().st_size
-        came = f"a damaged one of {size} bytes ({error})"
-        raise InputError(expected(path, "an intact npz archive", came, "fetch the file again")) from error
+    with damage(path, what="a whole npz archive"), zipfile.ZipFile(path) as archive:
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    twice = [name for name, count in Counter(info.filename for info in members).items() if count > 1]
+    if twice:
+        raise InputError(expected(path, "one array of each name", f"two of {twice[0]!r}", "store the archive anew"))
+    return {info.filename.removesuffix(".npy"): info for info in members}
 
 
-def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
-    where = f"{path}, {info.filename[:-4]}"
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
+    where = f"{path}, {info.filename.removesuffix('.npy')}"
     bomb = info.file_size > RATIO_FROM and info.file_size > RATIO * max(info.compress_size, 1)
     if info.file_size > LIMIT or bomb:
         came = f"{info.file_size} bytes claimed and {info.compress_size} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
-    try:
-        with archive.open(info) as member:
-            claims = _claimed_bytes(member)
-        if claims > info.file_size:
-            came = f"{claims} bytes claimed and {info.file_size} stored"
-            raise InputError(expected(where, "data as large as they claim", came, "check the file"))
-        with archive.open(info) as member:
-            return np.asarray(np.lib.format.read_array(member, allow_pickle=False))
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        came = f"one that cannot be read as it is ({error})"
-        raise InputError(expected(where, "a plain array", came, "store numbers or text, not objects")) from error
+    with damage(where, what="a plain array", then=PLAIN), archive.open(info) as member:
+        return _array(cast("BinaryIO", member), info.file_size, where)
 
 
-def _claimed_bytes(member: Any) -> int:
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(member)
+def _array(file: BinaryIO, size: int, where: str) -> NDArray[Any]:
+    """The array in a stream of `size` bytes that holds nothing else, read to its end, where the CRC is."""
+    with damage(where, what="a plain array", then=PLAIN):
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, column_major, dtype = header(file)
+    if dtype.hasobject:
+        raise InputError(expected(where, "a plain array", "Python objects (a pickle)", PLAIN))
     claims = dtype.itemsize
     for length in shape:
         claims *= length
-    return int(claims)
+    with damage(where, what="a plain array", then=PLAIN):
+        stored = size - file.tell()
+    if claims != stored:
+        came = f"{claims} bytes by its header {tuple(shape)} and {stored} stored"
+        raise InputError(expected(where, "an array as large as it claims", came, "store or fetch the array anew"))
+    with damage(where, what="a plain array", then=PLAIN):
+        raw = bytearray(claims)
+        view, done = memoryview(raw), 0
+        while done < claims:
+            part = file.readinto(view[done:])  # type: ignore[attr-defined]
+            if not part:
+                raise EOFError(f"{done} of {claims} bytes")
+            done += part
+        file.read(1)
+        return np.frombuffer(raw, dtype).reshape(shape, order="F" if column_major else "C")

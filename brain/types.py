@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError
+from brain.errors import InputError, UsageError, expected
 from brain.memory import contiguous
+from brain.nifti import moved
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -86,24 +87,32 @@ class VoxelSpace:
         return replace(self, ijk=self.ijk[columns])
 
     def columns_of(self, needed: VoxelSpace) -> Int:
-        """Where each voxel that `needed` names stands in this space, (voxel,) int64: reorder or refuse, never count."""
-        for fact in ("subject", "name", "betas", "unit", "shape"):
+        """Where each voxel that `needed` names stands in this space, (voxel,) int64: reorder or refuse, never count.
+
+        The same place in millimetres is the same voxel, whichever way the axes of the two volumes run.
+        """
+        for fact in ("subject", "name", "betas", "unit"):
             have, want = getattr(self, fact), getattr(needed, fact)
             if have != want:
                 raise InputError(
                     f"voxel space: the mapping was fitted on {fact} {want!r} and these data have {have!r}; "
                     "decode the data the mapping was fitted on, or fit again"
                 )
-        if not np.allclose(self.affine, needed.affine, atol=1e-4):
-            raise InputError("voxel space: the affine differs from the mapping's; fit again on these data")
+        same = np.array_equal(self.affine, needed.affine)
+        ijk = needed.ijk if same else moved(needed.ijk, there=needed.affine, home=self.affine)
+        if ijk is None or (same and self.shape != needed.shape):
+            mine, theirs = (f"{one.shape} {one.affine[:3].round(3).tolist()}" for one in (self, needed))
+            raise InputError(
+                expected("voxel space", f"the mapping's volume {theirs}", f"{mine} in these data", "fit again on these")
+            )
         place = {tuple(voxel): column for column, voxel in enumerate(self.ijk.tolist())}
-        missing = [voxel for voxel in needed.ijk.tolist() if tuple(voxel) not in place]
+        missing = [voxel for voxel in ijk.tolist() if tuple(voxel) not in place]
         if missing:
             raise InputError(
                 f"voxel space: {len(missing)} of the mapping's {len(needed)} voxels are not in these data "
                 f"(first missing: ijk {missing[0]}); use the regions the mapping was fitted on, or fit again"
             )
-        return np.array([place[tuple(voxel)] for voxel in needed.ijk.tolist()], np.int64)
+        return np.array([place[tuple(voxel)] for voxel in ijk.tolist()], np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, UsageError, expected
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.files import kind_of, present
 from brain.types import Float
 from brain.writing import write_bytes
@@ -33,8 +33,10 @@ HOP_SECONDS = 0.01
 LOWEST_RATE, HIGHEST_RATE = 1_000, 400_000
 PEAK = 0.99
 """The highest sample that is written."""
-UNSIZED = 0xFFFFFFFF
-"""The length a wav header carries that was written before the sound had ended."""
+UNSIZED = 0x7FFFF000
+"""From this length on a wav header was written before the sound had ended: by SoX or ffmpeg into a pipe."""
+MOST = 100_000_000
+"""A sound of more samples, channels counted, is refused before it is decoded."""
 
 
 def read_wave(path: Path, *, start_s: float = 0.0, seconds: float | None = None) -> tuple[Float, int]:
@@ -50,13 +52,15 @@ def read_wave(path: Path, *, start_s: float = 0.0, seconds: float | None = None)
         with soundfile.SoundFile(path) as sound:
             rate = _rate(sound.samplerate, name=path)
             start, count = _stretch(sound.frames, rate, start_s=start_s, seconds=seconds, name=path)
+            if count * sound.channels > MOST:
+                found = f"{sound.channels} channels of {count}"
+                raise InputError(expected(path, f"at most {MOST} samples in all channels", found, "keep one channel"))
             sound.seek(start)
             wave = sound.read(count, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as fault:
-        with open(path, "rb") as file:
-            came = kind_of(file.read(512))
-        came = f"{came} that does not read as one" if came != "an empty file" else came
-        raise InputError(expected(path, "a sound (wav, flac, ogg)", came, "export the sound again")) from fault
+    except (AfterimageError, MemoryError):
+        raise
+    except Exception as fault:  # soundfile passes on what libsndfile, cffi and numpy stumble over
+        raise _no_sound(path) from fault
     if len(wave) < count:
         came = f"one that ends after {len(wave)} of {count} samples"
         raise InputError(expected(path, "a whole sound", came, "fetch the file again"))
@@ -64,6 +68,26 @@ def read_wave(path: Path, *, start_s: float = 0.0, seconds: float | None = None)
     if seconds is not None:
         mono = windowed(mono, rate, start_s=0.0, seconds=seconds, name=path)
     return mono, rate
+
+
+def length_of(path: Path) -> tuple[int, int]:
+    """How many samples a sound file holds by its header, and its rate in Hz; no sound is an InputError."""
+    import soundfile
+
+    present(path, what="a sound file", then="put it back")
+    _whole(path)
+    try:
+        facts = soundfile.info(path)
+    except Exception as fault:
+        raise _no_sound(path) from fault
+    return int(facts.frames), _rate(facts.samplerate, name=path)
+
+
+def _no_sound(path: Path) -> InputError:
+    with open(path, "rb") as file:
+        found = kind_of(file.read(512))
+    found = f"{found} that does not read as one" if found != "an empty file" else found
+    return InputError(expected(path, "a sound (wav, flac, ogg)", found, "export the sound again"))
 
 
 def checked(wave: NDArray[Any], rate: int, *, name: object) -> Float:
@@ -166,6 +190,6 @@ def _whole(path: Path) -> None:
     with open(path, "rb") as file:
         head = file.read(12)
     said = int.from_bytes(head[4:8], "little")
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and said != UNSIZED and path.stat().st_size < said + 8:
+    if head[:4] == b"RIFF" and head[8:] == b"WAVE" and said < UNSIZED and path.stat().st_size < said + 8:
         came = f"{path.stat().st_size} of {said + 8} bytes"
         raise InputError(expected(path, "a whole wav file", came, "fetch the file again"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from brain.errors import StorageError, UsageError
+from brain.json_files import read_json
 from brain.writing import writing_folder
 
 
@@ -35,7 +35,7 @@ def simulate_once(
     }  # fmt: skip
     more = _more(modality, unlabelled=unlabelled, rest=rest)
     if (out / "simulation.json").is_file():
-        facts = json.loads((out / "simulation.json").read_text(encoding="utf-8"))
+        facts = read_json(out / "simulation.json", what="the record of a simulation", then="choose another folder")
         facts.setdefault("modality", "image")
         other = [name for name, value in asked.items() if facts.get(name) != value]
         if other:

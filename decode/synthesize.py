@@ -26,6 +26,7 @@ from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
 from brain.origin import simulated_by
+from brain.pictures import open_image
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
@@ -53,7 +54,6 @@ from encoders.voxelwise import (
     objective,
     unit,
 )
-from evaluation.images import open_image
 from evaluation.regions import read_json
 from evaluation.samples import SampleWriter, inside, read_rows
 from evaluation.synthesis import FOLDER, KIND, RESPONSES, Synthesis, judge_synthesis, report_synthesis

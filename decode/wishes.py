@@ -9,7 +9,6 @@ one vector of the encoder before any loop.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,8 @@ import numpy as np
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.files import present
+from brain.npz import read_npy
+from brain.tables import read_records
 from brain.types import Float, Int, Recording, VoxelSpace
 from encoders.voxelwise import FLOOR, Fitting, Readout, Voxelwise, mean_of, r2_of, towards
 
@@ -150,11 +151,7 @@ class Pattern:
 
 def _array(path: Path, *, voxels: int) -> Float:
     what = f"({voxels},) numbers, one for each voxel of these data in their order"
-    present(path, what=what, then="give another file")
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(expected(path, what, "a file that is no .npy", "write it with numpy.save")) from error
+    found = read_npy(path)
     if found.shape != (voxels,) or found.dtype.kind not in "fiu":
         raise InputError(expected(path, what, f"{found.dtype} {found.shape}", "or a .csv with i, j, k, value"))
     return np.asarray(found, np.float32)
@@ -163,14 +160,16 @@ def _array(path: Path, *, voxels: int) -> Float:
 def _table(path: Path, ijk: Int) -> Float:
     """Values of a CSV in the order of ijk (voxel, 3); each of these voxels must stand in it, others may."""
     what = f"columns {', '.join(CSV)}"
-    present(path, what=what, then="give another file")
     found: dict[Place, float] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                found[int(row["i"]), int(row["j"]), int(row["k"])] = float(row["value"])
-    except (KeyError, ValueError, TypeError) as error:
-        raise InputError(expected(path, what, f"a line that has them not ({error})", "write it again")) from error
+    for number, row in enumerate(read_records(path, needed=CSV, mark=",", quoted=True), start=1):
+        try:
+            place, value = (int(row["i"]), int(row["j"]), int(row["k"])), float(row["value"])
+        except ValueError as error:
+            raise InputError(expected(f"{path}, row {number}", what, f"others ({error})", "write it again")) from error
+        if place in found or not np.isfinite(value):
+            strange = f"voxel {place} twice" if place in found else f"{row['value']!r}"
+            raise InputError(expected(f"{path}, row {number}", "one finite value a voxel", strange, "correct it"))
+        found[place] = value
     missing = [place for place in ijk.tolist() if tuple(place) not in found]
     if missing:
         raise InputError(

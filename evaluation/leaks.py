@@ -10,7 +10,7 @@ from PIL import Image
 
 from brain.errors import InputError
 from brain.leaks import near_duplicates, twin_facts
-from evaluation.images import SUFFIXES, open_image
+from brain.pictures import SUFFIXES, open_image
 from evaluation.samples import Samples
 from evaluation.sounds import SOUND
 

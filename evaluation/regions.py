@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,20 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from brain import json_files
 from brain.errors import InputError
+from brain.files import optional
+from brain.nifti import Volume, read_volume
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file, {} where there is no file; anything else is an InputError."""
-    if not path.is_file():
+    if optional(path, what="a JSON object", then="write it again or remove it") is None:
         return {}
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: expected JSON, found {error}; write it again or remove it") from error
-    if not isinstance(facts, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(facts).__name__}; write it again or remove it")
-    return facts
+    return json_files.read_json(path, then="write it again or remove it")
 
 
 def read_regions(folder: Path) -> dict[str, Any]:
@@ -107,17 +103,13 @@ def glass_brain(folder: Path, regions: Mapping[str, Any]) -> tuple[str, str]:
 
 def _accuracy_map(path: Path, accuracies: Sequence[float | None]) -> Any:
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
-    try:
-        image = nibabel.load(path)
-        labels = np.asarray(image.dataobj)
-    except (OSError, EOFError, ValueError, ImageFileError) as error:
-        raise InputError(f"{path}: expected a NIfTI volume of region numbers, found {error}; write it again") from error
+    volume: Volume = read_volume(path, then="write it again")
+    labels = volume.values
     whole = labels.ndim == 3 and np.array_equal(labels, labels.round())
     if not whole or labels.min() < 0 or labels.max() > len(accuracies):
         raise InputError(
             f"{path}: expected a 3-D volume of numbers 0 to {len(accuracies)}, found others; write it again"
         )
     worth = np.array([0.0, *(max(value or 0.0, 1e-3) for value in accuracies)], np.float32)
-    return nibabel.Nifti1Image(worth[labels.astype(np.int64)], image.affine)
+    return nibabel.Nifti1Image(worth[labels.astype(np.int64)], volume.grid.affine)

@@ -28,8 +28,9 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
+from brain.pictures import SUFFIXES, decode_image, read_bytes
 from brain.writing import appending, only_files, storing, write_bytes
-from evaluation.images import IMAGE, SUFFIXES, decode_image, png_bytes, read_bytes
+from evaluation.images import IMAGE, png_bytes
 from evaluation.sounds import SOUND, Float, hear_file, samples_in, wav_bytes
 from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
 

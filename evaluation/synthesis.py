@@ -162,7 +162,7 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
 
 
 def _open(home: Path, sample: Sample) -> Image.Image:
-    from evaluation.images import open_image
+    from brain.pictures import open_image
 
     return open_image(inside(home / "samples", sample.file))
 

@@ -212,7 +212,7 @@ def test_a_header_that_claims_more_than_its_member_holds_is_refused(tmp_path: Pa
     honest = npy(np.zeros(100, np.uint8))
     lying = honest.replace(b"(100,), }" + b" " * 11, b"(10000000000000,), }")
     assert len(lying) == len(honest) and lying != honest
-    with pytest.raises(InputError, match="10000000000000 bytes claimed and 228 stored"):
+    with pytest.raises(InputError, match="10000000000000 bytes by its header .* and 100 stored"):
         read_npz(npz(tmp_path / "lying.npz", {"data": lying}), ["data"])
 
 
@@ -222,5 +222,5 @@ def test_a_truncated_npz_is_told(tmp_path: Path, keep: float) -> None:
     np.savez(path, data=np.arange(1000))
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(InputError, match=f"damaged one of {int(len(content) * keep)} bytes"):
+    with pytest.raises(InputError, match="a whole npz archive, found a damaged"):
         read_npz(path, ["data"])

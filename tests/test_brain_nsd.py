@@ -304,12 +304,12 @@ def test_a_stimulus_table_of_another_data_set_is_refused(written: TinyBrain, bro
 @pytest.mark.parametrize(
     ("relative", "content", "says"),
     [
-        ("nsddata/experiments/nsd/nsd_expdesign.mat", b"<html>403</html>", "MATLAB 5 file"),
+        ("nsddata/experiments/nsd/nsd_expdesign.mat", b"<html>403</html>", "NSD's design file, found a web page"),
         (f"{B3}/betas_session01.hdf5", b"<!DOCTYPE html><html>", "a web page"),
         (f"{B3}/betas_session01.hdf5", b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer"),
         (f"{ROI}/nsdgeneral.nii.gz", b"/annex/objects/MD5E-s1", "git-annex pointer"),
         ("nsddata_stimuli/stimuli/nsd/captions.json", b'["no table"]', "captions.json"),
-        (TSV, b"SESSION\tTRIAL\n1\t1\n", "columns SESSION and 73KID"),
+        (TSV, b"SESSION\tTRIAL\n1\t1\n", "the column '73KID', found the columns SESSION, TRIAL"),
         (TSV, b"SESSION\t73KID\n1\tnan\n", "whole numbers"),
         ("nsddata/freesurfer/subj01/label/floc-faces.mgz.ctab", b"OFA 1\n", "a number and a name"),
     ],

@@ -148,7 +148,7 @@ CASES: dict[tuple[str, ...], tuple[int, str]] = {
     ("--region", "early", "--pattern", "short.npy"): (3, f"expected ({VOXELS},) numbers"),
     ("--region", "early", "--pattern", "nan.npy"): (3, "20 that are not"),
     ("--region", "early", "--pattern", "few.csv"): (3, "none for 18, first [2, 0, 0]"),
-    ("--region", "early", "--pattern", "other.csv"): (3, "expected columns i, j, k, value"),
+    ("--region", "early", "--pattern", "other.csv"): (3, "expected the column 'i', found the columns x, y, z, value"),
 }
 
 

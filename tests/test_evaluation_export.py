@@ -20,9 +20,9 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 
 from brain.errors import InputError, StorageError
+from brain.pictures import open_image
 from evaluation.export.human import key_of, score_answers, write_human_test
 from evaluation.export.rdms import rdm, rdm_correlation, write_rdms
-from evaluation.images import open_image
 from evaluation.samples import Samples, SampleWriter, read_samples
 from tests.rounding import rounding
 

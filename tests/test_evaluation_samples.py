@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError, StorageError
-from evaluation.images import open_image
+from brain.pictures import open_image
 from evaluation.samples import INDEX, SampleWriter, file_of, read_samples
 
 ROOT = Path(__file__).parents[1]

@@ -32,8 +32,8 @@ from app.demo.looks import (
 from app.demo.runs import Prepared, Ranking, Run
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
+from brain.pictures import open_image
 from decode.steps import WAITING, Step
-from evaluation.images import open_image
 from evaluation.page import GEOMETRY, WORDS, ladder_table, metric_title, number, panel, plotted, row_title
 from evaluation.samples import OTHER_REPEATS, Sample, Samples
 from evaluation.synthesis import NAMES, Synthesis

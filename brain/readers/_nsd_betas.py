@@ -1,13 +1,13 @@
 """NSD's volume betas, from HDF5 or NIfTI: two roads to the same columns, bit for bit.
 
 The column order is `np.argwhere(mask)` over (X, Y, Z). HDF5 holds (trial, Z, Y, X) with one voxel's trials a chunk, so
-it is read voxel by voxel; NIfTI holds (X, Y, Z, trial) and must be unzipped whole.
+it is read voxel by voxel; NIfTI holds (X, Y, Z, trial) and must be unzipped whole. HDF5 says nothing of places: its
+order is NSD's declared one, the first voxel left, posterior and inferior.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError, expected
-from brain.files import GZIP_MAGIC, check_magic, present
+from brain.files import listed
 from brain.hdf5 import open_hdf5
+from brain.nifti import Grid, canonical, grid_of, on_grid, read_volume, unplaced
 from brain.nsd_facts import SCALE, SPACES, VERSIONS
 from brain.types import Float, Int
 
@@ -41,7 +42,7 @@ def find_betas(root: Path, subject: str) -> tuple[Betas, ...]:
     found = []
     for space in SPACES:
         home = root / "nsddata_betas/ppdata" / subject / space
-        here = sorted(path.name for path in home.iterdir() if path.is_dir()) if home.is_dir() else []
+        here = [path.name for path in listed(home) if path.is_dir()]
         ranked = [*(version for version in VERSIONS if version in here), *(v for v in here if v not in VERSIONS)]
         for version in ranked:
             files = _session_files(home / version)
@@ -53,7 +54,7 @@ def find_betas(root: Path, subject: str) -> tuple[Betas, ...]:
 def _session_files(folder: Path) -> dict[int, Path]:
     files: dict[int, Path] = {}
     for ending in reversed(FORMATS):
-        for path in folder.glob(f"betas_session*.{ending}"):
+        for path in listed(folder, f"betas_session*.{ending}"):
             number = re.fullmatch(rf"betas_session(\d+)\.{re.escape(ending)}", path.name)
             if number:
                 files[int(number[1])] = path
@@ -73,13 +74,31 @@ def choose_betas(root: Path, subject: str, name: str) -> Betas:
     raise UsageError(f"{subject} has no betas called {name!r}; there are {known}")
 
 
-def read_session(path: Path, ijk: Int, shape: Sequence[int], *, trials: int) -> Float:
+def betas_grid(betas: Betas, sessions: Sequence[int], mask: Grid) -> tuple[Grid, str]:
+    """The grid of these sessions' betas, and a sentence on what is taken on trust, or "".
+
+    That of the first NIfTI among them; else HDF5's declared order, along the axes that the masks' grid `mask` has.
+    """
+    files = [betas.files[session] for session in sessions]
+    images = [path for path in files if path.name.endswith(".nii.gz")]
+    if images:
+        grid = grid_of(images[0], then=FETCH)
+        return grid, unplaced(grid)
+    said = unplaced(mask) or (
+        f"{files[0].name} and its like say no places: they are read in NSD's declared order, first voxel left, "
+        f"posterior, inferior, where {mask.path.name} lies"
+    )
+    return canonical(mask), said
+
+
+def read_session(path: Path, ijk: Int, grid: Grid, *, trials: int) -> Float:
     """(trial, voxel) float32 percent signal change of one session: int16 is cast, then divided by 300; float is kept.
 
-    `ijk` (voxel, 3) places, `shape` (X, Y, Z) of the volume they are in, `trials` how many the design says.
+    `ijk` (voxel, 3) places in the volume of `grid`, on which the betas must lie, or be brought by turning axes;
+    `trials` how many the design says.
     """
     read = _read_nifti if path.name.endswith(".nii.gz") else _read_hdf5
-    stored = read(path, ijk, (*shape, trials))
+    stored = read(path, ijk, grid, trials)
     if stored.dtype.kind in "iu":
         return stored.astype(np.float32) / np.float32(SCALE)
     return stored.astype(np.float32)
@@ -91,7 +110,8 @@ def _refuse_shape(path: Path, want: Sequence[int], came: Sequence[int]) -> None:
         raise InputError(expected(path, f"betas of shape {tuple(want)}", f"{tuple(came)}", then))
 
 
-def _read_hdf5(path: Path, ijk: Int, shape: Sequence[int]) -> NDArray[Any]:
+def _read_hdf5(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
+    shape = (*grid.shape, trials)
     with open_hdf5(path, ["betas"], streamed=["betas"], then=FETCH) as file:
         betas = file["betas"]
         _refuse_shape(path, shape[::-1], betas.shape)
@@ -114,23 +134,8 @@ def _by_slabs(betas: Any, ijk: Int) -> NDArray[Any]:
     return columns
 
 
-def _read_nifti(path: Path, ijk: Int, shape: Sequence[int]) -> NDArray[Any]:
-    volume, _ = load_volume(path, shape=shape)
-    return np.ascontiguousarray(volume[tuple(ijk.T)].T)
-
-
-def load_volume(path: Path, *, shape: Sequence[int] | None = None) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """A NIfTI volume as stored (int16 stays int16 where no slope is set) and its affine; `shape` is what it must be."""
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-
-    present(path, what="a NIfTI file", then=FETCH)
-    check_magic(path, GZIP_MAGIC, what="a gzipped NIfTI file")
-    try:
-        image = nibabel.loadsave.load(path)
-        if shape is not None:
-            _refuse_shape(path, shape, image.shape)
-        return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        came = f"a damaged one of {path.stat().st_size} bytes ({error})"
-        raise InputError(expected(path, "an intact NIfTI file", came, FETCH)) from error
+def _read_nifti(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
+    volume = read_volume(path, then=FETCH)
+    if volume.values.ndim != 4 or volume.values.shape[3] != trials:
+        _refuse_shape(path, (*grid.shape, trials), volume.values.shape)
+    return np.ascontiguousarray(on_grid(volume, grid)[tuple(ijk.T)].T)

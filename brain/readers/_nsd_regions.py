@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
+from brain.files import listed, optional, read_text
+from brain.nifti import Grid, Volume, on_grid, read_volume
 from brain.nsd_facts import LABELS, UNIONS
-from brain.readers._nsd_betas import load_volume
+from brain.readers._nsd_betas import FETCH
 from brain.types import Bool, Int, Region
 
 ORDER = (
@@ -24,48 +27,53 @@ ORDER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
-    """One mask file: `volume` (X, Y, Z) of labels, the labels' `names`, and the place (`named_by`) they are from."""
+    """One mask file: `volume` (X, Y, Z) of labels on `grid`, their `names`, and where (`named_by`) they are from."""
 
     name: str
     volume: NDArray[Any]
-    affine: NDArray[np.float64]
+    grid: Grid
     names: Mapping[int, str]
     named_by: str
 
 
 def read_atlases(root: Path, subject: str, space: str) -> tuple[Atlas, ...]:
-    """Every mask of both hemispheres of a subject, in `ORDER`; masks of another grid than the first are refused."""
+    """Every mask of both hemispheres of a subject, in `ORDER`, each as its file has it (`on_one_grid` brings them)."""
     folder = root / "nsddata/ppdata" / subject / space / "roi"
-    paths = [path for path in sorted(folder.glob("*.nii.gz")) if not path.name.startswith(("lh.", "rh."))]
+    paths = [path for path in listed(folder, "*.nii.gz") if not path.name.startswith(("lh.", "rh."))]
     if not paths:
         raise InputError(expected(folder, "masks such as nsdgeneral.nii.gz", "none", "fetch the roi folder"))
     names = {path.name.removesuffix(".nii.gz"): path for path in paths}
     ranked = [name for name in ORDER if name in names] + [name for name in names if name not in ORDER]
     atlases: list[Atlas] = []
     for name in ranked:
-        volume, affine = load_volume(names[name])
-        _check_grid(names[name], volume, affine, first=atlases[0] if atlases else None)
+        volume = read_volume(names[name], then=FETCH)
+        _check_labels(names[name], volume.values)
         labels, source = _names(root, subject, name)
-        atlases.append(Atlas(name=name, volume=volume, affine=affine, names=labels, named_by=source))
+        atlases.append(Atlas(name=name, volume=volume.values, grid=volume.grid, names=labels, named_by=source))
     return tuple(atlases)
 
 
-def _check_grid(path: Path, volume: NDArray[Any], affine: NDArray[np.float64], *, first: Atlas | None) -> None:
+def on_one_grid(atlases: Sequence[Atlas], grid: Grid) -> tuple[Atlas, ...]:
+    """The atlases on `grid`, the betas': axes that are only turned are turned back, another grid is an InputError."""
+    return tuple(
+        replace(atlas, volume=on_grid(Volume(values=atlas.volume, grid=atlas.grid), grid), grid=grid)
+        for atlas in atlases
+    )
+
+
+def _check_labels(path: Path, volume: NDArray[Any]) -> None:
     if volume.ndim != 3:
         raise InputError(expected(path, "a (X, Y, Z) mask", f"shape {volume.shape}", "fetch the mask again"))
-    if first is None:
-        return
-    size, other = (np.sqrt(np.square(matrix[:3, :3]).sum(axis=0)).round(3) for matrix in (affine, first.affine))
-    if volume.shape != first.volume.shape or (size != other).any():
-        want = f"the grid of {first.name}, {first.volume.shape} of {other.tolist()} mm"
-        came = f"{volume.shape} of {size.tolist()} mm"
-        raise InputError(expected(path, want, came, "use masks of one space, func1mm is not func1pt8mm"))
+    if volume.dtype.kind == "f" and not (volume == np.rint(volume)).all():
+        strange = volume[volume != np.rint(volume)][0]
+        then = "fetch the mask again; resample labels by nearest neighbour"
+        raise InputError(expected(path, "whole numbers as labels", f"{strange:g}", then))
 
 
 def _names(root: Path, subject: str, atlas: str) -> tuple[Mapping[int, str], str]:
     for home in (subject, "fsaverage"):
         path = root / "nsddata/freesurfer" / home / "label" / f"{atlas}.mgz.ctab"
-        if path.is_file():
+        if optional(path, what="a colour table") is not None:
             return read_ctab(path), str(path.relative_to(root))
     if atlas in LABELS:
         return LABELS[atlas], "NSD's manual (its ctab was not fetched)"
@@ -75,11 +83,12 @@ def _names(root: Path, subject: str, atlas: str) -> tuple[Mapping[int, str], str
 def read_ctab(path: Path) -> dict[int, str]:
     """Label -> name of the positive labels of a colour table: lines of "number name", what follows is colours."""
     names: dict[int, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    text = read_text(path, what="a colour table", then="fetch it again")
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if not words:
             continue
-        if len(words) < 2 or not words[0].lstrip("-").isdigit():
+        if len(words) < 2 or not re.fullmatch(r"-?[0-9]{1,9}", words[0]):
             raise InputError(
                 expected(f"{path}, line {number}", "a number and a name", repr(line[:60]), "fetch it again")
             )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,10 @@ from numpy.typing import NDArray
 
 from brain.averages import count_repeats
 from brain.errors import InputError, expected
-from brain.files import check_magic, present
+from brain.files import optional
+from brain.mat import read_mat
 from brain.nsd_facts import SESSION_TRIALS, SHARED
+from brain.tables import read_records
 from brain.types import Bool, Int
 
 DESIGN = "nsddata/experiments/nsd/nsd_expdesign.mat"
@@ -70,7 +70,7 @@ def read_trials(root: Path, subject: str) -> Trials:
 
 def planned_trials(root: Path, subject: str) -> Trials:
     """Every trial that the design file plans for `subject`, whether or not it was run."""
-    design = _load_design(present(root / DESIGN, what="NSD's design file", then="fetch nsddata/experiments/nsd"))
+    design = _load_design(root / DESIGN)
     order = design["masterordering"].ravel()
     index = int(subject.removeprefix("subj")) - 1
     images = design["subjectim"]
@@ -86,20 +86,17 @@ def planned_trials(root: Path, subject: str) -> Trials:
 
 
 def _load_design(path: Path) -> dict[str, Int]:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    check_magic(path, b"MATLAB 5.0", what="a MATLAB 5 file")
     names = ("masterordering", "subjectim", "sharedix", "stimpattern")
-    try:
-        found = loadmat(path, variable_names=names)
-    except (ValueError, TypeError, KeyError, OSError, EOFError, NotImplementedError, MatReadError, zlib.error) as error:
-        came = f"one of {path.stat().st_size} bytes that cannot be read ({error})"
-        raise InputError(expected(path, "a MATLAB 5 file", came, "fetch it again")) from error
-    missing = [name for name in names[:3] if name not in found]
-    if missing or np.ndim(found["subjectim"]) != 2:
+    found = read_mat(path, names, what="NSD's design file", then="fetch nsddata/experiments/nsd again")
+    missing = [name for name in names[:3] if name not in found or not found[name].size]
+    if missing or found["subjectim"].ndim != 2:
         what = missing[0] if missing else "subjectim (subject, image)"
         raise InputError(expected(path, what, "a file without it", "fetch nsd_expdesign.mat again"))
+    for name, values in found.items():
+        if values.dtype.kind == "f" and not (values == np.rint(values)).all():
+            raise InputError(expected(f"{path}, {name}", "whole numbers", "others", "fetch nsd_expdesign.mat again"))
+    if not np.isin(found.get("stimpattern", 0), (0, 1)).all():
+        raise InputError(expected(f"{path}, stimpattern", "0 and 1", "others", "fetch nsd_expdesign.mat again"))
     return {name: np.asarray(found.get(name, ()), np.int64) for name in names}
 
 
@@ -124,15 +121,8 @@ def _check_shared(path: Path, sharedix: Int, *, nsd: Int, shared: Bool) -> None:
 
 def read_responses(path: Path) -> list[tuple[int, int]]:
     """(SESSION, 73KID) of every row of a responses.tsv, both 1-based as they stand there."""
-    present(path, what="the subject's behaviour", then="fetch nsddata/ppdata/<subject>/behav")
-    rows: list[tuple[int, int]] = []
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        table = csv.DictReader(file, delimiter="\t")
-        if table.fieldnames is None or not {"SESSION", "73KID"} <= set(table.fieldnames):
-            came = ", ".join(table.fieldnames or ["an empty file"])[:120]
-            raise InputError(expected(path, "columns SESSION and 73KID", came, "fetch responses.tsv again"))
-        for number, row in enumerate(table, start=1):
-            rows.append((_whole(row["SESSION"], path, number), _whole(row["73KID"], path, number)))
+    table = read_records(path, needed=("SESSION", "73KID"), then="fetch nsddata/ppdata/<subject>/behav again")
+    rows = [(_whole(row["SESSION"], path, n), _whole(row["73KID"], path, n)) for n, row in enumerate(table, start=1)]
     if not rows:
         raise InputError(expected(path, "a row for each trial", "none", "fetch responses.tsv again"))
     return rows
@@ -168,7 +158,7 @@ def _check_same(path: Path, trials: Trials, shown: list[tuple[int, int]]) -> Non
 def check_stim_info(root: Path, trials: Trials) -> None:
     """Hold the csv's shared1000 column against the design for every image of `trials`; no csv is no complaint."""
     path = root / STIM_INFO
-    if not path.exists():
+    if optional(path, what="NSD's table of stimuli") is None:
         return
     says = _read_shared(path)
     for image, shared in zip(trials.nsd.tolist(), trials.shared.tolist(), strict=True):
@@ -179,11 +169,8 @@ def check_stim_info(root: Path, trials: Trials) -> None:
 
 def _read_shared(path: Path) -> dict[int, bool]:
     """nsdId (0-based) -> shared1000 of every row of the csv."""
-    import pandas
-
-    try:
-        table = pandas.read_csv(path, usecols=["nsdId", "shared1000"], dtype={"nsdId": np.int64, "shared1000": np.str_})
-    except (ValueError, OSError) as error:
-        came = f"another table ({error})"
-        raise InputError(expected(path, "columns nsdId and shared1000", came, "fetch the csv again")) from error
-    return {int(nsd): says in ("True", "TRUE", "1") for nsd, says in table.itertuples(index=False)}
+    table = read_records(path, needed=("nsdId", "shared1000"), mark=",", quoted=True, then="fetch the csv again")
+    return {
+        _whole(row["nsdId"], path, number): row["shared1000"] in ("True", "TRUE", "1")
+        for number, row in enumerate(table, start=1)
+    }

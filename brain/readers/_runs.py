@@ -7,19 +7,18 @@ sub-01/[ses-01/]func/sub-01_task-listen_run-01_bold.h5       key "data" (time, v
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brain import hdf5
 from brain.errors import InputError, expected
-from brain.files import present
+from brain.files import listed, optional
+from brain.json_files import read_json
+from brain.nifti import Grid, on_grid, read_header, read_volume
 from brain.types import Float, Int
 
 SERIES_ENDINGS = (".h5", ".hf5", ".hdf5", ".nii.gz", ".nii")
@@ -27,6 +26,8 @@ KEY = "data"
 UNITS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 TR_NEAR = 0.01
 """The share by which two statements of the TR may differ."""
+LONGEST_TR_S = 60.0
+"""Seconds: a repetition time above is in milliseconds, or none."""
 LIMIT = 32 * 2**30
 """Bytes that a series may take in memory."""
 
@@ -54,7 +55,7 @@ def root_of(path: Path) -> Path | None:
 
 
 def _events_in(root: Path) -> list[Path]:
-    return sorted([*root.glob("sub-*/func/*_events.tsv"), *root.glob("sub-*/ses-*/func/*_events.tsv")])
+    return listed(root, "sub-*/func/*_events.tsv", "sub-*/ses-*/func/*_events.tsv")
 
 
 def find_runs(root: Path, subject: str, *, series: str = "") -> tuple[Run, ...]:
@@ -94,11 +95,11 @@ def _entity(path: Path, name: str) -> str:
 def _series_of(root: Path, events: Path, asked: str) -> Path:
     stem = events.name.removesuffix("_events.tsv")
     beside = events.parent.relative_to(root)
-    for folders in ([events.parent], sorted(root.glob(f"derivatives/*/{beside.as_posix()}"))):
+    for folders in ([events.parent], listed(root, f"derivatives/*/{beside.as_posix()}")):
         found = [
             path
             for folder in folders
-            for path in sorted(folder.glob(f"{stem}_*"))
+            for path in listed(folder, f"{stem}_*")
             if path.name.endswith(tuple(f"_bold{ending}" for ending in SERIES_ENDINGS)) and asked in path.name
         ]
         if len(found) == 1:
@@ -111,18 +112,26 @@ def _series_of(root: Path, events: Path, asked: str) -> Path:
 
 
 def _sidecar(root: Path, events: Path, series: Path) -> dict[str, Any]:
-    """What is said of the series, the nearest file first: its own JSON, the raw run's, the task's."""
+    """What is said of the series, by BIDS' inheritance: every *_bold.json above it whose entities are all its own.
+
+    From the root down, of one folder those with fewer entities first; what is said nearer to the series goes before
+    what is said farther off; the JSON of a derivative's series goes before all.
+    """
     stem = events.name.removesuffix("_events.tsv")
     ending = next(ending for ending in SERIES_ENDINGS if series.name.endswith(ending))
     own = series.with_name(series.name.removesuffix(ending) + ".json")
-    places = (root / f"task-{_entity(events, 'task')}_bold.json", events.with_name(f"{stem}_bold.json"), own)
+    folders = [root, *(events.parent.parents[n] for n in range(len(events.parent.relative_to(root).parts) - 1))][::-1]
+    above = sorted({*folders, events.parent}, key=lambda folder: len(folder.parts))
+    places = [
+        place
+        for folder in above
+        for place in sorted(listed(folder, "*bold.json"), key=lambda place: place.name.count("_"))
+        if set(place.name.removesuffix("bold.json").strip("_").split("_")) - {""} <= set(stem.split("_"))
+    ]
     facts: dict[str, Any] = {}
-    for place in places:
-        if place.is_file():
-            try:
-                facts |= json.loads(place.read_text(encoding="utf-8"))
-            except (ValueError, TypeError) as error:
-                raise InputError(expected(place, "a JSON object", f"{error}", "correct it")) from error
+    for place in [*places, own]:
+        if optional(place, what="the sidecar of a series") is not None:
+            facts |= read_json(place, what="a JSON object", then="correct it")
     return facts
 
 
@@ -140,25 +149,43 @@ def tr_of(run: Run, asked: float) -> float:
         raise InputError(
             expected(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS")
         )
-    return next(iter(known.values()))
+    who, tr = next(iter(known.items()))
+    if tr > LONGEST_TR_S:
+        then = "correct it, or give --fields tr_s=SECONDS"
+        want = f"a repetition time of at most {LONGEST_TR_S:g} s"
+        raise InputError(expected(run.series, want, f"{tr:g} s (milliseconds?) in {who}", then))
+    return tr
 
 
 def known_trs(run: Run) -> dict[str, float]:
-    """Who says what the repetition time is, in seconds: sidecar and header, where they do."""
-    said = {"the JSON sidecar": run.sidecar.get("RepetitionTime"), "the NIfTI header": _header_tr(run)}
-    return {who: float(tr) for who, tr in said.items() if isinstance(tr, int | float) and np.isfinite(tr) and tr > 0}
+    """Who says what the repetition time is, in seconds: sidecar and header, where they do; a text is an InputError."""
+    said = run.sidecar.get("RepetitionTime")
+    if _unclear(run):
+        found = f"{said!r}" + (" (milliseconds?)" if isinstance(said, int | float) and said > LONGEST_TR_S else "")
+        want = f"RepetitionTime in seconds, a number up to {LONGEST_TR_S:g}"
+        then = "correct it, or give --fields tr_s=SECONDS"
+        raise InputError(expected(f"{run.series}, its JSON sidecar", want, found, then))
+    trs = {"the JSON sidecar": said, "the NIfTI header": _header_tr(run)}
+    return {who: float(tr) for who, tr in trs.items() if tr is not None and np.isfinite(tr) and tr > 0}
 
 
 def contradicted(run: Run, tr_s: float) -> tuple[str, ...]:
     """One sentence where a repetition time that was asked for is not what sidecar or header say."""
-    others = [f"{tr:g} s in {who}" for who, tr in known_trs(run).items() if abs(tr - tr_s) > TR_NEAR * tr]
+    said = {} if _unclear(run) else known_trs(run)
+    others = [f"{tr:g} s in {who}" for who, tr in said.items() if abs(tr - tr_s) > TR_NEAR * tr]
     return (f"the repetition time is {tr_s:g} s as asked for, against {' and '.join(others)}",) if others else ()
+
+
+def _unclear(run: Run) -> bool:
+    """Does the sidecar say something that is no repetition time? Where another was asked for it is not looked at."""
+    said = run.sidecar.get("RepetitionTime")
+    return said is not None and (not isinstance(said, int | float) or not 0 < said <= LONGEST_TR_S)
 
 
 def _header_tr(run: Run) -> float | None:
     if not run.is_nifti:
         return None
-    header = _image(run.series).header
+    header = read_header(run.series)[1]
     zooms = header.get_zooms()
     scale = UNITS.get(header.get_xyzt_units()[1])
     return float(zooms[3]) * scale if len(zooms) > 3 and scale else None
@@ -167,20 +194,17 @@ def _header_tr(run: Run) -> float | None:
 def shape_of(run: Run) -> tuple[int, ...]:
     """(time, voxel) of a matrix, (X, Y, Z, time) of an image; read from the header alone."""
     if run.is_nifti:
-        shape = tuple(int(length) for length in _image(run.series).shape)
+        shape = read_header(run.series)[0]
         if len(shape) != 4:
             raise InputError(expected(run.series, "a 4-D series (X, Y, Z, time)", f"{shape}", "give the whole series"))
         return shape
     with hdf5.open_hdf5(run.series, [KEY], streamed=[KEY]) as data:
-        shape = tuple(int(length) for length in data[KEY].shape)
-    if len(shape) != 2:
-        raise InputError(expected(f"{run.series}, {KEY}", "(time, voxel)", f"{shape}", "store time as rows"))
+        if KEY not in data:
+            raise InputError(expected(f"{run.series}, {KEY}", "(time, voxel)", "a group", "store the series there"))
+        shape, kind = tuple(int(length) for length in data[KEY].shape), data[KEY].dtype.kind
+    if len(shape) != 2 or 0 in shape or kind not in "iuf":
+        raise InputError(expected(f"{run.series}, {KEY}", "numbers (time, voxel)", f"{shape}", "store time as rows"))
     return shape
-
-
-def affine_of(run: Run) -> NDArray[np.float64]:
-    """(4, 4) voxel index -> millimetres of an image, by its header."""
-    return np.asarray(_image(run.series).affine, np.float64)
 
 
 def volumes_of(run: Run) -> int:
@@ -189,8 +213,8 @@ def volumes_of(run: Run) -> int:
     return shape[3] if run.is_nifti else shape[0]
 
 
-def read_values(run: Run, ijk: Int | None, *, voxels: int) -> Float:
-    """(time, voxel) float32 of a run. Of an image the voxels `ijk` (voxel, 3); of a matrix all its `voxels` columns."""
+def read_values(run: Run, ijk: Int | None, *, voxels: int, grid: Grid | None) -> Float:
+    """(time, voxel) float32 of a run. Of an image the voxels `ijk` (voxel, 3) of `grid`; of a matrix all columns."""
     shape = shape_of(run)
     if not run.is_nifti:
         if shape[1] != voxels:
@@ -200,35 +224,9 @@ def read_values(run: Run, ijk: Int | None, *, voxels: int) -> Float:
             )
         with hdf5.open_hdf5(run.series, [KEY]) as data:
             return np.asarray(data[KEY][()], np.float32)
-    if ijk is None or (ijk.max(axis=0) >= shape[:3]).any():
-        raise InputError(
-            expected(run.series, "a volume that holds the voxels", f"{shape[:3]}", "give one space's files")
-        )
-    return np.ascontiguousarray(volume_of(run.series)[0][tuple(ijk.T)].T.astype(np.float32))
-
-
-def volume_of(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """The numbers of a NIfTI file and its (4, 4) affine; one that is cut short or damaged is an InputError."""
-    image = _image(path)
-    claims = int(np.prod(image.shape, dtype=np.int64)) * 4
+    if ijk is None or grid is None:
+        raise InputError(expected(run.series, "series of one kind", "a NIfTI among matrices", "give one kind"))
+    claims = int(np.prod(shape, dtype=np.int64)) * 4
     if claims > LIMIT:
-        raise InputError(expected(path, f"a volume below {LIMIT} bytes", f"{claims}", "check the file"))
-    try:
-        return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(
-            expected(path, "an intact NIfTI file", f"a damaged one ({error})", "fetch it again")
-        ) from error
-
-
-def _image(path: Path) -> Any:
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-
-    present(path, what="a NIfTI file", then="fetch it")
-    try:
-        return nibabel.loadsave.load(path)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(
-            expected(path, "a NIfTI file", f"another or a damaged one ({error})", "fetch it again")
-        ) from error
+        raise InputError(expected(run.series, f"a volume below {LIMIT} bytes", f"{claims}", "check the file"))
+    return np.ascontiguousarray(on_grid(read_volume(run.series), grid)[tuple(ijk.T)].T.astype(np.float32))

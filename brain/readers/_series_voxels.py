@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from brain import hdf5
 from brain.errors import InputError, expected
+from brain.files import listed, optional
+from brain.nifti import Grid, grid_of, moved, on_grid, read_volume, unplaced
 from brain.readers._auditory import united
-from brain.readers._runs import Run, affine_of, shape_of, volume_of
+from brain.readers._runs import Run, shape_of
+from brain.tables import as_mask
 from brain.types import Bool, Int
 
 ROIS = "rois.h5"
 FOLDER = "rois"
-NEAR = 1e-3
+LONGEST = 2**20
+"""Voxels that an axis of a volume may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,7 @@ class Places:
     """The voxels in the order of the columns.
 
     ijk, shape, affine   as in VoxelSpace;  masks  name -> (voxel,) bool;  said  what was assumed, or ""
+    grid                 that of images, on which every run has to lie; None for matrices
     """
 
     ijk: Int
@@ -32,6 +37,7 @@ class Places:
     affine: NDArray[np.float64]
     masks: Mapping[str, Bool] = field(default_factory=dict)
     said: str = ""
+    grid: Grid | None = None
 
 
 def find_voxels(root: Path, runs: Sequence[Run]) -> Places:
@@ -42,67 +48,98 @@ def find_voxels(root: Path, runs: Sequence[Run]) -> Places:
     3. Matrices without rois.h5: the columns, one region "all".
     """
     home, first = root / runs[0].subject, runs[0]
-    if (home / ROIS).is_file():
-        return _stored(home / ROIS, first)
+    stored = optional(home / ROIS, what="the subject's regions")
+    if stored is not None:
+        return _stored(stored, first)
     shape = shape_of(first)
     if not first.is_nifti:
         count = shape[1]
         ijk = np.stack([np.arange(count), np.zeros(count, int), np.zeros(count, int)], axis=1)
         said = f"there is no {home / ROIS}: voxels are numbered in the order of the columns and have no regions"
         return Places(ijk=ijk, shape=(count, 1, 1), affine=np.eye(4), said=said)
-    files = sorted([*(home / FOLDER).glob("*.nii.gz"), *(home / FOLDER).glob("*.nii")])
+    grid = grid_of(first.series)
+    files = listed(home / FOLDER, "*.nii.gz", "*.nii")
     if files:
-        volumes = {path.name.split(".nii", 1)[0]: _mask(path, first) for path in files}
-        return _inside(np.any(list(volumes.values()), axis=0), volumes, first)
-    masks = sorted(first.series.parent.glob(f"{first.series.name.split('_desc-', 1)[0]}*_desc-brain_mask.nii*"))
+        names = [path.name.split(".nii", 1)[0] for path in files]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(expected(home / FOLDER, "one mask a region", f"two for {twice!r}", "take one away"))
+        volumes = {name: _mask(path, grid) for name, path in zip(names, files, strict=True)}
+        return _inside(np.any(list(volumes.values()), axis=0), volumes, first, grid)
+    masks = listed(first.series.parent, f"{first.series.name.split('_desc-', 1)[0]}*_desc-brain_mask.nii*")
     if not masks:
         then = f"put masks into {home / FOLDER}, one file a region"
         raise InputError(expected(first.series, "masks of regions or of the brain", "none", then))
-    return _inside(_mask(masks[0], first), {}, first)
+    return _inside(_mask(masks[0], grid), {}, first, grid)
 
 
 def _stored(path: Path, run: Run) -> Places:
     with hdf5.open_hdf5(path, ["ijk"], optional=["affine", "regions"]) as data:
+        if "ijk" not in data:
+            raise InputError(expected(f"{path}, ijk", "an array (voxel, 3)", "a group", "correct it"))
         ijk = np.asarray(data["ijk"][()])
-        affine = np.asarray(data["affine"][()], np.float64) if "affine" in data else np.eye(4)
+        affine = np.asarray(data["affine"][()]) if "affine" in data else None
         masks = {
             name.removeprefix("regions/"): np.asarray(entry[()])
             for name, entry in data.items()
             if name.startswith("regions/")
         }
     whole = ijk.ndim == 2 and ijk.shape[1] == 3 and ijk.dtype.kind in "iu" and len(ijk) > 0
-    if not whole or ijk.min() < 0 or len(np.unique(ijk, axis=0)) < len(ijk) or affine.shape != (4, 4):
-        came = f"ijk {ijk.dtype} {ijk.shape}, affine {affine.shape}"
-        raise InputError(
-            expected(path, "ijk (voxel, 3), a place of its own each, and affine (4, 4)", came, "correct it")
-        )
-    for name, mask in masks.items():
-        if mask.shape != (len(ijk),) or not np.isin(mask, (0, 1)).all():
-            came = f"{mask.dtype} {mask.shape}"
-            raise InputError(expected(f"{path}, regions/{name}", f"({len(ijk)},) booleans", came, "correct the mask"))
-    x, y, z = shape_of(run)[:3] if run.is_nifti else (ijk.max(axis=0) + 1).tolist()
-    return Places(
-        ijk=ijk.astype(np.int64),
-        shape=(int(x), int(y), int(z)),
-        affine=affine,
-        masks=united({name: mask.astype(np.bool_) for name, mask in masks.items()}),
-    )
+    if not whole or ijk.min() < 0 or ijk.max() >= LONGEST or len(np.unique(ijk, axis=0)) < len(ijk):
+        came = f"ijk {ijk.dtype} {ijk.shape}"
+        raise InputError(expected(path, "ijk (voxel, 3), a place of its own each", came, "correct it"))
+    if affine is not None and not _is_affine(affine):
+        raise InputError(expected(f"{path}, affine", "(4, 4) numbers", f"{affine.dtype} {affine.shape}", "correct it"))
+    checked = {name: as_mask(mask, f"{path}, regions/{name}", len(ijk)) for name, mask in masks.items()}
+    return _placed(path, run, ijk.astype(np.int64), affine, united(checked))
 
 
-def _mask(path: Path, run: Run) -> Bool:
-    """(X, Y, Z) bool of a mask that is in the series' own space: what is above 0."""
-    values, affine = volume_of(path)
-    shape = shape_of(run)[:3]
-    if values.shape != shape or not np.allclose(affine, affine_of(run), atol=NEAR):
-        came = f"{values.shape}" + (" with another affine" if values.shape == shape else "")
-        raise InputError(expected(path, f"a mask in the space of {run.series.name} {shape}", came, "resample the mask"))
-    return np.asarray(np.nan_to_num(values) > 0)
+def _is_affine(affine: NDArray[np.generic]) -> bool:
+    plain = affine.shape == (4, 4) and affine.dtype.kind in "iuf"
+    return bool(plain and np.isfinite(affine).all() and abs(np.linalg.det(affine.astype(np.float64))) > 1e-9)
 
 
-def _inside(union: Bool, volumes: Mapping[str, Bool], run: Run) -> Places:
+def _placed(path: Path, run: Run, ijk: Int, affine: NDArray[np.generic] | None, masks: Mapping[str, Bool]) -> Places:
+    """Stored places as voxels of the series: by millimetres where both say where they lie, else by their numbers."""
+    own = np.eye(4) if affine is None else affine.astype(np.float64)
+    if not run.is_nifti:
+        x, y, z = (ijk.max(axis=0) + 1).tolist()
+        return Places(ijk=ijk, shape=(x, y, z), affine=own, masks=masks)
+    grid = grid_of(run.series)
+    home, said = own if grid.affine is None else grid.affine, unplaced(grid)
+    if affine is not None and grid.affine is not None:
+        found = moved(ijk, there=own, home=grid.affine)
+        if found is None:
+            want = f"places on the grid of {run.series.name}, {grid.affine[:3].round(3).tolist()}"
+            then = "store the places of the series' own space"
+            raise InputError(expected(path, want, f"affine {own[:3].round(3).tolist()}", then))
+        ijk = found
+    elif affine is None:
+        said = said or f"{path.name} has no affine: its places are taken as voxels of the series' array"
+    if ijk.min() < 0 or (ijk >= grid.shape).any():
+        outside = ijk[(ijk < 0).any(axis=1) | (ijk >= grid.shape).any(axis=1)][0].tolist()
+        want = f"places inside {run.series.name} {grid.shape}"
+        raise InputError(expected(path, want, f"voxel {outside}", "give one space's files"))
+    return Places(ijk=ijk, shape=grid.shape, affine=home, masks=masks, said=said, grid=grid)
+
+
+def _mask(path: Path, grid: Grid) -> Bool:
+    """(X, Y, Z) bool of a mask, on the series' grid: 0 (or NaN) and one number above; an atlas of labels is refused."""
+    volume = read_volume(path)
+    if volume.values.ndim != 3:
+        raise InputError(expected(path, "a (X, Y, Z) mask", f"shape {volume.values.shape}", "give one mask a file"))
+    values = np.nan_to_num(on_grid(volume, grid))
+    inside = np.unique(values[values != 0])
+    if len(inside) > 1 or (len(inside) and inside[0] < 0):
+        then = "threshold it, or write one file of 0 and 1 a region"
+        raise InputError(expected(path, "a mask of 0 and 1", f"{inside[:4].tolist()} and more or less", then))
+    return np.asarray(values > 0)
+
+
+def _inside(union: Bool, volumes: Mapping[str, Bool], run: Run, grid: Grid) -> Places:
     ijk = np.argwhere(union).astype(np.int64)
     if not len(ijk):
         raise InputError(expected(run.series, "masks that hold a voxel", "empty ones", "give other masks"))
-    x, y, z = union.shape
     masks = united({name: volume[tuple(ijk.T)] for name, volume in volumes.items()})
-    return Places(ijk=ijk, shape=(x, y, z), affine=affine_of(run), masks=masks)
+    affine = np.eye(4) if grid.affine is None else grid.affine
+    return Places(ijk=ijk, shape=grid.shape, affine=affine, masks=masks, said=unplaced(grid), grid=grid)

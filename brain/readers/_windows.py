@@ -77,8 +77,8 @@ def timing_of(fields: Mapping[str, str]) -> Timing:
     """The timing that fields ask for; what cannot be is a UsageError."""
     window = seconds_of(fields, "window_s", WINDOW_S)
     hop = seconds_of(fields, "hop_s", window / 2)
-    if not (window > 0 and hop > 0):
-        raise UsageError(f"--fields window_s and hop_s: expected more than 0 s, found {window:g} and {hop:g}")
+    if not (window > 0 and hop >= SHORT_S):
+        raise UsageError(f"--fields window_s and hop_s: expected {SHORT_S:g} s or more, found {window:g} and {hop:g}")
     dummy = fields.get("dummy", "0")
     if not (dummy.isdigit() and len(dummy) < 5):
         raise UsageError(f"--fields dummy={dummy}: expected a number of volumes, such as dummy=4")
@@ -157,20 +157,21 @@ def _spans(
         want = f"a sound of a window ({timing.window_s:g} s) or longer"
         raise InputError(expected(where, want, f"{event.duration_s:g} s", "give a shorter --fields window_s=SECONDS"))
     count = int((event.duration_s - timing.window_s + SHORT_S) / timing.hop_s) + 1
-    begins = [event.onset_s + number * timing.hop_s + timing.lag_s for number in range(count)]
-    if begins[0] - start_s <= -tr_s:
+    first_s = event.onset_s + timing.lag_s
+    last_s = first_s + (count - 1) * timing.hop_s
+    if first_s - start_s <= -tr_s:
         came = f"a series whose first volume was taken at {start_s:g} s"
-        raise InputError(expected(where, f"volumes from {begins[0]:g} s on", came, "correct start_s or dummy"))
-    spans = [
-        tuple(_index(seconds - start_s, tr_s) + timing.dummy for seconds in (begin, begin + timing.window_s))
-        for begin in begins
-    ]
-    if spans[-1][1] > volumes:
+        raise InputError(expected(where, f"volumes from {first_s:g} s on", came, "correct start_s or dummy"))
+    if _index(last_s + timing.window_s - start_s, tr_s) + timing.dummy > volumes:  # before a list of them is made
         came = f"one of {volumes} volumes of {tr_s:g} s, which ends at {end_s:g} s"
-        want = f"a series until {begins[-1] + timing.window_s:g} s for {event.clip!r}"
+        want = f"a series until {last_s + timing.window_s:g} s for {event.clip!r}"
         then = "check the repetition time, take a shorter lag_s, or take the row out"
         raise InputError(expected(where, want, came, then))
-    return [(first, stop) for first, stop in spans]
+    begins = [event.onset_s + number * timing.hop_s + timing.lag_s for number in range(count)]
+    return [
+        (_index(begin - start_s, tr_s) + timing.dummy, _index(begin + timing.window_s - start_s, tr_s) + timing.dummy)
+        for begin in begins
+    ]
 
 
 def _index(seconds: float, tr_s: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, UsageError, expected
-from brain.files import present
+from brain.files import listed, optional
 from brain.hdf5 import open_hdf5
+from brain.json_files import read_json
+from brain.nifti import Grid, on_grid, read_volume
 from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
 from brain.origin import simulated_by
 from brain.readers import Inspection
-from brain.readers._nsd_betas import Betas, choose_betas, find_betas, load_volume, read_session
-from brain.readers._nsd_regions import Atlas, read_atlases, regions_at, voxels_of
+from brain.readers._nsd_betas import FETCH, Betas, betas_grid, choose_betas, find_betas, read_session
+from brain.readers._nsd_regions import Atlas, on_one_grid, read_atlases, regions_at, voxels_of
 from brain.readers._nsd_trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
 from brain.types import Bool, Float, Int, Recording, Responses, Split, Stimuli, VoxelSpace
 from brain.validity import Validity
@@ -40,7 +42,7 @@ class NSD:
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The subjects with betas, such as ("subj01",)."""
-        folders = sorted((path / "nsddata_betas/ppdata").glob("subj[0-9][0-9]"))
+        folders = listed(path / "nsddata_betas/ppdata", "subj[0-9][0-9]")
         return tuple(folder.name for folder in folders if find_betas(path, folder.name))
 
     def read(
@@ -53,10 +55,13 @@ class NSD:
         chosen = choose_betas(path, name, betas)
         trials = read_trials(path, name)
         check_stim_info(path, trials)
-        kept = trials.take(np.isin(trials.session, _wanted_sessions(chosen, trials, tuple(sessions))))
+        taken = _wanted_sessions(chosen, trials, tuple(sessions))
+        kept = trials.take(np.isin(trials.session, taken))
         atlases = read_atlases(path, name, chosen.space)
-        space = _space(name, chosen, atlases)
-        values, validity = _read_values(chosen, kept, trials, space=space)
+        grid, placed = betas_grid(chosen, taken.tolist(), atlases[0].grid)
+        atlases = on_one_grid(atlases, grid)
+        space = _space(name, chosen, atlases, grid)
+        values, validity = _read_values(chosen, kept, trials, space=space, grid=grid)
         columns = np.flatnonzero(validity.usable)
         if not columns.size:
             raise InputError(f"{chosen.folder}: {'; '.join(validity.sentences())}; no voxel is left to decode")
@@ -64,7 +69,7 @@ class NSD:
         responses = Responses(values=values, stimulus=ids, session=kept.session, repeat=kept.repeat, space=space)
         if len(columns) < len(space):
             responses = responses.voxels(columns)
-        ncsnr, unknown = _read_ncsnr(chosen, responses.space)
+        ncsnr, unknown = _read_ncsnr(chosen, responses.space, grid)
         return Recording(
             responses=responses,
             stimuli=_stimuli(path, sorted(set(ids.tolist()))),
@@ -72,6 +77,7 @@ class NSD:
             splits=splits_of(kept, trials),
             ncsnr=ncsnr,
             masked=(*validity.sentences(), *unknown),
+            notes=(placed,) if placed else (),
             reader=self.name,
             source=str(path),
         )
@@ -127,23 +133,25 @@ def _wanted_sessions(betas: Betas, trials: Trials, sessions: tuple[int, ...]) ->
     return np.array(chosen, np.int64)
 
 
-def _space(subject: str, betas: Betas, atlases: Sequence[Atlas]) -> VoxelSpace:
-    general = next((atlas for atlas in atlases if atlas.name == "nsdgeneral"), atlases[0])
+def _space(subject: str, betas: Betas, atlases: Sequence[Atlas], grid: Grid) -> VoxelSpace:
     mask = voxels_of(atlases)
+    affine = np.eye(4) if grid.affine is None else grid.affine
     shape = (int(mask.shape[0]), int(mask.shape[1]), int(mask.shape[2]))
     ijk = np.argwhere(mask)
     return VoxelSpace(
-        subject=subject, name=betas.space, betas=betas.version, unit="psc", shape=shape, affine=general.affine, ijk=ijk
+        subject=subject, name=betas.space, betas=betas.version, unit="psc", shape=shape, affine=affine, ijk=ijk
     )
 
 
-def _read_values(betas: Betas, kept: Trials, trials: Trials, *, space: VoxelSpace) -> tuple[Float, Validity]:
+def _read_values(
+    betas: Betas, kept: Trials, trials: Trials, *, space: VoxelSpace, grid: Grid
+) -> tuple[Float, Validity]:
     """(trial, voxel) of `kept`, indexed by (session, place) alone, and which voxels can be used."""
     values = np.empty((len(kept.nsd), len(space)), np.float32)
     validity = Validity(len(space))
     for session in np.unique(kept.session).tolist():
         planned = int((trials.session == session).sum())
-        here = read_session(betas.files[session], space.ijk, space.shape, trials=planned)
+        here = read_session(betas.files[session], space.ijk, grid, trials=planned)
         rows = kept.session == session
         values[rows] = here[kept.place[rows]]
         validity.look(here, session)
@@ -161,11 +169,14 @@ def _check_plausible(path: Path, values: Float, usable: Bool) -> None:
         raise InputError(expected(path, want, f"a median spread of {spread:.3g}", "check the file's scale and type"))
 
 
-def _read_ncsnr(betas: Betas, space: VoxelSpace) -> tuple[Float | None, tuple[str, ...]]:
-    path = betas.folder / "ncsnr.nii.gz"
-    if not path.exists():
+def _read_ncsnr(betas: Betas, space: VoxelSpace, grid: Grid) -> tuple[Float | None, tuple[str, ...]]:
+    path = optional(betas.folder / "ncsnr.nii.gz", what="the betas' noise ceiling SNR")
+    if path is None:
         return None, ()
-    volume, _ = load_volume(path, shape=space.shape)
+    stored = read_volume(path, then=FETCH)
+    if stored.values.ndim != 3:
+        raise InputError(expected(path, "a (X, Y, Z) volume", f"shape {stored.values.shape}", FETCH))
+    volume = on_grid(stored, grid)
     ncsnr = np.asarray(volume[tuple(space.ijk.T)], np.float32)
     unknown = ~np.isfinite(ncsnr) | (ncsnr < 0)
     said = (f"{int(unknown.sum())} voxels have no ncsnr; 0 is taken for theirs",) if unknown.any() else ()
@@ -233,16 +244,17 @@ def _stimuli(root: Path, ids: Sequence[str]) -> Stimuli:
 
 def _sidecar(root: Path, name: str, ids: Sequence[str]) -> dict[str, Any]:
     """What captions.json or labels.json says of these images; the files are ours, NSD leaves both to COCO."""
-    path = root / SIDECARS / f"{name}.json"
-    if not path.exists():
+    path = optional(root / SIDECARS / f"{name}.json", what=f"the images' {name}")
+    if path is None:
         return {}
-    try:
-        table = json.loads(present(path, what="a JSON file", then="write it again").read_text(encoding="utf-8"))
-        entries = {f"nsd{int(row):05d}": entry for row, entry in table.items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(
-            expected(path, "JSON of nsdId -> entry", f"another text ({error})", "write it again")
-        ) from error
+    table = read_json(path, what="JSON of nsdId -> entry", then="write it again")
+    entries: dict[str, Any] = {}
+    for row, entry in table.items():
+        texts = entry.values() if name == "labels" and isinstance(entry, dict) else entry
+        plain = isinstance(texts, list | type({}.values())) and all(isinstance(text, str) for text in texts)
+        if not re.fullmatch(r"[0-9]{1,9}", row) or not plain or f"nsd{int(row):05d}" in entries:
+            raise InputError(expected(f"{path}, {row[:40]!r}", "nsdId -> entry", f"{entry!r:.80}", "write it again"))
+        entries[f"nsd{int(row):05d}"] = entry
     return {stimulus: entries[stimulus] for stimulus in ids if stimulus in entries}
 
 
@@ -289,13 +301,15 @@ def _inspect_subject(root: Path, subject: str) -> tuple[list[str], dict[str, Any
         name = f"{betas.space}/{betas.version}"
         lines.append(f"  betas {name}: {len(betas.files)} sessions ({', '.join(formats)}){gap}{ncsnr}")
         facts["betas"][name] = {"sessions": list(betas.files), "missing": missing}
-    more, regions = _inspect_regions(root, subject, find_betas(root, subject)[0].space)
+    more, regions = _inspect_regions(root, subject, find_betas(root, subject)[0])
     known = facts_differ(regions, index) if official and not simulated_by(root) else ""
     return lines + more + ([f"  note: {known}"] if known else []), facts | regions
 
 
-def _inspect_regions(root: Path, subject: str, space: str) -> tuple[list[str], dict[str, Any]]:
-    atlases = read_atlases(root, subject, space)
+def _inspect_regions(root: Path, subject: str, betas: Betas) -> tuple[list[str], dict[str, Any]]:
+    atlases = read_atlases(root, subject, betas.space)
+    grid, placed = betas_grid(betas, list(betas.files), atlases[0].grid)
+    atlases = on_one_grid(atlases, grid)
     mask = voxels_of(atlases)
     regions, empty = regions_at(atlases, np.argwhere(mask))
     counts = {region.name: int(region.mask.sum()) for region in regions}
@@ -304,6 +318,8 @@ def _inspect_regions(root: Path, subject: str, space: str) -> tuple[list[str], d
         here = [f"{region.name} {counts[region.name]}" for region in regions if region.atlas == atlas.name]
         source = f" [names: {atlas.named_by}]" if atlas.named_by else " [no ctab: its labels have no names, not read]"
         lines.append(f"  {atlas.name}: {', '.join(here) or 'no region'}{source}")
+    if placed:
+        lines.append(f"  {placed}")
     if empty:
         lines.append(f"  empty, left out: {', '.join(empty)}")
     return lines, {"volume": list(mask.shape), "voxels": int(mask.sum()), "regions": counts, "empty": list(empty)}

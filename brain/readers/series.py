@@ -62,7 +62,8 @@ class Played:
 
     def series(self, places: Places, timing: Timing) -> Float:
         """(time, voxel) float32 of this run, without drift and as z-scores."""
-        return levelled(read_values(self.run, places.ijk, voxels=len(places.ijk)), tr_s=self.tr_s, dummy=timing.dummy)
+        values = read_values(self.run, places.ijk, voxels=len(places.ijk), grid=places.grid)
+        return levelled(values, tr_s=self.tr_s, dummy=timing.dummy)
 
 
 @dataclass(frozen=True, kw_only=True)

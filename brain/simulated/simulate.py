@@ -199,14 +199,13 @@ def truth_of(data: Path, subject: str) -> Watcher:
     The ground truth of region synthesis. Columns follow the voxel order of the reader (ijk in C order). Of sounds:
     waves (window, 40960) -> noiseless (window, voxel); a subject may be called "S1" or "sub-01" there.
     """
-    import json
-
     from brain.errors import InputError
+    from brain.json_files import read_json
 
     path = data / "simulation.json"
     if not path.is_file():
         raise InputError(f"{path} is missing; only data written by `afterimage simulate` have a known answer")
-    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts = read_json(path, what="the record of a simulation", then="simulate the data again")
     if facts.get("modality") == "sound":
         from brain.simulated.auditory_cortex import build_auditory_cortex
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from brain.errors import InputError, StorageError, UsageError, expected
+from brain.json_files import read_json
 from brain.simulated.cortex import Cortex, build_cortex
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import PIXELS, Noise, draw_noise, noiseless
@@ -79,19 +80,15 @@ def unlabelled_facts(data: Path) -> dict[str, Any] | None:
     folder = data / FOLDER
     if not (folder.is_dir() and any(folder.iterdir())):
         return None
-    try:
-        facts: dict[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        then = f"take {folder} away and simulate it again"
-        raise InputError(expected(folder / FACTS, "how many trials were simulated", str(fault), then)) from fault
-    return facts
+    then = f"take {folder} away and simulate it again"
+    return read_json(folder / FACTS, what="how many trials were simulated", then=then)
 
 
 def _facts(data: Path) -> dict[str, Any]:
     path = data / "simulation.json"
     if not path.is_file():
         raise InputError(expected(path, "a folder of `afterimage simulate`", "none", "simulate one first"))
-    facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    facts = read_json(path, what="the record of a simulation", then="simulate the data again")
     missing = [name for name in ("seed", "snr", "subjects") if name not in facts]
     if missing or facts.get("modality", "image") != "image":
         came = f"one without {missing[0]}" if missing else f"modality {facts['modality']!r}"

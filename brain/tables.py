@@ -1,0 +1,196 @@
+"""Tables of text that others wrote: ids, numbers, masks and records out of .txt, .csv, .tsv and .npy files.
+
+    read_ids(path)                    (row,) text, unchanged: 007, 3.10 and 1e3 stay what they are
+    read_numbers(path)                (row,) or (row, column) float64; the first cell that is none is named
+    read_mask(path, voxels)           (voxel,) bool of 0 and 1, true and false, yes and no
+    read_records(path, needed=...)    rows by column name
+
+UTF-8 with or without a byte order mark, or UTF-16 with one. A head line, a decimal comma or an empty cell is said with
+its line and never guessed away: a guess would shift every trial by one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, expected
+from brain.files import kind_of, present, read_text
+from brain.hdf5 import texts
+from brain.npz import read_npy
+
+MARKS = {".csv": ",", ".tsv": "\t"}
+ENDINGS = (".npy", ".txt", ".csv", ".tsv")
+TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+CELL = 2**20
+"""Characters that a cell may have."""
+
+
+def read_rows(path: Path) -> list[tuple[int, list[str]]]:
+    """(line, cells) of every line that is not blank: split at commas (.csv), tabs (.tsv) or not at all (others)."""
+    text = _text(path)
+    mark = MARKS.get(path.suffix.lower())
+    if mark is None:
+        return [(number, [line.strip()]) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    csv.field_size_limit(CELL)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    try:
+        return [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+
+
+def _text(path: Path) -> str:
+    present(path, what="an .npy, .txt, .csv or .tsv file", then="give the path of one")
+    with open(path, "rb") as file:
+        head = file.read(512)
+    if path.suffix.lower() not in ENDINGS or not kind_of(head).startswith(("a file that begins", "an empty")):
+        known = not kind_of(head).startswith("a file that begins")
+        kind = kind_of(head) if known else f"a file that ends in {path.suffix!r}"
+        then = "store its arrays as .npy, or as .csv with trials as rows (docs/own_data.md)"
+        raise InputError(expected(path, "an .npy, .txt, .csv or .tsv file", kind, then))
+    text = read_text(path, what="a table", then="save it again")
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InputError(expected(f"{path}, line {line}", "text", "a zero byte", "save it again as UTF-8"))
+    return text
+
+
+def read_ids(path: Path) -> NDArray[np.str_]:
+    """(row,) text: one id a line as it is written, or a one-dimensional .npy of text or whole numbers."""
+    if path.suffix.lower() == ".npy":
+        return as_ids(read_npy(path), path)
+    rows = read_rows(path)
+    for line, cells in rows:
+        if len(cells) != 1:
+            then = "leave nothing but the column of ids in the file"
+            raise InputError(expected(f"{path}, line {line}", "one id", f"{len(cells)} columns", then))
+    return np.array([cells[0] for _, cells in rows], np.str_)
+
+
+def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
+    """(row,) ids as text: text as it is, whole numbers in their plain form; anything else is an InputError."""
+    flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if flat.ndim != 1:
+        raise InputError(expected(where, "one id a row", f"shape {values.shape}", "leave the column of ids alone"))
+    if flat.dtype.kind in "SU":
+        return texts(flat, where)
+    if flat.dtype.kind == "f":
+        if not (np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53)).all():
+            strange = flat[~(np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53))][0]
+            then = "store the ids as text"
+            raise InputError(expected(where, "text or whole numbers", f"{strange!r}, a number that no id can be", then))
+        flat = flat.astype(np.int64)
+    if flat.dtype.kind not in "iu":
+        raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
+    return flat.astype(np.str_)
+
+
+def read_numbers(path: Path) -> NDArray[Any]:
+    """(row, column) of numbers, (row,) where there is one column; an .npy keeps its own shape and type.
+
+    What is no number (a head line, an empty cell, a decimal comma) and a column that merely counts the lines are an
+    InputError that names line and column.
+    """
+    if path.suffix.lower() == ".npy":
+        values = read_npy(path)
+        if values.dtype.kind not in "biuf":
+            raise InputError(expected(path, "numbers", f"{values.dtype}", "store a plain array of numbers"))
+        return values
+    rows = read_rows(path)
+    if path.suffix.lower() not in MARKS:
+        rows = [(line, cells[0].split()) for line, cells in rows]
+    if not rows:
+        raise InputError(expected(path, "numbers", "no line with any", "give the file with the numbers"))
+    width = len(rows[0][1])
+    values = np.empty((len(rows), width))
+    for row, (line, cells) in enumerate(rows):
+        if len(cells) != width:
+            want = f"{width} cells as in line {rows[0][0]}"
+            raise InputError(expected(f"{path}, line {line}", want, f"{len(cells)}", "correct it"))
+        for column, cell in enumerate(cells):
+            values[row, column] = _number(path, line, column + 1, cell)
+    counted = np.arange(len(rows))
+    if width > 1 and len(rows) > 2 and any(np.array_equal(values[:, 0], counted + first) for first in (0, 1)):
+        found = "the numbers of the lines (an index column?)"
+        raise InputError(expected(f"{path}, column 1", "measured numbers", found, "take the column out"))
+    return values[:, 0] if width == 1 else values
+
+
+def _number(path: Path, line: int, column: int, cell: str) -> float:
+    try:
+        if "_" in cell:
+            raise ValueError(cell)
+        return float(cell)
+    except ValueError as error:
+        found, then = repr(cell[:60]), "correct it"
+        if not cell:
+            found, then = "an empty cell", "fill it in (NaN where nothing was measured), or take the column out"
+        elif ";" in cell or cell.replace(",", ".", 1).lstrip("-").replace(".", "", 1).isdigit():
+            found = f"{found} (decimal commas or semicolons?)"
+            then = "save it with decimal points and commas between cells"
+        elif line == 1 or cell.startswith("#"):
+            found, then = f"{found} (a head line?)", "take the line out"
+        raise InputError(expected(f"{path}, line {line}, column {column}", "a number", found, then)) from error
+
+
+def read_mask(path: Path, voxels: int) -> NDArray[np.bool_]:
+    """(voxel,) bool: one line a voxel, 0 or 1, true or false, yes or no; labels, indices and gaps are an InputError."""
+    if path.suffix.lower() == ".npy":
+        return as_mask(read_npy(path), path, voxels)
+    rows = read_rows(path)
+    cells = [(line, cell.lower()) for line, row in rows for cell in row]
+    for line, cell in cells:
+        if cell not in TRUE and cell not in FALSE:
+            raise InputError(expected(f"{path}, line {line}", "0 or 1", repr(cell[:40]), _MASK))
+    return as_mask(np.array([cell in TRUE for _, cell in cells], np.bool_), path, voxels)
+
+
+_MASK = "give one 0 or 1 a voxel: indices or labels of an atlas become one mask a region"
+
+
+def as_mask(values: NDArray[Any], where: object, voxels: int) -> NDArray[np.bool_]:
+    """(voxel,) bool of an array of booleans or of 0 and 1, one a voxel; any other shape or number is an InputError."""
+    flat = values.reshape(-1) if values.ndim == 2 and 1 in values.shape else values
+    if flat.shape != (voxels,):
+        then = "correct the mask" if flat.dtype.kind == "b" else _MASK
+        raise InputError(expected(where, f"({voxels},) booleans, one a voxel", f"{values.dtype} {values.shape}", then))
+    if flat.dtype.kind not in "biuf" or not ((flat == 0) | (flat == 1)).all():
+        strange = [one for one in flat.tolist() if one not in (0, 1)][:1]
+        raise InputError(expected(where, f"({voxels},) booleans", f"{flat.dtype} with {strange[0]!r}", _MASK))
+    return flat.astype(np.bool_)
+
+
+def read_records(
+    path: Path, *, needed: Iterable[str] = (), mark: str = "\t", quoted: bool = False, then: str = "add it"
+) -> list[dict[str, str]]:
+    """The rows of a table with a head line, column -> text without blanks around it; missing cells are "".
+
+    `needed` are columns that must be there, else an InputError; a column of that name twice is one too.
+    """
+    text = read_text(present(path, what="a table", then="put it back"), what="a table", then="save it again")
+    csv.field_size_limit(CELL)
+    source = io.StringIO(text, newline="")
+    lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+    try:
+        head = [name.strip() for name in next(lines, [])]
+        rows = [[cell.strip() for cell in row] for row in lines if row]
+    except csv.Error as error:
+        raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+    for name in needed:
+        if head.count(name) != 1:
+            found = f"the columns {', '.join(head)[:120] or 'none'}"
+            raise InputError(expected(path, f"the column {name!r}{' once' * (name in head)}", found, then))
+    return [dict(zip(head, (*row, *[""] * (len(head) - len(row))), strict=False)) for row in rows]
+
+
+def in_part(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Those of `ids` that are not among `known`, in order, each once: what would be left out, to be counted."""
+    there = set(known)
+    return tuple(dict.fromkeys(name for name in ids if name not in there))
