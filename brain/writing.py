@@ -234,14 +234,13 @@ def _stranger(path: object, came: str) -> str:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Holds a folder of ours for this process, made where there is none, and sweeps it.
+    """Holds a folder for this process, made where there is none, and sweeps what lies right in it.
 
-    A folder that another process holds is a StorageError that names the holder; a link below it is an InputError. The
-    kernel lets go when the process ends, however it ends, so that no stale lock is left behind.
+    A folder that another process holds is a StorageError that names the holder; a lock that is a link is an InputError.
+    The kernel lets go when the process ends, however it ends, so that no stale lock is left behind.
     """
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    only_files(folder)
     with _holding(folder / ".lock", folder):
         sweep(folder)
         yield
@@ -249,7 +248,7 @@ def lock(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def claim(path: Path) -> Iterator[None]:
-    """Holds a place that is to be written, a file or a folder of ours, for this process, and sweeps what is for it.
+    """Holds a place that is to be written, a file or a folder, for this process, and sweeps what is for it.
 
     As `lock`, but by a file beside it that is gone afterwards: nothing of ours lies in what others get.
     """
@@ -259,24 +258,25 @@ def claim(path: Path) -> Iterator[None]:
     with _holding(beside, path):
         try:
             sweep(path.parent, name=path.name)
-            if path.is_dir():
-                only_files(path)
-                sweep(path)
+            sweep(path)
             yield
         finally:
             beside.unlink(missing_ok=True)
 
 
-def sweep(folder: Path, *, name: str = "") -> None:
-    """Removes the temporaries that dead processes have left below `folder`, or those for `name` right in it."""
+def sweep(folder: Path, *, name: str = "", below: bool = False) -> None:
+    """Removes the temporaries that dead processes have left right in `folder`, or those for `name` alone.
+
+    below  in a folder that is all ours: in folders below it too, and what a library of ours has left
+    """
     for home, _, files in os.walk(folder):
         for file in files:
             found = PART.fullmatch(file)
             left = found is not None and not _alive(int(found[2])) and name in ("", found[1])
-            if left or (not name and LIBRARYS.fullmatch(file)):
+            if left or (below and LIBRARYS.fullmatch(file)):
                 with storing(folder):
                     Path(home, file).unlink(missing_ok=True)
-        if name:
+        if not below:
             return
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from brain.arithmetic import changes
 from brain.errors import InputError, UsageError, expected
-from brain.writing import lock, only_files
+from brain.writing import lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -31,6 +31,8 @@ from decode.settings import (
 from encoders.storage import read_json, write_json
 
 BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
+SIGNS = ("settings.json", "card.json", "synthesis.json")
+"""One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -71,7 +73,8 @@ class RunFolder:
 
     def stored(self) -> tuple[Settings, Path]:
         """The settings this run was made with, and its data. No run here, or a link below it, is an InputError."""
-        only_files(self.path)
+        if os.path.lexists(self.settings):
+            only_files(self.path)
         if not self.settings.is_file():
             raise InputError(
                 f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
@@ -162,8 +165,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process and sweeps it; see `brain.writing.lock`, which says what is refused."""
+        """Holds the run for this process and sweeps it; refuses what `brain.writing.lock` does, and links."""
+        ours = any(os.path.lexists(self.path / name) for name in SIGNS)
+        if ours:
+            only_files(self.path)
         with lock(self.path):
+            if ours:  # of a folder with other files we have nothing to remove
+                sweep(self.path, below=True)
             yield
 
 

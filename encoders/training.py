@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError, UsageError, expected
-from brain.writing import appending, claim, storing, write_text
+from brain.writing import appending, claim, only_files, storing, sweep, write_text
 from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "checkpoint"
@@ -317,8 +317,13 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def held(folder: Path, accelerator: Any) -> contextlib.AbstractContextManager[None]:
-    """The folder of a training, held by the main process of its job (`brain.writing.claim`)."""
-    return claim(folder) if accelerator.is_main_process else contextlib.nullcontext()
+    """The folder of a training, held by the main process of its job (`brain.writing.claim`) and swept."""
+    if not accelerator.is_main_process:
+        return contextlib.nullcontext()
+    if (folder / LOG).exists():
+        only_files(folder)
+        sweep(folder, below=True)
+    return claim(folder)
 
 
 class Trackers:

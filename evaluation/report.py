@@ -11,6 +11,7 @@ import csv
 import importlib.metadata
 import io
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -238,7 +239,7 @@ def run_folder(folder: Path) -> Path:
     """
     index = find_index(folder)
     home = index.parent.parent if index is not None and index.parent.name == "samples" else folder
-    if index is not None:
+    if index is not None or os.path.lexists(home / "settings.json"):
         only_files(home)
         return home
     for name in (BRAIN_FILE, "card.json", "report", "conditions", CURVES):

@@ -171,6 +171,8 @@ def test_temporaries_of_the_dead_are_swept_and_those_of_the_living_kept(tmp_path
     assert [(tmp_path / name).exists() for name in dead] == [False, True, False, True]
     with lock(tmp_path):
         pass
+    assert [(tmp_path / name).exists() for name in dead] == [False, True, False, True]
+    sweep(tmp_path, below=True)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     assert left == {*kept, "below", ".lock"}
 
@@ -212,8 +214,8 @@ def test_a_folder_of_ours_may_be_a_link_and_hold_none(tmp_path: Path) -> None:
         inside(home, home / "report" / "home")
     (home / "report").unlink()
     os.mkfifo(home / "maps/pipe")
-    with pytest.raises(InputError, match="pipe: expected .*, found a device or pipe"), lock(tmp_path / "run"):
-        pass
+    with pytest.raises(InputError, match="pipe: expected .*, found a device or pipe"):
+        only_files(tmp_path / "run")
 
 
 def test_lines_are_added_to_a_file_and_not_through_a_link(tmp_path: Path) -> None:

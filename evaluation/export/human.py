@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from brain.errors import AfterimageError, InputError, expected
-from brain.writing import write_bytes
+from brain.writing import sweep, unlinked, write_bytes
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
 from evaluation.sounds import SOUND
@@ -124,7 +124,8 @@ def _picture(samples: Samples, sample: Sample) -> bytes:
 
 
 def _must_be_this_test(folder: Path, key: Path, trials: Sequence[Trial], samples: Samples) -> None:
-    """Refuses a folder in use, unless by this very test, whole or begun."""
+    """Refuses a folder in use, unless by this very test, whole or begun; what a kill has left in that is removed."""
+    unlinked(folder)
     in_use = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     if in_use and not key.exists():
         raise InputError(f"{folder}: expected a new folder, found one in use with no key beside it; {ANOTHER}")
@@ -132,6 +133,7 @@ def _must_be_this_test(folder: Path, key: Path, trials: Sequence[Trial], samples
         if path.exists() and not (path.is_file() and path.read_bytes() == data()):
             then = f"{ANOTHER}, or take that test and its key away"
             raise InputError(expected(path, "the test of these samples and this seed", "another one", then))
+    sweep(folder)
 
 
 def _trials(samples: Samples, row: str, rng: np.random.Generator) -> list[Trial]:
