@@ -28,6 +28,7 @@ PART = re.compile(r"\.(.+)\.(\d+)\.(?:part|tmp)")
 """A temporary of ours, of now or of earlier versions: the name it is for, and the process that wrote it."""
 LIBRARYS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 """What safetensors writes to before it renames it to our temporary."""
+CLAIM = re.compile(r"\..+\.lock")
 LONGEST = 200
 """Bytes of a file's name that its temporary repeats: with process and ending it has to fit into 255."""
 
@@ -273,9 +274,11 @@ def sweep(folder: Path, *, name: str = "", below: bool = False) -> None:
         for file in files:
             found = PART.fullmatch(file)
             left = found is not None and not _alive(int(found[2])) and name in ("", found[1])
-            if left or (below and LIBRARYS.fullmatch(file)):
-                with storing(folder):
+            with storing(folder):
+                if left or (below and LIBRARYS.fullmatch(file)):
                     Path(home, file).unlink(missing_ok=True)
+                elif below and CLAIM.fullmatch(file):
+                    _unclaim(Path(home, file))
         if not below:
             return
 
@@ -348,6 +351,16 @@ def _locked(file: Path, subject: Path) -> int:
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _unclaim(file: Path) -> None:
+    """Removes a claim's file if nobody holds it: who held it was killed."""
+    try:
+        handle = _locked(file, file)
+    except StorageError:
+        return
+    file.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def _alive(process: int) -> bool:

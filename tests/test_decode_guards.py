@@ -251,6 +251,7 @@ def test_what_a_kill_left_in_a_run_is_swept_and_what_others_have_is_not(
 ) -> None:
     run = Path(shutil.copytree(honest, tmp_path / "run"))
     names = [f"maps/.a.safetensors.{2**22 + 1}.tmp", f".card.json.{2**22 + 1}.part", "conditions/.tmpAb3dEf"]
+    names.append(".report.lock")
     for name in names:
         (run / name).write_text("half")
     assert fit(planted, run) == 0
