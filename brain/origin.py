@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from brain.errors import InputError
 from brain.json_files import read_json
+from brain.writing import write_text
 
 MARKER = "simulation.json"
 """The file that a simulator writes last into the folder of its data, and into every part that opens alone."""
@@ -40,15 +40,8 @@ def simulated_by(source: Path | str) -> str:
 
 def sign(folder: Path, facts: Mapping[str, Any]) -> Path:
     """Put the marker with these facts (a `seed`, or `by`: who simulated) into the folder, whole or not at all."""
-    path = folder / MARKER
-    draft = folder / f".{MARKER}.part"
-    draft.unlink(missing_ok=True)
-    with open(draft, "x", encoding="utf-8", newline="") as file:
-        file.write(json.dumps(dict(facts), indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    return path
+    write_text(folder / MARKER, json.dumps(dict(facts), indent=1))
+    return folder / MARKER
 
 
 def sign_parts(root: Path, facts: Mapping[str, Any]) -> None:

@@ -21,17 +21,18 @@ from typing import Any
 
 from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
 from brain.origin import simulated_by
+from brain.writing import only_files, storing
 from decode.checks import must_be_its_own, together
 from decode.decode import asked_of, check_drawing, check_partners, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
 from decode.opened import Opened
-from decode.run_folder import RunFolder, writing
+from decode.run_folder import RunFolder
 from decode.settings import Settings, differences, to_json
 from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
 from pipelines.drawing import Watch
 
-MADE = (".lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors", "encoders", "report.json",
-        "report.html")  # fmt: skip
+MADE = (".lock", ".report.lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors",
+        "encoders", "report.json", "report.html")  # fmt: skip
 """What drawing beside a run, synthesis beside it and judging leave in a folder."""
 PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
 """What a run's card says that holds of samples beside it too."""
@@ -93,13 +94,14 @@ def must_be_beside(run: RunFolder, to: Path) -> None:
     here, home = to.resolve(), run.path.resolve()
     if here == home or here.is_relative_to(home) or home.is_relative_to(here):
         raise UsageError(f"--to {to}: expected a folder beside the run, found one in or around it; choose another")
-    with writing(to):
+    with storing(to):
         if to.exists() and not to.is_dir():
             raise UsageError(f"--to {to}: expected a folder, found a file; choose another")
         if to.is_dir() and (any(child.name not in MADE for child in to.iterdir()) or _unsigned(to)):
             raise UsageError(
                 f"--to {to}: expected an empty folder or one of an earlier call, found other files; choose another"
             )
+        only_files(to)
 
 
 def _unsigned(to: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from brain.arithmetic import arithmetic
@@ -28,7 +29,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
             from decode.curves import draw_curves
 
             draw_curves(run, settings, data, stimuli=settings.evaluate.curve_stimuli)
-        asked = {"settings": to_json(settings.evaluate), "samples": _digest(run)}
+        asked = {**_public(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
         if _is_judged(run, settings):
             return page
@@ -87,10 +88,17 @@ def modality_of(settings: Settings) -> str:
     return SPACES[next(iter(needed_maps(settings.fit)))].modality
 
 
+def _public(how: EvaluateSettings) -> dict[str, object]:
+    """The settings without the place of a judge of the user's own, and the digest of all, by which they are known."""
+    facts = to_json(how)
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {"settings": {**facts, "judge": Path(how.judge).name}, "asked": digest}
+
+
 def _is_judged(run: RunFolder, settings: Settings) -> bool:
     """Whether the report of these very samples, as these settings ask for it, stands."""
     facts = run.card_facts().get("evaluate", {})
-    asked = {"settings": to_json(settings.evaluate), "samples": _digest(run)}
+    asked = {**_public(settings.evaluate), "samples": _digest(run)}
     found = {name: one for name, one in facts.items() if name != "arithmetic"}
     return found == asked and (run.report / "report.html").is_file()
 

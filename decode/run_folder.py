@@ -8,7 +8,6 @@ RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from brain.arithmetic import changes
 from brain.errors import InputError, StorageError, UsageError, expected
+from brain.writing import held_by, lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -35,6 +35,8 @@ from evaluation.samples import REFERENCE, read_rows
 BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
 ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack", "pixels"}
 """Settings of a fit that decide which true conditions lie in a run, or what they are."""
+SIGNS = ("settings.json", "card.json", "synthesis.json")
+"""One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -74,7 +76,9 @@ class RunFolder:
         return self.path / MINDVIS
 
     def stored(self) -> tuple[Settings, Path]:
-        """The settings this run was made with, and its data. No run here is an InputError."""
+        """The settings this run was made with, and its data. No run here, or a link below it, is an InputError."""
+        if os.path.lexists(self.settings):
+            only_files(self.path)
         if not self.settings.is_file():
             raise InputError(
                 f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
@@ -203,62 +207,27 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; a run held by another is a StorageError that names the holder.
-
-        The kernel lets the lock go when its process ends, however it ends, so that no stale lock is left behind.
-        """
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
-                raise StorageError(
-                    f"{self.path}: {holder or 'another process'} is working on this run; "
-                    "wait for it, or choose another --out"
-                ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        """Holds the run for this process and sweeps it; refuses what `brain.writing.lock` does, and links."""
+        ours = any(os.path.lexists(self.path / name) for name in SIGNS)
+        if ours:
+            only_files(self.path)
+        with lock(self.path):
+            if ours:  # of a folder with other files we have nothing to remove
+                sweep(self.path, below=True)
             yield
-            os.ftruncate(handle, 0)
-        finally:
-            os.close(handle)
 
 
 def must_be_idle(path: Path) -> None:
     """Refuses (StorageError) a run that another process is working on; nothing is written, no lock is kept."""
-    held = path / ".lock"
-    if not held.is_file():
-        return
-    handle = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+    if holder := held_by(path):
         raise StorageError(
             expected(path, "a run at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
-        ) from error
-    finally:
-        os.close(handle)
+        )
 
 
 def drawn_apart(stage: str, name: str) -> bool:
     """Whether another value of this setting can be drawn with beside a run that was fitted without it."""
     return stage == "decode" or (stage == "machine" and name == "seed")
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError of writing under `path` into a StorageError with the system's own word."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "make room, or choose another --out that you may write to"
-        ) from error
 
 
 def _relative(data: Path, run: Path) -> str:

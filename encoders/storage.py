@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 import brain.json_files
 from brain.errors import InputError, StorageError, expected
 from brain.tensors import read_arrays
+from brain.writing import write_text, writing
 
 KEY = "afterimage"
 SEALED, DIGEST = "sealed", "tensors_sha256"
@@ -38,13 +38,13 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, kind: str,
 
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     metadata = {KEY: _sealed({"kind": kind, **card}, whole)}
-    _replace(path, lambda temporary: save_file(whole, temporary, metadata=metadata))
+    _replace(path, lambda part: save_file(whole, part, metadata=metadata))
 
 
 def write_json(path: Path, card: Mapping[str, Any]) -> None:
     """Write a JSON card for people and programs: temporary name, fsync, rename; `StorageError` as above."""
     text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
@@ -98,28 +98,12 @@ def _digest(text: str, tensors: Arrays, own: object) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step."""
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step (`brain.writing`)."""
     from safetensors import SafetensorError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path) as part:
         try:
-            write(temporary)
-            _sync(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
-    except (OSError, SafetensorError) as fault:
-        raise StorageError(
-            expected(path, "room and rights to write", str(fault), "free some space or choose another folder")
-        ) from fault
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            write(part)
+        except SafetensorError as fault:
+            then = "make room, or choose another place that you may write to"
+            raise StorageError(expected(path, "room and rights to write", str(fault), then)) from fault

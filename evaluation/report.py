@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, StorageError, UsageError, expected
+from brain.errors import InputError, UsageError, expected
 from brain.origin import plain
+from brain.writing import claim, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
 from evaluation.conditions import ConditionScore, score_conditions
+from evaluation.curves import FOLDER as CURVES
 from evaluation.curves import Point, read_curves, score_curves
 from evaluation.judges import Bench, find_judge, judge_of
 from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
@@ -183,8 +185,9 @@ def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out:
     if how.judge:
         find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)
-    report = measure(folder, samples, how=how, out=out)
-    write_report(report)
+    with claim(out if out is not None else run_folder(folder) / "report"):
+        report = measure(folder, samples, how=how, out=out)
+        write_report(report)
     return report
 
 
@@ -264,11 +267,18 @@ def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:
 
 
 def run_folder(folder: Path) -> Path:
-    """The run a samples folder belongs to, else the folder itself."""
+    """The run a samples folder belongs to, else the folder itself; a link in what is ours of it is an InputError.
+
+    Pictures and sounds of a folder without an index are data, and may be links.
+    """
     index = find_index(folder)
-    if index is not None and index.parent.name == "samples":
-        return index.parent.parent
-    return folder
+    home = index.parent.parent if index is not None and index.parent.name == "samples" else folder
+    if index is not None or os.path.lexists(home / "settings.json"):
+        only_files(home)
+        return home
+    for name in (BRAIN_FILE, "card.json", "report", "conditions", CURVES):
+        only_files(inside(home, home / name))
+    return home
 
 
 def _card(
@@ -322,19 +332,8 @@ def write_report(report: Report) -> None:
         "per_stimulus.csv": per_stimulus(report.scores),
         "report.html": render(report),
     }
-    try:
-        report.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            part = report.folder / f"{name}.part"
-            with part.open("w", encoding="utf-8", newline="") as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            part.replace(report.folder / name)
-    except OSError as error:
-        raise StorageError(
-            f"{report.folder}: cannot write the report here ({error.strerror}); make room or give another folder"
-        ) from error
+    for name, text in texts.items():
+        write_text(report.folder / name, text)
 
 
 def per_stimulus(scores: Sequence[Score]) -> str:

@@ -24,6 +24,7 @@ from PIL import Image
 from brain.errors import InputError, expected
 from brain.origin import simulated_by
 from brain.types import Float
+from brain.writing import write_text
 from encoders.storage import read_tensors, write_json
 from evaluation.images import IMAGE
 from evaluation.judges import find_judge
@@ -215,9 +216,7 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
     }
     write_json(home / "report.json", finite(facts))
     page = home / "report.html"
-    part = page.with_name(".report.html.part")
-    part.write_text(render(found), encoding="utf-8")
-    part.replace(page)
+    write_text(page, render(found))
     return page
 
 
