@@ -180,14 +180,18 @@ def read_records(
     lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     try:
         head = [name.strip() for name in next(lines, [])]
-        rows = [[cell.strip() for cell in row] for row in lines if row]
+        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+    for line, row in rows:
+        if any(row[len(head) :]):
+            found = f"{len(row)} ({row[len(head)]!r} has no column)"
+            raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells", found, "correct the row"))
     for name in needed:
         if head.count(name) != 1:
             found = f"the columns {', '.join(head)[:120] or 'none'}"
             raise InputError(expected(path, f"the column {name!r}{' once' * (name in head)}", found, then))
-    return [dict(zip(head, (*row, *[""] * (len(head) - len(row))), strict=False)) for row in rows]
+    return [dict(zip(head, (*row, *[""] * (len(head) - len(row))), strict=False)) for _, row in rows]
 
 
 def in_part(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
