@@ -88,9 +88,11 @@ class BDataFile:
         different = np.unique(numbers[np.isfinite(numbers)])
         texts = self.texts.get(key)
         if texts is None:
-            large = different.dtype.itemsize < 8 and different.dtype.kind == "f" and np.abs(different).max(initial=0)
-            said = f"{self.path.name}: {key} holds numbers such as {large:.0f} in {different.dtype}: decimals, where"
-            return (f"{said} there were any, are lost, and images of one number count as one",) * (large >= SYNSETS)
+            large = float(np.abs(different).max(initial=0))
+            if different.dtype.kind != "f" or different.dtype.itemsize == 8 or large < SYNSETS:
+                return ()
+            said = f"{self.path.name}: {key} holds numbers such as {large:.0f} in {different.dtype}"
+            return (f"{said}: decimals, where there were any, are lost, and images of one number count as one",)
         shared = Counter(texts[number] for number in different.tolist())
         several = [text for text, count in shared.items() if count > 1]
         if not several:

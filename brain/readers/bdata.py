@@ -89,6 +89,8 @@ class BData:
     ) -> Recording:
         """One subject in the laboratory's own unit: the voxels of all regions, or all voxels where there are none."""
         read_settings(fields, FIELDS)
+        for name in ("partial", "anew"):
+            is_yes(fields, name)
         if betas not in ("", "native"):
             raise UsageError(f"{path}: betas {betas!r} was asked for and BData knows only native; leave it out")
         if path.is_file():

@@ -146,7 +146,7 @@ def hcp_folders(path: Path) -> tuple[Path, ...]:
         return (path.parent,)
     if os.path.lexists(path / HCP_FILE):
         return (path,)
-    return tuple(file.parent for file in listed(path, f"*/{HCP_FILE}"))
+    return tuple(folder for folder in listed(path) if os.path.lexists(folder / HCP_FILE))
 
 
 def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
