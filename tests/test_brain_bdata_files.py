@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,19 @@ OTHERS = ("sub-01_imagery_original_VC.h5", "sub-01_perceptionLetterImage_origina
 
 def write(
     path: Path,
-    labels: Sequence[float],
+    labels: Any,
     *,
     key: str = "image_index",
     texts: Mapping[Any, Any] | None = None,
     dtype: Any = np.float64,
     regions: Mapping[str, Any] | None = None,
-    columns: Mapping[str, Sequence[float]] | None = None,
+    columns: Mapping[str, Any] | None = None,
 ) -> Path:
     """A BData file of six voxels whose rows showed `labels`; `columns` and `texts` (of the vmap) beside."""
-    table = {"Session": np.ones(len(labels)), **(columns or {}), key: np.asarray(labels)}
+    table: dict[str, Any] = {"Session": np.ones(len(labels)), **(columns or {}), key: np.asarray(labels)}
     values = np.random.default_rng(0).normal(size=(len(labels), VOXELS))
     width = VOXELS + len(table)
-    rows = {"VoxelData": np.where(np.arange(width) < VOXELS, 1.0, np.nan)}
+    rows: dict[str, Any] = {"VoxelData": np.where(np.arange(width) < VOXELS, 1.0, np.nan)}
     for name, mask in (regions or {"ROI_V1": np.arange(VOXELS) < 4}).items():
         rows[name] = np.concatenate([np.asarray(mask, float), np.full(len(table), np.nan)])
     for number, name in enumerate(table, start=VOXELS):
