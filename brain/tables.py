@@ -161,7 +161,9 @@ def as_mask(values: NDArray[Any], where: object, voxels: int) -> NDArray[np.bool
     if flat.shape != (voxels,):
         then = "correct the mask" if flat.dtype.kind == "b" else _MASK
         raise InputError(expected(where, f"({voxels},) booleans, one a voxel", f"{values.dtype} {values.shape}", then))
-    if flat.dtype.kind not in "biuf" or not ((flat == 0) | (flat == 1)).all():
+    if flat.dtype.kind == "b":
+        flat = np.ascontiguousarray(flat).view(np.uint8)  # a byte of a damaged file that is neither counts as true else
+    if flat.dtype.kind not in "iuf" or not ((flat == 0) | (flat == 1)).all():
         strange = [one for one in flat.tolist() if one not in (0, 1)][:1]
         raise InputError(expected(where, f"({voxels},) booleans", f"{flat.dtype} with {strange[0]!r}", _MASK))
     return flat.astype(np.bool_)

@@ -229,3 +229,14 @@ def test_links_that_were_not_fetched_and_companions_of_a_mac_are_no_data(tmp_pat
     assert hcp_folders(rest) == hcp_folders(rest.parent) == (rest,)
     with pytest.raises(InputError, match="found a link to a file that has not been fetched"):
         read_hcp(rest)
+
+
+def test_rest_with_holes_and_masks_of_other_bytes_are_refused(tmp_path: Path) -> None:
+    frames = {name: np.random.default_rng(0).standard_normal((30, 3)) for name in ("V1", "V2", "V3", "V4")}
+    frames["V3"][4, 1] = np.nan
+    np.savez(tmp_path / "HCP_visual_voxel.npz", **frames)
+    with pytest.raises(InputError, match="V3: expected finite numbers, found NaN or infinity"):
+        read_hcp(tmp_path)
+    odd = np.full(VOXELS, 127, np.uint8).view(bool)
+    with pytest.raises(InputError, match="VC: expected .20,. booleans, found uint8 with 127"):
+        open_recording(write_god(tmp_path / "odd", VC=odd))

@@ -63,6 +63,10 @@ def test_clips_without_a_row_are_counted(listener: Path) -> None:
     table = listener / "stimuli.tsv"
     table.write_text("\n".join(table.read_text().splitlines()[:-2]))
     assert "14 of 16 clips have a row in stimuli.tsv; 2 have none (first: clip14)" in read(listener, "bdata").notes
+    table.write_text("clip\tcaption_1\nanother\ta word\n")
+    assert "none of the 16 clips has a row in stimuli.tsv (first: clip00)" in read(listener, "bdata").notes
+    table.write_text("clip\tcaption_1\n")
+    assert "stimuli.tsv: expected a row for each clip, found none" in refused(listener, "bdata")
 
 
 def test_sides_of_some_clips_are_refused(listener: Path) -> None:

@@ -54,6 +54,8 @@ class Clips:
     def partly(self, ids: Iterable[str]) -> tuple[str, ...]:
         """A sentence on each thing that the table says of some of these stimuli's clips and not of all."""
         clips = {clip_of(name) for name in ids}
+        if self.known and not clips & self.known:
+            return (f"none of the {len(clips)} clips has a row in {TABLE} (first: {min(clips)})",)
         had = {f"a row in {TABLE}": clips & self.known, "a caption": {one for one in clips if self.captions.get(one)}}
         for key in sorted({key for labels in self.labels.values() for key in labels}):
             had[f"the label {key!r}"] = {one for one in clips if key in self.labels.get(one, {})}
@@ -105,6 +107,8 @@ def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
         came = f"two, {tables[0]} and {tables[1]}"
         raise InputError(expected(folder, f"one {TABLE}, in it or beside it", came, "take one of them away"))
     rows = read_table(tables[0], needed=("clip",))
+    if not rows:
+        raise InputError(expected(tables[0], "a row for each clip", "none", "fetch it again, or take it away"))
     return Clips(folder=folder, files=files, absent=absent, **_described(tables[0], rows))
 
 

@@ -164,6 +164,10 @@ def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
     if len(lengths) > 1 or min(lengths) < window:
         came = ", ".join(f"{name} {part.shape}" for name, part in frames.items())
         raise InputError(expected(path, f"{window} frames or more, as many in each region", came, "export it again"))
+    lost = [name for name, part in frames.items() if not np.isfinite(part).all()]
+    if lost:
+        found = "NaN or infinity"
+        raise InputError(expected(f"{path}, {lost[0]}", "finite numbers", found, "leave those voxels or frames out"))
     whole = np.concatenate([frames[name] for name in HCP_REGIONS], axis=1)
     trials = len(whole) // window
     values = whole[: trials * window].reshape(trials, window, -1).mean(axis=1, dtype=np.float64).astype(np.float32)
