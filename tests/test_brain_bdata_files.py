@@ -135,6 +135,12 @@ def test_a_side_that_is_absent_is_said_and_one_that_was_not_fetched_is_refused(t
     folder = shen(tmp_path)
     (folder / TEST).unlink()
     assert any("has no test file beside it" in note for note in read(folder / TRAINING).notes)
+    with h5py.File(folder / TEST, "w") as file:
+        file["features"] = np.zeros(3)
+    assert f"{TEST}: expected BData (dataset and metadata), found a file with features" in refused(folder, "sub-01")
+    (folder / TEST).write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert f"{TEST}: expected" in refused(folder, "sub-01")
+    (folder / TEST).unlink()
     (folder / TEST).symlink_to("../.git/annex/objects/gone")
     said = refused(folder, "sub-01")
     assert f"{TEST}: expected an HDF5 file, found a link to a file that has not been fetched" in said

@@ -185,6 +185,8 @@ def test_masks_of_zeros_and_ones_are_masks_and_what_is_none_is_said(tmp_path: Pa
         (np.ones(VOXELS - 1, np.uint8), r"VC: expected .20,. booleans, one a voxel, found uint8 \(19,\)"),
         (np.ones(VOXELS + 1, bool), r"VC: expected .20,. booleans, one a voxel, found bool \(21,\)"),
         (np.array("all"), "VC: expected .20,. booleans"),
+        (np.array(1.0), "VC: expected .20,. booleans"),
+        (np.ones(VOXELS, complex), "VC: expected .20,. booleans, found complex128"),
     ],
 )
 def test_a_mask_that_is_none_is_refused(tmp_path: Path, mask: Any, said: str) -> None:
@@ -240,3 +242,6 @@ def test_rest_with_holes_and_masks_of_other_bytes_are_refused(tmp_path: Path) ->
     odd = np.full(VOXELS, 127, np.uint8).view(bool)
     with pytest.raises(InputError, match="VC: expected .20,. booleans, found uint8 with 127"):
         open_recording(write_god(tmp_path / "odd", VC=odd))
+    holes = np.where(np.arange(VOXELS) < 3, np.nan, 1.0)
+    with pytest.raises(InputError, match="V1: expected .20,. booleans, found float64 with nan"):
+        open_recording(write_god(tmp_path / "holes", V1=holes))

@@ -133,6 +133,7 @@ def test_tables_are_read_by_their_characters(tmp_path: Path) -> None:
         ("clip\tsplit\ncaf\xe9\ttrain\n".encode("latin-1"), "in UTF-8, found other bytes in line 2"),
         (b"clip\tsplit\na\ttrain\tx\n", "line 2: expected 2 cells, found 3 .'x' has no column"),
         (b"clip\tclip\na\tb\n", "expected the column 'clip' once"),
+        (b"clip\tsplit\na\0b\ttrain\n", "line 2: expected text, found a zero byte"),
         (b"name\na\n", "expected the column 'clip', found the columns name; add it, or correct --fields"),
     ):
         table.write_bytes(raw)

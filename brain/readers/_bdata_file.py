@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -194,12 +194,14 @@ def families(path: Path) -> dict[str, Family]:
     name. A file that is a link to nothing counts as what its name says, so that reading it says so. Files that
     belong to several pairs, or are called alike, are an InputError that lists them.
     """
-    files = [file for file in _files_at(path if path.is_dir() else path.parent) if _counts(file)]
+    files = _files_at(path if path.is_dir() else path.parent)
     if path.is_file():
         files = [path, *(file for file in files if file.parent == path.parent and file != path)]
-    pairs = _pairs(files)
+    counted = {file for file in files if file == path or _counts(file)}
+    pairs = _pairs(files, counted)
     paired = {file for pair in pairs for file, _ in pair.sided}
-    groups = [*pairs, *(_Group(sided=((one, ""),), before=one.stem) for one in files if one not in paired)]
+    lone = [file for file in files if file in counted and file not in paired]
+    groups = [*pairs, *(_Group(sided=((one, ""),), before=one.stem) for one in lone)]
     found: dict[str, Family] = {}
     for word in sorted({group.word for group in groups}):
         same = [group for group in groups if group.word == word]
@@ -254,8 +256,11 @@ def _counts(file: Path) -> bool:
     return False
 
 
-def _pairs(files: Sequence[Path]) -> list[_Group]:
-    """The training and test files that differ in their side alone, in order of their names."""
+def _pairs(files: Sequence[Path], counted: Set[Path]) -> list[_Group]:
+    """The training and test files that differ in their side alone, in order of their names.
+
+    One that is not `counted` still is what its partner's name says: reading it tells what it lacks.
+    """
     sides: dict[tuple[str, str], dict[str, list[Path]]] = {}
     for file in files:
         for found in HALF.finditer(file.stem):
@@ -264,7 +269,7 @@ def _pairs(files: Sequence[Path]) -> list[_Group]:
             sides.setdefault(key, {"train": [], "test": []})[side].append(file)
     pairs, taken = [], Counter[Path]()
     for (before, after), both in sorted(sides.items()):
-        if not (both["train"] and both["test"]):
+        if not (both["train"] and both["test"]) or counted.isdisjoint([*both["train"], *both["test"]]):
             continue
         if len(both["train"]) + len(both["test"]) > 2:
             came, where = ", ".join(str(file) for part in both.values() for file in part), both["train"][0].parent

@@ -217,16 +217,14 @@ def _matrix(file: Path, name: str, values: NDArray[Any]) -> Float:
 def _masks(file: Path, *, voxels: int) -> tuple[dict[str, Bool], tuple[str, ...]]:
     """Region -> (voxel,) bool, VC, the union of all, first; and a sentence on arrays that are no regions.
 
-    VC, booleans, and whole numbers that are one a voxel have to be a mask, else they are an InputError.
+    VC and whatever means to be a mask has to be one, else it is an InputError.
     """
     named = (name for name in names_in(file) if not NUMBERED.fullmatch(name))
     names = sorted(named, key=lambda name: (name != "VC", name))
     masks: dict[str, Bool] = {}
     other: list[str] = []
     for name, values in read_npz(file, names).items():
-        certain = name == "VC" or values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.size == voxels)
-        could_be = values.dtype.kind == "f" and values.shape == (voxels,) and bool(np.isin(values, (0, 1)).all())
-        if not (certain or could_be):
+        if name != "VC" and not _means_a_mask(values, voxels):
             other.append(f"{name} ({values.dtype} {values.shape})")
             continue
         mask = as_mask(values, f"{file}, {name}", voxels)
@@ -237,6 +235,13 @@ def _masks(file: Path, *, voxels: int) -> tuple[dict[str, Bool], tuple[str, ...]
     if not masks:
         raise InputError(expected(file, f"a mask of {voxels} voxels such as VC", ", ".join(names) or "none", "add one"))
     return masks, (f"arrays that are no region and are not read: {', '.join(other)}",) * bool(other)
+
+
+def _means_a_mask(values: NDArray[Any], voxels: int) -> bool:
+    """Booleans of any shape, and whole numbers, or 0, 1 and NaN, one a voxel."""
+    if values.dtype.kind == "f" and values.size == voxels:
+        return bool(np.isin(values[np.isfinite(values)], (0, 1)).all() and np.isfinite(values).any())
+    return values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.size == voxels)
 
 
 def _tests(arrays: Mapping[str, Float]) -> tuple[Float, list[int], str]:
