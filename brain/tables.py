@@ -92,11 +92,11 @@ def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
     return flat.astype(np.str_)
 
 
-def read_numbers(path: Path) -> NDArray[Any]:
+def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:
     """(row, column) of numbers, (row,) where there is one column; an .npy keeps its own shape and type.
 
-    What is no number (a head line, an empty cell, a decimal comma) and a column that merely counts the lines are an
-    InputError that names line and column.
+    What is no number (a head line, an empty cell, a decimal comma) is an InputError that names line and column, and so
+    is, in `measured` numbers, a first column that merely counts the lines; places of voxels may count.
     """
     if path.suffix.lower() == ".npy":
         values = read_npy(path)
@@ -116,8 +116,8 @@ def read_numbers(path: Path) -> NDArray[Any]:
             raise InputError(expected(f"{path}, line {line}", want, f"{len(cells)}", "correct it"))
         for column, cell in enumerate(cells):
             values[row, column] = _number(path, line, column + 1, cell)
-    counted = np.arange(len(rows))
-    if width > 1 and len(rows) > 2 and any(np.array_equal(values[:, 0], counted + first) for first in (0, 1)):
+    counted, first = np.arange(len(rows)), values[:, 0]
+    if measured and width > 1 and len(rows) > 2 and (first - first[0] == counted).all() and first[0] in (0, 1):
         found = "the numbers of the lines (an index column?)"
         raise InputError(expected(f"{path}, column 1", "measured numbers", found, "take the column out"))
     return values[:, 0] if width == 1 else values
