@@ -130,7 +130,8 @@ def pack(
     if ids is not None and len(ids) != trials:
         if len(ids) == voxels:
             raise InputError(turned(responses, (trials, voxels), str(stimulus), len(ids)))
-        raise InputError(expected(stimulus, f"{trials} ids, one a trial", f"{len(ids)}", "correct it"))
+        found = f"{len(ids)}" + " (a head line?)" * (len(ids) == trials + 1)
+        raise InputError(expected(stimulus, f"{trials} ids, one a trial", found, "correct it"))
     fields: dict[str, Any] = {name: _column(name, path) for name, path in (columns or {}).items()}
     fields |= {name: text for name, text in (("subject", subject), ("unit", unit)) if text}
     masks = {name: read_mask(path, voxels) for name, path in (regions or {}).items()}

@@ -85,7 +85,7 @@ def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
         if not (np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53)).all():
             strange = flat[~(np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53))][0]
             then = "store the ids as text"
-            raise InputError(expected(where, "text or whole numbers", f"{strange!r}, a number that no id can be", then))
+            raise InputError(expected(where, "text or whole numbers", f"{strange:g}, a number that no id can be", then))
         flat = flat.astype(np.int64)
     if flat.dtype.kind not in "iu":
         raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
@@ -115,7 +115,8 @@ def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:
             want = f"{width} cells as in line {rows[0][0]}"
             raise InputError(expected(f"{path}, line {line}", want, f"{len(cells)}", "correct it"))
         for column, cell in enumerate(cells):
-            values[row, column] = _number(path, line, column + 1, cell)
+            below = rows[1][1][column] if row == 0 and len(rows) > 1 and column < len(rows[1][1]) else ""
+            values[row, column] = _number(path, line, column + 1, cell, below=below)
     counted, first = np.arange(len(rows)), values[:, 0]
     if measured and width > 1 and len(rows) > 2 and (first - first[0] == counted).all() and first[0] in (0, 1):
         found = "the numbers of the lines (an index column?)"
@@ -123,19 +124,22 @@ def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:
     return values[:, 0] if width == 1 else values
 
 
-def _number(path: Path, line: int, column: int, cell: str) -> float:
+def _number(path: Path, line: int, column: int, cell: str, *, below: str) -> float:
+    """The number in a cell. `below` is the cell under one of the first line, which tells a head line from data."""
     try:
         if "_" in cell:
             raise ValueError(cell)
         return float(cell)
     except ValueError as error:
-        found, then = repr(cell[:60]), "correct it"
-        if not cell:
+        found, then = repr(cell[:60]), "correct it, or write NaN where nothing was measured"
+        if not cell and column == 1 and below == "0":
+            found, then = "an empty cell (a head line over an index column?)", "take the line and the column out"
+        elif not cell:
             found, then = "an empty cell", "fill it in (NaN where nothing was measured), or take the column out"
         elif ";" in cell or cell.replace(",", ".", 1).lstrip("-").replace(".", "", 1).isdigit():
             found = f"{found} (decimal commas or semicolons?)"
             then = "save it with decimal points and commas between cells"
-        elif line == 1 or cell.startswith("#"):
+        elif cell.startswith("#") or below.lstrip("+-").replace(".", "", 1)[:1].isdigit():
             found, then = f"{found} (a head line?)", "take the line out"
         raise InputError(expected(f"{path}, line {line}, column {column}", "a number", found, then)) from error
 

@@ -76,7 +76,8 @@ def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[R
     rows = np.isin(responses.session, sessions) if sessions else np.ones(len(responses.session), np.bool_)
     kept = responses if rows.all() else responses.trials(rows)
     columns = np.flatnonzero(validity.usable)
-    return (kept.voxels(columns) if len(columns) < len(kept.space) else kept), columns, (*dropped, *validity.sentences())
+    kept = kept.voxels(columns) if len(columns) < len(kept.space) else kept
+    return kept, columns, (*dropped, *validity.sentences())
 
 
 def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str = "sound") -> tuple[Split, ...]:
