@@ -103,7 +103,8 @@ def array_images(
         came = f"{faint} images in 0..1 among others that reach {highest:g}"
         raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
     count = outside[top == 255]
-    note = f"images: {count} numbers of {lowest:g}..{highest:g} lie outside 0..{top} by a hair and are cut off there"
+    reach = f"they reach {lowest:.8g}..{highest:.8g}"
+    note = f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"
     return ArrayImages(row=row, rows={}, top=top, where=where, note=note if count else "")
 
 
@@ -132,9 +133,9 @@ def _check_shape(shape: Sequence[int], dtype: np.dtype[Any], where: str) -> None
 
 def _check_range(low: float, high: float, *, real: bool, where: str) -> None:
     """Refuse what is neither 0..1 nor 0..255, floats of either give or take a hair."""
-    top = 255 if high > 1 + HAIR else 1
+    top = 255 if high > (FAINT if real else 1) else 1
     hair = HAIR * top if real else 0
-    if low >= -hair and high <= top + hair and not (real and 1 + HAIR < high <= FAINT):
+    if low >= -hair and high <= top + hair:
         return
     then = "scale all images alike"
     if -1 - HAIR <= low < -0.5 and high <= 1 + HAIR:

@@ -431,9 +431,12 @@ def _whose(
     if "image_ids" in box:
         names = _ids(box, "image_ids", count).tolist()
         rows = {name: number for number, name in enumerate(names)}
-        if ids is None or len(rows) < count:
-            what = "stimulus beside image_ids" if ids is None else "image_ids that differ"
-            raise InputError(expected(box.path, what, "a file without", "add what is missing"))
+        if ids is None:
+            then = "add stimulus, the id of what each trial showed"
+            raise InputError(expected(box.path, "stimulus beside image_ids", "image_ids alone", then))
+        if len(rows) < count:
+            twice = next(name for number, name in enumerate(names) if rows[name] != number)
+            raise InputError(expected(f"{box.path}, image_ids", "ids that differ", f"{twice!r} twice", "correct it"))
         return ids, _only_shown(box, ids, rows)
     if count == trials:
         return _one_a_trial(box, ids, images, trials)
