@@ -274,7 +274,8 @@ def _responses(box: Box) -> Float:
 def as_responses(values: NDArray[Any], where: object) -> Float:
     """(trial, voxel) float32 of numbers of two axes; a volume, one axis, text or no numbers are an InputError."""
     if values.ndim == 2 and values.dtype.kind in "iuf" and all(values.shape):
-        return values.astype(np.float32)
+        with np.errstate(over="ignore"):  # numbers beyond float32 become infinity, which is reported
+            return values.astype(np.float32)
     then = "store trials as rows"
     if values.ndim == 4 and values.dtype.kind in "iuf":
         then = "flatten the volume, trials as rows: betas.reshape(-1, trials).T where trials are the last axis"
@@ -336,9 +337,21 @@ def _whole(box: Box, name: str, length: int, default: Int) -> Int:
     if name not in box:
         return default
     values = _flat(box.read(name))
-    if values.shape != (length,) or values.dtype.kind not in "iuf" or not (values == np.rint(values)).all():
-        came = f"{values.dtype} {values.shape}" + (" with fractions or NaN" if values.shape == (length,) else "")
+    if values.shape != (length,) or values.dtype.kind not in "iuf" or not _are_whole(values):
+        came = f"{values.dtype} {values.shape}" + (" that are not" if values.shape == (length,) else "")
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
+    return values.astype(np.int64)
+
+
+def _are_whole(values: NDArray[Any]) -> bool:
+    """Are these whole numbers, of a size that no cast changes? NaN and infinity are none."""
+    return bool(((values == np.rint(values)) & (values < 2**53) & (values > -(2**53))).all())
+
+
+def _places(box: Box, name: str, shape: tuple[int, ...]) -> Int:
+    values = _numbers(box, name, shape)
+    if not _are_whole(values):
+        raise InputError(expected(f"{box.path}, {name}", FIELDS[name], "others", "correct it"))
     return values.astype(np.int64)
 
 
@@ -362,9 +375,9 @@ def _numbers(box: Box, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]
 
 def _space(box: Box, voxels: int) -> VoxelSpace:
     lone = np.stack([np.arange(voxels), np.zeros(voxels, int), np.zeros(voxels, int)], axis=1)
-    ijk = _numbers(box, "ijk", (voxels, 3)).astype(np.int64) if "ijk" in box else lone
+    ijk = _places(box, "ijk", (voxels, 3)) if "ijk" in box else lone
     least = ijk.max(axis=0) + 1
-    shape = _numbers(box, "shape", (3,)).astype(np.int64) if "shape" in box else least
+    shape = _places(box, "shape", (3,)) if "shape" in box else least
     if ijk.min() < 0 or (shape < least).any() or len(np.unique(ijk, axis=0)) < voxels:
         came = f"ijk {ijk.min(axis=0).tolist()}..{(least - 1).tolist()} in {shape.tolist()}"
         raise InputError(expected(box.path, "each voxel's own place in the volume", came, "correct ijk or shape"))
