@@ -98,7 +98,7 @@ def test_what_has_no_axis_or_two_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [{"ijk": np.eye(VOXELS, 3) * 0.5}, {"shape": [9, 9, 9.5]}, {"session": [1e300] * TRIALS}, {"session": [0.5] * TRIALS}],
+    [{"ijk": np.eye(6, 3) * 0.5}, {"shape": [9, 9, 9.5]}, {"session": [1e300] * TRIALS}, {"session": [0.5] * TRIALS}],
 )
 def test_whole_numbers_are_never_cut_to_fit(tmp_path: Path, field: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="whole numbers"):
