@@ -99,7 +99,7 @@ def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
         np.char.encode(values, "utf-8")
         return values.astype(np.str_)
     except UnicodeError as error:
-        found = f"other bytes ({ascii(error.object)[:60]})" if hasattr(error, "object") else "other bytes"
+        found = f"other bytes ({ascii(str(error.object))[:60]})" if hasattr(error, "object") else "other bytes"
         raise InputError(expected(where, "text in UTF-8", found, "store the text again as UTF-8")) from error
 
 

@@ -255,6 +255,22 @@ def test_images_of_another_range_or_layout_are_told_when_they_are_opened(
         read(tmp_path, images=images, image_ids=IDS)
 
 
+def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = pictures() / 255
+    pixels[4] = 7
+    ask = {"responses": values(), "stimulus": NAMES, "images": pixels, "image_ids": IDS}
+    monkeypatch.setattr("brain.readers.arrays.LOOK_BYTES", 0)
+    monkeypatch.setattr("brain.readers.arrays.LOOK_AT", 3)
+    with pytest.raises(InputError, match="images on one scale"):
+        write_arrays(tmp_path / "a.h5", **{**ask, "images": np.where(np.arange(8)[:, None, None, None] > 6, 7, pixels)})
+    stimuli = open_recording(write_arrays(tmp_path / "b.h5", **ask)).stimuli
+    np.testing.assert_array_equal(np.asarray(stimuli.open("pic1")), pictures()[1])
+    with pytest.raises(InputError, match=r"numbers in 0\.\.1, found 7\.\.7 in image 4; scale all images alike"):
+        stimuli.open("pic4")
+
+
 def test_pictures_beside_the_file_go_the_strict_road(tmp_path: Path) -> None:
     save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
     Image.new("RGBA", (3, 3), (10, 20, 30, 0)).save(tmp_path / "images/pic7.png")
