@@ -54,12 +54,14 @@ def run(words: Sequence[str]) -> None:
             subject=subject,
             unit=unit,
             size=size,
+            say=said.append,
         )
 
+    said: list[str] = []
     out = parse(pack, command="pack", words=words)
     from brain.readers import reader_of
 
-    for line in reader_of(out).inspect(out).lines:
+    for line in (*reader_of(out).inspect(out).lines, *said):
         print(line)
 
 
