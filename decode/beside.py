@@ -31,8 +31,8 @@ from decode.settings import Settings, differences, to_json
 from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
 from pipelines.drawing import Watch
 
-MADE = (".lock", ".report.lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors", "encoders",
-        "report.json", "report.html")  # fmt: skip
+MADE = (".lock", ".report.lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors",
+        "encoders", "report.json", "report.html")  # fmt: skip
 """What drawing beside a run, synthesis beside it and judging leave in a folder."""
 PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
 """What a run's card says that holds of samples beside it too."""
