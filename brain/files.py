@@ -100,7 +100,13 @@ def check_magic(path: Path, magic: bytes, *, what: str, then: str = AGAIN) -> No
     with open(path, "rb") as file:
         head = file.read(512)
     if not head.startswith(magic):
-        raise InputError(expected(path, what, kind_of(head), _NEXT.get(kind_of(head), then)))
+        raise foreign(path, head, what=what, then=then)
+
+
+def foreign(path: object, head: bytes, *, what: str, then: str = AGAIN) -> InputError:
+    """The error about a file that is something else by its first bytes, `head`, with the next step that fits it."""
+    kind = kind_of(head)
+    return InputError(expected(path, what, kind, _NEXT.get(kind, then)))
 
 
 def kind_of(head: bytes) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, StorageError, UsageError, expected
 from brain.files import present
+from brain.origin import simulated_by
 from brain.readers._media import IMAGE_ENDINGS, SOUND_ENDINGS, open_image
 from brain.readers.arrays import DIGEST, FIELDS, Arrays, field_sha256
 from brain.writing import claim, hdf5_at, writing
@@ -139,6 +140,7 @@ def pack(
               folder of sound files (left where it is, which must be beside `out` or below)
     columns   session, repeat, group, ncsnr, ijk, shape, affine -> file;  regions: name -> file of (voxel,) 0 and 1
     captions  .csv or .tsv of two columns, stimulus id and caption
+    Where `responses` lie among data of a simulator, the file says so in its field `simulated`.
     size      pixels to which images of a folder are cut square and scaled; 0 keeps them, and they must be of one size
     """
     must_be_new(out)
@@ -146,7 +148,8 @@ def pack(
     if unfit:
         raise UsageError(f"{unfit[0]!r} is no column that can be packed; columns are {', '.join(COLUMNS)}")
     fields: dict[str, Any] = {name: read_table(path) for name, path in (columns or {}).items()}
-    fields |= {name: text for name, text in (("subject", subject), ("unit", unit)) if text}
+    texts = {"subject": subject, "unit": unit, "simulated": simulated_by(responses)}
+    fields |= {name: text for name, text in texts.items() if text}
     ids = None if stimulus is None else [str(name) for name in read_table(stimulus).tolist()]
     pixels: NDArray[Any] | None = None
     names: list[str] | None = None

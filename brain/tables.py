@@ -170,9 +170,9 @@ def as_mask(values: NDArray[Any], where: object, voxels: int) -> NDArray[np.bool
 def read_records(
     path: Path, *, needed: Iterable[str] = (), mark: str = "\t", quoted: bool = False, then: str = "add it"
 ) -> list[dict[str, str]]:
-    """The rows of a table with a head line, column -> text without blanks around it; missing cells are "".
+    """The rows of a table with a head line, column -> text without blanks around it.
 
-    `needed` are columns that must be there, else an InputError; a column of that name twice is one too.
+    `needed` are columns that must be there, once each; they and a row of more or fewer cells are an InputError.
     """
     text = read_text(present(path, what="a table", then="put it back"), what="a table", then="save it again")
     csv.field_size_limit(CELL)
@@ -180,14 +180,20 @@ def read_records(
     lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     try:
         head = [name.strip() for name in next(lines, [])]
-        rows = [[cell.strip() for cell in row] for row in lines if row]
+        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
     for name in needed:
         if head.count(name) != 1:
             found = f"the columns {', '.join(head)[:120] or 'none'}"
             raise InputError(expected(path, f"the column {name!r}{' once' * (name in head)}", found, then))
-    return [dict(zip(head, (*row, *[""] * (len(head) - len(row))), strict=False)) for row in rows]
+    for line, row in rows:
+        if len(row) != len(head):
+            raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells as in its head", f"{len(row)}", _ROW))
+    return [dict(zip(head, row, strict=True)) for _, row in rows]
+
+
+_ROW = "fill the row up, with n/a where there is nothing"
 
 
 def in_part(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

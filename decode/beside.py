@@ -22,10 +22,10 @@ from typing import Any
 from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
 from brain.origin import simulated_by
 from brain.writing import only_files, storing
-from decode.decode import asked_of, check_drawing, check_rows, chosen_of, draw_missing, missing_of
+from decode.checks import must_be_its_own, together
+from decode.decode import asked_of, check_drawing, check_partners, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
 from decode.opened import Opened
-from decode.painter import NAME as PIXELS
 from decode.run_folder import RunFolder
 from decode.settings import Settings, differences, to_json
 from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
@@ -51,19 +51,19 @@ def draw_beside(
     run, sink = opened.run, RunFolder(to)
     if not is_fitted(run):
         raise InputError(expected(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
-    check_rows(settings.decode)
-    check_drawing(settings)
-    _must_have_steps(settings)
+    together([lambda: check_rows(settings), lambda: check_drawing(settings)])
+    check_partners(run, settings)
+    must_be_its_own(run, opened.data, opened.fit)
     chosen = chosen_of(run, stimuli)
     must_be_beside(run, to)
     asked = {"run": _digest(run), "seed": settings.machine.seed}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
-    with beside(to), sink.lock(), SampleWriter(sink.samples) as writer:
+    simulated = str(facts.get("simulated", simulated_by(opened.data)))
+    with beside(to), sink.lock(), SampleWriter(sink.samples, simulated=simulated) as writer:
         missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
         if missing:
             known = {name: facts[name] for name in PASSED_ON if name in facts}
-            simulated = facts.get("simulated", simulated_by(opened.data))
             drawn = {**asked, "decode": to_json(settings.decode)}
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
             draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
@@ -87,17 +87,6 @@ def beside(to: Path) -> Iterator[RunFolder]:
         if new and all(one.parent.name == "references" for one in sink.samples.glob("*/*")):
             shutil.rmtree(to, ignore_errors=True)
         raise
-
-
-def _must_have_steps(settings: Settings) -> None:
-    """Refuses more steps than the stack's noise schedule has."""
-    if settings.decode.method == PIXELS:
-        return
-    from pipelines.stacks import resolve
-
-    most = resolve(settings.fit.stack).noise_levels
-    if settings.decode.steps > most:
-        raise UsageError(f"--steps: expected 1 to {most} on this stack, found {settings.decode.steps}")
 
 
 def must_be_beside(run: RunFolder, to: Path) -> None:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from brain.averages import Averaged, average_repeats
 from brain.errors import InputError
-from brain.origin import simulated_by
 from brain.reliability import ceiling_correlation, estimate_ncsnr
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
@@ -165,6 +164,6 @@ def _space(recording: Recording) -> str:
     """Where the voxels lie. NSD's own volumes are the subject's; the simulated brain is in MNI space, and says so."""
     return (
         "MNI152 (simulated)"
-        if simulated_by(recording.source)
+        if recording.simulated
         else f"{recording.responses.space.name} of {recording.responses.space.subject}"
     )

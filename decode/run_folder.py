@@ -8,14 +8,16 @@ RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brain.arithmetic import changes
-from brain.errors import InputError, UsageError, expected
+from brain.errors import InputError, StorageError, UsageError, expected
 from brain.writing import lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
@@ -29,10 +31,13 @@ from decode.settings import (
     to_json,
 )
 from encoders.storage import read_json, write_json
+from evaluation.samples import REFERENCE, read_rows
 
 BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
 SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
+ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack", "pixels"}
+"""Settings of a fit that decide which true conditions lie in a run, or what they are."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -92,8 +97,22 @@ class RunFolder:
     def claim(self, settings: Settings, data: Path, stages: Sequence[str]) -> None:
         """Makes the folder this run's, or resumes it; `stages` are the sections of `settings` that are asked for now.
 
+        What `must_accept` refuses is refused before anything is written. The data are stored relative to the run, so
+        that both can move together. What lies there of other settings without binding them is made anew.
+        """
+        stored = self.must_accept(settings, data, stages)
+        self._clear(settings, data)
+        kept = {
+            name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
+            for name in STAGES
+        }
+        write_json(self.settings, {"recipe": settings.recipe, "data": _relative(data, self.path), **kept})
+
+    def must_accept(self, settings: Settings, data: Path, stages: Sequence[str]) -> dict[str, Any]:
+        """The settings that bind this run, as they are stored; {} where nothing was made that could bind it.
+
         Another recipe, other data or another setting that could change what is done already is a UsageError that names
-        it. The data are stored relative to the run, so that both can move together.
+        it, as is a folder that holds something else.
         """
         stored: dict[str, Any] = {}
         if self.settings.is_file():
@@ -104,11 +123,28 @@ class RunFolder:
             raise UsageError(
                 f"{self.path}: expected an empty folder or a run, found a folder with other files; choose another --out"
             )
-        kept = {
-            name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
-            for name in STAGES
-        }
-        write_json(self.settings, {"recipe": settings.recipe, "data": _relative(data, self.path), **kept})
+        return stored
+
+    def has_its_data_at(self, data: Path) -> bool:
+        """Whether `data` is the place that the run has noted for its data."""
+        stored = read_json(self.settings, kind="run") if self.settings.is_file() else {}
+        return (self.path / str(stored.get("data", ""))).resolve() == data.resolve()
+
+    def _clear(self, settings: Settings, data: Path) -> None:
+        """Takes away what was made on the way to a mapping or a sample, of settings that are no longer asked for.
+
+        True conditions and references are that: made again in less time than it takes to say why they bind a run.
+        """
+        conditions = self.path / "conditions"
+        if self.settings.is_file() and not self._begun("fit") and conditions.is_dir():
+            stored = read_json(self.settings, kind="run")
+            old = {name for name, _, _ in differences(stored.get("fit", {}), settings.fit)}
+            if old & ENCODED or not self.has_its_data_at(data):
+                shutil.rmtree(conditions)
+        if self.settings.is_file() and self.samples.is_dir() and not self._begun("decode"):
+            stored = read_json(self.settings, kind="run")
+            if any(differences(stored.get("decode", {}), settings.decode)):
+                shutil.rmtree(self.samples)
 
     def _same(self, stored: dict[str, Any], settings: Settings, *, data: Path, stages: Sequence[str]) -> None:
         if stored.get("recipe") != settings.recipe:
@@ -122,9 +158,12 @@ class RunFolder:
             self._refuse("data", stored.get("data"), _relative(data, self.path))
 
     def _begun(self, stage: str) -> bool:
-        """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing."""
-        drawn = (self.samples / "index.jsonl").exists()
-        fitted = drawn or any((self.path / name).exists() for name in ("conditions", "maps"))
+        """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing.
+
+        True conditions bind no fit and references no drawing: nothing was mapped or drawn yet.
+        """
+        drawn = any(sample.row != REFERENCE for sample in read_rows(self.samples))
+        fitted = drawn or any((self.path / name).exists() for name in ("maps", "training"))
         return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
 
     def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
@@ -136,6 +175,10 @@ class RunFolder:
     def card_facts(self) -> dict[str, Any]:
         """What the card says so far; nothing where there is none yet."""
         return read_json(self.card, kind="run") if self.card.exists() else {}
+
+    def simulated(self) -> str:
+        """What simulated the run's brain, "" for a recorded one and for cards that do not say it."""
+        return str(self.card_facts().get("simulated", ""))
 
     def add_to_card(self, facts: dict[str, Any]) -> None:
         """Merges `facts` into the card, whole or not at all."""
@@ -173,6 +216,23 @@ class RunFolder:
             if ours:  # of a folder with other files we have nothing to remove
                 sweep(self.path, below=True)
             yield
+
+
+def must_be_idle(path: Path) -> None:
+    """Refuses (StorageError) a run that another process is working on; nothing is written, no lock is kept."""
+    held = path / ".lock"
+    if not held.is_file():
+        return
+    handle = os.open(held, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "another process"
+        raise StorageError(
+            expected(path, "a run at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
+        ) from error
+    finally:
+        os.close(handle)
 
 
 def drawn_apart(stage: str, name: str) -> bool:

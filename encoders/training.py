@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError, UsageError, expected
+from brain.json_files import as_object
 from brain.writing import appending, claim, only_files, storing, sweep, write_text
 from encoders.storage import Arrays, read_tensors, write_tensors
 
@@ -365,7 +366,7 @@ def _forget_after(path: Path, step: int) -> None:
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):  # the last line of a killed run may be half a line
-            if json.loads(line)["step"] <= step:
+        with contextlib.suppress(InputError):  # the last line of a killed run may be half a line
+            if as_object(line, path)["step"] <= step:
                 kept.append(line + "\n")
     write_text(path, "".join(kept))

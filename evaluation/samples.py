@@ -3,6 +3,7 @@
     FOLDER/index.jsonl                   one line a sample, in the order in which they were finished
     FOLDER/references/<stimulus>.png     what was shown (row "reference")
     FOLDER/<row>/<stimulus>-<index>.png  what was drawn: row decoded, shuffled, mean, retrieval, oracle, round_trip, ...
+    FOLDER/simulation.json               where the brain is simulated: by what; a copied folder takes it along
 
 Sounds are .wav in place of .png, mono at 16 kHz and all of one length; a folder holds pictures or sounds, never both.
 `SampleWriter` writes it; `read_samples` reads it, or any folder of files named by stimulus id beside a folder of
@@ -28,6 +29,7 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
+from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
 from brain.writing import appending, only_files, storing, write_bytes
 from evaluation.images import IMAGE, png_bytes
@@ -112,6 +114,8 @@ class Samples:
     references  stimulus id -> Sample, each with a file relative to `reference_folder`
     others      stimulus id -> Sample decoded from the other repeats, what the row "repeat" is compared with
     unmatched   files of a foreign folder that belong to no reference: named, never guessed
+    simulated   what simulated the brain behind the samples, "" for a recorded one and where nobody says it
+    drawn_by    what simulated the experiment that the references are of, "" for anything else
     """
 
     folder: Path
@@ -120,6 +124,8 @@ class Samples:
     references: Mapping[str, Sample]
     unmatched: tuple[str, ...] = ()
     others: Mapping[str, Sample] = field(default_factory=dict)
+    simulated: str = ""
+    drawn_by: str = ""
 
     def rows(self) -> tuple[str, ...]:
         """The rows present, the known ones first and in the ladder's order."""
@@ -166,9 +172,10 @@ class SampleWriter:
 
     Opening truncates a torn last line, drops lines whose file is gone or damaged (sha256) and removes half-written
     files; `done` then says what need not be drawn again. One writer a folder: a second is a StorageError.
+    `simulated` says what simulated the brain, "" for a recorded one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, simulated: str = "") -> None:
         self.folder = folder
         only_files(folder)
         self._index: FileIO = appending(folder / INDEX)
@@ -177,6 +184,9 @@ class SampleWriter:
             self._done = {sample.key: sample for sample in self._recover()}
             self._first = next((sample.file for sample in self._done.values() if sample.file), "")
             self._length = samples_in(folder / self._first) if modality_of(self._first) == SOUND else 0
+            if simulated and not simulated_by(folder):
+                with storing(folder):
+                    sign(folder, {"by": simulated})
         except BaseException:
             self._index.close()
             raise
@@ -397,8 +407,14 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     lost = tuple(f"{line.row}/{line.name}" for line in drawn if line.stimulus not in shown)
     return Samples(
         folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost,
-        others=others,
+        others=others, simulated=simulated_by(index.parent), drawn_by=_drawn_by(reference_folder),
     )  # fmt: skip
+
+
+def _drawn_by(references: Path) -> str:
+    """What simulated the experiment of these references: they lie in a signed folder, or in one of a samples folder."""
+    above = references.absolute().parent
+    return simulated_by(references) or (simulated_by(above) if (above / INDEX).is_file() else "")
 
 
 def read_rows(folder: Path) -> tuple[Sample, ...]:
@@ -445,8 +461,9 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
         )
     ordered = tuple(drawn[key] for key in sorted(drawn))
     return Samples(
-        folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched)
-    )
+        folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched),
+        simulated=simulated_by(folder), drawn_by=_drawn_by(references),
+    )  # fmt: skip
 
 
 def _belongs(stem: str, shown: Mapping[str, Sample]) -> tuple[str, int] | None:

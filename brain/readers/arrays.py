@@ -22,6 +22,7 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.files import HDF5_MAGIC
 from brain.leaks import content_sha256
+from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
 from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, folder_media
@@ -46,6 +47,7 @@ FIELDS: Mapping[str, str] = {
     "subject": "text",
     "unit": "text, such as psc or z",
     "betas": "text, where the responses come from",
+    "simulated": "text, what simulated the responses; absent for a recorded brain",
     "captions": "(caption,) text",
     "caption_ids": "(caption,) text or whole numbers, the stimulus of each caption",
     "label_ids": "(labelled,) text or whole numbers, the stimuli that `labels` speaks of",
@@ -201,6 +203,7 @@ class Arrays:
             masked=masked,
             reader=self.name,
             source=str(path),
+            simulated=plain(_text(box, "simulated", "")),
         )
 
     def inspect(self, path: Path) -> Inspection:

@@ -39,6 +39,7 @@ from brain.nsd_facts import (
     SPACE,
     SUBJECTS,
 )
+from brain.origin import sign, sign_parts
 from brain.types import Bool, Int
 from brain.writing import write_text, write_volume, writing, writing_hdf5
 
@@ -254,7 +255,8 @@ def write_nsd(
     for name, entries in by_id.items():
         table = {str(nsd): entries[nsd] for nsd in sorted(entries)}
         write_text(root / f"nsddata_stimuli/stimuli/nsd/{name}.json", json.dumps(table, ensure_ascii=False))
-    write_text(root / "simulation.json", json.dumps(truth or {}, indent=1))
+    sign_parts(root, {"modality": "image", "seed": (truth or {}).get("seed")})
+    sign(root, truth or {})
     return root
 
 

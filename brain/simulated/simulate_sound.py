@@ -14,7 +14,6 @@ response; its noise is autocorrelated.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from brain.averages import count_repeats
 from brain.errors import StorageError, UsageError, expected
+from brain.origin import sign, sign_parts
 from brain.simulated.auditory import SAMPLES
 from brain.simulated.auditory_cortex import AuditoryCortex, build_auditory_cortex
 from brain.simulated.simulate import Noise
@@ -42,7 +42,6 @@ from brain.simulated.sounds import (
 )
 from brain.types import Float, Int
 from brain.waveforms import RATE
-from brain.writing import write_text
 
 TEST_CLIPS, TEST_REPEATS, TRAIN_REPEATS = 100, 6, 2
 RUN_CLIPS = 70  # the most presentations of a run: nine minutes
@@ -259,7 +258,8 @@ def simulate_sound(
     for subject in range(1, subjects + 1):
         _write_subject(out, plan, subject=subject, snr=snr)
     asked = {"seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials}
-    write_text(out / "simulation.json", json.dumps({"modality": "sound", **asked, **_facts(plan)}, indent=1))
+    sign_parts(out, {"modality": "sound", "seed": seed})
+    sign(out, {"modality": "sound", **asked, **_facts(plan)})
     return out
 
 
