@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
@@ -26,6 +25,7 @@ from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
 from brain.origin import simulated_by
+from brain.progress import progress
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
@@ -242,7 +242,7 @@ def _make(
     began, courses = time.perf_counter(), {}
     # retrieval ranks: its pictures belong together
     step = len(missing) if way == "retrieval" else max(1, studio.lanes.batch)
-    with tqdm(total=len(missing), desc=way, unit="picture", disable=None) as bar:
+    with progress(total=len(missing), desc=way, unit="picture") as bar:
         for first in range(0, len(missing), step):
             some = missing[first : first + step]
             made = _way(way).make(studio, [seeds[number] for number in some])

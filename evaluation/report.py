@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, StorageError, UsageError, expected
+from brain.bounds import seed_within, within
+from brain.errors import InputError, StorageError, expected
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
@@ -56,11 +57,9 @@ class Judging:
     train: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.bootstrap < 100 or self.permutations < 0:
-            raise UsageError(
-                f"expected at least 100 resamples and 0 permutations, found {self.bootstrap} and {self.permutations}; "
-                "give more"
-            )
+        within("--bootstrap", self.bootstrap, 100)
+        within("--permutations", self.permutations, 0)
+        seed_within(self.seed)
         find_profile(self.profile)
 
 

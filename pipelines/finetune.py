@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from tyro.conf import OmitArgPrefixes, Positional
 
 from brain.catalogue import unknown
-from brain.errors import AfterimageError, InputError, UsageError, expected
+from brain.commands import command, readable
+from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
@@ -299,12 +300,12 @@ def main(words: Sequence[str] | None = None) -> int:
         """
         return finetune(data, out, settings)
 
-    try:
-        print(tyro.cli(run, args=words, prog="pipelines.finetune"))
-    except AfterimageError as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    def work() -> None:
+        given = list(sys.argv[1:] if words is None else words)
+        readable(given)
+        print(tyro.cli(run, args=given, prog="pipelines.finetune"))
+
+    return command("finetune", work)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.devices import check_device
 from decode.run_folder import RunFolder
 from decode.settings import MachineSettings, Settings
 from pipelines.synthesis import SynthesisSettings
@@ -74,6 +75,7 @@ def run(words: Sequence[str]) -> None:
     wish, how = parse(synthesize, command="synthesize", words=words)
     if not stored.recipe:
         RunFolder(wish.run).stored()
+    check_device(wish.machine.device)
     from decode.synthesize import synthesize as make
     from decode.synthesize import ways_of
     from decode.wishes import Wanted, wishes

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 
+from brain.commands import command
 from encoders.training import leave
 from pipelines.miniature import models, stages
 from pipelines.miniature.data import CORTEX_SEED, JUDGE_SEED, STACK_SEED, Scenes, rendered
@@ -196,7 +198,8 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 250) -> torch.Tensor:
     """`encode` of every picture of the stack's scenes, kept in the cache under the digest of the network's weights."""
     from safetensors.torch import load_file, save_file
-    from tqdm import tqdm
+
+    from brain.progress import progress
 
     digest = hashlib.sha256()
     for value in net.state_dict().values():
@@ -205,7 +208,7 @@ def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, 
     if path.is_file():
         return load_file(path)[name]
     found = []
-    for first in tqdm(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}"):
+    for first in progress(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}", unit="batch"):
         rows = torch.arange(first, min(first + batch, len(recipe.stack)))
         with torch.autocast("cpu", torch.bfloat16):
             found.append(encode(_pictures(recipe.stack, rows) * 2 - 1).float())
@@ -336,4 +339,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command("miniature", main))
