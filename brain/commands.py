@@ -127,7 +127,7 @@ def _memory(error: Exception) -> bool:
 
 
 def _of_the_system(error: OSError) -> AfterimageError:
-    subject = "the system" if error.filename is None else os.fsdecode(error.filename)
+    subject = "a file" if error.filename is None else os.fsdecode(error.filename)
     if error.errno in FULL:
         what, then = "a place with room and rights", "make room, or name a place you have rights to"
         return StorageError(expected(subject, what, str(error.strerror), then))
@@ -147,7 +147,7 @@ def _flushed(name: str, code: int) -> int:
         except OSError as error:
             _into_nothing(stream)
             told = _of_the_system(error)
-            code = code or (_say(name, str(told), told.exit_code) if stream is sys.stdout else told.exit_code)
+            code = code or _say(name, str(told), told.exit_code)
     return code
 
 
@@ -159,6 +159,6 @@ def _into_nothing(stream: Any) -> None:
 
 
 def _say(name: str, sentence: str, code: int) -> int:
-    with contextlib.suppress(BrokenPipeError):  # nobody listens, the exit code is left
+    with contextlib.suppress(OSError):  # nobody listens, the exit code is left
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
     return code

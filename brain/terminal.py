@@ -34,11 +34,11 @@ class Plain:
     """A text stream before another one that lets no control character through but a progress bar's own.
 
     What the stream cannot encode, a name that is not UTF-8 among it, is written out too. `coloured` is whether it may
-    say that it is a terminal, by which libraries decide on colours and bars.
+    say that it is a terminal, by which libraries decide on colours and bars, `title` its name in an OSError of writing.
     """
 
-    def __init__(self, stream: Any, *, coloured: bool) -> None:
-        self.stream, self.coloured = stream, coloured
+    def __init__(self, stream: Any, *, coloured: bool, title: str = "the output") -> None:
+        self.stream, self.coloured, self.title = stream, coloured, title
 
     def write(self, text: str) -> int:
         """Writes `text` and returns its length."""
@@ -46,8 +46,22 @@ class Plain:
         start = "\r" if text.startswith("\r") else ""
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         safe = text if whole else start + plain(text[len(start) :])
-        self.stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
+        with self._named():
+            self.stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered."""
+        with self._named():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = self.title
+            raise
 
     def writelines(self, lines: Any) -> None:
         """Writes each of `lines`."""
@@ -67,8 +81,8 @@ def plain_output() -> Iterator[None]:
     """Standard output and error as `Plain` streams, until the block ends; help comes without colours then."""
     before = sys.stdout, sys.stderr
     # a closed stream is None, and what is printed to it is lost as ever
-    sys.stdout = before[0] and Plain(before[0], coloured=False)
-    sys.stderr = before[1] and Plain(before[1], coloured=True)
+    sys.stdout = before[0] and Plain(before[0], coloured=False, title="standard output")
+    sys.stderr = before[1] and Plain(before[1], coloured=True, title="standard error")
     try:
         yield
     finally:

@@ -66,8 +66,8 @@ def judge(
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out)
     print(report.table())
-    for sentence in report.absent:
-        print(f"not computed: {sentence}")
+    if lacking := report.lacking():
+        print(lacking)
     if how.export:
         from evaluation.export import export
 

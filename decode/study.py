@@ -1,7 +1,8 @@
-"""Study: fit, decode and evaluate in one go; each stage skips what is done."""
+"""Study: fit, decode and evaluate in one go; each stage skips what is done and says when it begins."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from decode.decode import check_rows, decode
@@ -13,6 +14,13 @@ from decode.settings import Settings
 def study(data: Path, out: Path, settings: Settings) -> Path:
     """Runs or resumes all three stages in the run folder `out` and returns the path of the report's page."""
     check_rows(settings.decode)
+    _begin(1, "fit")
     print(fit(data, out, settings, stages=STAGES))
+    _begin(2, "decode")
     print(decode(out, settings, data))
+    _begin(3, "evaluate")
     return evaluate_run(out, settings, data)
+
+
+def _begin(number: int, stage: str) -> None:
+    print(f"stage {number} of 3: {stage}", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ from brain.readers import open_recording, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked import MaskedBrain, MaskedSettings, augmented
-from encoders.storage import read_tensors, write_json
+from encoders.storage import read_json, read_tensors, write_json
 from encoders.training import WEIGHTS, Job, Plan, leave, train
 from encoders.trials import (
     UNLABELLED,
@@ -221,7 +221,10 @@ def main(words: Sequence[str] | None = None) -> int:
     def work() -> None:
         given = list(sys.argv[1:] if words is None else words)
         readable(given)
-        print(tyro.cli(run, args=given, prog="encoders.pretrain"))
+        weights = tyro.cli(run, args=given, prog="encoders.pretrain")
+        done = read_json(weights.with_name("card.json"), kind=FAMILY)["done"]
+        print(f"{done['step']} steps, {done['samples']} samples, least validation loss {done['best']:.4g}")
+        print(weights)
 
     return command("pretrain", work)
 

@@ -132,6 +132,11 @@ class Report(Ladder):
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
+    def lacking(self) -> str:
+        """How many metrics were not computed, in one sentence; empty where none lacks."""
+        several = "s" if len(self.absent) > 1 else ""
+        return f"{len(self.absent)} metric{several} not computed, see the report" if self.absent else ""
+
     def facts(self) -> dict[str, Any]:
         """report.json, numbers that do not exist as None."""
         whole = {

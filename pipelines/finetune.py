@@ -36,9 +36,10 @@ from encoders.masked import MaskedSettings, augmented
 from encoders.pretrain import load_encoder
 from encoders.readout import FrozenSettings
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.storage import Arrays, read_tensors
+from encoders.storage import Arrays, read_json, read_tensors
 from encoders.training import WEIGHTS, Job, Plan, arrays_of, leave, train, validate
 from pipelines.brain_conditioned import (
+    CARD,
     FAMILY,
     base_facts,
     new_prompter,
@@ -303,7 +304,11 @@ def main(words: Sequence[str] | None = None) -> int:
     def work() -> None:
         given = list(sys.argv[1:] if words is None else words)
         readable(given)
-        print(tyro.cli(run, args=given, prog="pipelines.finetune"))
+        out = tyro.cli(run, args=given, prog="pipelines.finetune")
+        card = read_json(out / CARD, kind=FAMILY)
+        least = min(card["done"]["best"], card["at_start"])
+        print(f"{card['done']['step']} steps, least validation loss {least:.4g} ({card['at_start']:.4g} at the start)")
+        print(out)
 
     return command("finetune", work)
 
