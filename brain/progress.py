@@ -67,10 +67,10 @@ class Lines(tqdm):  # type: ignore[misc]
         super().set_postfix(ordered_dict, refresh=False, **facts)
 
     def close(self) -> None:
-        """Ends; a line says the whole if there were lines before."""
+        """Ends; a line says the whole if there were lines before, and nothing where it was broken off."""
         if self.disable:  # type: ignore[has-type]
             return
-        if self.said_n >= 0 and self.said_n != self.n:
+        if 0 <= self.said_n < self.n and self.total in (None, self.n):
             self._say(self._time())
         self.disable = True
         self._decr_instances(self)

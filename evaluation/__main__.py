@@ -41,8 +41,8 @@ def _run(words: list[str]) -> None:
         for path in export(report):
             print(path.resolve())
     print(report.table())
-    for sentence in report.absent:
-        print(f"not computed: {sentence}")
+    if lacking := report.lacking():
+        print(lacking)
     print(report.page.resolve())
 
 
