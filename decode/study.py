@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from decode.decode import check_rows, decode
@@ -23,4 +22,4 @@ def study(data: Path, out: Path, settings: Settings) -> Path:
 
 
 def _begin(number: int, stage: str) -> None:
-    print(f"stage {number} of 3: {stage}", file=sys.stderr, flush=True)
+    print(f"stage {number} of 3: {stage}", flush=True)

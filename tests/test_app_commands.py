@@ -372,3 +372,17 @@ def test_seeds_and_counts_of_the_modules_have_the_same_bounds(
     assert Plan(seed=LAST_SEED).seed == Judging(seed=LAST_SEED).seed
     assert cli.main(["pack", str(tmp_path / "a.h5"), "--responses", "r.npy", "--size", "-3"]) == 2
     assert "--size: expected 0 or more, found -3" in capsys.readouterr().err
+
+
+def test_a_study_says_its_stages_and_counts_what_was_not_computed(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", str(planted), "--recipe", "pixels-ridge", "--folds", "3", "--bootstrap", "100",
+             "--permutations", "10", "--out", str(tmp_path / "run")]  # fmt: skip
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stages = [line for line in lines if line.startswith("stage ")]
+    assert stages == ["stage 1 of 3: fit", "stage 2 of 3: decode", "stage 3 of 3: evaluate"]
+    lacking = [line for line in lines if "not computed" in line]
+    assert len(lacking) == 1 and lacking[0].endswith(" not computed, see the report")
+    assert lines[-1] == str(tmp_path / "run/report/report.html")
