@@ -8,6 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.bounds import within
 from brain.errors import UsageError
 
 
@@ -43,6 +44,7 @@ def run(words: Sequence[str]) -> None:
         """
         from brain.pack import pack as write
 
+        within("--size", size, 0)
         return write(
             out,
             responses=responses,
