@@ -38,8 +38,18 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     mark = MARKS.get(path.suffix.lower())
     if mark is None:
         return [(number, [line.strip()]) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    return _split(path, text, mark=mark)
+
+
+def cells(path: Path, *, mark: str = "\t", quoted: bool = True) -> list[tuple[int, list[str]]]:
+    """(line, cells without blanks around them) of every line that is not blank of a table of whatever name."""
+    return _split(path, _whole_text(present(path, what="a table", then="put it back")), mark=mark, quoted=quoted)
+
+
+def _split(path: Path, text: str, *, mark: str, quoted: bool = True) -> list[tuple[int, list[str]]]:
     csv.field_size_limit(CELL)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+    source = io.StringIO(text, newline="")
+    lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     try:
         return [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
@@ -185,15 +195,8 @@ def read_records(
 
     `needed` are columns that must be there, once each; they and a row of more or fewer cells are an InputError.
     """
-    text = _whole_text(present(path, what="a table", then="put it back"))
-    csv.field_size_limit(CELL)
-    source = io.StringIO(text, newline="")
-    lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-    try:
-        head = [name.strip() for name in next(lines, [])]
-        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+    lines = cells(path, mark=mark, quoted=quoted)
+    head, rows = (lines[0][1], lines[1:]) if lines else ([], [])
     for line, row in rows:
         if any(row[len(head) :]):
             found = f"{len(row)} ({row[len(head)]!r} has no column)"

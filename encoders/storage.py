@@ -64,11 +64,10 @@ _AGAIN = "write it again with the stage that makes it"
 
 
 def _card(path: Path, metadata: Mapping[str, str], tensors: Arrays, *, kind: str) -> dict[str, Any]:
-    try:
-        card = json.loads(metadata[KEY])
-        found = card.pop("kind")
-    except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as fault:
-        raise InputError(expected(path, f"a {kind} file", "a safetensors file of another program", _AGAIN)) from fault
+    card = brain.json_files.as_object(metadata.get(KEY, "{}"), path, what=f"a {kind} file", then=_AGAIN)
+    found = card.pop("kind", None)
+    if found is None:
+        raise InputError(expected(path, f"a {kind} file", "a safetensors file of another program", _AGAIN))
     sealed, digest = card.pop(SEALED, None), card.pop(DIGEST, None)
     if (sealed is not None or digest is not None) and digest != _digest(metadata[KEY], tensors, digest):
         raise InputError(expected(path, f"a whole {kind} file", "one whose bytes have changed (its sha256)", _AGAIN))

@@ -23,6 +23,7 @@ import numpy as np
 from brain.bounds import seed_within, within
 from brain.errors import InputError, expected
 from brain.origin import plain
+from brain.tables import read_records
 from brain.writing import claim, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
@@ -371,10 +372,9 @@ def read_ladder(folder: Path, *, modality: str) -> Ladder:
         return Ladder(scores=(), modality=modality)
     values: dict[tuple[str, str], dict[str, float]] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                found = values.setdefault((line["row"], line["metric"]), {})
-                found[line["stimulus"]] = float(line["value"] or "nan")
+        for line in read_records(path, mark=",", quoted=True, then="evaluate the run again"):
+            found = values.setdefault((line["row"], line["metric"]), {})
+            found[line["stimulus"]] = float(line["value"] or "nan")
         scores = tuple(_score(row, values[row["row"], row["metric"]]) for row in facts["rows"])
     except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
         want = "report.json and the per_stimulus.csv of it"

@@ -29,6 +29,7 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
+from brain.json_files import parsed
 from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
 from brain.writing import appending, only_files, storing, write_bytes
@@ -496,10 +497,12 @@ def _files(folder: Path) -> list[Path]:
 def _parse(raw: bytes, index: Path) -> Iterator[Sample]:
     seen: set[tuple[str, str, int]] = set()
     for number, line in enumerate(raw.split(b"\n")[:-1], 1):
+        where = f"{index} line {number}"
+        facts = parsed(line, where, what="one sample as JSON", then="remove it")
         try:
-            sample = _sample(json.loads(line))
+            sample = _sample(facts)
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{index} line {number}: expected one sample as JSON, found {error}; remove it") from error
+            raise InputError(f"{where}: expected one sample as JSON, found {error}; remove it") from error
         if sample.file:
             inside(index.parent, sample.file)
         if sample.key in seen:

@@ -293,7 +293,8 @@ def _writes(call: ast.Call) -> bool:
     if called.startswith("part.") or any(ast.unparse(one) == "part" for one in call.args):
         return False
     if called == "os.open":
-        return "os.devnull" not in ast.unparse(call) and any(flag in ast.unparse(call) for flag in ("O_WRONLY", "O_RDWR", "O_CREAT"))
+        said = ast.unparse(call)
+        return "os.devnull" not in said and any(flag in said for flag in ("O_WRONLY", "O_RDWR", "O_CREAT"))
     if last in ("open", "fdopen", "File"):
         return any(_is_writing_mode(one) for one in (*call.args[:2], *(word.value for word in call.keywords)))
     return called in (*SAVERS, "os.replace", "os.rename") and called not in OURS or ("." in called and last in SAVERS)

@@ -23,6 +23,7 @@ import numpy as np
 
 from brain.commands import command, readable
 from brain.errors import InputError, expected
+from brain.tables import cells
 from brain.writing import sweep, unlinked, write_bytes
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
@@ -237,12 +238,7 @@ def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:
 
 
 def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.reader(file)
-            lines = [(table.line_num, line) for line in table if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: expected a readable CSV file, found {error}; restore the file") from error
+    lines = cells(path, mark=",")
     if not lines or tuple(lines[0][1]) != tuple(head):
         came = ",".join(lines[0][1])[:80] if lines else "an empty file"
         raise InputError(
