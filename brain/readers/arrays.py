@@ -7,8 +7,9 @@ Two fields are enough: `responses` (trial, voxel) and either `stimulus` (trial,)
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +200,21 @@ class Arrays:
             source=str(path),
         )
 
-    def inspect(self, path: Path) -> Inspection:
-        """What the file holds, which of it is understood, and what would be left out."""
-        box = open_box(path, {})
-        recording = self.read(path, subject="", sessions=(), betas="", fields={})
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
+        """What the file holds, which of it is understood, what would be left out, and every part that is at fault."""
+        box = open_box(path, fields or {})
+        flat = _ungrouped(box)
+        try:
+            recording = self.read(path, subject="", sessions=(), betas="", fields=fields or {})
+        except InputError as error:
+            line = f"data of your own at {path}, with {', '.join(box.names)[:500]}"
+            problems = tuple(dict.fromkeys((*_faults(box), str(error))))
+            return Inspection(lines=(line,), facts={"format": "arrays"}, notes=flat, problems=problems)
         responses, stimuli = recording.responses, recording.stimuli
         families = sorted({split.name if LEAVE_OUT not in split.name else LEAVE_OUT for split in recording.splits})
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
-        understood = [name for name in FIELDS if name in box]
+        lone = {sentence.split(": expected")[0].rpartition(", ")[2] for sentence in flat}
+        understood = [name for name in FIELDS if name in box and box.fields.get(name, name) not in lone]
         used = {box.fields.get(name, name).split("/")[0] for name in understood}
         ignored = [name for name in box.names if name.split("/")[0] not in used]
         lines = [
@@ -230,7 +238,7 @@ class Arrays:
             "fields": understood,
             "ignored": ignored,
         }
-        return Inspection(lines=tuple(lines), facts=facts)
+        return Inspection(lines=tuple(lines), facts=facts, notes=flat)
 
 
 def _responses(box: Box) -> Float:
@@ -468,6 +476,44 @@ def _stored_splits(box: Box, shown: set[str]) -> tuple[Split, ...]:
             raise InputError(expected(f"{box.path}, split/{name}", want, came, "add them"))
         splits.append(Split(name=name, train=train, test=test))
     return tuple(splits)
+
+
+def _ungrouped(box: Box) -> tuple[str, ...]:
+    """A sentence on each field that has to be a group and is an array, which nothing reads."""
+    return tuple(
+        expected(
+            f"{box.path}, {box.fields.get(name, name)}",
+            f"a {FIELDS[name]}",
+            "one array, which is used for nothing",
+            f"call it {name}/NAME" if name != "split" else "call it split/NAME/train and split/NAME/test",
+        )
+        for name in ("labels", "roi", "split")
+        if name in box and not box.group(name)
+    )
+
+
+def _faults(box: Box) -> tuple[str, ...]:
+    """What is wrong with the parts of the file, each read by itself: one sentence a part."""
+    found: list[str] = []
+
+    def tried(part: Callable[[], Any]) -> Any:
+        try:
+            return part()
+        except InputError as error:
+            found.append(str(error))
+            return None
+
+    values = tried(lambda: _responses(box))
+    if values is None:
+        return tuple(found)
+    trials, voxels = values.shape
+    tried(lambda: _stimulus(box, trials))
+    for name in ("session", "repeat"):
+        tried(partial(_whole, box, name, trials, np.ones(trials, np.int64)))
+    tried(lambda: _space(box, voxels))
+    tried(lambda: _regions(box, voxels, np.ones(voxels, np.bool_)))
+    tried(lambda: _ncsnr(box, voxels, np.ones(voxels, np.bool_)))
+    return tuple(found)
 
 
 ENTRIES = (Arrays(),)

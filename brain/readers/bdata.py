@@ -111,7 +111,7 @@ class BData:
             source=str(path),
         )
 
-    def inspect(self, path: Path) -> Inspection:
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
         """What the files hold, subject by subject, and what of it is understood; reads no responses."""
         lines, facts = [f"BData at {path}"], dict[str, object](format="bdata", subjects={})
         found: dict[str, object] = {}
