@@ -14,7 +14,7 @@ from brain.types import Recording
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `notes` and `problems` sentence by sentence."""
+    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `notes`, `problems`: sentences."""
 
     lines: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
