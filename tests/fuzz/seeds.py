@@ -76,13 +76,13 @@ def pictures(folder: Path, names: list[str], suffixes: tuple[str, ...] = (".png"
         Image.fromarray(planted()["images"][number]).save(folder / f"{name}{suffixes[number % len(suffixes)]}")
 
 
-def sounds(folder: Path, names: list[str]) -> None:
+def sounds(folder: Path, names: list[str], endings: tuple[str, ...] = ("wav", "flac")) -> None:
     """One quarter of a second of noise a name."""
     folder.mkdir()
     generator = np.random.default_rng(1)
     for number, name in enumerate(names):
         wave = 0.1 * generator.standard_normal(4000)
-        soundfile.write(folder / f"{name}.{('wav', 'flac')[number % 2]}", wave, 16000)
+        soundfile.write(folder / f"{name}.{endings[number % len(endings)]}", wave, 16000)
 
 
 def own_pictures(root: Path) -> None:
@@ -217,7 +217,9 @@ def stored(root: Path) -> str:
 def sampled(folder: Path, references: Path | None = None) -> str:
     """All samples of a folder, opened."""
     found = read_samples(folder, references=references)
-    return digest(*(np.asarray(found.open(one)) for one in found.samples if not one.withheld))
+    opener = found.hear if found.modality == "sound" else found.open
+    kept = [one for one in (*found.samples, *found.references.values()) if not one.withheld]
+    return digest(*(np.asarray(opener(one)) for one in kept))
 
 
 def audited(root: Path) -> str:
