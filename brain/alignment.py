@@ -48,6 +48,7 @@ class LagSweep:
     lags_s        (lag,) seconds
     correlation   (lag,) Pearson r of predicted and measured response, held-out clips, mean over the region's voxels
     subject, region, voxels, windows   of whom and over how many
+    left_out      a sentence on each kind of event or window that was not looked at
     """
 
     lags_s: tuple[float, ...]
@@ -56,6 +57,7 @@ class LagSweep:
     region: str
     voxels: int
     windows: int
+    left_out: tuple[str, ...] = ()
 
     @property
     def best_s(self) -> float:
@@ -69,6 +71,7 @@ class LagSweep:
         said = "" if low <= self.best_s <= high else f", outside {low:g} to {high:g} s: check TR, onsets and dummies"
         return (
             f"lag sweep of {self.subject}, {self.region} ({self.voxels} voxels), {self.windows} training windows:",
+            *(f"  {one}" for one in self.left_out),
             *(f"  {lag:5.2f} s  r {score:6.3f}" for lag, score in zip(self.lags_s, self.correlation, strict=True)),
             f"best lag {self.best_s:g} s (r {max(self.correlation):.3f}){said}",
         )
@@ -83,6 +86,7 @@ class LagSweep:
             "lags_s": list(self.lags_s),
             "correlation": list(self.correlation),
             "best_s": self.best_s,
+            "left_out": list(self.left_out),
         }
 
 
@@ -110,11 +114,12 @@ def lag_sweep(
         raise InputError(expected(path, "a folder of sounds for the lag sweep", "none", "put the clips in `stimuli`"))
     name, columns = _columns(listening, region)
     played = [_reached(one, timing, longest=max(lags_s)) for one in listening.played]
+    late = sum(len(one.events) for one in listening.played) - sum(len(one.events) for one in played)
     played = [one for one in played if one.events]
     bar = tqdm(played, desc="series", unit="run", disable=None, leave=False)
     series = [one.series(listening.places, timing)[:, columns] for one in bar]
     stimulus = np.concatenate([one.cut(timing).stimulus for one in played]) if played else np.array([], np.str_)
-    rows = _training(path, listening, stimulus)
+    rows, silent = _training(path, listening, stimulus)
     features = spectra(listening, stimulus[rows], timing)
     fold = _folds(stimulus[rows], path=path, seed=seed)
     scores = []
@@ -129,6 +134,10 @@ def lag_sweep(
         region=name,
         voxels=len(columns),
         windows=len(features),
+        left_out=(
+            *(f"{late} events are left out: the series ends before their response at {max(lags_s):g} s",) * bool(late),
+            *(f"{silent} training clips are left out: their sounds are not at hand",) * bool(silent),
+        ),
     )
 
 
@@ -148,13 +157,15 @@ def _reached(played: Played, timing: Timing, *, longest: float) -> Played:
     )
 
 
-def _training(path: Path, listening: Listening, stimulus: NDArray[np.str_]) -> NDArray[np.bool_]:
+def _training(path: Path, listening: Listening, stimulus: NDArray[np.str_]) -> tuple[NDArray[np.bool_], int]:
+    """(window,) bool the training windows whose sound is at hand, and how many training clips have none."""
     splits = clip_splits(stimulus.tolist(), listening.clips.splits)
     if not splits:
         raise InputError(expected(path, "training and test clips for the lag sweep", "one kind", "give more clips"))
-    missing = set(listening.clips.missing(groups_of(stimulus.tolist()).tolist()))
-    here = np.array([clip not in missing for clip in groups_of(stimulus.tolist()).tolist()], np.bool_)
-    return np.isin(stimulus, np.array(splits[0].train, np.str_)) & here
+    clips = groups_of(stimulus.tolist())
+    train = np.isin(stimulus, np.array(splits[0].train, np.str_))
+    missing = listening.clips.missing(clips[train].tolist())
+    return train & ~np.isin(clips, np.array(missing, np.str_)), len(missing)
 
 
 def _folds(stimulus: NDArray[np.str_], *, path: Path, seed: int) -> NDArray[np.int64]:

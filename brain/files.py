@@ -56,6 +56,17 @@ def optional(path: Path, *, what: str, then: str = "fetch it, or take the link a
     return present(path, what=what, then=then, limit=limit) if os.path.lexists(path) else None
 
 
+def optional_folder(path: Path, *, what: str, then: str = "fetch it, or take the link away") -> Path | None:
+    """`path` where a folder lies there, None where nothing does; a dead link or a file is an InputError."""
+    if not os.path.lexists(path):
+        return None
+    if not path.exists():
+        present(path, what=what, then=then)
+    if not path.is_dir():
+        raise InputError(expected(path, what, "a file", then))
+    return path
+
+
 def listed(folder: Path, *patterns: str) -> list[Path]:
     """What matches one of the patterns ("*" where none is given) in a folder, by name, each once.
 
@@ -100,7 +111,13 @@ def check_magic(path: Path, magic: bytes, *, what: str, then: str = AGAIN) -> No
     with open(path, "rb") as file:
         head = file.read(512)
     if not head.startswith(magic):
-        raise InputError(expected(path, what, kind_of(head), _NEXT.get(kind_of(head), then)))
+        raise foreign(path, head, what=what, then=then)
+
+
+def foreign(path: object, head: bytes, *, what: str, then: str = AGAIN) -> InputError:
+    """The error about a file that is something else by its first bytes, `head`, with the next step that fits it."""
+    kind = kind_of(head)
+    return InputError(expected(path, what, kind, _NEXT.get(kind, then)))
 
 
 def kind_of(head: bytes) -> str:

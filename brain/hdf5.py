@@ -42,9 +42,9 @@ def open_hdf5(
 ) -> Iterator[dict[str, h5py.Dataset]]:
     """The data sets named by `keys` and, where present, by `optional`, as name -> h5py.Dataset (open inside `with`).
 
-    A name may be a group: it gives its data sets as "group/name". Those in `streamed` are read row by row and may be
-    larger than memory. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest when its
-    data are read inside `with`.
+    An optional name may be a group: it gives its data sets as "group/name". Those in `streamed` are read row by row
+    and may be larger than memory. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest
+    when its data are read inside `with`.
     """
     present(path, what="an HDF5 file", then=then)
     check_magic(path, HDF5_MAGIC, what="an HDF5 file")
@@ -58,6 +58,9 @@ def open_hdf5(
             found: dict[str, h5py.Dataset] = {}
             for key in [*keys, *(key for key in optional if _holds(file, key, path))]:
                 _collect(file[key], key, path, found=found, seen=set())
+            groups = [key for key in keys if key not in found]
+            if groups:
+                raise InputError(expected(f"{path}, {groups[0]}", "a data set", "a group", "store an array there"))
             for key, dataset in found.items():
                 _check(dataset, key, path, streamed=key in streamed)
             yield found

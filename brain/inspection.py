@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
-from brain.origin import simulated_by
 from brain.readers import Reader, open_recording, reader_of
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
@@ -113,7 +112,7 @@ def _looked_at(recording: Recording) -> Look:
         _of_words(recording, "labels", recording.stimuli.labels),
     )
     facts = {key: value for part in parts for key, value in part.facts.items()}
-    simulated = simulated_by(recording.source)
+    simulated = recording.simulated
     return Look(
         lines=(*(line for part in parts for line in part.lines), f"simulated: {simulated or 'no'}"),
         facts=facts | {"simulated": simulated},

@@ -7,6 +7,8 @@ What is written is read back before it is given its name, so that a file which `
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,18 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, StorageError, UsageError, expected
 from brain.files import present
+from brain.origin import simulated_by
 from brain.readers._media import IMAGE_ENDINGS, SOUND_ENDINGS, open_image
-from brain.readers.arrays import FIELDS, Arrays
+from brain.readers.arrays import DIGEST, FIELDS, Arrays, field_sha256
+from brain.writing import claim, hdf5_at, writing
 
 COLUMNS = ("session", "repeat", "group", "ncsnr", "ijk", "shape", "affine")
 """Fields that `pack` takes as further files."""
+ENDINGS = (".h5", ".hdf5")
+LARGE = ("responses", "images")
+"""Fields that are checked piece by piece as they are read; of all others the file holds a digest."""
+CHECKED = "v110"
+"""From this version of HDF5 on a file's structure, names and types included, carries checksums."""
 
 
 def write_arrays(
@@ -42,7 +51,8 @@ def write_arrays(
     fields: the smaller ones of `brain.readers.arrays.FIELDS`, such as session, group, ncsnr, ijk, affine, subject;
     regions: name -> (voxel,) bool; splits: name -> (training ids, test ids); captions: id -> captions.
 
-    Arrays that the reader would refuse are an InputError, and nothing is left at `out`.
+    Arrays that the reader would refuse are an InputError, and nothing is left at `out`. Another ending than .h5 and
+    .hdf5 is a UsageError; a file that is there already, no room and no rights are a StorageError.
     """
     pairs = [(name, caption) for name, texts in (captions or {}).items() for caption in texts]
     arrays: dict[str, Any] = {"responses": np.asarray(responses), **(fields or {})}
@@ -54,7 +64,7 @@ def write_arrays(
         "caption_ids": [name for name, _ in pairs] or None,
     }
     arrays |= {name: value for name, value in given.items() if value is not None}
-    strange = [name for name in arrays if name not in FIELDS]
+    strange = [name for name in arrays if name not in FIELDS or name == DIGEST]
     if strange:
         raise UsageError(f"{out}: {strange[0]!r} is no field of the format; fields are {', '.join(FIELDS)}")
     arrays |= {f"roi/{name}": np.asarray(mask) for name, mask in (regions or {}).items()}
@@ -64,29 +74,46 @@ def write_arrays(
 
 
 def _store(out: Path, arrays: Mapping[str, Any]) -> Path:
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        with h5py.File(draft, "w") as file:
-            for name, value in arrays.items():
-                _create(file, name, value)
-        recording = Arrays().read(draft, subject="", sessions=(), betas="", fields={})
-        if "images" in arrays or "folder" in arrays:
-            recording.stimuli.open(recording.stimuli.ids[0])
-        draft.replace(out)
-    except OSError as error:
-        raise StorageError(f"{out}: the data could not be written ({error}); free some room or rights") from error
-    except InputError as error:
-        raise InputError(str(error).replace(str(draft), str(out))) from error
-    finally:
-        draft.unlink(missing_ok=True)
+    must_be_new(out)
+    with claim(out):
+        must_be_new(out)  # another process may have made it meanwhile
+        try:
+            with writing(out) as part:
+                _write(part, arrays)
+                recording = Arrays().read(part, subject="", sessions=(), betas="", fields={})
+                if "images" in arrays or "folder" in arrays:
+                    recording.stimuli.open(recording.stimuli.ids[0])
+        except InputError as error:
+            raise InputError(re.sub(rf"\.{re.escape(out.name)}\.\d+\.part", out.name, str(error))) from error
     return out
+
+
+def must_be_new(out: Path) -> None:
+    """Refuses a name that is not of HDF5 (UsageError), a place that is taken and one in no folder (StorageError)."""
+    if out.suffix.lower() not in ENDINGS:
+        then = f"name it {out.stem}{ENDINGS[0]}"
+        raise UsageError(expected(out, f"a name that ends in {' or '.join(ENDINGS)}", repr(out.suffix), then))
+    if out.exists() or out.is_symlink():
+        raise StorageError(expected(out, "a new file", "one that is there", "move it away, or choose another name"))
+    if not out.parent.is_dir():
+        raise StorageError(expected(out, "a folder to write into", "none", "make the folder first"))
+
+
+def _write(part: Path, arrays: Mapping[str, Any]) -> None:
+    """All under a checksum: the file's structure by its format, what is large in pieces, the rest by a digest."""
+    small = [name for name in arrays if name not in LARGE]
+    digest = json.dumps({name: field_sha256(arrays[name]) for name in small})
+    with hdf5_at(part, libver=CHECKED) as file:
+        for name, value in arrays.items():
+            _create(file, name, value)
+        file.create_dataset(DIGEST, data=np.bytes_(digest.encode()))
 
 
 def _create(file: h5py.File, name: str, value: Any) -> None:
     array = np.asarray(value)
     if array.dtype.kind in "UO":
         file.create_dataset(name, data=array.astype(object), dtype=h5py.string_dtype())
-    elif array.ndim < 2:
+    elif not array.ndim or not array.size:
         file.create_dataset(name, data=array)
     elif name == "images":
         file.create_dataset(name, data=array, chunks=(1, *array.shape[1:]), compression="gzip", fletcher32=True)
@@ -113,13 +140,16 @@ def pack(
               folder of sound files (left where it is, which must be beside `out` or below)
     columns   session, repeat, group, ncsnr, ijk, shape, affine -> file;  regions: name -> file of (voxel,) 0 and 1
     captions  .csv or .tsv of two columns, stimulus id and caption
+    Where `responses` lie among data of a simulator, the file says so in its field `simulated`.
     size      pixels to which images of a folder are cut square and scaled; 0 keeps them, and they must be of one size
     """
+    must_be_new(out)
     unfit = sorted(set(columns or {}) - set(COLUMNS))
     if unfit:
         raise UsageError(f"{unfit[0]!r} is no column that can be packed; columns are {', '.join(COLUMNS)}")
     fields: dict[str, Any] = {name: read_table(path) for name, path in (columns or {}).items()}
-    fields |= {name: text for name, text in (("subject", subject), ("unit", unit)) if text}
+    texts = {"subject": subject, "unit": unit, "simulated": simulated_by(responses)}
+    fields |= {name: text for name, text in texts.items() if text}
     ids = None if stimulus is None else [str(name) for name in read_table(stimulus).tolist()]
     pixels: NDArray[Any] | None = None
     names: list[str] | None = None

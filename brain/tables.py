@@ -55,6 +55,10 @@ def _text(path: Path) -> str:
         kind = kind_of(head) if known else f"a file that ends in {path.suffix!r}"
         then = "store its arrays as .npy, or as .csv with trials as rows (docs/own_data.md)"
         raise InputError(expected(path, "an .npy, .txt, .csv or .tsv file", kind, then))
+    return _whole_text(path)
+
+
+def _whole_text(path: Path) -> str:
     text = read_text(path, what="a table", then="save it again")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
@@ -161,33 +165,46 @@ def as_mask(values: NDArray[Any], where: object, voxels: int) -> NDArray[np.bool
     if flat.shape != (voxels,):
         then = "correct the mask" if flat.dtype.kind == "b" else _MASK
         raise InputError(expected(where, f"({voxels},) booleans, one a voxel", f"{values.dtype} {values.shape}", then))
-    if flat.dtype.kind not in "biuf" or not ((flat == 0) | (flat == 1)).all():
+    if flat.dtype.kind == "b":
+        flat = np.ascontiguousarray(flat).view(np.uint8)  # a byte of a damaged file that is neither counts as true else
+    if flat.dtype.kind not in "iuf" or not ((flat == 0) | (flat == 1)).all():
         strange = [one for one in flat.tolist() if one not in (0, 1)][:1]
-        raise InputError(expected(where, f"({voxels},) booleans", f"{flat.dtype} with {strange[0]!r}", _MASK))
+        found = f"{flat.dtype} with {strange[0]!r}" if strange else f"{flat.dtype}"
+        raise InputError(expected(where, f"({voxels},) booleans", found, _MASK))
     return flat.astype(np.bool_)
 
 
 def read_records(
     path: Path, *, needed: Iterable[str] = (), mark: str = "\t", quoted: bool = False, then: str = "add it"
 ) -> list[dict[str, str]]:
-    """The rows of a table with a head line, column -> text without blanks around it; missing cells are "".
+    """The rows of a table with a head line, column -> text without blanks around it.
 
-    `needed` are columns that must be there, else an InputError; a column of that name twice is one too.
+    `needed` are columns that must be there, once each; they and a row of more or fewer cells are an InputError.
     """
-    text = read_text(present(path, what="a table", then="put it back"), what="a table", then="save it again")
+    text = _whole_text(present(path, what="a table", then="put it back"))
     csv.field_size_limit(CELL)
     source = io.StringIO(text, newline="")
     lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     try:
         head = [name.strip() for name in next(lines, [])]
-        rows = [[cell.strip() for cell in row] for row in lines if row]
+        rows = [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+    for line, row in rows:
+        if any(row[len(head) :]):
+            found = f"{len(row)} ({row[len(head)]!r} has no column)"
+            raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells", found, "correct the row"))
     for name in needed:
         if head.count(name) != 1:
             found = f"the columns {', '.join(head)[:120] or 'none'}"
             raise InputError(expected(path, f"the column {name!r}{' once' * (name in head)}", found, then))
-    return [dict(zip(head, (*row, *[""] * (len(head) - len(row))), strict=False)) for row in rows]
+    for line, row in rows:
+        if len(row) != len(head):
+            raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells as in its head", f"{len(row)}", _ROW))
+    return [dict(zip(head, row, strict=True)) for _, row in rows]
+
+
+_ROW = "fill the row up, with n/a where there is nothing"
 
 
 def in_part(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

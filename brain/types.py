@@ -252,6 +252,7 @@ class Recording:
     masked     one sentence per group of voxels left out (NaN, constant in a session), for the card and the report
     notes      one sentence on each thing the reader decided or left out, such as how a series was cut into windows
     reader     the reader's name; `source` the folder or file it read
+    simulated  what simulated the brain ("afterimage simulate, seed 0"), "" for a recorded one
     """
 
     responses: Responses
@@ -263,6 +264,7 @@ class Recording:
     notes: tuple[str, ...] = ()
     reader: str = ""
     source: str = ""
+    simulated: str = ""
 
     def __post_init__(self) -> None:
         for region in self.regions:

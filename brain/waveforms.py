@@ -9,17 +9,18 @@ Inside, a sound is (sample,) float32, mono, at `RATE`; it comes in as it lies on
 
 from __future__ import annotations
 
+import io
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.files import kind_of, present
 from brain.types import Float
+from brain.writing import write_bytes
 
 RATE = 16000
 """Samples a second of every sound inside: that of the AudioLDM family."""
@@ -153,19 +154,9 @@ def write_wave(path: Path, wave: Float, rate: int) -> None:
     peak = float(np.abs(mono).max())
     if peak < 1 / 2**15:
         raise InputError(expected(path, "a sound to write", "silence", "see what made it"))
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(draft, "wb") as file:
-                soundfile.write(file, mono * min(1.0, PEAK / peak), rate, format="WAV", subtype="PCM_16")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except (OSError, soundfile.LibsndfileError) as fault:
-        raise StorageError(expected(path, "room and rights to write", f"{fault}", "free some space")) from fault
+    sound = io.BytesIO()
+    soundfile.write(sound, mono * min(1.0, PEAK / peak), rate, format="WAV", subtype="PCM_16")
+    write_bytes(path, sound.getvalue())
 
 
 def _rate(rate: int, *, name: object) -> int:

@@ -21,17 +21,18 @@ from typing import Any
 
 from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
 from brain.origin import simulated_by
-from decode.decode import asked_of, check_drawing, check_rows, chosen_of, draw_missing, missing_of
+from brain.writing import only_files, storing
+from decode.checks import must_be_its_own, together
+from decode.decode import asked_of, check_drawing, check_partners, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
 from decode.opened import Opened
-from decode.painter import NAME as PIXELS
-from decode.run_folder import RunFolder, writing
+from decode.run_folder import RunFolder
 from decode.settings import Settings, differences, to_json
 from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
 from pipelines.drawing import Watch
 
-MADE = (".lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors", "encoders", "report.json",
-        "report.html")  # fmt: skip
+MADE = (".lock", ".report.lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors",
+        "encoders", "report.json", "report.html")  # fmt: skip
 """What drawing beside a run, synthesis beside it and judging leave in a folder."""
 PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
 """What a run's card says that holds of samples beside it too."""
@@ -50,19 +51,19 @@ def draw_beside(
     run, sink = opened.run, RunFolder(to)
     if not is_fitted(run):
         raise InputError(expected(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
-    check_rows(settings.decode)
-    check_drawing(settings)
-    _must_have_steps(settings)
+    together([lambda: check_rows(settings), lambda: check_drawing(settings)])
+    check_partners(run, settings)
+    must_be_its_own(run, opened.data, opened.fit)
     chosen = chosen_of(run, stimuli)
     must_be_beside(run, to)
     asked = {"run": _digest(run), "seed": settings.machine.seed}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
-    with beside(to), sink.lock(), SampleWriter(sink.samples) as writer:
+    simulated = str(facts.get("simulated", simulated_by(opened.data)))
+    with beside(to), sink.lock(), SampleWriter(sink.samples, simulated=simulated) as writer:
         missing = missing_of(writer, chosen, settings.decode, repeated=facts.get("repeated", []))
         if missing:
             known = {name: facts[name] for name in PASSED_ON if name in facts}
-            simulated = facts.get("simulated", simulated_by(opened.data))
             drawn = {**asked, "decode": to_json(settings.decode)}
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
             draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
@@ -88,29 +89,19 @@ def beside(to: Path) -> Iterator[RunFolder]:
         raise
 
 
-def _must_have_steps(settings: Settings) -> None:
-    """Refuses more steps than the stack's noise schedule has."""
-    if settings.decode.method == PIXELS:
-        return
-    from pipelines.stacks import resolve
-
-    most = resolve(settings.fit.stack).noise_levels
-    if settings.decode.steps > most:
-        raise UsageError(f"--steps: expected 1 to {most} on this stack, found {settings.decode.steps}")
-
-
 def must_be_beside(run: RunFolder, to: Path) -> None:
     """Refuses the run's own folder, one inside it or around it, and a folder with files that no such call makes."""
     here, home = to.resolve(), run.path.resolve()
     if here == home or here.is_relative_to(home) or home.is_relative_to(here):
         raise UsageError(f"--to {to}: expected a folder beside the run, found one in or around it; choose another")
-    with writing(to):
+    with storing(to):
         if to.exists() and not to.is_dir():
             raise UsageError(f"--to {to}: expected a folder, found a file; choose another")
         if to.is_dir() and (any(child.name not in MADE for child in to.iterdir()) or _unsigned(to)):
             raise UsageError(
                 f"--to {to}: expected an empty folder or one of an earlier call, found other files; choose another"
             )
+        only_files(to)
 
 
 def _unsigned(to: Path) -> bool:

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from brain.types import Recording, Split
 
 PACKAGES = (
@@ -45,12 +47,14 @@ def commit() -> str:
 def data_facts(recording: Recording) -> dict[str, Any]:
     """What was recorded: counts, voxel contract, regions, what was masked."""
     responses, space = recording.responses, recording.responses.space
+    repeats = np.unique(responses.stimulus, return_counts=True)[1].tolist()
     return {
         "reader": recording.reader,
         "subject": space.subject,
         "modality": recording.stimuli.modality,
         "trials": len(responses.values),
         "stimuli": len(set(responses.stimulus.tolist())),
+        "repeats": [min(repeats, default=0), max(repeats, default=0)],
         "sessions": sorted(set(responses.session.tolist())),
         "voxels": len(space),
         "space": {"name": space.name, "betas": space.betas, "unit": space.unit, "shape": list(space.shape),

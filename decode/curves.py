@@ -208,7 +208,7 @@ def _draw(
     run: RunFolder, settings: Settings, decoded: Mapping[str, Mapping[str, Conditions]], *, chosen: Sequence[str]
 ) -> None:
     """Draws the missing pictures of every point."""
-    with SampleWriter(run.path / FOLDER / "samples") as writer:
+    with SampleWriter(run.path / FOLDER / "samples", simulated=run.simulated()) as writer:
         missing = [(row, name) for row in decoded for name in chosen if writer.done(row, name) is None]
         if not missing:
             return

@@ -18,16 +18,20 @@ from brain.arithmetic import arithmetic
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
 from brain.types import Stimuli
+from decode.checks import accept, together
 from decode.fit import is_fitted
 from decode.hand import Hand, row_of
 from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder
 from decode.opened import REPEAT, Key, Opened, methods_of
+from decode.painter import NAME as PIXELS
+from decode.reranking import SPACE as RERANKING
 from decode.reranking import open_scorers, write_generated
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import DecodeSettings, Settings, needed_maps, to_json
 from evaluation.samples import OTHER_REPEATS, REFERENCE, SampleWriter
-from pipelines.drawing import Drawn, Watch
+from pipelines.drawing import DTYPES, SCHEDULERS, Drawn, Watch
+from pipelines.stacks import StackFolder, resolve
 
 BOUNDS = (
     ("steps", 1, math.inf), ("guidance", 0, 1e6), ("eta", 0, 1), ("noise_level", 0, math.inf), ("seeds", 1, math.inf),
@@ -45,35 +49,61 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
     A run that is not fitted is an InputError, as are data that the mappings were not fitted on.
     """
     run = RunFolder(out)
-    check_rows(settings.decode)
-    check_drawing(settings)
+    together([lambda: check_rows(settings), lambda: check_drawing(settings)])
     with run.lock():
-        run.claim(settings, data, ("machine", "decode"))
         if not is_fitted(run):
             raise InputError(
                 f"{out}: expected a fitted run, found one that is not; run `afterimage fit` or `afterimage study` first"
             )
+        check_partners(run, settings)
+        accept(run, settings, data, ("machine", "decode"))
         chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
-        with SampleWriter(run.samples) as writer:
+        with SampleWriter(run.samples, simulated=run.simulated()) as writer:
             missing = missing_of(writer, chosen, settings.decode, repeated=repeated)
             if missing:
                 opened = Opened(run=run, fit=settings.fit, data=data)
                 draw_missing(opened, run, writer, settings, missing=missing)
             write_generated(run, settings)
-            return f"{out}: {len(missing)} samples drawn, {len(writer)} there" if missing else f"{out}: decoded already"
+            if not missing:
+                return f"{out}: decoded already"
+        stale = f"; {run.report} is of fewer, write it again with `afterimage evaluate {out}`"
+        there = (run.report / "report.json").is_file()
+        return f"{out}: {len(missing)} samples drawn, {len(writer)} there{stale if there else ''}"
 
 
-def check_rows(decode: DecodeSettings) -> None:
-    """Refuses rows that nobody draws."""
-    known = (*DRAWN, RERANKED, *TAKEN)
-    for row in decode.rows:
+def check_rows(settings: Settings) -> None:
+    """Refuses (UsageError) rows that nobody draws, and those that this recipe's generator cannot."""
+    rows, method, known = settings.decode.rows, settings.decode.method, (*DRAWN, RERANKED, *TAKEN)
+    for row in rows:
         if row not in known:
             raise UsageError(unknown("row", row, known))
+    if method == PIXELS and "prior" in rows:
+        raise UsageError(f"--rows: {method} draws nothing without a condition; leave prior out")
+    if method == PIXELS and "round_trip" in rows:
+        raise UsageError(f"--rows: {method} has no autoencoder for round_trip; leave that row out")
+    maps = needed_maps(settings.fit)
+    if RERANKED in rows and RERANKING not in maps:
+        raise UsageError(f"--rows: reranked needs {RERANKING} among --maps, found {', '.join(maps)}; leave it out")
+
+
+def check_partners(run: RunFolder, settings: Settings) -> None:
+    """Refuses (UsageError) the row shuffled of a run that tests one stimulus: no other pattern can take its place."""
+    tested = [name for names in run.card_facts().get("tested", {}).values() for name in names]
+    if "shuffled" in settings.decode.rows and len(tested) < 2:
+        others = [row for row in settings.decode.rows if row != "shuffled"]
+        raise UsageError(
+            f"--rows: shuffled takes the pattern of another test stimulus, and this run tests {len(tested)}; ask for "
+            f"--rows {' '.join(others) or 'decoded'}"
+        )
 
 
 def check_drawing(settings: Settings) -> None:
-    """Refuses (UsageError), before anything is opened, numbers that no denoising loop takes."""
+    """Refuses (UsageError), before anything is opened, names and numbers that no denoising loop of this stack takes."""
     decode = settings.decode
+    if decode.scheduler and decode.scheduler not in SCHEDULERS:
+        raise UsageError(f"--scheduler: {unknown('scheduler', decode.scheduler, tuple(SCHEDULERS))}")
+    if decode.dtype not in DTYPES:
+        raise UsageError(f"--dtype: {unknown('number type', decode.dtype, DTYPES)}")
     for name, low, high in BOUNDS:
         value = getattr(decode, name)
         if not low <= value <= high:
@@ -86,6 +116,18 @@ def check_drawing(settings: Settings) -> None:
         raise UsageError(
             f"--strength {decode.strength:g} of {decode.steps} steps leaves no step; use more steps or more strength"
         )
+    if decode.method != PIXELS:
+        _check_levels(decode, resolve(settings.fit.stack))
+
+
+def _check_levels(decode: DecodeSettings, stack: StackFolder) -> None:
+    """Refuses (UsageError) more steps, or a higher noise level, than the stack's noise schedules have."""
+    if decode.steps > stack.noise_levels:
+        raise UsageError(f"--steps: expected 1 to {stack.noise_levels} on this stack, found {decode.steps}")
+    if decode.noise_level and "image_noising_scheduler" in stack.components:
+        most = stack.levels_of("image_noising_scheduler") - 1
+        if decode.noise_level > most:
+            raise UsageError(f"--noise-level: expected 0 to {most} on this stack, found {decode.noise_level}")
 
 
 def samples_of(row: str, decode: DecodeSettings) -> int:

@@ -3,49 +3,104 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from brain.arithmetic import arithmetic
+from brain.errors import UsageError
+from brain.origin import simulated_by
+from decode.checks import accept, together
 from decode.run_folder import RunFolder
-from decode.settings import EvaluateSettings, MachineSettings, Settings, to_json
+from decode.settings import EvaluateSettings, MachineSettings, Settings, needed_maps, to_json
+from encoders.spaces import CATALOGUE as SPACES
+from evaluation.judges import Judge, judge_of
+from evaluation.regions import read_json
 from evaluation.samples import INDEX
 
 
 def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
     """Judges the run in `out` as `settings` say and returns the path of the page."""
-    from evaluation.judges import judge_of
-    from evaluation.profiles import find_profile
-
     run = RunFolder(out)
-    modality = run.card_facts().get("data", {}).get("modality", "image")
     # a misspelt name is said before the run's settings take it in
-    find_profile(settings.evaluate.profile, modality)
-    judging = judge_of(settings.evaluate.judge, modality)
+    judging = check_names(run, settings)
     with run.lock():
-        run.claim(settings, data, ("machine", "evaluate"))
+        accept(run, settings, data, ("machine", "evaluate"))
         if settings.evaluate.curves:
             from decode.curves import draw_curves
 
             draw_curves(run, settings, data, stimuli=settings.evaluate.curve_stimuli)
-        asked = {"settings": to_json(settings.evaluate), "samples": _digest(run)}
+        asked = {**_public(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
-        if _asked(run) == asked and page.is_file():
+        if _is_judged(run, settings):
             return page
         from decode.brain_encoder import write_encoder
 
         bench = judging.open()
         if lacking := write_encoder(run, settings, data, bench):
             print(lacking)
+        if "simulated" not in run.card_facts() and data.exists():
+            # cards of runs from before did not say whose brain it is
+            run.add_to_card({"simulated": simulated_by(data)})
         page = judge(out, settings.evaluate, seed=settings.machine.seed)
         # a report is written whole, by what computes now
         run.add_to_card({"evaluate": {**asked, "arithmetic": arithmetic()}})
         return page
 
 
-def _asked(run: RunFolder) -> dict[str, object]:
-    """What the report that stands was asked for."""
+def check_judging(run: RunFolder, settings: Settings) -> None:
+    """Refuses, before any work, what could not be judged in the end: unknown names, numbers, an absent judge.
+
+    Weights that are not at hand are a CheckpointAbsent. A report that stands for these very samples needs no judge.
+    """
+    judging = check_names(run, settings)
+    if not _is_judged(run, settings):
+        judging.open()
+
+
+def check_names(run: RunFolder, settings: Settings) -> Judge:
+    """The judge that is asked for; unknown names, too few resamples, another profile's report there: UsageError."""
+    from evaluation.profiles import CLEAN_SOUND, find_profile
+    from evaluation.report import Judging
+    from evaluation.sounds import SOUND
+
+    how, modality = settings.evaluate, modality_of(settings)
+    together([
+        lambda: judge_of(how.judge, modality),
+        lambda: find_profile(how.profile),
+        lambda: Judging(bootstrap=how.bootstrap, permutations=how.permutations),
+    ])  # fmt: skip
+    profile = find_profile(how.profile, modality)
+    if modality == SOUND and not set(profile.metrics) & set(CLEAN_SOUND.metrics):
+        raise UsageError(f"--profile: expected one for sounds, found {how.profile}; take --profile clean")
+    if how.curves and how.curve_stimuli < 2:
+        raise UsageError(f"--curve-stimuli: expected 2 or more, found {how.curve_stimuli}; give more")
+    written = read_json(run.report / "report.json").get("profile", {}).get("name", profile.name)
+    if written != profile.name:
+        raise UsageError(
+            f"--profile {how.profile}: {run.report} holds a report by profile {written}, which would be lost; write "
+            f"beside it with `afterimage evaluate {run.path} --profile {how.profile} --out FOLDER`"
+        )
+    return judge_of(how.judge, modality)
+
+
+def modality_of(settings: Settings) -> str:
+    """What the run draws, image or sound: what its spaces encode."""
+    return SPACES[next(iter(needed_maps(settings.fit)))].modality
+
+
+def _public(how: EvaluateSettings) -> dict[str, object]:
+    """The settings without the place of a judge of the user's own, and the digest of all, by which they are known."""
+    facts = to_json(how)
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {"settings": {**facts, "judge": Path(how.judge).name}, "asked": digest}
+
+
+def _is_judged(run: RunFolder, settings: Settings) -> bool:
+    """Whether the report of these very samples, as these settings ask for it, stands."""
     facts = run.card_facts().get("evaluate", {})
-    return {name: one for name, one in facts.items() if name != "arithmetic"}
+    asked = {**_public(settings.evaluate), "samples": _digest(run)}
+    found = {name: one for name, one in facts.items() if name != "arithmetic"}
+    return found == asked and (run.report / "report.html").is_file()
 
 
 def judge(
@@ -65,6 +120,8 @@ def judge(
         train=train,
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out)
+    for sentence in report.said():
+        print(sentence)
     print(report.table())
     for sentence in report.absent:
         print(f"not computed: {sentence}")

@@ -13,10 +13,10 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.leaks import guard, guard_statistics, leak_report, look_at_all
-from brain.origin import simulated_by
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
+from decode.checks import check_folds, check_recording
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -28,7 +28,6 @@ from encoders.mapping import Mapping as BrainMap
 from encoders.mapping import MappingSettings, fit_mapping
 from encoders.network_map import SHARED, WAYS, NetworkMap, load_map
 from encoders.ridge import RidgeSettings
-from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.storage import write_json
 
@@ -50,12 +49,19 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
     run = RunFolder(out)
     check(settings)
     with run.lock():
-        run.claim(settings, data, stages)
+        run.must_accept(settings, data, stages)
         if is_fitted(run):
+            run.claim(settings, data, stages)
             return f"{out}: fitted already"
         recording = open_data(data, settings.fit)
         for note in recording.notes:
             print(note)
+        check_recording(recording, settings, run, judged="evaluate" in stages)
+        if settings.fit.mapping == SHARED:
+            from decode.networks import lenders
+
+            lenders(recording)
+        run.claim(settings, data, stages)
         fit_recording(run, recording, settings)
     return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
 
@@ -131,24 +137,6 @@ def needs_of(method: str) -> tuple[str, ...]:
     return CATALOGUE[method].needs
 
 
-def check_modality(recording: Recording, settings: Settings) -> None:
-    """Refuses (UsageError) a recipe for pictures on data of sounds, and the reverse."""
-    modality = recording.stimuli.modality
-    strange = [name for name in needed_maps(settings.fit) if SPACES[name].modality != modality]
-    if strange:
-        from decode.recipes import CATALOGUE
-
-        able = [
-            recipe.name
-            for recipe in CATALOGUE
-            if all(SPACES[space].modality == modality for space in needed_maps(recipe.settings().fit))
-        ]
-        raise UsageError(
-            f"--recipe: these data are of {modality}s and {strange[0]} encodes {SPACES[strange[0]].modality}s; "
-            f"use one of {', '.join(able)}"
-        )
-
-
 def is_fitted(run: RunFolder) -> bool:
     """Whether every mapping that the card names is there; the card is written last."""
     fitted = run.card_facts().get("fitted", [])
@@ -157,19 +145,13 @@ def is_fitted(run: RunFolder) -> bool:
 
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
-    check_modality(recording, settings)
-    for regions in (*needed_maps(settings.fit).values(), settings.fit.voxels):
-        columns_of(recording, regions)
-    if settings.fit.mapping == SHARED:
-        from decode.networks import lenders
-
-        lenders(recording)
     find_clusters(run, recording, settings)
     folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
         )
+    check_folds(folds, settings, judged=False)
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
@@ -190,7 +172,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         conditioned = condition(run, recording, folds[0], settings)
     run.add_to_card(
         {
-            "simulated": simulated_by(recording.source),
+            "simulated": recording.simulated,
             "software": software(),
             "settings": {"recipe": settings.recipe, "machine": to_json(settings.machine), "fit": _public(settings.fit)},
             "data": data_facts(recording),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError
+from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, parse_fields
 from brain.splits import CLUSTER, cluster_splits
 from brain.types import Recording, Responses, Split
@@ -22,7 +22,10 @@ from encoders.storage import read_json, write_json
 
 
 def open_data(data: Path, fit: FitSettings) -> Recording:
-    """The recording that these settings name."""
+    """The recording that these settings name; data that are gone are an InputError that says how to name others."""
+    if not data.exists():
+        then = "check the path, or, where a run has moved without its data, name them with --data"
+        raise InputError(expected(data, "data", "nothing there: no such file or folder", then))
     return open_recording(
         data,
         subject=fit.subject,

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from brain.averages import Averaged, average_repeats
 from brain.errors import InputError
-from brain.origin import simulated_by
 from brain.reliability import ceiling_correlation, estimate_ncsnr
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Region, Responses, Split, VoxelSpace
-from decode.run_folder import RunFolder, writing
+from brain.writing import write_volume
+from decode.run_folder import RunFolder
 from encoders.accuracy import voxel_prediction
 from encoders.conditions import Conditions
 from encoders.ridge import RidgeSettings
@@ -148,12 +148,7 @@ def write_maps(folder: Path, space: VoxelSpace, scores: VoxelScores) -> None:
 def _write_volume(path: Path, volume: NDArray[Any], space: VoxelSpace) -> None:
     import nibabel
 
-    image = nibabel.Nifti1Image(volume, space.affine)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".part.{path.name}")
-        nibabel.save(image, part)
-        part.replace(path)
+    write_volume(path, nibabel.Nifti1Image(volume, space.affine))
 
 
 def _labels(recording: Recording, regions: Sequence[Region]) -> Int:
@@ -169,6 +164,6 @@ def _space(recording: Recording) -> str:
     """Where the voxels lie. NSD's own volumes are the subject's; the simulated brain is in MNI space, and says so."""
     return (
         "MNI152 (simulated)"
-        if simulated_by(recording.source)
+        if recording.simulated
         else f"{recording.responses.space.name} of {recording.responses.space.subject}"
     )

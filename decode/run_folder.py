@@ -8,8 +8,8 @@ RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from brain.arithmetic import changes
 from brain.errors import InputError, StorageError, UsageError, expected
+from brain.writing import held_by, lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -29,8 +30,13 @@ from decode.settings import (
     to_json,
 )
 from encoders.storage import read_json, write_json
+from evaluation.samples import REFERENCE, read_rows
 
 BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
+ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack", "pixels"}
+"""Settings of a fit that decide which true conditions lie in a run, or what they are."""
+SIGNS = ("settings.json", "card.json", "synthesis.json")
+"""One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -70,7 +76,9 @@ class RunFolder:
         return self.path / MINDVIS
 
     def stored(self) -> tuple[Settings, Path]:
-        """The settings this run was made with, and its data. No run here is an InputError."""
+        """The settings this run was made with, and its data. No run here, or a link below it, is an InputError."""
+        if os.path.lexists(self.settings):
+            only_files(self.path)
         if not self.settings.is_file():
             raise InputError(
                 f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
@@ -88,8 +96,22 @@ class RunFolder:
     def claim(self, settings: Settings, data: Path, stages: Sequence[str]) -> None:
         """Makes the folder this run's, or resumes it; `stages` are the sections of `settings` that are asked for now.
 
+        What `must_accept` refuses is refused before anything is written. The data are stored relative to the run, so
+        that both can move together. What lies there of other settings without binding them is made anew.
+        """
+        stored = self.must_accept(settings, data, stages)
+        self._clear(settings, data)
+        kept = {
+            name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
+            for name in STAGES
+        }
+        write_json(self.settings, {"recipe": settings.recipe, "data": _relative(data, self.path), **kept})
+
+    def must_accept(self, settings: Settings, data: Path, stages: Sequence[str]) -> dict[str, Any]:
+        """The settings that bind this run, as they are stored; {} where nothing was made that could bind it.
+
         Another recipe, other data or another setting that could change what is done already is a UsageError that names
-        it. The data are stored relative to the run, so that both can move together.
+        it, as is a folder that holds something else.
         """
         stored: dict[str, Any] = {}
         if self.settings.is_file():
@@ -100,11 +122,28 @@ class RunFolder:
             raise UsageError(
                 f"{self.path}: expected an empty folder or a run, found a folder with other files; choose another --out"
             )
-        kept = {
-            name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
-            for name in STAGES
-        }
-        write_json(self.settings, {"recipe": settings.recipe, "data": _relative(data, self.path), **kept})
+        return stored
+
+    def has_its_data_at(self, data: Path) -> bool:
+        """Whether `data` is the place that the run has noted for its data."""
+        stored = read_json(self.settings, kind="run") if self.settings.is_file() else {}
+        return (self.path / str(stored.get("data", ""))).resolve() == data.resolve()
+
+    def _clear(self, settings: Settings, data: Path) -> None:
+        """Takes away what was made on the way to a mapping or a sample, of settings that are no longer asked for.
+
+        True conditions and references are that: made again in less time than it takes to say why they bind a run.
+        """
+        conditions = self.path / "conditions"
+        if self.settings.is_file() and not self._begun("fit") and conditions.is_dir():
+            stored = read_json(self.settings, kind="run")
+            old = {name for name, _, _ in differences(stored.get("fit", {}), settings.fit)}
+            if old & ENCODED or not self.has_its_data_at(data):
+                shutil.rmtree(conditions)
+        if self.settings.is_file() and self.samples.is_dir() and not self._begun("decode"):
+            stored = read_json(self.settings, kind="run")
+            if any(differences(stored.get("decode", {}), settings.decode)):
+                shutil.rmtree(self.samples)
 
     def _same(self, stored: dict[str, Any], settings: Settings, *, data: Path, stages: Sequence[str]) -> None:
         if stored.get("recipe") != settings.recipe:
@@ -118,9 +157,12 @@ class RunFolder:
             self._refuse("data", stored.get("data"), _relative(data, self.path))
 
     def _begun(self, stage: str) -> bool:
-        """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing."""
-        drawn = (self.samples / "index.jsonl").exists()
-        fitted = drawn or any((self.path / name).exists() for name in ("conditions", "maps"))
+        """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing.
+
+        True conditions bind no fit and references no drawing: nothing was mapped or drawn yet.
+        """
+        drawn = any(sample.row != REFERENCE for sample in read_rows(self.samples))
+        fitted = drawn or any((self.path / name).exists() for name in ("maps", "training"))
         return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
 
     def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
@@ -132,6 +174,10 @@ class RunFolder:
     def card_facts(self) -> dict[str, Any]:
         """What the card says so far; nothing where there is none yet."""
         return read_json(self.card, kind="run") if self.card.exists() else {}
+
+    def simulated(self) -> str:
+        """What simulated the run's brain, "" for a recorded one and for cards that do not say it."""
+        return str(self.card_facts().get("simulated", ""))
 
     def add_to_card(self, facts: dict[str, Any]) -> None:
         """Merges `facts` into the card, whole or not at all."""
@@ -161,45 +207,27 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; a run held by another is a StorageError that names the holder.
-
-        The kernel lets the lock go when its process ends, however it ends, so that no stale lock is left behind.
-        """
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
-                raise StorageError(
-                    f"{self.path}: {holder or 'another process'} is working on this run; "
-                    "wait for it, or choose another --out"
-                ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        """Holds the run for this process and sweeps it; refuses what `brain.writing.lock` does, and links."""
+        ours = any(os.path.lexists(self.path / name) for name in SIGNS)
+        if ours:
+            only_files(self.path)
+        with lock(self.path):
+            if ours:  # of a folder with other files we have nothing to remove
+                sweep(self.path, below=True)
             yield
-            os.ftruncate(handle, 0)
-        finally:
-            os.close(handle)
+
+
+def must_be_idle(path: Path) -> None:
+    """Refuses (StorageError) a run that another process is working on; nothing is written, no lock is kept."""
+    if holder := held_by(path):
+        raise StorageError(
+            expected(path, "a run at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
+        )
 
 
 def drawn_apart(stage: str, name: str) -> bool:
     """Whether another value of this setting can be drawn with beside a run that was fitted without it."""
     return stage == "decode" or (stage == "machine" and name == "seed")
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError of writing under `path` into a StorageError with the system's own word."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "make room, or choose another --out that you may write to"
-        ) from error
 
 
 def _relative(data: Path, run: Path) -> str:

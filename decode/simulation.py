@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from brain.errors import StorageError, UsageError
 from brain.json_files import read_json
-from decode.run_folder import writing
+from brain.writing import writing_folder
 
 
 def simulate_once(
@@ -49,15 +48,9 @@ def simulate_once(
         raise StorageError(f"{out}: holds other files; choose another folder")
     from brain.simulated.simulate import simulate
 
-    part = out.with_name(f".{out.name}.part")
-    with writing(out):
-        shutil.rmtree(part, ignore_errors=True)
-        part.parent.mkdir(parents=True, exist_ok=True)
+    with writing_folder(out) as part:
         simulate(part, modality=modality, subjects=subjects, sessions=sessions, snr=snr, seed=seed, trials=trials)
         added = _add(part, more, seed=seed)
-        if out.is_dir():
-            out.rmdir()
-        part.rename(out)
     several = "s" if subjects > 1 else ""
     return f"{out}: simulated {subjects} subject{several}, {sessions} sessions of {trials} trials{added}"
 

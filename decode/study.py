@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from decode.decode import check_rows, decode
-from decode.evaluate import evaluate_run
-from decode.fit import STAGES, fit
+from decode.checks import together
+from decode.decode import check_drawing, check_rows, decode
+from decode.evaluate import check_judging, evaluate_run
+from decode.fit import STAGES, check, fit
+from decode.run_folder import RunFolder
 from decode.settings import Settings
 
 
 def study(data: Path, out: Path, settings: Settings) -> Path:
-    """Runs or resumes all three stages in the run folder `out` and returns the path of the report's page."""
-    check_rows(settings.decode)
+    """Runs or resumes all three stages in the run folder `out` and returns the path of the report's page.
+
+    Settings of all stages are checked before the first of them, and what is wrong with them is said in one error.
+    """
+    together([
+        lambda: check(settings),
+        lambda: check_rows(settings),
+        lambda: check_drawing(settings),
+        lambda: check_judging(RunFolder(out), settings),
+    ])  # fmt: skip
     print(fit(data, out, settings, stages=STAGES))
     print(decode(out, settings, data))
     return evaluate_run(out, settings, data)

@@ -25,11 +25,12 @@ from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
-from brain.origin import simulated_by
+from brain.origin import MARKER
 from brain.pictures import open_image
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
+from decode.checks import accept, must_be_its_own
 from decode.fit import standardised
 from decode.patterns import folds_of, open_data
 from decode.run_folder import RunFolder
@@ -66,6 +67,8 @@ CLIP, EYE = "clip", "eye"
 GUIDE, SECOND, TRUTH = "guide", "second", "truth"
 RANDOM = "random-region"
 """The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
+RANKED = "retrieval"
+"""The way whose pictures are the first of one ranking, so that none can be made without those before it."""
 FEW = 10
 """Natural pictures that are looked at from one telling to the next."""
 BATCH = 50
@@ -99,12 +102,14 @@ def synthesize(
         _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
         # encoders belong to the run and its seed, whatever seed is asked for pictures
         own = replace(settings, machine=replace(settings.machine, seed=run.stored()[0].machine.seed))
+        must_be_its_own(run, data, settings.fit)
         recording = open_data(data, settings.fit)
         lab = Lab(run=run, recording=recording, settings=own, asks=wanted.asks, keep=to / "encoders")
         synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
         return report_synthesis(to, seed=seed)
     with run.lock():
         _must_be_fitted(run)
+        accept(run, settings, data, ())
         home = run.path / FOLDER / wanted.name
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
@@ -168,15 +173,17 @@ def _into(
     asked = {**_asked(wanted, how), **(more or {})}
     facts = _stored(home)
     write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "asked": asked})
-    with SampleWriter(home / "samples") as writer:
+    with SampleWriter(home / "samples", simulated=lab.recording.simulated) as writer:
         for way in wanted.ways:
             studio = lab.studio(wanted, how, random=way == RANDOM, seed=seed)
             if tell is not None:
                 studio = replace(studio, watch=_told(studio, way, tell))
-            made = _make(way, studio, writer, wanted=wanted, seed=seed, count=tell is None)
-            known = facts.get(row_of(way), {})
-            courses = {**known.get("courses", {}), **made.get("courses", {})}
-            facts[row_of(way)] = {**known, **made, "courses": courses}
+            known = facts.setdefault(row_of(way), {})
+            for _ in _make(way, studio, writer, wanted=wanted, seed=seed, known=known):
+                # with every picture, for a course is told once: no later call could find it again
+                write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "ways": facts})
+            if tell is None and known.get("courses") and "flops" not in known:
+                known["flops"] = flops_of(way, studio, sample_seed(seed, wanted.name, 0))
             write_json(home / "synthesis.json", {**lab.facts(wanted, facts), "asked": asked})
     pictures: dict[str, list[Image.Image]] = {}
     for sample in read_rows(home / "samples"):
@@ -228,34 +235,41 @@ def name(number: int) -> str:
 
 
 def _make(
-    way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, seed: int, count: bool
-) -> dict[str, Any]:
-    """Makes the missing pictures of one way, a few at a time. Returns courses, seconds and FLOPs; {} if none misses.
+    way: str, studio: Studio, writer: SampleWriter, *, wanted: Wanted, seed: int, known: dict[str, Any]
+) -> Iterator[None]:
+    """Makes the missing pictures of one way, a few at a time.
 
-    count  whether FLOPs are counted, which takes another picture
+    known  what is known of the way: courses by picture, seconds a picture. It is brought up to date, and one thing is
+           yielded, before each picture is stored, so that no picture lies there without its course.
     """
     row = row_of(way)
     seeds = [sample_seed(seed, wanted.name, number) for number in range(wanted.count)]
     missing = [number for number in range(wanted.count) if writer.done(row, name(number)) is None]
-    if not missing:
-        return {}
-    began, courses = time.perf_counter(), {}
-    # retrieval ranks: its pictures belong together
-    step = len(missing) if way == "retrieval" else max(1, studio.lanes.batch)
+    courses = known.setdefault("courses", {})
+    # retrieval ranks: a picture's number is its rank, whatever is there already
+    some_of = [list(range(wanted.count))] if way == RANKED and missing else _parts(missing, studio.lanes.batch)
+    spent = known.get("seconds", 0.0) * len(courses)
+    began = time.perf_counter()
     with tqdm(total=len(missing), desc=way, unit="picture", disable=None) as bar:
-        for first in range(0, len(missing), step):
-            some = missing[first : first + step]
+        for some in some_of:
             made = _way(way).make(studio, [seeds[number] for number in some])
             for number, one in zip(some, made, strict=True):
+                if number not in missing:
+                    continue
+                courses[name(number)] = list(one.course)
+                known["seconds"] = (spent + time.perf_counter() - began) / len(courses)
+                yield
                 writer.write(
                     one.image.convert("RGB"), row=row, stimulus=name(number), index=0, seed=one.seed, method=way,
                     candidates=one.candidates,
                 )  # fmt: skip
-                courses[name(number)] = list(one.course)
                 bar.update()
-    seconds = (time.perf_counter() - began) / len(missing)
-    flops = {"flops": flops_of(way, studio, seeds[0])} if count else {}
-    return {"courses": courses, "seconds": seconds, **flops}
+
+
+def _parts(numbers: Sequence[int], size: int) -> list[list[int]]:
+    """The numbers in their order, at most `size` together."""
+    step = max(1, size)
+    return [list(numbers[first : first + step]) for first in range(0, len(numbers), step)]
 
 
 def _way(name: str) -> Any:
@@ -546,7 +560,8 @@ class Lab:
     @cached_property
     def cortex(self) -> Any:
         """The simulated cortex behind simulated data, None behind others."""
-        if not simulated_by(self.recording.source):
+        # a packed file is of a simulated brain too, and its cortex is not at hand
+        if not (Path(self.recording.source) / MARKER).is_file():
             return None
         from brain.simulated.simulate import truth_of
 

@@ -30,7 +30,7 @@ from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked import MaskedBrain, MaskedSettings, augmented
 from encoders.storage import read_tensors, write_json
-from encoders.training import WEIGHTS, Job, Plan, leave, train
+from encoders.training import WEIGHTS, Job, Plan, held, leave, train
 from encoders.trials import (
     UNLABELLED,
     Spared,
@@ -92,10 +92,11 @@ def pretrain_sets(sets: Sequence[Trials], out: Path, settings: PretrainSettings)
         settings.model.kept(len(one.patches))
     facts = {"family": FAMILY, "model": asdict(settings.model), "data": [one.facts() for one in sets]}
     job = masked_job(sets, settings, identity=facts, device=accelerator.device)
-    done = train(model, settings.plan, folder=out, job=job, accelerator=accelerator)
-    if accelerator.is_main_process:
-        said = {"notes": notes} if notes else {}
-        write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done)})
+    with held(out, accelerator):
+        done = train(model, settings.plan, folder=out, job=job, accelerator=accelerator)
+        if accelerator.is_main_process:
+            said = {"notes": notes} if notes else {}
+            write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done)})
     leave(accelerator)
     return out / WEIGHTS
 

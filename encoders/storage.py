@@ -1,13 +1,15 @@
 """Arrays and cards on disk: safetensors and JSON, written whole or not at all, read with every doubt spoken.
 
 A file carries one JSON card in its metadata (under one key, so that the same content is the same bytes) and says
-there what kind of file it is; another kind, a truncated file or a foreign one is an `InputError` of one sentence.
+there what kind of file it is; another kind, a truncated file or a foreign one is an `InputError` of one sentence. The
+card also holds a sha256 of itself and of all tensors, so that one bit that has turned is found; files that were written
+before it did are read without.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import brain.json_files
 from brain.errors import InputError, StorageError, expected
+from brain.tensors import read_arrays
+from brain.writing import write_text, writing
 
 KEY = "afterimage"
+SEALED, DIGEST = "sealed", "tensors_sha256"
+"""Both stand in the card of a file with a digest: where a turned bit hides one of the names, the other still tells."""
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -30,83 +37,73 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, kind: str,
     from safetensors.numpy import save_file
 
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    metadata = {KEY: json.dumps({"kind": kind, **card}, sort_keys=True)}
-    _replace(path, lambda temporary: save_file(whole, temporary, metadata=metadata))
+    metadata = {KEY: _sealed({"kind": kind, **card}, whole)}
+    _replace(path, lambda part: save_file(whole, part, metadata=metadata))
 
 
 def write_json(path: Path, card: Mapping[str, Any]) -> None:
     """Write a JSON card for people and programs: temporary name, fsync, rename; `StorageError` as above."""
     text = json.dumps(card, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    _replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    write_text(path, text)
 
 
 def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
     """The arrays and the card of a file that `write_tensors` wrote as this kind, else an `InputError`."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
+    if not path.exists() and not path.is_symlink():
         raise InputError(expected(path, f"a {kind} file", "nothing there", "run the stage that writes it"))
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, TypeError) as fault:
-        raise InputError(
-            expected(path, f"a whole {kind} file", f"one that cannot be read ({fault})", _AGAIN)
-        ) from fault
-    return tensors, _card(path, metadata, kind=kind)
+    tensors, metadata = read_arrays(path, what=f"a whole {kind} file", then=_AGAIN)
+    return tensors, _card(path, metadata, tensors, kind=kind)
 
 
 def read_json(path: Path, *, kind: str) -> dict[str, Any]:
     """The JSON object in a file, else an `InputError`."""
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as fault:
-        raise InputError(expected(path, f"the card of a {kind}", "nothing there", _AGAIN)) from fault
-    except (OSError, ValueError) as fault:
-        raise InputError(expected(path, f"the card of a {kind}", f"no JSON ({fault})", _AGAIN)) from fault
-    if not isinstance(card, dict):
-        raise InputError(expected(path, f"the card of a {kind}", type(card).__name__, _AGAIN))
-    return card
+    return brain.json_files.read_json(path, what=f"the card of a {kind}", then=_AGAIN)
 
 
 _AGAIN = "write it again with the stage that makes it"
 
 
-def _card(path: Path, metadata: Mapping[str, str], *, kind: str) -> dict[str, Any]:
+def _card(path: Path, metadata: Mapping[str, str], tensors: Arrays, *, kind: str) -> dict[str, Any]:
     try:
         card = json.loads(metadata[KEY])
         found = card.pop("kind")
-    except (KeyError, ValueError, AttributeError, TypeError) as fault:
+    except (KeyError, ValueError, AttributeError, TypeError, RecursionError) as fault:
         raise InputError(expected(path, f"a {kind} file", "a safetensors file of another program", _AGAIN)) from fault
+    sealed, digest = card.pop(SEALED, None), card.pop(DIGEST, None)
+    if (sealed is not None or digest is not None) and digest != _digest(metadata[KEY], tensors, digest):
+        raise InputError(expected(path, f"a whole {kind} file", "one whose bytes have changed (its sha256)", _AGAIN))
     if found != kind:
         raise InputError(expected(path, f"a {kind} file", f"a {found} file", "give the file that was asked for"))
     return dict(card)
 
 
+def _sealed(card: Mapping[str, Any], tensors: Arrays) -> str:
+    """The card as it is stored, with the sha256 of itself and of the tensors."""
+    if {SEALED, DIGEST} & card.keys():
+        raise ValueError(f"a card cannot have {SEALED} or {DIGEST} of its own")
+    text = json.dumps({**card, SEALED: True, DIGEST: _BLANK}, sort_keys=True)
+    return text.replace(_BLANK, _digest(text, tensors, _BLANK))
+
+
+_BLANK = "0" * 64
+
+
+def _digest(text: str, tensors: Arrays, own: object) -> str:
+    """Of the stored card, its `own` digest blanked, and of every tensor's name, type, shape and bytes, by name."""
+    digest = hashlib.sha256(text.replace(str(own), _BLANK).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
+        digest.update(tensor.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step."""
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step (`brain.writing`)."""
     from safetensors import SafetensorError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path) as part:
         try:
-            write(temporary)
-            _sync(temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(path.parent)
-    except (OSError, SafetensorError) as fault:
-        raise StorageError(
-            expected(path, "room and rights to write", str(fault), "free some space or choose another folder")
-        ) from fault
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            write(part)
+        except SafetensorError as fault:
+            then = "make room, or choose another place that you may write to"
+            raise StorageError(expected(path, "room and rights to write", str(fault), then)) from fault

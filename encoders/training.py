@@ -14,6 +14,7 @@ import contextlib
 import gc
 import json
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ from tqdm import tqdm
 
 from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError, UsageError, expected
+from brain.json_files import as_object
+from brain.writing import appending, claim, only_files, storing, sweep, write_text
 from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "checkpoint"
@@ -314,6 +317,16 @@ def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {name: one.detach().cpu().numpy() for name, one in tensors.items()}
 
 
+def held(folder: Path, accelerator: Any) -> contextlib.AbstractContextManager[None]:
+    """The folder of a training, held by the main process of its job (`brain.writing.claim`) and swept."""
+    if not accelerator.is_main_process:
+        return contextlib.nullcontext()
+    if (folder / LOG).exists():
+        only_files(folder)
+        sweep(folder, below=True)
+    return claim(folder)
+
+
 class Trackers:
     """Where numbers go: `folder`/log.jsonl, a line a step, and TensorBoard's own file where it is installed."""
 
@@ -333,8 +346,9 @@ class Trackers:
         """One step's numbers."""
         if not self.main:
             return
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+        with appending(self.path) as file, storing(self.path):
+            file.seek(0, os.SEEK_END)
+            file.write((json.dumps(facts) + "\n").encode())
         if self.board is not None:
             for name in ("loss", "validation", "rate", "samples_per_s"):
                 if name in facts:
@@ -352,9 +366,7 @@ def _forget_after(path: Path, step: int) -> None:
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):  # the last line of a killed run may be half a line
-            if json.loads(line)["step"] <= step:
+        with contextlib.suppress(InputError):  # the last line of a killed run may be half a line
+            if as_object(line, path)["step"] <= step:
                 kept.append(line + "\n")
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.rename(path)
+    write_text(path, "".join(kept))

@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AfterimageError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    for sentence in report.said():
+        print(sentence)
     print(report.table())
     for sentence in report.absent:
         print(f"not computed: {sentence}")

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from brain.errors import InputError
+from brain.errors import InputError, expected
 from evaluation.regions import read_json
 from evaluation.report import Judging, measure, per_stimulus, run_folder
-from evaluation.samples import read_samples
+from evaluation.samples import Samples, read_samples
 
 TOLERANCE = 1e-6
 """Two machines may sum in another order; nothing that anybody would print differs by less."""
@@ -62,7 +62,9 @@ def differences(
         raise InputError(
             f"{home}: expected a report of this version, found one without {fault}; evaluate again"
         ) from fault
-    report = measure(folder, read_samples(folder, references=references), how=how)
+    samples = read_samples(folder, references=references)
+    _must_be_of_these(home, card, samples)
+    report = measure(folder, samples, how=how)
     again = json.loads(json.dumps(report.facts()))
     del again["card"]["run"]
     kept = {**written, "card": {name: value for name, value in written["card"].items() if name != "run"}}
@@ -76,6 +78,19 @@ def differences(
     for number, (line, other) in enumerate(zip(lines, wanted, strict=True), 1):
         if line != other and not _alike(line, other):
             yield f"per_stimulus.csv line {number} says {line!r} and not {other!r}"
+
+
+def _must_be_of_these(home: Path, card: Mapping[str, Any], samples: Samples) -> None:
+    """Refuses (InputError) a report older than some of these samples, which is stale and not wrong."""
+    for what, now in (("samples", len(samples.samples)), ("references", len(samples.references))):
+        written = card.get(what, now)
+        if now > written:
+            raise InputError(
+                expected(
+                    home / "report", f"a report of the {now} {what} that are there",
+                    f"one of {written}, which is stale", f"evaluate again: afterimage evaluate {home}",
+                )
+            )  # fmt: skip
 
 
 def _apart(written: Any, again: Any, where: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from evaluation.metrics.brain import brain_metrics
 from evaluation.metrics.dimension import effective_dimension
 from evaluation.metrics.distribution import SetScore, set_scores
 from evaluation.metrics.identification import Wide, top1_marks, two_way_marks
+from evaluation.metrics.verdicts import NWay, Verdict, in_words, strange_words
 from evaluation.profiles import Profile
 from evaluation.samples import REFERENCE, ROWS, Sample, Samples
 from evaluation.score import Chances, Score, Tally, blocks_of, corrected, score
@@ -72,6 +73,19 @@ def open_eyes(judge: Bench, metrics: Sequence[str], *, modality: str = IMAGE) ->
 
 
 @dataclass(frozen=True, kw_only=True)
+class Words:
+    """Of the references labelled in one group, how many have a label that the judge knows, and the other labels."""
+
+    known: int
+    labelled: int
+    strange: tuple[str, ...]
+
+    def facts(self) -> dict[str, Any]:
+        """What stands in the card."""
+        return {"known": self.known, "labelled": self.labelled, "unknown": list(self.strange)}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Findings:
     """What judging found.
 
@@ -83,6 +97,7 @@ class Findings:
     ids         row -> the stimuli of these features
     sets        distances of a row's samples as a set from the references as a set
     shown       how the files came before the judge, where that was not as they are
+    words       group of labels -> what the judge has words for, of the references' true ones
     """
 
     scores: tuple[Score, ...]
@@ -93,6 +108,7 @@ class Findings:
     ids: Mapping[str, tuple[str, ...]]
     sets: tuple[SetScore, ...] = ()
     shown: Mapping[str, Any] = field(default_factory=dict)
+    words: Mapping[str, Words] = field(default_factory=dict)
 
 
 def judge_samples(
@@ -150,6 +166,7 @@ def judge_samples(
         ids=first,
         sets=set_scores(spaces, {eye: eyes.name(eye) for eye in profile.sets}, ids=first, chances=chances),
         shown=showing.facts(),
+        words=words(shown, profile),
     )
 
 
@@ -364,9 +381,24 @@ def _in_order(scores: Sequence[Score]) -> tuple[Score, ...]:
 
 
 def trust(shown: Views) -> dict[str, float]:
-    """group -> how often the judge's verdict on the references themselves is the true label."""
+    """group -> how often the judge's verdict on the references themselves is the true label, where it has the word."""
     return {
-        group: round(float((shown.verdicts[group] == truth)[truth != ""].mean()), 4)
+        group: round(float((shown.verdicts[group] == truth)[known].mean()), 4)
         for group, truth in shown.labels.items()
-        if group in shown.verdicts and np.any(truth != "")
+        if group in shown.verdicts and (known := in_words(group, shown)).any()
+    }
+
+
+def words(shown: Views, profile: Profile) -> dict[str, Words]:
+    """group -> what the judge has words for, in every group of true labels that a metric of the profile asks it for."""
+    metrics = [CATALOGUE[name] for name in profile.metrics]
+    asked = [one.group for one in metrics if isinstance(one, Verdict | NWay) and one.eye == JUDGE and not one.pseudo]
+    return {
+        group: Words(
+            known=int(in_words(group, shown).sum()),
+            labelled=int((shown.labels[group] != "").sum()),
+            strange=strange_words(group, shown),
+        )
+        for group in dict.fromkeys(asked)
+        if group in shown.verdicts and group in shown.labels and np.any(shown.labels[group] != "")
     }

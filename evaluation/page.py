@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from evaluation.regions import glass_brain, read_regions
 from evaluation.samples import Sample, Samples
 from evaluation.score import Score
 from evaluation.sounds import SOUND
+from evaluation.worlds import badge, layout_of
 
 if TYPE_CHECKING:
     from evaluation.report import Ladder, Report
@@ -186,6 +187,8 @@ def render(report: Report) -> str:
         sounds = SoundStrips.of(report.samples, columns=wide, home=report.home, page=report.folder)
     return environment().get_template("page.html.jinja").render(
         answer=answer(report),
+        badge=badge(report.simulated),
+        said=report.said(),
         facts=header_facts(report, run),
         tiles=[tile(found) for found in _headline(report)],
         panels=[panel(report, name) for name in plotted(report)],
@@ -261,9 +264,44 @@ def number(value: float | None) -> str:
 
 def header_facts(report: Report, run: Mapping[str, Any]) -> list[str]:
     """What the numbers are about, for the line above the answer."""
-    found = [f"{name} {value}" for name in ("subject", "recipe", "split") if (value := _fact(run, name))]
+    data = _mapping(run.get("data"))
+    ours = layout_of(report.simulated, str(data.get("reader", "")))
+    behind = {"subject": ours, "recipe": "", "split": ours}
+    found = [f"{name} {value}{behind[name]}" for name in behind if (value := _fact(run, name))]
+    listed = run.get("splits")
+    splits = [split for split in listed if isinstance(split, Mapping)] if isinstance(listed, list) else []
+    if not _fact(run, "split") and splits:
+        found.append(f"split {splits[0].get('name')}{ours}" if len(splits) == 1 else f"{len(splits)} folds{ours}")
     known = report.card["evaluation"]
-    return [*found, f"{known['references']} stimuli", f"{known['samples']} samples", f"judge {report.judge}"]
+    judged = f"{known['references']} stimuli judged" if data else f"{known['references']} stimuli"
+    return [*found, *data_facts(data, splits), judged, f"{known['samples']} samples", f"judge {report.judge}"]
+
+
+def data_facts(data: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How much was recorded, out of a run's card: trials, stimuli, repeats, sessions, voxels; none without a card."""
+    sessions = data.get("sessions")
+    counts = {
+        "trials": [data.get("trials")],
+        "stimuli": [data.get("stimuli")],
+        "for training": [split.get("train") for split in splits],
+        "for testing": [split.get("test") for split in splits],
+        "repeats a stimulus": data.get("repeats"),
+        "sessions": [len(sessions)] if isinstance(sessions, list) else [],
+        "voxels": [data.get("voxels")],
+    }
+    return [f"{span} {word}" for word, values in counts.items() if (span := _span(values))]
+
+
+def _span(values: Any) -> str:
+    """ "3", or "1 to 3" where they differ; "" for anything but whole numbers, for cards come from strangers too."""
+    if not isinstance(values, list) or not values or any(type(value) is not int for value in values):
+        return ""
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _mapping(facts: Any) -> Mapping[str, Any]:
+    return facts if isinstance(facts, Mapping) else {}
 
 
 def _fact(card: Mapping[str, Any], name: str) -> str:

@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, StorageError, UsageError, expected
+from brain.errors import InputError, UsageError, expected
+from brain.origin import plain
+from brain.writing import claim, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
 from evaluation.conditions import ConditionScore, score_conditions
+from evaluation.curves import FOLDER as CURVES
 from evaluation.curves import Point, read_curves, score_curves
 from evaluation.judges import Bench, find_judge, judge_of
 from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
@@ -33,6 +36,7 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples
 from evaluation.score import Chances, Score
+from evaluation.worlds import simulated_lines, word_lines, world_lines
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -120,6 +124,27 @@ class Report(Ladder):
         """The HTML file."""
         return self.folder / "report.html"
 
+    @property
+    def simulated(self) -> str:
+        """What simulated the brain behind the samples, "" for a recorded one and where nobody says it."""
+        return str(self.card["evaluation"]["simulated"])
+
+    def said(self) -> tuple[str, ...]:
+        """What must be known before any number is read: whose brain it is, and what the judge knows of all this."""
+        known = self.card["evaluation"]
+        return (
+            *simulated_lines(self.simulated, reader=_reader(self.card["run"])),
+            *world_lines(
+                known["judge"], self.samples.drawn_by or self._own_simulator(), modality=self.modality,
+                trust=self.findings.trust,
+            ),
+            *word_lines(self.findings.words),
+        )
+
+    def _own_simulator(self) -> str:
+        """What simulated the run, where the references are its own: older samples folders have no marker."""
+        return self.simulated if self.samples.reference_folder == self.samples.folder else ""
+
     def table(self) -> str:
         """The ladder as text: a line a row, a column for each of the first metrics, the interval in brackets."""
         names = [name for name in self.metrics() if not name.startswith(("label_", "brain_"))][:PRINTED]
@@ -129,13 +154,15 @@ class Report(Ladder):
             cells = ["-" if s is None else f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in found]
             lines.append([row, *cells])
         chance = [next(s.chance for s in self.scores if s.metric == name) for name in names]
-        lines.append(["chance", *(f"{value:.3f}" for value in chance)])
+        lines.append(["chance", *(f"{value:.3f}" if np.isfinite(value) else "-" for value in chance)])
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
     def facts(self) -> dict[str, Any]:
         """report.json, numbers that do not exist as None."""
         whole = {
+            "simulated": self.simulated,
+            "said": list(self.said()),
             "card": self.card,
             "profile": {"name": self.profile.name, "does": self.profile.does, "wrong": self.profile.wrong},
             "rows": [found.facts() for found in self.scores],
@@ -158,8 +185,9 @@ def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out:
     if how.judge:
         find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)
-    report = measure(folder, samples, how=how, out=out)
-    write_report(report)
+    with claim(out if out is not None else run_folder(folder) / "report"):
+        report = measure(folder, samples, how=how, out=out)
+        write_report(report)
     return report
 
 
@@ -173,6 +201,13 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     eyes = open_eyes(bench, profile.metrics, modality=samples.modality)
     found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain)
     absent = (*found.absent, *unbrained)
+    run = read_json(home / "card.json")
+    known = {
+        "simulated": samples.simulated or plain(str(run.get("simulated", ""))),
+        **_card(samples, eyes, chances, trusted=found.trust, profile=profile),
+        "labels that the judge has words for": {group: one.facts() for group, one in found.words.items()},
+        **found.shown,
+    }
     return Report(
         folder=out if out is not None else home / "report",
         home=home,
@@ -181,10 +216,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         scores=found.scores,
         modality=samples.modality,
         absent=absent,
-        card={
-            "evaluation": {**_card(samples, eyes, chances, trusted=found.trust, profile=profile), **found.shown},
-            "run": read_json(home / "card.json"),
-        },
+        card={"evaluation": known, "run": run},
         dimensions={**found.dimensions, **_condition_dimensions(home)},
         points=score_curves(home, samples, eyes, chances=chances, brain=brain),
         titles={curve.name: curve.title for curve in read_curves(home)[0]},
@@ -220,6 +252,11 @@ def _condition_dimensions(home: Path) -> dict[str, float]:
     return found
 
 
+def _reader(run: Mapping[str, Any]) -> str:
+    data = run.get("data", {})
+    return str(data.get("reader", "")) if isinstance(data, Mapping) else ""
+
+
 def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:
     """What the run wrote about leaks, or a look at the training pictures in `train`."""
     if train is None:
@@ -230,17 +267,23 @@ def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:
 
 
 def run_folder(folder: Path) -> Path:
-    """The run a samples folder belongs to, else the folder itself."""
+    """The run a samples folder belongs to, else the folder itself; a link in what is ours of it is an InputError.
+
+    Pictures and sounds of a folder without an index are data, and may be links.
+    """
     index = find_index(folder)
-    if index is not None and index.parent.name == "samples":
-        return index.parent.parent
-    return folder
+    home = index.parent.parent if index is not None and index.parent.name == "samples" else folder
+    if index is not None or os.path.lexists(home / "settings.json"):
+        only_files(home)
+        return home
+    for name in (BRAIN_FILE, "card.json", "report", "conditions", CURVES):
+        only_files(inside(home, home / name))
+    return home
 
 
 def _card(
     samples: Samples, eyes: Eyes, chances: Chances, *, trusted: Mapping[str, float], profile: Profile
 ) -> dict[str, Any]:
-    picked = max((sample.candidates for sample in samples.samples), default=1)
     blocks = {sample.block for sample in samples.references.values()}
     drawn = {sample.stimulus for sample in samples.samples}
     return {
@@ -255,7 +298,7 @@ def _card(
         "permutations stay inside": f"{len(blocks)} blocks (the session of a stimulus' first showing)"
         if blocks - {""}
         else "one block: nothing is known of sessions",
-        "best of": "every sample is kept, none is picked" if picked == 1 else f"best of {picked}: samples were PICKED",
+        "best of": _picked(samples),
         "references": len(samples.references),
         "samples": len(samples.samples),
         "withheld": sum(sample.withheld for sample in samples.samples),
@@ -271,6 +314,15 @@ def _card(
     }
 
 
+def _picked(samples: Samples) -> str:
+    """Which rows keep the best of several draws, and of how many; a row that keeps all is not named."""
+    most: dict[str, int] = {}
+    for sample in samples.samples:
+        most[sample.row] = max(most.get(sample.row, 1), sample.candidates)
+    picked = [f"best of {most[row]} in row {row}" for row in ordered_rows(most) if most[row] > 1]
+    return f"{', '.join(picked)}: samples were PICKED" if picked else "every sample is kept, none is picked"
+
+
 def write_report(report: Report) -> None:
     """Writes the three files, each whole or not at all; no room or no rights is a StorageError."""
     from evaluation.page import render
@@ -280,19 +332,8 @@ def write_report(report: Report) -> None:
         "per_stimulus.csv": per_stimulus(report.scores),
         "report.html": render(report),
     }
-    try:
-        report.folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            part = report.folder / f"{name}.part"
-            with part.open("w", encoding="utf-8", newline="") as out:
-                out.write(text)
-                out.flush()
-                os.fsync(out.fileno())
-            part.replace(report.folder / name)
-    except OSError as error:
-        raise StorageError(
-            f"{report.folder}: cannot write the report here ({error.strerror}); make room or give another folder"
-        ) from error
+    for name, text in texts.items():
+        write_text(report.folder / name, text)
 
 
 def per_stimulus(scores: Sequence[Score]) -> str:

@@ -3,6 +3,7 @@
     FOLDER/index.jsonl                   one line a sample, in the order in which they were finished
     FOLDER/references/<stimulus>.png     what was shown (row "reference")
     FOLDER/<row>/<stimulus>-<index>.png  what was drawn: row decoded, shuffled, mean, retrieval, oracle, round_trip, ...
+    FOLDER/simulation.json               where the brain is simulated: by what; a copied folder takes it along
 
 Sounds are .wav in place of .png, mono at 16 kHz and all of one length; a folder holds pictures or sounds, never both.
 `SampleWriter` writes it; `read_samples` reads it, or any folder of files named by stimulus id beside a folder of
@@ -12,7 +13,6 @@ at most the sample in hand, and nothing is ever there twice.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -27,8 +27,11 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from brain import writing
 from brain.errors import InputError, StorageError
+from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
+from brain.writing import appending, only_files, storing, write_bytes
 from evaluation.images import IMAGE, png_bytes
 from evaluation.sounds import SOUND, Float, hear_file, samples_in, wav_bytes
 from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
@@ -42,6 +45,8 @@ ROWS = (
 # What the row "repeat" is compared with instead of the references: pictures decoded from the other repeats.
 OTHER_REPEATS = "other_repeats"
 INDEX = "index.jsonl"
+FOREIGN = "foreign"
+"""The method of samples that nobody of ours drew."""
 _TEMPORARY = ".part"
 
 
@@ -109,6 +114,8 @@ class Samples:
     references  stimulus id -> Sample, each with a file relative to `reference_folder`
     others      stimulus id -> Sample decoded from the other repeats, what the row "repeat" is compared with
     unmatched   files of a foreign folder that belong to no reference: named, never guessed
+    simulated   what simulated the brain behind the samples, "" for a recorded one and where nobody says it
+    drawn_by    what simulated the experiment that the references are of, "" for anything else
     """
 
     folder: Path
@@ -117,6 +124,8 @@ class Samples:
     references: Mapping[str, Sample]
     unmatched: tuple[str, ...] = ()
     others: Mapping[str, Sample] = field(default_factory=dict)
+    simulated: str = ""
+    drawn_by: str = ""
 
     def rows(self) -> tuple[str, ...]:
         """The rows present, the known ones first and in the ladder's order."""
@@ -143,7 +152,9 @@ class Samples:
 
     def path(self, sample: Sample) -> Path:
         """Where the sample's file lies."""
-        return inside(self.reference_folder if sample.row == REFERENCE else self.folder, sample.file)
+        home = self.reference_folder if sample.row == REFERENCE else self.folder
+        # files of somebody else's folder are data: where such come from a DataLad clone, all are links
+        return home / sample.file if sample.method == FOREIGN else inside(home, sample.file)
 
     def read(self, sample: Sample) -> bytes:
         """The sample's bytes as they lie on disk; others than its sha256 says are an InputError."""
@@ -161,19 +172,20 @@ class SampleWriter:
 
     Opening truncates a torn last line, drops lines whose file is gone or damaged (sha256) and removes half-written
     files; `done` then says what need not be drawn again. One writer a folder: a second is a StorageError.
+    `simulated` says what simulated the brain, "" for a recorded one.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, simulated: str = "") -> None:
         self.folder = folder
-        with _storage(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / INDEX).touch()
-            self._index: FileIO = (folder / INDEX).open("r+b", buffering=0)
+        only_files(folder)
+        self._index: FileIO = appending(folder / INDEX)
         _lock(self._index, folder)
         try:
             self._done = {sample.key: sample for sample in self._recover()}
             self._first = next((sample.file for sample in self._done.values() if sample.file), "")
             self._length = samples_in(folder / self._first) if modality_of(self._first) == SOUND else 0
+            if simulated and not simulated_by(folder):
+                sign(folder, {"by": simulated})
         except BaseException:
             self._index.close()
             raise
@@ -236,9 +248,9 @@ class SampleWriter:
             file=file_of(row, stimulus, index, suffix=suffix) if data else "",
             sha256=hashlib.sha256(data).hexdigest() if data else "",
         )  # fmt: skip
-        with _storage(self.folder):
-            if data:
-                _store(self.folder / sample.file, data)
+        if data:
+            write_bytes(self.folder / sample.file, data)
+        with storing(self.folder):
             self._append(sample.line())
         self._done[sample.key] = sample
         self._first = self._first or sample.file
@@ -292,7 +304,7 @@ class SampleWriter:
 
     def _recover(self) -> list[Sample]:
         for part in self.folder.rglob(f"*{_TEMPORARY}"):
-            with _storage(self.folder):
+            with storing(self.folder):
                 part.unlink()
         raw = self._index.read()
         whole = raw[: raw.rfind(b"\n") + 1]
@@ -300,14 +312,13 @@ class SampleWriter:
         lines = b"".join(sample.line() for sample in kept)
         if len(kept) == whole.count(b"\n"):
             if len(whole) < len(raw):
-                with _storage(self.folder):
+                with storing(self.folder):
                     self._index.truncate(len(whole))
                     os.fsync(self._index.fileno())
             return kept
-        with _storage(self.folder):
-            self._index.close()
-            _store(self.folder / INDEX, lines)
-            self._index = (self.folder / INDEX).open("r+b", buffering=0)
+        self._index.close()
+        write_bytes(self.folder / INDEX, lines)
+        self._index = appending(self.folder / INDEX)
         _lock(self._index, self.folder)
         return kept
 
@@ -341,14 +352,12 @@ def one_modality(samples: Samples) -> Samples:
 
 
 def inside(folder: Path, file: str) -> Path:
-    """`file` under `folder`; a path that leaves the folder (absolute, "..", a link outwards) is an InputError."""
+    """`file` under `folder`; a path that leaves the folder (absolute, "..") or leads through a link: InputError."""
     pure = PurePosixPath(file)
     path = folder / pure
     if not file or "\0" in file or "\\" in file or pure.is_absolute() or ".." in pure.parts:
         raise InputError(f"{folder}: expected a path inside the folder, found {file!r}; correct the index")
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"{folder}: {file!r} is a link that leads out of the folder; copy the file in")
-    return path
+    return writing.inside(folder, path)
 
 
 def find_index(folder: Path) -> Path | None:
@@ -397,8 +406,14 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     lost = tuple(f"{line.row}/{line.name}" for line in drawn if line.stimulus not in shown)
     return Samples(
         folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost,
-        others=others,
+        others=others, simulated=simulated_by(index.parent), drawn_by=_drawn_by(reference_folder),
     )  # fmt: skip
+
+
+def _drawn_by(references: Path) -> str:
+    """What simulated the experiment of these references: they lie in a signed folder, or in one of a samples folder."""
+    above = references.absolute().parent
+    return simulated_by(references) or (simulated_by(above) if (above / INDEX).is_file() else "")
 
 
 def read_rows(folder: Path) -> tuple[Sample, ...]:
@@ -445,8 +460,9 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
         )
     ordered = tuple(drawn[key] for key in sorted(drawn))
     return Samples(
-        folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched)
-    )
+        folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched),
+        simulated=simulated_by(folder), drawn_by=_drawn_by(references),
+    )  # fmt: skip
 
 
 def _belongs(stem: str, shown: Mapping[str, Sample]) -> tuple[str, int] | None:
@@ -460,7 +476,7 @@ def _belongs(stem: str, shown: Mapping[str, Sample]) -> tuple[str, int] | None:
 
 def _foreign(row: str, stimulus: str, index: int, file: str) -> Sample:
     return Sample(
-        row=row, stimulus=stimulus, index=index, seed=0, file=file, sha256="", method="foreign", withheld=False
+        row=row, stimulus=stimulus, index=index, seed=0, file=file, sha256="", method=FOREIGN, withheld=False
     )
 
 
@@ -528,22 +544,6 @@ def _intact(folder: Path, sample: Sample) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sample.sha256
 
 
-def _store(path: Path, data: bytes) -> None:
-    """Whole or not at all: temp name, fsync, rename, fsync of the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + _TEMPORARY)
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
-    handle = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _lock(index: FileIO, folder: Path) -> None:
     import fcntl
 
@@ -552,13 +552,3 @@ def _lock(index: FileIO, folder: Path) -> None:
     except BlockingIOError as error:
         index.close()
         raise StorageError(f"{folder}: another process is writing samples here; wait for it") from error
-
-
-@contextlib.contextmanager
-def _storage(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot write here ({error.strerror}); make room or choose another folder"
-        ) from error

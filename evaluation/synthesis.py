@@ -2,7 +2,7 @@
 
     HOME/synthesis.json          what was wanted, by which ways, each way's courses, seconds and FLOPs a picture
     HOME/responses.safetensors   SCORER.ROW -> (picture, region): mean responses to the pictures; row "natural" too
-    HOME/samples/                the pictures, a row a way
+    HOME/samples/                the pictures, a row a way; signed where the brain is simulated
 
 Scorers: `guide` is the encoder that guided, `second` another network's, `truth` the simulated cortex where the data are
 simulated. A way is judged by the last of these there is.
@@ -22,13 +22,17 @@ import numpy as np
 from PIL import Image
 
 from brain.errors import InputError, expected
+from brain.origin import simulated_by
 from brain.types import Float
+from brain.writing import write_text
 from encoders.storage import read_tensors, write_json
+from evaluation.images import IMAGE
 from evaluation.judges import find_judge
 from evaluation.metrics.pixels import correlation
 from evaluation.regions import read_json
 from evaluation.report import finite
 from evaluation.samples import Sample, inside, read_rows
+from evaluation.worlds import badge, layout_of, simulated_lines, world_lines
 
 FOLDER = "synthesis"
 RESPONSES = "responses.safetensors"
@@ -62,7 +66,7 @@ class Scored:
     values      scorer -> (picture,) the objective's value
     median      scorer -> the median; low, high its 95 % bootstrap interval over pictures
     percentile  scorer -> percentage of natural pictures below the median
-    category    share of pictures the judge puts into the wanted region's category, None where it has none
+    category    share of pictures the judge puts into the wanted region's category, None where either has none
     diversity   mean of 1 - Pearson between pictures in the judge's features
     profile     region -> mean response in standard deviations of natural pictures, by the best scorer
     """
@@ -99,6 +103,17 @@ class Synthesis:
     rows: tuple[Scored, ...]
     natural: Mapping[str, Float]
     samples: tuple[Sample, ...]
+    judge: Mapping[str, str]
+
+    @property
+    def simulated(self) -> str:
+        """What simulated the brain, "" for a recorded one."""
+        return simulated_by(self.home / "samples")
+
+    def said(self) -> tuple[str, ...]:
+        """Whose brain it is, and what the judge does not know, before any number."""
+        world = world_lines(self.judge, self.simulated, modality=IMAGE, shown="pictures")
+        return (*simulated_lines(self.simulated), *world)
 
     @property
     def title(self) -> str:
@@ -139,7 +154,7 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
         values = {name: tensors[f"{name}.{row}"] @ weights for name in scorers}
         spans = {name: _median_interval(values[name], rng, resamples) for name in scorers}
         way = facts["ways"].get(row, {})
-        verdicts = opinion.verdicts.get("category")
+        verdicts = opinion.verdicts.get("category") if label in opinion.classes.get("category", ()) else None
         rows.append(
             Scored(
                 row=row,
@@ -148,7 +163,7 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
                 low={name: spans[name][0] for name in scorers},
                 high={name: spans[name][1] for name in scorers},
                 percentile={name: float(100 * (natural[name] < np.median(values[name])).mean()) for name in scorers},
-                category=float((verdicts == label).mean()) if label and verdicts is not None else None,
+                category=None if verdicts is None else float((verdicts == label).mean()),
                 diversity=_diversity(opinion.features),
                 profile=_profile(tensors[f"{scorers[0]}.{row}"], tensors[f"{scorers[0]}.natural"], regions),
                 seconds=float(way.get("seconds", math.nan)),
@@ -156,7 +171,8 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
             )
         )
     return Synthesis(
-        home=home, facts=facts, scorer=scorers[0], rows=tuple(rows), natural=natural, samples=samples
+        home=home, facts=facts, scorer=scorers[0], rows=tuple(rows), natural=natural, samples=samples,
+        judge=bench.card,
     )  # fmt: skip
 
 
@@ -189,6 +205,9 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
     """Writes report.json and report.html into the folder and returns the page's path."""
     found = judge_synthesis(home, seed=seed)
     facts = {
+        "simulated": found.simulated,
+        "said": list(found.said()),
+        "judge": dict(found.judge),
         "wanted": found.title,
         "scorer": found.scorer,
         "natural": {name: _natural(values) for name, values in found.natural.items()},
@@ -197,9 +216,7 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
     }
     write_json(home / "report.json", finite(facts))
     page = home / "report.html"
-    part = page.with_name(".report.html.part")
-    part.write_text(render(found), encoding="utf-8")
-    part.replace(page)
+    write_text(page, render(found))
     return page
 
 
@@ -222,6 +239,9 @@ def render(found: Synthesis) -> str:
     scorers = list(found.natural)
     return environment().get_template("synthesis.html.jinja").render(
         title=found.title,
+        badge=badge(found.simulated),
+        said=found.said(),
+        facts=header_facts(found),
         answer=answer(found),
         scorer=NAMES[found.scorer],
         scorers=[(name, NAMES[name]) for name in scorers],
@@ -238,6 +258,17 @@ def render(found: Synthesis) -> str:
         ],
         box={"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP},
     )
+
+
+def header_facts(found: Synthesis) -> list[str]:
+    """What the numbers are about, for the line above the answer."""
+    subject, natural = str(found.facts.get("subject", "")), len(found.natural[found.scorer])
+    ways = "1 way" if len(found.rows) == 1 else f"{len(found.rows)} ways"
+    return [
+        *([f"subject {subject}{layout_of(found.simulated, '')}"] if subject else []),
+        f"{len(found.samples)} pictures of {ways}", f"{natural} natural pictures",
+        f"judge {found.judge['name']}",
+    ]  # fmt: skip
 
 
 def answer(found: Synthesis) -> tuple[str, str]:

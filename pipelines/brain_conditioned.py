@@ -181,7 +181,7 @@ def open_base(stack: StackFolder) -> LatentTextPipeline:
     quiet()
     with damage(stack.path):
         return LatentTextPipeline.from_pretrained(  # type: ignore[no-any-return]
-            stack.path, use_safetensors=True, local_files_only=True
+            stack.path, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
 
 

@@ -33,6 +33,18 @@ if TYPE_CHECKING:
     Waveform = NDArray[np.float32]
 
 
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler-ancestral": "EulerAncestralDiscreteScheduler",
+    "pndm": "PNDMScheduler",
+}
+"""Name -> class of diffusers."""
+DTYPES = ("float32", "bfloat16", "float16")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DrawSettings:
     """How samples are drawn. Everything here but `batch` belongs to what a sample is.
@@ -301,7 +313,7 @@ def open_generator(
     _serves(stack, pipeline, name)
     with damage(stack.path):
         loaded = pipeline.from_pretrained(
-            stack.path, use_safetensors=True, local_files_only=True, **dict.fromkeys(without)
+            stack.path, use_safetensors=True, local_files_only=True, trust_remote_code=False, **dict.fromkeys(without)
         )
         loaded = loaded.to(device)
     for part, network in loaded.components.items():
@@ -326,12 +338,11 @@ def number_type(*, device: str, dtype: str) -> Any:
     """torch's type of that name, float32, bfloat16 or float16; a device that is not there is a UsageError too."""
     import torch
 
-    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if dtype not in kinds:
+    if dtype not in DTYPES:
         raise UsageError(f"dtype must be float32, bfloat16 or float16, found {dtype!r}")
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {device} was asked for and torch sees no such device; use --device cpu")
-    return kinds[dtype]
+    return getattr(torch, dtype)
 
 
 def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipeline], name: str) -> None:

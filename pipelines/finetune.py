@@ -36,7 +36,7 @@ from encoders.pretrain import load_encoder
 from encoders.readout import FrozenSettings
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import Arrays, read_tensors
-from encoders.training import WEIGHTS, Job, Plan, arrays_of, leave, train, validate
+from encoders.training import WEIGHTS, Job, Plan, arrays_of, held, leave, train, validate
 from pipelines.brain_conditioned import (
     FAMILY,
     base_facts,
@@ -127,6 +127,19 @@ def finetune_recording(
     from accelerate import Accelerator
 
     accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
+    with held(out, accelerator):
+        return _finetuned(recording, out, settings, split=split, names=names, accelerator=accelerator)
+
+
+def _finetuned(
+    recording: Recording,
+    out: Path,
+    settings: FinetuneSettings,
+    *,
+    split: Split | None,
+    names: Sequence[str] | None,
+    accelerator: Any,
+) -> Path:
     chosen = split or recording.split(settings.split)
     stack = resolve(settings.stack)
     encoder = load_encoder(Path(settings.encoder)) if settings.encoder else None

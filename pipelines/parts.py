@@ -16,6 +16,7 @@ from pathlib import Path
 
 from brain.catalogue import unknown
 from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, expected
+from encoders.checkpoint_folders import checked
 from pipelines.stack_table import UNPINNED
 from pipelines.stacks import SHELF, StackFolder
 
@@ -123,7 +124,7 @@ def _whole(row: PartRow, path: Path) -> Path:
     for file in row.files:
         if not (path / file).is_file():
             raise InputError(expected(path, f"{file} of {row.name}", "no such file", "fetch or copy the part again"))
-    return path
+    return checked(path, then="fetch or copy the part again")
 
 
 def _snapshot(row: PartRow, *, local_only: bool) -> Path:

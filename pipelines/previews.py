@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encoders.checkpoint_folders import checked
 from pipelines.parts import part_of
-from pipelines.stacks import StackFolder
+from pipelines.stacks import StackFolder, damage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,8 @@ def small_decoder(stack: StackFolder, *, device: str) -> Any:
 def _opened(place: Path, device: str) -> Any:
     from diffusers import AutoencoderTiny
 
-    network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
+    with damage(checked(place)):
+        network = AutoencoderTiny.from_pretrained(place, local_files_only=True, use_safetensors=True)
     return network.float().to(device).eval().requires_grad_(False)
 
 

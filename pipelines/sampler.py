@@ -22,16 +22,8 @@ from torch import Tensor
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
+from pipelines.drawing import SCHEDULERS
 from pipelines.lanes import Lanes
-
-SCHEDULERS = {
-    "ddim": "DDIMScheduler",
-    "ddpm": "DDPMScheduler",
-    "dpm++": "DPMSolverMultistepScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "euler-ancestral": "EulerAncestralDiscreteScheduler",
-    "pndm": "PNDMScheduler",
-}
 
 
 @dataclass(frozen=True, kw_only=True)

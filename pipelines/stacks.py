@@ -11,7 +11,6 @@ package, from a folder of the user's, or from the Hugging Face cache; nothing ab
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable
@@ -21,12 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from brain.catalogue import unknown
-from brain.errors import CheckpointAbsent, InputError, StorageError, UsageError, expected
+from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageError, UsageError, expected
+from brain.files import listed, present
+from brain.json_files import read_json
+from encoders.checkpoint_folders import SAFE, checked, pickles, refuse_code
 from pipelines.stack_table import ROWS, StackRow
 
 SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
 INDEX = "model_index.json"
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion", "audioldm2")
+CHOOSES = re.compile(r"(TF|Flax)?Auto[A-Z]|.*Pipeline\w*$|pipeline$")
+"""Names of the libraries' things that choose or load a class by themselves (AutoModel, but not AutoencoderKL)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +62,17 @@ class StackFolder:
     @property
     def noise_levels(self) -> int:
         """How many noise levels its schedule was trained on, which is the most steps that sampling can have."""
-        path = self.path / "scheduler" / "scheduler_config.json"
+        return self.levels_of("scheduler")
+
+    def levels_of(self, scheduler: str) -> int:
+        """How many noise levels the schedule of that component was trained on."""
+        path = self.path / scheduler / "scheduler_config.json"
         if not path.is_file():
-            raise InputError(expected(self.path, "scheduler/scheduler_config.json", "none", "fetch or copy it again"))
+            raise InputError(expected(self.path, f"{scheduler}/{path.name}", "none", "fetch or copy it again"))
+        facts = read_json(path, what="a scheduler's configuration", then=_RESTORE)
         try:
-            return int(json.loads(path.read_text("utf-8")).get("num_train_timesteps", 1000))
-        except (ValueError, TypeError, AttributeError) as error:
+            return int(facts.get("num_train_timesteps", 1000))
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(expected(path, "a scheduler's configuration", str(error), "fetch it again")) from error
 
     @cached_property
@@ -95,24 +104,25 @@ def row_named(name: str) -> StackRow:
     raise UsageError(unknown("stack", name, names()))
 
 
-def resolve(stack: str, *, revision: str = "") -> StackFolder:
+def resolve(stack: str, *, revision: str = "", numbers: bool = True) -> StackFolder:
     """Where a stack lies: `stack` is a name of the table, a hub id of the table, or a folder; never downloads.
 
     Looked for in this order: the package (bundled stacks), the folder `$AFTERIMAGE_STACKS/NAME`, the Hugging Face
-    cache at `revision` (the row's own if ""). Absent or incomplete: `CheckpointAbsent`. Damaged: `InputError`.
+    cache at `revision` (the row's own if ""). Absent or incomplete: `CheckpointAbsent`. Damaged: `InputError`, which
+    takes reading every weight once a process for NaN, unless `numbers` is False.
     """
     known = {name for row in ROWS for name in (row.name, row.hub) if name}
     if stack not in known and Path(stack).is_dir():
-        return _sound(StackFolder(path=Path(stack).resolve(), row=None))
+        return _sound(StackFolder(path=Path(stack).resolve(), row=None), numbers=numbers)
     row = row_named(stack)
     for place in (_bundled, _shelved):
         path = place(row)
         if path is not None:
-            return _sound(StackFolder(path=path, row=row))
+            return _sound(StackFolder(path=path, row=row), numbers=numbers)
     path = _cached(row, revision) if row.hub else None
     if path is None:
         raise absent(row)
-    return _sound(StackFolder(path=path, row=row))
+    return _sound(StackFolder(path=path, row=row), numbers=numbers)
 
 
 def absent(row: StackRow) -> CheckpointAbsent:
@@ -155,12 +165,9 @@ def check(stack: str) -> StackReport:
 
 
 def digests(path: Path) -> dict[str, str]:
-    """File (relative to the stack's folder) -> sha256, of the index and of every component's files."""
+    """File (relative to the stack's folder) -> sha256, of the index and of every component's files, hidden ones not."""
     files = [path / INDEX] + [
-        file
-        for component in sorted(read_index(path))
-        for file in sorted((path / component).iterdir())
-        if file.is_file()
+        file for component in sorted(read_index(path)) for file in listed(path / component) if not file.is_dir()
     ]
     return {file.relative_to(path).as_posix(): _sha256(file) for file in files}
 
@@ -168,26 +175,24 @@ def digests(path: Path) -> dict[str, str]:
 def read_index(path: Path) -> dict[str, tuple[str, str]]:
     """Component -> (library, class) of a stack's `model_index.json`, without components that it leaves out.
 
-    No index, an unreadable one, or one that names another library than diffusers and transformers: `InputError`.
+    No index, an unreadable one, or one that names anything but single classes of diffusers and transformers:
+    `InputError`.
     """
     file = path / INDEX
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(
-            expected(file, "a stack in the Hugging Face layout", f"{type(error).__name__}", _RESTORE)
-        ) from error
-    if not isinstance(facts, dict):
-        raise InputError(expected(file, "an object", type(facts).__name__, _RESTORE))
-    named = {name: tuple(value) for name, value in facts.items() if isinstance(value, list) and len(value) == 2}
-    found = {name: pair for name, pair in named.items() if pair != (None, None)}
-    for name, (library, _) in found.items():
+    facts = read_json(file, what="a stack in the Hugging Face layout", then=_RESTORE)
+    refuse_code(facts, file)
+    found: dict[str, tuple[str, str]] = {}
+    for name, value in facts.items():
+        if not isinstance(value, list) or len(value) != 2 or value == [None, None]:
+            continue
+        library, kind = value
         if library not in LIBRARIES or "/" in name or name.startswith("."):
-            raise InputError(
-                expected(
-                    file, f"components of {', '.join(LIBRARIES)}", f"{name} of {library!r}", "no other code is loaded"
-                )
-            )
+            what = f"components of {', '.join(LIBRARIES)}"
+            raise InputError(expected(file, what, f"{name} of {library!r}", "no other code is loaded"))
+        if not isinstance(kind, str) or not kind.isidentifier() or kind.startswith("_") or CHOOSES.match(kind):
+            then = f"write the class of {name} itself"
+            raise InputError(expected(file, "a concrete class", kind if isinstance(kind, str) else repr(kind), then))
+        found[name] = (library, kind)
     return found
 
 
@@ -200,10 +205,11 @@ def load_component(folder: StackFolder, name: str) -> Any:
     library, kind = folder.components[name]
     quiet()
     found = getattr(_library(library), kind, None)
-    if not hasattr(found, "from_pretrained"):
+    if not isinstance(found, type) or not hasattr(found, "from_pretrained"):
         raise InputError(
             expected(folder.path / INDEX, f"a class of {library}", kind, "update diffusers and transformers")
         )
+    checked(folder.path / name, then=_RESTORE)
     safe = {"use_safetensors": True} if _has_weights(folder.path / name) else {}
     with damage(folder.path / name):
         return found.from_pretrained(folder.path / name, local_files_only=True, **safe)
@@ -219,7 +225,7 @@ class damage:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (InputError, UsageError)):
+        if isinstance(error, Exception) and not isinstance(error, (AfterimageError, MemoryError)):
             first = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
             raise InputError(expected(self.path, "a component that loads", first, _RESTORE)) from error
 
@@ -306,41 +312,24 @@ def _snapshot(row: StackRow, revision: str, *, local_only: bool) -> Path:
     return Path(path)
 
 
-def _sound(folder: StackFolder) -> StackFolder:
-    """The folder itself, if every component is there and every weight file whole: headers are read, weights are not."""
+def _sound(folder: StackFolder, *, numbers: bool = True) -> StackFolder:
+    """The folder itself, if every component is there, its files can be read and its weights are whole and finite."""
     for name in folder.components:
         part = folder.path / name
         if not part.is_dir():
             raise InputError(expected(part, "a component's folder", "nothing", _RESTORE))
+        checked(part, numbers=numbers, then=_RESTORE)
         if (part / "config.json").is_file() and not _has_weights(part):
-            pickled = sorted(file.name for file in part.iterdir() if file.suffix in (".bin", ".pt", ".pth", ".ckpt"))
             raise InputError(
-                expected(part, "weights as .safetensors", ", ".join(pickled) or "none", "pickles are never opened")
+                expected(part, "weights as .safetensors", ", ".join(pickles(part)) or "none", SAFE)
             )
-        for file in part.glob("*.safetensors"):
-            _whole(file)
     return folder
 
 
 def _has_weights(part: Path) -> bool:
-    return any(part.glob("*.safetensors"))
-
-
-def _whole(file: Path) -> None:
-    """Refuse a truncated or foreign safetensors file by its header: eight bytes of length, JSON, then the numbers."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = stream.read(length) if length < size else b""
-    try:
-        facts = json.loads(header)
-        end = max((fact["data_offsets"][1] for name, fact in facts.items() if name != "__metadata__"), default=0)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        raise InputError(expected(file, "a safetensors file", "a damaged header", _RESTORE)) from error
-    if size != 8 + length + end:
-        raise InputError(expected(file, f"{8 + length + end} bytes", f"{size}", _RESTORE))
+    return bool(listed(part, "*.safetensors"))
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
+    with present(file, what="a file of a stack", then=_RESTORE).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

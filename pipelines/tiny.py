@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from brain.json_files import read_json
+
 TOKENS = 8
 WIDTH = 32
 PIXELS = 32
@@ -32,7 +34,7 @@ def tiny_stack(folder: Path, *, seed: int = 0, image_condition: bool = True, saf
     kind(**parts).save_pretrained(folder)
     extra.save_pretrained(folder / "tiny_vae")
     index = folder / "model_index.json"
-    facts = json.loads(index.read_text(encoding="utf-8")) | {"tiny_vae": ["diffusers", "AutoencoderTiny"]}
+    facts = read_json(index) | {"tiny_vae": ["diffusers", "AutoencoderTiny"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return folder
 

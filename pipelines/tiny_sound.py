@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from brain.json_files import read_json
+
 FRAMES, MELS = 64, 64
 SAMPLES = FRAMES * 160
 LATENT = (4, 16, 16)
@@ -233,5 +235,5 @@ def _add_teacher(folder: Path) -> None:
     }  # fmt: skip
     (folder / "teacher" / "preprocessor_config.json").write_text(json.dumps(recipe) + "\n", encoding="utf-8")
     index = folder / "model_index.json"
-    facts = json.loads(index.read_text(encoding="utf-8")) | {"teacher": ["transformers", "ViTModel"]}
+    facts = read_json(index) | {"teacher": ["transformers", "ViTModel"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import wave
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ from PIL import Image
 from brain.errors import InputError, StorageError, UsageError
 from brain.pack import pack, read_table, write_arrays
 from brain.readers import open_recording, parse_fields, reader_of
+from brain.readers.arrays import DIGEST
 from brain.standardise import SessionScaler
+from brain.writing import claim
 from tests.rounding import rounding
 
 TRIALS, VOXELS = 24, 6
@@ -346,7 +350,7 @@ def test_packing_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> No
         write_arrays(tmp_path / "data.h5", responses=values(), stimulus=NAMES[:3])
     with pytest.raises(UsageError, match="'sesion' is no field"):
         write_arrays(tmp_path / "data.h5", responses=values(), stimulus=NAMES, fields={"sesion": [1]})
-    with pytest.raises(StorageError, match="could not be written"):
+    with pytest.raises(StorageError, match="a folder to write into, found none"):
         write_arrays(tmp_path / "absent/data.h5", responses=values(), stimulus=NAMES)
     assert not list(tmp_path.iterdir())
 
@@ -387,3 +391,120 @@ def test_ridge_tells_miyawakis_figures_apart_and_shuffled_brains_do_not(checkout
             scores[row].append(float(np.mean([own > other for other in fit.values()])))
     assert np.mean(scores["brain"]) >= 0.7
     assert np.mean(scores["shuffled"]) < 0.65
+
+
+def test_pack_overwrites_nothing_and_writes_hdf5_under_its_own_name_alone(tmp_path: Path) -> None:
+    out = write_arrays(tmp_path / "data.h5", responses=values(), stimulus=NAMES)
+    before = out.read_bytes()
+    with pytest.raises(StorageError, match=r"data\.h5: expected a new file, found one that is there; move it away"):
+        write_arrays(out, responses=values(1), stimulus=NAMES)
+    assert out.read_bytes() == before
+    for name in ("data.npz", "data", "data.h5.gz", "data.mat"):
+        with pytest.raises(UsageError, match=r"expected a name that ends in \.h5 or \.hdf5, found"):
+            write_arrays(tmp_path / name, responses=values(), stimulus=NAMES)
+    (tmp_path / "precious").write_text("mine")
+    for target in ("precious", "nowhere"):
+        (tmp_path / "link.h5").unlink(missing_ok=True)
+        (tmp_path / "link.h5").symlink_to(tmp_path / target)
+        with pytest.raises(StorageError, match="expected a new file"):
+            write_arrays(tmp_path / "link.h5", responses=values(), stimulus=NAMES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.h5", "link.h5", "precious"]
+    with claim(tmp_path / "other.h5"), pytest.raises(StorageError, match="is working here"):
+        write_arrays(tmp_path / "other.h5", responses=values(), stimulus=NAMES)
+
+
+def packed(path: Path) -> Path:
+    return write_arrays(
+        path, responses=values(), stimulus=NAMES, images=pictures(), image_ids=[f"pic{n}" for n in range(8)],
+        fields=everything(), regions={"V1": np.arange(VOXELS) < 2}, splits={"mine": (["pic0", "pic1"], ["pic3"])},
+        captions={"pic0": ["a red square"]},
+    )  # fmt: skip
+
+
+SMALL = (
+    "session", "repeat", "ncsnr", "ijk", "shape", "affine", "subject", "unit", "betas", "stimulus", "image_ids",
+    "captions", "caption_ids", "roi/V1", "split/mine/train", "split/mine/test",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_field_that_is_not_what_was_packed_is_refused(name: str, tmp_path: Path) -> None:
+    """One value other, by a way that h5py's own checksums follow: only the digest can tell."""
+    path = packed(tmp_path / "data.h5")
+    with h5py.File(path, "r+") as file:
+        field = file[name]
+        old = field.asstr()[()] if field.dtype.kind == "O" else field[()]
+        new = np.array(old, object if field.dtype.kind == "O" else None).ravel()
+        new[0] = f"{new[0]}x" if field.dtype.kind == "O" else 1 - new[0]
+        field[...] = new.reshape(np.shape(old))
+    with pytest.raises(InputError, match=rf"data\.h5, {name}: expected what was packed \(sha256\), found other values"):
+        open_recording(path)
+    with h5py.File(path, "r+") as file:
+        del file[DIGEST]
+    if name == "subject":
+        assert open_recording(path).responses.space.subject == "annax"
+
+
+def test_a_field_that_is_gone_is_missed_and_one_that_is_added_is_not(tmp_path: Path) -> None:
+    path = packed(tmp_path / "data.h5")
+    with h5py.File(path, "r+") as file:
+        file["diary"] = [1.0]
+    assert len(open_recording(path).responses.values) == TRIALS
+    with h5py.File(path, "r+") as file:
+        del file["ncsnr"]
+    with pytest.raises(InputError, match="ncsnr.*take the field packed_sha256 out"):
+        open_recording(path)
+
+
+def test_every_number_of_a_packed_file_is_under_a_checksum(tmp_path: Path) -> None:
+    with h5py.File(packed(tmp_path / "data.h5")) as file:
+        large = [name for name in ("responses", "images", "session", "ncsnr", "ijk", "roi/V1") if file[name].fletcher32]
+    assert large == ["responses", "images", "session", "ncsnr", "ijk", "roi/V1"]
+
+
+def test_flipped_bits_are_refused_or_change_nothing(tmp_path: Path) -> None:
+    path = packed(tmp_path / "data.h5")
+    whole, good = path.read_bytes(), open_recording(path)
+    rng = np.random.default_rng(5)
+    for place in rng.integers(len(whole), size=40).tolist():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << int(rng.integers(8))]) + whole[place + 1 :])
+        try:
+            found = open_recording(path)
+            seen = [np.asarray(found.stimuli.open(name)) for name in found.stimuli.ids]
+        except InputError:
+            continue
+        np.testing.assert_array_equal(found.responses.values, good.responses.values, f"byte {place}")
+        np.testing.assert_array_equal(seen, [np.asarray(good.stimuli.open(name)) for name in good.stimuli.ids])
+        assert found.responses.session.tolist() == good.responses.session.tolist(), place
+        assert [one.name for one in found.regions] == [one.name for one in good.regions], place
+
+
+PACKED_FULL = """
+import sys
+import numpy as np
+from app.cli import main
+np.save(sys.argv[1] + "/r.npy", np.random.default_rng(0).normal(size=(200, 90)))
+np.save(sys.argv[1] + "/i.npy", np.arange(200))
+import resource
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+words = ["pack", sys.argv[1] + "/out.h5", "--responses", sys.argv[1] + "/r.npy", "--stimulus", sys.argv[1] + "/i.npy"]
+sys.exit(main(words))
+"""
+
+
+@pytest.mark.parametrize("limit", [2_000, 100_000])
+def test_pack_on_a_full_disk_is_one_sentence_and_no_crash(limit: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PACKED_FULL, str(tmp_path), str(limit)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 4, result.stderr
+    assert result.stderr.count("\n") == 1 and "out.h5: expected room and rights to write" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["i.npy", "r.npy"]
+
+
+def test_a_pack_that_was_killed_leaves_nothing_after_the_next(tmp_path: Path) -> None:
+    for number in (2**22 + 1, 2**22 + 2):
+        (tmp_path / f".data.h5.{number}.part").write_bytes(b"half")
+    (tmp_path / ".data.h5.lock").write_text("process 4194305")
+    packed(tmp_path / "data.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.h5"]

@@ -159,3 +159,89 @@ def test_mindvis_users_pretrain_on_what_they_have(tmp_path: Path, capsys: pytest
         ("100610, unlabelled", 3, 0),
     ]
     assert len(card["notes"]) == 1
+
+
+def test_masks_of_zeros_and_ones_are_masks_and_what_is_none_is_said(tmp_path: Path) -> None:
+    plain = {region.name: region.mask for region in open_recording(write_god(tmp_path / "plain")).regions}
+    for number, kind in enumerate((np.uint8, np.int64, np.float64)):
+        masks = {"VC": (np.arange(VOXELS) < 15).astype(kind), "V1": (np.arange(VOXELS) < 6).astype(kind)[None]}
+        if kind is np.float64:
+            masks["V1"] = masks["V1"][0]
+        regions = open_recording(write_god(tmp_path / f"{number}", **masks)).regions
+        stored = {region.name: region.mask for region in regions}
+        assert stored.keys() == plain.keys() and all(np.array_equal(stored[name], plain[name]) for name in plain)
+    other = {"maker": np.array("a lab"), "snr": np.linspace(0, 2, VOXELS), "V9": np.zeros(VOXELS, bool)}
+    path = write_god(tmp_path / "other", **other, arr_4=np.arange(3))
+    said = next(note for note in open_recording(path).notes if note.startswith("arrays that are no region"))
+    assert all(name in said for name in ("maker", "snr", "V9 (no voxel)")) and "arr_4" not in said
+    assert said in "\n".join(reader_of(path).inspect(path).lines)
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (np.arange(VOXELS) % 4, "VC: expected .20,. booleans, found int64 with 2"),
+        (np.full(VOXELS, np.nan), "VC: expected .20,. booleans, found float64 with nan"),
+        (np.ones(VOXELS - 1, np.uint8), r"VC: expected .20,. booleans, one a voxel, found uint8 \(19,\)"),
+        (np.ones(VOXELS + 1, bool), r"VC: expected .20,. booleans, one a voxel, found bool \(21,\)"),
+        (np.array("all"), "VC: expected .20,. booleans"),
+        (np.array(1.0), "VC: expected .20,. booleans"),
+        (np.ones(VOXELS, complex), "VC: expected .20,. booleans, found complex128"),
+    ],
+)
+def test_a_mask_that_is_none_is_refused(tmp_path: Path, mask: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        open_recording(write_god(tmp_path, VC=mask))
+
+
+def test_regions_whose_voxels_all_fail_are_said(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(TRAIN, VOXELS))
+    values[:, :6] = np.nan
+    recording = open_recording(write_god(tmp_path, arr_0=values))
+    assert "regions left out, for none of their voxels is usable: V1" in recording.notes
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (np.arange(1, TRAIN + 1), "arr_3: expected pictures counted from 0, found every number of 1 to 12"),
+        (np.arange(TRAIN).reshape(2, -1), "a picture for each"),
+        (np.array(0), "a picture for each"),
+    ],
+)
+def test_pictures_are_counted_from_0_and_one_a_trial(tmp_path: Path, index: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        open_recording(write_god(tmp_path, arr_3=index))
+
+
+def test_links_that_were_not_fetched_and_companions_of_a_mac_are_no_data(tmp_path: Path) -> None:
+    path = write_god(tmp_path)
+    for file in list(path.glob("*.npz")):
+        file.with_name(f"._{file.name}").write_bytes(bytes(82))
+    assert reader_of(path).subjects(path) == ("sbj_3",)
+    assert open_recording(path).stimuli.open("test0001").size == (2, 2)
+    (path / "images_256.npz").unlink()
+    (path / "images_256.npz").symlink_to(".git/annex/objects/gone")
+    with pytest.raises(InputError, match="images_256.npz: expected an archive of pictures, found a link to a file"):
+        open_recording(path)
+    rest = tmp_path / "hcp" / "100610"
+    rest.mkdir(parents=True)
+    (rest / "HCP_visual_voxel.npz").symlink_to("gone")
+    (rest / "._HCP_visual_voxel.npz").write_bytes(bytes(82))
+    assert hcp_folders(rest) == hcp_folders(rest.parent) == (rest,)
+    with pytest.raises(InputError, match="found a link to a file that has not been fetched"):
+        read_hcp(rest)
+
+
+def test_rest_with_holes_and_masks_of_other_bytes_are_refused(tmp_path: Path) -> None:
+    frames = {name: np.random.default_rng(0).standard_normal((30, 3)) for name in ("V1", "V2", "V3", "V4")}
+    frames["V3"][4, 1] = np.nan
+    np.savez(tmp_path / "HCP_visual_voxel.npz", **frames)
+    with pytest.raises(InputError, match="V3: expected finite numbers, found NaN or infinity"):
+        read_hcp(tmp_path)
+    odd = np.full(VOXELS, 127, np.uint8).view(bool)
+    with pytest.raises(InputError, match="VC: expected .20,. booleans, found uint8 with 127"):
+        open_recording(write_god(tmp_path / "odd", VC=odd))
+    holes = np.where(np.arange(VOXELS) < 3, np.nan, 1.0)
+    with pytest.raises(InputError, match="V1: expected .20,. booleans, found float64 with nan"):
+        open_recording(write_god(tmp_path / "holes", V1=holes))

@@ -191,6 +191,9 @@ def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListene
     )
     (broken / SIDECAR).unlink()
     assert "TR 1.28 and 1.5 s" in read(broken).notes[0]
+    image.header.set_xyzt_units("mm", "sec")
+    nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
+    assert "at most 60 s, found 1500 s (milliseconds?) in the NIfTI header" in refused(broken)
 
 
 def test_timing_faults_are_one_sentence(broken: Path) -> None:
@@ -360,3 +363,114 @@ def test_timing_of_fields() -> None:
     assert timing_of({"window_s": "4", "dummy": "3", "start_s": "0.5"}) == Timing(
         lag_s=4.5, window_s=4, hop_s=2, dummy=3, tr_s=0, start_s=0.5
     )
+
+
+def as_images(root: Path, listener: TinyListener) -> list[Path]:
+    """The matrices of a listener as NIfTI series, and its regions as masks; returns the series."""
+    for path in sorted(root.glob("bids/sub-01/ses-*/func/*_bold.h5")):
+        with h5py.File(path) as file:
+            series = file["data"][:]
+        volume = np.zeros((5, 6, 4, len(series)), np.float32)
+        volume[tuple(listener.voxels.ijk.T)] = series.T
+        nibabel.save(nibabel.Nifti1Image(volume, listener.voxels.affine), str(path).replace(".h5", ".nii.gz"))
+        path.unlink()
+    (root / "bids/sub-01/rois").mkdir()
+    for name, mask in listener.voxels.regions.items():
+        volume = np.zeros((5, 6, 4), np.uint8)
+        volume[tuple(listener.voxels.ijk[mask].T)] = 1
+        nibabel.save(nibabel.Nifti1Image(volume, listener.voxels.affine), root / f"bids/sub-01/rois/{name}.nii.gz")
+    return sorted(root.glob("bids/sub-01/ses-*/func/*_bold.nii.gz"))
+
+
+def turn(path: Path) -> None:
+    """Saves the file again with its x axis the other way round, array and affine together."""
+    image = nibabel.load(path)
+    affine = image.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * (image.shape[0] - 1)
+    affine[:, 0] *= -1
+    nibabel.save(nibabel.Nifti1Image(np.flip(np.asanyarray(image.dataobj), 0), affine), path)
+
+
+def by_place(recording: Recording) -> tuple[np.ndarray, set[tuple[float, ...]]]:
+    """(voxel, window) values in the order of millimetres, and the places of A1."""
+    space = recording.responses.space
+    places = [tuple(one) for one in (space.ijk @ space.affine[:3, :3].T + space.affine[:3, 3]).round(2).tolist()]
+    here = recording.region("A1").mask
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return recording.responses.values[:, order].T, {place for place, own in zip(places, here, strict=True) if own}
+
+
+@pytest.mark.parametrize("which", ["first run", "last run", "masks", "all", "stored places"])
+def test_series_and_masks_saved_again_with_a_turned_axis_are_the_same_brain(
+    broken: Path, listener: TinyListener, which: str
+) -> None:
+    series = as_images(broken, listener)
+    masks = sorted(broken.glob("bids/sub-01/rois/*.nii.gz"))
+    if which != "stored places":
+        (broken / "bids/sub-01/rois.h5").unlink()
+    values, places = by_place(read(broken))
+    turned = {"first run": series[:1], "last run": series[-1:], "masks": masks, "all": [*series, *masks]}
+    for path in turned.get(which, series):
+        turn(path)
+    again, there = by_place(read(broken))
+    assert there == places
+    np.testing.assert_array_equal(again, values)
+
+
+def test_stored_places_of_another_grid_are_refused_with_both_affines(broken: Path, listener: TinyListener) -> None:
+    as_images(broken, listener)
+    with h5py.File(broken / "bids/sub-01/rois.h5", "r+") as file:
+        file["affine"][0, 3] += 1.0
+    assert "rois.h5: expected places on the grid of sub-01_ses-01" in refused(broken)
+    with h5py.File(broken / "bids/sub-01/rois.h5", "r+") as file:
+        del file["affine"]
+    assert any("rois.h5 has no affine" in note for note in read(broken).notes)
+
+
+def test_a_mask_of_labels_is_refused(broken: Path, listener: TinyListener) -> None:
+    as_images(broken, listener)
+    (broken / "bids/sub-01/rois.h5").unlink()
+    path = broken / "bids/sub-01/rois/A1.nii.gz"
+    labels = np.arange(120, dtype=np.int16).reshape(5, 6, 4) % 4
+    nibabel.save(nibabel.Nifti1Image(labels, listener.voxels.affine), path)
+    assert "A1.nii.gz: expected a mask of 0 and 1, found [1, 2, 3]" in refused(broken)
+
+
+@pytest.mark.parametrize("place", ["bids", "bids/sub-01", "bids/sub-01/ses-01"])
+def test_a_sidecar_is_inherited_from_above(broken: Path, place: str) -> None:
+    whole = read(broken).responses.values
+    facts = json.loads((broken / SIDECAR).read_text())
+    for path in broken.glob("bids/sub-01/ses-*/func/*_bold.json"):
+        path.unlink()
+    for folder in (place, place.replace("ses-01", "ses-02")):
+        words = [word for word in folder.split("/")[1:] if place != "bids"]
+        (broken / folder / ("_".join([*words, "task-listen_bold"]) + ".json")).write_text(json.dumps(facts))
+    (broken / "bids/task-other_bold.json").write_text(json.dumps({"RepetitionTime": 9.0}))
+    np.testing.assert_array_equal(read(broken).responses.values, whole)
+
+
+@pytest.mark.parametrize("seconds", ["5e9", "1e18"])
+def test_events_of_years_are_refused_before_they_are_cut(broken: Path, seconds: str) -> None:
+    rows_of(broken / EVENTS, lambda rows: [*rows[:1], [rows[1][0], seconds, *rows[1][2:]], *rows[2:]])
+    assert "row 1: expected a series until" in refused(broken)
+    rows_of(broken / EVENTS, lambda rows: [*rows[:1], [seconds, *rows[1][1:]], *rows[2:]])
+    assert "an onset within the series" in refused(broken)
+
+
+def test_an_unfetched_link_is_not_an_absent_file(broken: Path) -> None:
+    for name in ("rois.h5", "../task-listen_bold.json"):
+        path = broken / "bids/sub-01" / name
+        kept = path.read_bytes() if path.exists() else b""
+        path.unlink(missing_ok=True)
+        path.symlink_to("../.git/annex/objects/none")
+        assert "a link to a file that has not been fetched; run `datalad get` on it" in refused(broken)
+        path.unlink()
+        if kept:
+            path.write_bytes(kept)
+
+
+def test_companions_of_a_mac_are_no_data(broken: Path) -> None:
+    whole = read(broken).responses.values
+    for path in [path for path in broken.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(78))
+    np.testing.assert_array_equal(read(broken).responses.values, whole)

@@ -59,7 +59,7 @@ def test_what_is_no_sound_is_not_written(wave: Float, words: str, tmp_path: Path
 
 def test_no_place_to_write_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StorageError, match="free some space"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         write_wave(tmp_path / "file" / "a.wav", tone(), RATE)
 
 

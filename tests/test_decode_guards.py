@@ -111,7 +111,7 @@ def test_a_fit_that_saw_training_statistics_only_is_accepted(planted: Path, tmp_
 
 def test_many_folds_open_every_picture_once_for_their_leaks(planted: Path, tmp_path: Path) -> None:
     def grouped(file: Any) -> None:
-        del file["split"]
+        del file["split"], file["packed_sha256"]
         file["group"] = np.array([int(name[1:]) % 6 for name in file["stimulus"].asstr()[()]])
         file["images"][7] = file["images"][8][:, ::-1]
 
@@ -214,3 +214,55 @@ def test_a_run_leaves_its_maps_beside_its_regions(honest: Path, planted: Path) -
     values = volume[tuple(own.T)]
     bound = rounding(sums=len(values), scale=float(np.abs(values).mean()))
     assert values.mean() == pytest.approx(early["accuracy"], abs=bound)
+
+
+@pytest.mark.parametrize("name", [".lock", "card.json", "settings.json", "report", "maps", "samples/index.jsonl"])
+def test_a_link_planted_in_a_run_changes_and_reveals_nothing(
+    name: str, honest: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, secret = Path(shutil.copytree(honest, tmp_path / "run")), tmp_path / "secret"
+    if name in ("report", "maps"):
+        secret.mkdir()
+        (secret / "leaks.json").write_text('{"token": "hunter2"}')
+        shutil.rmtree(run / name)
+    else:
+        secret.write_text('{"token": "hunter2"}')
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(secret)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for command in (["decode", str(run)], ["evaluate", str(run)], ["audit", str(run)]):
+        assert main(command) == 3, command
+        said = capsys.readouterr()
+        assert "found a link" in said.err and "hunter2" not in said.out + said.err
+    assert fit(planted, run) == 3
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_folder_and_data_that_are_links_are_fine(honest: Path, planted: Path, tmp_path: Path) -> None:
+    shutil.copytree(honest, tmp_path / "store")
+    (tmp_path / "run").symlink_to(tmp_path / "store")
+    (tmp_path / "data.h5").symlink_to(planted)
+    assert main(["decode", str(tmp_path / "run"), "--data", str(tmp_path / "data.h5"), "--stimuli", "s30"]) == 0
+
+
+def test_what_a_kill_left_in_a_run_is_swept_and_what_others_have_is_not(
+    honest: Path, planted: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(honest, tmp_path / "run"))
+    names = [f"maps/.a.safetensors.{2**22 + 1}.tmp", f".card.json.{2**22 + 1}.part", "conditions/.tmpAb3dEf"]
+    names.append(".report.lock")
+    for name in names:
+        (run / name).write_text("half")
+    assert fit(planted, run) == 0
+    assert not any((run / name).exists() for name in names)
+    theirs = tmp_path / "home"
+    theirs.mkdir()
+    for name in (".tmpAb3dEf", "notes.txt"):
+        (theirs / name).write_text("mine")
+    assert fit(planted, theirs) == 2
+    assert {path.name for path in theirs.iterdir()} == {".lock", ".tmpAb3dEf", "notes.txt"}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / f".settings.json.{2**22 + 1}.part").write_text("killed before it had begun")
+    assert fit(planted, empty) == 0

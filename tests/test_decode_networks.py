@@ -334,7 +334,7 @@ def test_too_few_stimuli_are_refused(
     data = Path(shutil.copy(planted, tmp_path / "few.h5"))
     with h5py.File(data, "r+") as file:
         kept = file["split/held-out/train"].asstr()[:9].tolist()
-        del file["split/held-out/train"]
+        del file["split/held-out/train"], file["packed_sha256"]
         file.create_dataset("split/held-out/train", data=np.array(kept, object), dtype=h5py.string_dtype())
     assert study(data, tmp_path / "run", tiny_stack, command="fit") == 3
     assert "9 training stimuli cannot spare the 5" in capsys.readouterr().err

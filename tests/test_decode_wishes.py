@@ -148,7 +148,7 @@ CASES: dict[tuple[str, ...], tuple[int, str]] = {
     ("--region", "early", "--pattern", "short.npy"): (3, f"expected ({VOXELS},) numbers"),
     ("--region", "early", "--pattern", "nan.npy"): (3, "20 that are not"),
     ("--region", "early", "--pattern", "few.csv"): (3, "none for 18, first [2, 0, 0]"),
-    ("--region", "early", "--pattern", "other.csv"): (3, "expected columns i, j, k, value"),
+    ("--region", "early", "--pattern", "other.csv"): (3, "expected the column 'i', found the columns x, y, z, value"),
 }
 
 
@@ -250,3 +250,47 @@ def test_every_way_that_takes_time_tells_of_it_and_can_be_stopped(run: Path, tmp
     with pytest.raises(Stopped):
         synthesize_beside(lab, to=tmp_path / "told", wanted=wanted, how=how, seed=0, tell=tell)
     assert told[-1].what == way and read_rows(tmp_path / "told" / "samples") == ()
+
+
+def pictures(home: Path) -> dict[str, str]:
+    """Picture of a synthesis -> the digest of its file."""
+    return {one.stimulus: one.sha256 for one in read_rows(home / "samples")}
+
+
+def test_a_ranking_asked_for_more_or_resumed_goes_on_where_it_was(run: Path, tmp_path: Path) -> None:
+    words = ["synthesize", str(run), "--region", "ventral", "--method", "retrieval"]
+    assert main([*words, "--n", "4", "--to", str(tmp_path / "once")]) == 0
+    whole = pictures(tmp_path / "once")
+    assert len(set(whole.values())) == 4
+    assert main([*words, "--n", "2", "--to", str(tmp_path / "twice")]) == 0
+    assert main([*words, "--n", "4", "--to", str(tmp_path / "twice")]) == 0
+    assert pictures(tmp_path / "twice") == whole
+    index = tmp_path / "twice/samples/index.jsonl"
+    lines = index.read_text().splitlines(keepends=True)
+    index.write_text("".join(line for line in lines if '"p001"' not in line))
+    assert main([*words, "--n", "4", "--to", str(tmp_path / "twice")]) == 0
+    assert pictures(tmp_path / "twice") == whole
+
+
+def test_courses_and_costs_of_a_way_survive_a_stop_in_its_middle(run: Path, tmp_path: Path) -> None:
+    settings, data = RunFolder(run).stored()
+    lab = Lab(run=RunFolder(run), recording=open_data(data, settings.fit), settings=settings, keep=tmp_path / "keep")
+    how = SynthesisSettings(few_steps=1, candidates=2)
+    asked = {"wanted": Wanted(signs={"ventral": 1.0}, ways=("best-of-n",), count=3), "how": how, "seed": 0}
+
+    def stopped(step: Step) -> None:
+        if (tmp_path / "stopped/samples/best_of_n").is_dir():
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        synthesize_beside(lab, to=tmp_path / "stopped", tell=stopped, **asked)
+    assert 0 < len(pictures(tmp_path / "stopped")) < 3
+    for name in ("stopped", "whole"):
+        synthesize_beside(lab, to=tmp_path / name, **asked)
+    found, whole = (
+        json.loads((tmp_path / name / "synthesis.json").read_text())["ways"]["best_of_n"]
+        for name in ("stopped", "whole")
+    )
+    assert found["courses"] == whole["courses"] and sorted(found["courses"]) == ["p000", "p001", "p002"]
+    assert found["flops"] == whole["flops"] and found["seconds"] > 0
+    assert pictures(tmp_path / "stopped") == pictures(tmp_path / "whole")

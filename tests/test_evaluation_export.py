@@ -86,7 +86,7 @@ def test_rdms_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ends in"):
         write_rdms(tmp_path / "a.npz", {"decoded": values(4)}, IDS)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write the RDMs"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         write_rdms(tmp_path / "file" / "a.h5", {"decoded": values(4)}, IDS)
     assert not list(tmp_path.rglob("*.h5"))
 
@@ -205,13 +205,13 @@ def test_a_test_in_use_is_never_overwritten(samples: Samples, tmp_path: Path) ->
         write_human_test(samples, tmp_path / "test", seed=1)
     for path in (tmp_path / "test").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match="no key beside it"):
+    with pytest.raises(InputError, match=r"key\.csv: expected the test of these samples and this seed"):
         write_human_test(samples, tmp_path / "test", seed=1)
     with pytest.raises(InputError, match=r"found 0; rows here are decoded, oracle"):
         write_human_test(samples, tmp_path / "other", rows=("decode",), seed=1)
     assert not (tmp_path / "other").exists() and not key_of(tmp_path / "other").exists()
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write the test"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         write_human_test(samples, tmp_path / "file" / "test", seed=1)
 
 
@@ -291,3 +291,32 @@ def test_the_command_says_what_is_wrong_and_leaves_with_its_code(tmp_path: Path)
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 3 and "Traceback" not in done.stderr and "key.csv: expected" in done.stderr
+
+
+def test_a_test_that_a_kill_has_cut_short_is_finished_and_a_whole_one_left_alone(
+    samples: Samples, tmp_path: Path
+) -> None:
+    folder = tmp_path / "test"
+    key = write_human_test(samples, folder, seed=0)
+    whole = {path: path.read_bytes() for path in (key, *folder.iterdir())}
+    for path in sorted(folder.iterdir())[::2]:
+        path.unlink()
+    (folder / f".index.html.{2**22 + 1}.part").write_text("half")
+    (folder / "answers.csv").write_text("somebody's")
+    assert write_human_test(samples, folder, seed=0) == key
+    assert {path: path.read_bytes() for path in whole} == whole
+    written = {path: path.stat().st_mtime_ns for path in whole}
+    write_human_test(samples, folder, seed=0)
+    assert {path: path.stat().st_mtime_ns for path in whole} == written
+    assert (folder / "answers.csv").read_text() == "somebody's" and not list(folder.glob("*.part"))
+
+
+def test_a_test_of_other_pictures_is_refused_before_anything_is_written(samples: Samples, tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    key = write_human_test(samples, folder, seed=0)
+    page, shown, *_ = sorted(folder.iterdir(), key=lambda path: path.suffix)
+    page.unlink()
+    picture(7).save(shown)
+    with pytest.raises(InputError, match=rf"{shown.name}: expected the test of these samples and this seed"):
+        write_human_test(samples, folder, seed=0)
+    assert not page.exists() and key.exists()

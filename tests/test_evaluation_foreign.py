@@ -194,7 +194,7 @@ def test_two_files_of_one_name_are_refused(folders: tuple[Path, Path, Path]) -> 
         ("cut", "damaged"),
         ("moving", "an animation"),
         ("float", "floating point"),
-        ("wide", "found 70000"),
+        ("wide", "32-bit numbers 0..70000"),
         ("huge", "million pixels|64,000,000"),
         ("unreadable", "readable image"),
     ],

@@ -215,6 +215,64 @@ def test_another_model_is_one_sentence(tmp_path: Path, file: str, change: dict[s
         ClassifierJudge(name="mine", folder=tmp_path).open()
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("lfs", "a git-lfs pointer .*; run `git lfs pull`"),
+        ("page", "a web page"),
+        ("cut", "a file cut short"),
+        ("nan", "NaN or infinity in 'classifier"),
+        ("dead link", "a link to a file that has not been fetched"),
+    ],
+)
+def test_a_broken_download_of_a_judge_is_said(tmp_path: Path, damage: str, said: str) -> None:
+    file = tiny_judge(tmp_path) / "model.safetensors"
+    weights = load_file(file)
+    if damage == "nan":
+        bad = next(name for name in sorted(weights) if name.startswith("classifier"))
+        save_file(weights | {bad: weights[bad] * torch.nan}, file, metadata={"format": "pt"})
+    elif damage == "dead link":
+        file.unlink()
+        file.symlink_to(tmp_path / "nowhere")
+    else:
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000\n"
+        file.write_bytes({"lfs": pointer, "page": b"<html>404</html>", "cut": file.read_bytes()[:-9]}[damage])
+    with pytest.raises(InputError, match=said) as caught:
+        ClassifierJudge(name="mine", folder=tmp_path).open()
+    assert "model.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_link_that_was_not_fetched_never_makes_room_for_another_file(no_weights: Path) -> None:
+    """One's own file comes before the cache, be it an unfetched link; and decides what kind of judge a folder is."""
+    kept = no_weights.parent / "torch" / "hub" / "checkpoints" / ALEXNET.file
+    kept.parent.mkdir(parents=True)
+    torch.save({}, kept)
+    (no_weights / ALEXNET.file).symlink_to(no_weights / "nowhere")
+    assert ALEXNET.path() == no_weights / ALEXNET.file
+    for read in (read_weights, ALEXNET.card):
+        with pytest.raises(InputError, match="a link to a file that has not been fetched"):
+            read(ALEXNET.found("judge"))
+    judge = tiny_judge(no_weights / "mine")
+    (judge / "preprocessor.json").symlink_to(no_weights / "nowhere")
+    with pytest.raises(InputError, match=r"preprocessor\.json: .*has not been fetched"):
+        find_judge(str(judge)).open()
+
+
+def test_a_judge_of_pickles_alone_is_said(tmp_path: Path) -> None:
+    file = tiny_judge(tmp_path) / "model.safetensors"
+    file.rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointAbsent, match=r"no model.safetensors beside pytorch_model\.bin, which are never"):
+        ClassifierJudge(name="mine", folder=tmp_path).open()
+
+
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json"])
+def test_a_judge_that_names_code_of_its_own_is_refused(tmp_path: Path, file: str) -> None:
+    path = tiny_judge(tmp_path) / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), "auto_map": {"AutoModel": "mine.Mine"}}))
+    with pytest.raises(InputError, match="found auto_map; take a checkpoint whose classes are in transformers"):
+        ClassifierJudge(name="mine", folder=tmp_path).open()
+
+
 def test_unknown_judge_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="miniature"):
         find_judge("minature")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError, StorageError, UsageError
+from brain.writing import claim
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
 from tests.rounding import largest, rounding
@@ -95,7 +96,7 @@ def test_withheld_is_counted_and_never_scored(report: Report) -> None:
 def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
-        "card", "profile", "rows", "dimensions", "curves", "conditions", "sets", "leaks", "absent",
+        "simulated", "said", "card", "profile", "rows", "dimensions", "curves", "conditions", "sets", "leaks", "absent",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
     assert all(wanted <= set(row) for row in facts["rows"])
@@ -231,7 +232,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="judge"):
         evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))
     (tmp_path / "report").write_text("in the way")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         judged(tmp_path)
     (tmp_path / "card.json").write_text("{")
     with pytest.raises(InputError, match=r"card\.json"):
@@ -269,3 +270,56 @@ def test_judge_knows_no_generator() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_same_export_again_does_nothing_new_and_one_under_way_holds_its_place(tmp_path: Path) -> None:
+    run(tmp_path)
+    words = (str(tmp_path), "--judge", "pixels", "--bootstrap", "200", "--permutations", "9", "--export")
+    assert command(*words).returncode == 0
+    test = [*(tmp_path / "report/human").iterdir(), tmp_path / "report/human.key.csv"]
+    before = {path: path.stat().st_mtime_ns for path in test}
+    left = tmp_path / f"report/.report.html.{2**22 + 1}.part"
+    left.write_text("left by a kill")
+    assert command(*words).returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in test} == before and not left.exists()
+    with claim(tmp_path / "report"):
+        done = command(*words)
+    assert done.returncode == 4 and "is working here; wait for it" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["card.json", "report", "samples"]
+
+
+@pytest.mark.parametrize("name", ["card.json", "report/leaks.json", "report/regions.json", "brain.safetensors"])
+def test_a_link_planted_in_a_run_shows_nothing_in_the_report(name: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"token": "hunter2"}')
+    folder = run(tmp_path / "run")
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).symlink_to(secret)
+    with pytest.raises(InputError, match=f"{name}: expected a file or folder of this place itself, found a link"):
+        judged(folder)
+    assert not (folder / "report/report.html").exists() and secret.read_text() == '{"token": "hunter2"}'
+
+
+def test_a_report_is_not_written_through_a_link(tmp_path: Path) -> None:
+    folder, elsewhere = run(tmp_path / "run"), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder / "report").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="report: expected a file or folder of this place itself, found a link"):
+        judged(folder)
+    assert not list(elsewhere.iterdir())
+
+
+def test_pictures_of_somebody_else_may_be_links_and_their_card_may_not(tmp_path: Path) -> None:
+    """As DataLad lays them: every picture is a link into its store."""
+    store, shown = tmp_path / "store", tmp_path / "theirs/references"
+    shown.mkdir(parents=True)
+    store.mkdir()
+    for i in range(4):
+        for name, home in ((f"s{i}.png", shown), (f"s{i}-0.png", shown.parent)):
+            Image.fromarray(picture(i)).save(store / name)
+            (home / name).symlink_to(store / name)
+    assert len(judged(tmp_path / "theirs").samples.samples) == 4
+    (tmp_path / "theirs/card.json").symlink_to(store / "s0.png")
+    with pytest.raises(InputError, match="card.json: expected .* found a link"):
+        judged(tmp_path / "theirs")

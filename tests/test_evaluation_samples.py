@@ -162,20 +162,32 @@ def test_odd_row_names_are_refused(tmp_path: Path, row: str) -> None:
         writer.write(picture(1), row=row, stimulus="s0", index=0, seed=0, method="m")
 
 
-@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "a/../../b.png", "a\\..\\b.png", "link/b.png", "\0"])
+@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", "a/../../b.png", "a\\..\\b.png", "\0"])
 def test_paths_out_of_the_folder_are_refused(tmp_path: Path, file: str) -> None:
     folder, outside = tmp_path / "samples", tmp_path / "outside"
     fill(folder)
     outside.mkdir()
     picture(0).save(outside / "b.png")
-    (folder / "link").symlink_to(outside)
     line = json.dumps({"row": "decoded", "stimulus": "s0", "index": 7, "file": file})
     with (folder / INDEX).open("a") as out:
         out.write(line + "\n")
-    with pytest.raises(InputError, match="inside the folder|out of the folder"):
+    with pytest.raises(InputError, match="inside the folder"):
         read_samples(folder, references=None)
-    with pytest.raises(InputError, match="inside the folder|out of the folder"):
+    with pytest.raises(InputError, match="inside the folder"):
         SampleWriter(folder)
+
+
+def test_a_link_in_a_folder_of_samples_is_neither_read_nor_written_through(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "samples", tmp_path / "outside"
+    fill(folder)
+    outside.mkdir()
+    picture(0).save(outside / "b.png")
+    (folder / "link").symlink_to(outside)
+    with (folder / INDEX).open("a") as out:
+        out.write(json.dumps({"row": "decoded", "stimulus": "s0", "index": 7, "file": "link/b.png"}) + "\n")
+    for use in (lambda: read_samples(folder, references=None), lambda: SampleWriter(folder)):
+        with pytest.raises(InputError, match=r"link: expected a file or folder of this place itself, found a link"):
+            use()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +209,7 @@ def test_damaged_line_inside_the_index_is_named(tmp_path: Path, line: str) -> No
 
 def test_no_rights_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="room and rights to write"):
         SampleWriter(tmp_path / "file" / "samples")
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from pipelines import parts, stacks
@@ -157,6 +160,176 @@ def test_pickled_weights_are_refused_by_name(stack: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("lfs", "a git-lfs pointer .*; run `git lfs pull`"),
+        ("annex", "a git-annex pointer .*; run `datalad get` on it"),
+        ("page", "a web page"),
+        ("dead link", "a link to a file that has not been fetched; run `datalad get` on it"),
+        ("pipe", "a pipe, a device or a socket"),
+        ("cut", r"expected .* bytes, found a file cut short, \d+ bytes; fetch or copy the stack again"),
+        ("nan", "finite numbers all, found NaN or infinity in 'decoder.conv_in.bias'"),
+        ("pickle", r"expected weights as .safetensors, found diffusion_pytorch_model.bin; fetch a revision with .saf"),
+        ("config", "a link to a file that has not been fetched"),
+    ],
+)
+def test_a_broken_download_is_said_with_its_next_step(stack: Path, damage: str, said: str) -> None:
+    file, config = stack / "vae" / "diffusion_pytorch_model.safetensors", stack / "vae" / "config.json"
+    content = file.read_bytes()
+    (config if damage == "config" else file).unlink()
+    if damage in ("lfs", "annex", "page", "cut"):
+        text = {
+            "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5000000\n",
+            "annex": b"/annex/objects/MD5E-s5000000--0123.safetensors\n",
+            "page": b"<!DOCTYPE html><html><body>404</body></html>" * 20,
+            "cut": content[: len(content) // 2],
+        }
+        file.write_bytes(text[damage])
+    elif damage == "pipe":
+        os.mkfifo(file)
+    elif damage == "nan":
+        file.write_bytes(content)
+        weights = load_file(file)
+        save_file(weights | {"decoder.conv_in.bias": weights["decoder.conv_in.bias"] * torch.nan}, file)
+    elif damage == "pickle":
+        torch.save({}, file.with_suffix(".bin"))
+    else:
+        (config if damage == "config" else file).symlink_to(stack / "nowhere")
+    with pytest.raises(InputError, match=said) as caught:
+        stacks.resolve(str(stack))
+    assert "vae" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_of_half_precision_load(stack: Path) -> None:
+    file = stack / "vae" / "diffusion_pytorch_model.safetensors"
+    half = {name: one.half() for name, one in load_file(file).items()}
+    save_file(half, file, metadata={"format": "pt"})
+    vae = stacks.load_component(stacks.resolve(str(stack)), "vae").state_dict()
+    assert vae.keys() == half.keys() and all(torch.equal(vae[name].float(), half[name].float()) for name in half)
+
+
+def test_a_list_reads_no_numbers_and_a_use_does(stack: Path) -> None:
+    file = stack / "unet" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    name = sorted(weights)[0]
+    save_file(weights | {name: torch.full_like(weights[name], torch.inf)}, file)
+    assert stacks.resolve(str(stack), numbers=False).path == stack
+    with pytest.raises(InputError, match=re.escape(name)):
+        stacks.resolve(str(stack))
+
+
+def test_what_a_mac_leaves_beside_every_file_is_no_part_of_a_stack(stack: Path) -> None:
+    before = stacks.resolve(str(stack)).sha256
+    for part in ("unet", "scheduler"):
+        for file in list((stack / part).iterdir()):
+            file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07" + b"\0" * 50)
+    assert stacks.resolve(str(stack)).sha256 == before
+
+
+def test_weights_in_several_files_are_all_there(stack: Path) -> None:
+    part = stack / "unet"
+    file = part / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    names = sorted(weights)
+    places = {name: f"unet-{1 + (name > names[len(names) // 2])}.safetensors" for name in names}
+    for place in set(places.values()):
+        save_file({name: weights[name] for name in names if places[name] == place}, part / place)
+    file.unlink()
+    index = part / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    assert stacks.resolve(str(stack))
+    (part / "unet-2.safetensors").unlink()
+    with pytest.raises(InputError, match=r"unet-2\.safetensors: expected a part of the weights, found no such file"):
+        stacks.resolve(str(stack))
+    index.write_text(json.dumps({"weight_map": dict.fromkeys(names, "../../elsewhere.safetensors")}))
+    with pytest.raises(InputError, match="files beside it"):
+        stacks.resolve(str(stack))
+
+
+@pytest.mark.parametrize(
+    "kind", ["AutoModel", "AutoModelForCausalLM", "TFAutoModel", "AutoPipelineForText2Image", "DiffusionPipeline",
+             "pipeline", "__class__", "", 5, None, ["AutoModel"]],
+)  # fmt: skip
+def test_an_index_names_concrete_classes(stack: Path, kind: object) -> None:
+    index = stack / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"text_encoder": ["transformers", kind]}))
+    with pytest.raises(InputError, match="expected a concrete class, found"):
+        stacks.resolve(str(stack))
+
+
+@pytest.mark.parametrize(
+    "place", ["model_index.json", "unet/config.json", "tokenizer/tokenizer_config.json",
+              "scheduler/scheduler_config.json", "text_encoder/generation_config.json"],
+)  # fmt: skip
+def test_a_stack_that_names_code_of_its_own_is_refused(stack: Path, place: str) -> None:
+    file = stack / place
+    facts = json.loads(file.read_text()) if file.exists() else {}
+    file.write_text(json.dumps(facts | {"deep": [{"auto_map": {"AutoModel": "mine.Mine"}}]}))
+    with pytest.raises(InputError, match="found auto_map; take a checkpoint whose classes are in transformers"):
+        stacks.resolve(str(stack))
+
+
+def test_nobody_on_the_terminal_can_let_foreign_code_run(stack: Path) -> None:
+    """A stack, a judge of sounds, one of pictures and a space that would each run a module of their folder on "y"."""
+    ran = stack / "ran"
+    folder = stack / "text_encoder"
+    code = f"open({str(ran)!r}, 'w').close()\n"
+    for place in (stack, folder):
+        (place / "mine.py").write_text(code)
+    names = ("AutoConfig", "AutoModel", "AutoFeatureExtractor", "AutoImageProcessor", "AutoModelForImageClassification",
+             "AutoModelForAudioClassification")  # fmt: skip
+    mine = json.dumps({"model_type": "mine", "auto_map": dict.fromkeys(names, "mine.Mine")})
+    for name in ("config.json", "preprocessor_config.json"):
+        (folder / name).write_text(mine)
+    index = stack / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {"text_encoder": ["transformers", "AutoModel"]}))
+    program = f"""
+from pathlib import Path
+from brain.errors import InputError
+from encoders.spaces._pretrained import component
+from evaluation.judges.classifier import open_classifier
+from evaluation.judges.hearing import AudioClassifierJudge, ClapJudge
+from pipelines import stacks
+stack = Path({str(stack)!r}); folder = stack / "text_encoder"
+for act in (
+    lambda: stacks.check(str(stack)),
+    lambda: AudioClassifierJudge(name="mine", folder=folder).open(),
+    lambda: ClapJudge(name="mine", folder=folder).open(),
+    lambda: open_classifier(folder),
+    lambda: component(stack, "text_encoder", model="mine"),
+):
+    try:
+        act()
+    except InputError as said:
+        print("refused:", said)
+"""
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, input="y\n" * 20, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["refused"] * 5, done.stdout
+    assert not ran.exists() and "Do you wish to run" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("index", [b"\xff\xfe\x00", b"[" * 100_000, b'{"unet": NaN', b"[]"])
+@pytest.mark.parametrize("place", ["model_index.json", "unet/config.json", "scheduler/scheduler_config.json"])
+def test_json_that_is_none_is_one_sentence(stack: Path, index: bytes, place: str) -> None:
+    (stack / place).write_bytes(index)
+    with pytest.raises(InputError, match=place) as said:
+        stacks.resolve(str(stack))
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("levels", ["many", None, [3], float("inf")])
+def test_a_schedule_without_a_number_of_levels_is_said(stack: Path, levels: object) -> None:
+    file = stack / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": levels}))
+    with pytest.raises(InputError, match="expected a scheduler's configuration"):
+        _ = stacks.resolve(str(stack)).noise_levels
+
+
+@pytest.mark.parametrize(
     "index", ["", "[]", "{", '{"unet": ["os", "system"]}', '{"../unet": ["diffusers", "UNet2DConditionModel"]}']
 )
 def test_a_foreign_index_runs_nothing(stack: Path, index: str) -> None:
@@ -220,6 +393,16 @@ def test_a_part_stands_in_where_the_stack_has_none(hub: Path, stack: Path, monke
         parts.part_of(found, "tiny_vae")
     (shelf / "taesd").rename(shelf / "elsewhere")
     assert parts.part_of(found, "tiny_vae") is None
+
+
+def test_a_part_is_looked_through_like_a_stack(hub: Path, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(stacks.SHELF, str(stack.parent))
+    (stack / "tiny_vae").rename(stack.parent / "taesd")
+    file = stack.parent / "taesd" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    save_file({name: one * torch.nan for name, one in weights.items()}, file)
+    with pytest.raises(InputError, match="NaN or infinity in"):
+        parts.locate("taesd")
 
 
 def test_a_part_is_found_in_the_cache(hub: Path, stack: Path) -> None:

@@ -26,7 +26,7 @@ def run(words: Sequence[str]) -> None:
         machine: MachineSettings = stored.machine,
         decode: DecodeSettings = stored.decode,
     ) -> tuple[Path, Path, tuple[str, ...], Path | None, Settings]:
-        """Turn test patterns into pictures, beside their controls. Defaults are what the run was made with.
+        """Turn test patterns into pictures, beside their controls. Defaults are the run's own: name it before --help.
 
         Args:
             run: A fitted run folder.

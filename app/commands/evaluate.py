@@ -25,8 +25,9 @@ def run(words: Sequence[str]) -> None:
         references: Path | None = None,
         train: Path | None = None,
         out: Path | None = None,
+        data: Path = data,
         evaluate: EvaluateSettings = stored.evaluate,
-    ) -> tuple[Path, Path | None, Path | None, Path | None, EvaluateSettings]:
+    ) -> tuple[Path, Path | None, Path | None, Path | None, Path, EvaluateSettings]:
         """Score pictures against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
 
         Args:
@@ -34,10 +35,11 @@ def run(words: Sequence[str]) -> None:
             references: What was shown, one image a stimulus, where the folder does not hold it.
             train: The pictures that were trained on, to look for leaks where no run says it.
             out: Where the report goes; RUN/report if not said.
+            data: The data of a run, if they have moved since the fit.
         """
-        return folder, references, train, out, evaluate
+        return folder, references, train, out, data, evaluate
 
-    folder, references, train, out, how = parse(evaluate, command="evaluate", words=words)
+    folder, references, train, out, data, how = parse(evaluate, command="evaluate", words=words)
     from decode.evaluate import evaluate_run, judge
 
     if folder == home and references is None and train is None and out is None:

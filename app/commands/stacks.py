@@ -45,7 +45,7 @@ def _here(name: str) -> str:
     from pipelines import parts, stacks
 
     try:
-        (parts.locate if name in parts.names() else stacks.resolve)(name)
+        parts.locate(name) if name in parts.names() else stacks.resolve(name, numbers=False)
     except CheckpointAbsent:
         return "absent"
     except InputError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from brain.catalogue import Catalogue
 from brain.errors import InputError, UsageError
+from brain.origin import simulated_by
 from brain.types import Recording
 
 
@@ -69,7 +70,10 @@ def open_recording(
     Data that no reader knows, and damaged ones, are an InputError.
     """
     found = reader_of(Path(path), reader)
-    return found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
+    recording = found.read(
+        Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {})
+    )
+    return replace(recording, simulated=recording.simulated or simulated_by(path))
 
 
 def reader_of(path: Path, name: str = "") -> Reader:

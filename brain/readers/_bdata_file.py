@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from brain import hdf5
 from brain.errors import AfterimageError, InputError, expected
+from brain.files import listed
 from brain.types import Bool, Float, Int
 
 SPELLINGS = (("dataset", "metadata"), ("dataSet", "metaData"))
@@ -29,7 +30,8 @@ BRAIN = ("VoxelData", "VertexData")
 PLACES = ("voxel_", "vertex_")
 """How keys begin that say where a voxel is."""
 PATTERNS = ("*.h5", "*.hdf5", "bdata/*.h5", "bdata/*.hdf5")
-HALF = re.compile(r"(?P<before>.*?)(?P<half>train|test)(?P<after>.*)", re.IGNORECASE)
+HALF = re.compile(r"train(ing)?|test(ing)?", re.IGNORECASE)
+"""What of a file's name says its side."""
 SLAB = 2**26
 """Bytes of the matrix that are read at a time."""
 
@@ -43,6 +45,7 @@ class BDataFile:
     masks    key -> (voxel,) bool, for keys that are 1, 0 or NaN over voxels and 1 somewhere: regions
     places   key -> (voxel,) float64: voxel_i, voxel_x, ...
     texts    key -> number -> text, of /vmap
+    strange  keys that are called regions and hold other numbers than 1, 0 and NaN
     """
 
     path: Path
@@ -52,24 +55,55 @@ class BDataFile:
     masks: Mapping[str, Bool] = field(repr=False)
     places: Mapping[str, NDArray[np.float64]] = field(repr=False)
     texts: Mapping[str, Mapping[float, str]] = field(repr=False)
+    strange: tuple[str, ...] = ()
     name: str = "dataset"
 
     def column(self, key: str) -> NDArray[np.float64]:
         """(row,) the numbers of a column."""
-        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name]) as data:
-            return np.asarray(data[self.name][:, self.columns[key]], np.float64)
+        return np.asarray(self._stored(key), np.float64)
 
     def labels(self, key: str) -> NDArray[np.str_]:
-        """(row,) the label of each row by a column: the vmap's text, else the number in plain form; NaN gives ""."""
-        numbers = self.column(key)
+        """(row,) the label of each row by a column: the vmap's text, else the number in plain form; NaN gives "".
+
+        A number without its text, and numbers that a matrix of this type cannot keep apart, are an InputError.
+        """
+        numbers = self._stored(key)
+        there = np.isfinite(numbers)
+        different = np.unique(numbers[there])
         texts = self.texts.get(key)
         if texts is None:
-            return np.array([_number_name(number) for number in numbers.tolist()], np.str_)
-        strange = sorted({number for number in numbers.tolist() if np.isfinite(number)} - set(texts))
-        if strange:
-            came = f"none for {strange[0]:g}"
-            raise InputError(expected(f"{self.path}, vmap/{key}", "a text for every number", came, "fetch it again"))
-        return np.array([texts[number] if np.isfinite(number) else "" for number in numbers.tolist()], np.str_)
+            names: Mapping[float, str] = number_names(different, f"{self.path}, {key}")
+        else:
+            names = texts
+            strange = [number for number in different.tolist() if number not in texts]
+            if strange:
+                came, where = f"none for {_plain(strange[0])}", f"{self.path}, vmap/{key}"
+                raise InputError(expected(where, "a text for every number", came, "fetch it again"))
+        named = zip(numbers.tolist(), there.tolist(), strict=True)
+        return np.array([names[number] if ok else "" for number, ok in named], np.str_)
+
+    def said_of(self, key: str) -> tuple[str, ...]:
+        """Sentences on what the labels of a column may hide: texts of several numbers, decimals that 32 bits lose."""
+        numbers = self._stored(key)
+        different = np.unique(numbers[np.isfinite(numbers)])
+        texts = self.texts.get(key)
+        if texts is None:
+            large = float(np.abs(different).max(initial=0))
+            if different.dtype.kind != "f" or different.dtype.itemsize == 8 or large < SYNSETS:
+                return ()
+            said = f"{self.path.name}: {key} holds numbers such as {large:.0f} in {different.dtype}"
+            return (f"{said}: decimals, where there were any, are lost, and images of one number count as one",)
+        shared = Counter(texts[number] for number in different.tolist())
+        several = [text for text, count in shared.items() if count > 1]
+        if not several:
+            return ()
+        said = f"{self.path.name}: {len(several)} texts of vmap/{key} stand for several numbers (first: {several[0]!r})"
+        return (f"{said}: rows of one text count as one stimulus",)
+
+    def _stored(self, key: str) -> NDArray[Any]:
+        """(row,) the numbers of a column in the type in which they are stored."""
+        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name]) as data:
+            return np.asarray(data[self.name][:, self.columns[key]])
 
     def responses(self, voxels: Int) -> Float:
         """(row, voxel) float32 of these voxels (indices into `brain`), read in slabs of rows."""
@@ -84,14 +118,46 @@ class BDataFile:
         return values
 
 
-def _number_name(number: float) -> str:
-    """A label that is a number: 7.0 -> "7"; 1518878.005958 -> "n01518878_5958", an ImageNet image as GOD counts it."""
-    if not np.isfinite(number):
-        return ""
-    if number == round(number):
+SYNSETS = 10**5
+"""From here on a number with decimals is an ImageNet image: synset and, in six decimals, image."""
+
+
+def number_names(numbers: NDArray[Any], where: object) -> dict[float, str]:
+    """number -> the label that it is without a text: 7 -> "7", 1518878.005958 -> "n01518878_5958", 3.5 -> "3.5".
+
+    ImageNet's images are numbered so by Horikawa & Kamitani (2017). `numbers` are finite; those that their type cannot
+    keep apart from their neighbours, and different ones of one name, are an InputError about `where`.
+    """
+    if numbers.dtype.kind in "iub":
+        return {number: str(int(number)) for number in numbers.tolist()}
+    exact = 2 ** (np.finfo(numbers.dtype).nmant + 1)
+    whole = numbers == np.rint(numbers)
+    narrow = numbers.dtype.itemsize < 8
+    lost = np.abs(numbers) >= np.where(whole, exact, SYNSETS if narrow else exact)
+    if lost.any():
+        came = f"{_plain(numbers[lost][0])} in {numbers.dtype}, which cannot be told from its neighbours"
+        raise InputError(expected(where, "numbers that tell stimuli apart", came, "store them in 64 bits, or as texts"))
+    names = {number.item(): _number_name(number) for number in numbers}
+    shared = [name for name, count in Counter(names.values()).items() if count > 1]
+    if shared:
+        those = ", ".join(repr(number) for number, name in names.items() if name == shared[0])
+        came = f"{those[:120]}, which all read {shared[0]!r}"
+        raise InputError(expected(where, "a number for every stimulus", came, "store texts in vmap"))
+    return names
+
+
+def _number_name(number: Any) -> str:
+    if number == np.rint(number):
         return str(int(number))
     synset = int(number)
-    return f"n{synset:08d}_{round((number - synset) * 1e6)}" if synset >= 10**6 else f"{number:g}"
+    if synset >= SYNSETS:
+        return f"n{synset:08d}_{round((float(number) - synset) * 1e6)}"
+    return f"{float(number):.12g}" if number.dtype.itemsize == 8 else str(number)
+
+
+def _plain(number: Any) -> str:
+    """A number in full, whatever its size."""
+    return str(int(number)) if number == np.rint(number) else f"{float(number):.12g}"
 
 
 def is_bdata(path: Path) -> bool:
@@ -103,40 +169,120 @@ def is_bdata(path: Path) -> bool:
     return any(dataset in names and metadata in names for dataset, metadata in SPELLINGS)
 
 
-def families(path: Path) -> dict[str, tuple[tuple[Path, str], ...]]:
-    """subject -> its files, each with its side: a training and a test file, or one file whose side is "".
+def holds_bdata(path: Path) -> bool:
+    """Is this a BData file, or a folder that holds some, itself or in `bdata`? Never raises."""
+    return any(is_bdata(file) for file in ([path] if path.is_file() else _files_at(path)))
 
-    Files that differ in "train" and "test" alone belong together; the subject is the first word of their names. A lone
-    test file (another task's) is a subject of its own only where its first word has no pair. Never raises.
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """The files of one subject: `sided` file and "train" or "test", or one file and ""; `beside` what else is there.
+
+    main   is it what the subject's first word means? Another task's file beside a pair is not
     """
-    home = path if path.is_dir() else path.parent
-    pairs: dict[tuple[str, str], dict[str, Path]] = {}
-    for file in (file for pattern in PATTERNS for file in sorted(home.glob(pattern))):
-        if path.is_dir() or file.suffix == path.suffix:
-            found = HALF.fullmatch(file.stem)
-            key = (found["before"], found["after"]) if found else (file.stem, "")
-            pairs.setdefault(key, {})[found["half"].lower() if found else ""] = file
+
+    sided: tuple[tuple[Path, str], ...]
+    main: bool = True
+    beside: tuple[str, ...] = ()
+
+
+def families(path: Path) -> dict[str, Family]:
+    """subject -> its files: a training and a test file, or one file whose side is "".
+
+    Two files belong together that differ in "train" and "test" ("training", "testing") alone. The first word of their
+    names is the subject where it has one pair, or one file and no pair; every other file is a subject called by its own
+    name. A file that is a link to nothing counts as what its name says, so that reading it says so. Files that
+    belong to several pairs, or are called alike, are an InputError that lists them.
+    """
+    files = _files_at(path if path.is_dir() else path.parent)
     if path.is_file():
-        pairs = {key: sides for key, sides in pairs.items() if path in sides.values()}
-    found_files = {key: _sided(sides) for key, sides in pairs.items()}
-    words = Counter(_word(key) for key, sides in found_files.items() if len(sides) == 2)
-    chosen: dict[str, tuple[tuple[Path, str], ...]] = {}
-    for key, sides in found_files.items():
-        word = _word(key)
-        if not all(is_bdata(file) for file, _ in sides) or (len(sides) == 1 and words[word]):
+        files = [path, *(file for file in files if file.parent == path.parent and file != path)]
+    counted = {file for file in files if file == path or _counts(file)}
+    pairs = _pairs(files, counted)
+    paired = {file for pair in pairs for file, _ in pair.sided}
+    lone = [file for file in files if file in counted and file not in paired]
+    groups = [*pairs, *(_Group(sided=((one, ""),), before=one.stem) for one in lone)]
+    found: dict[str, Family] = {}
+    for word in sorted({group.word for group in groups}):
+        same = [group for group in groups if group.word == word]
+        first = [group for group in same if len(group.sided) == 2] or same
+        for group in same:
+            name = _name(group, first)
+            beside = tuple(file.name for other in same if other is not group for file, _ in other.sided)
+            if name in found:
+                came = ", ".join(str(file) for file, _ in (*found[name].sided, *group.sided))
+                raise InputError(expected(path, f"one set of files called {name!r}", came, "rename or move the others"))
+            found[name] = Family(sided=group.sided, main=group in first, beside=beside)
+    if path.is_file():
+        return {name: family for name, family in found.items() if path in dict(family.sided)}
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """A training and a test file with what stands before and after the side in their names, or one file."""
+
+    sided: tuple[tuple[Path, str], ...]
+    before: str
+    after: str = ""
+
+    @property
+    def word(self) -> str:
+        """The first word of the names."""
+        words = self.before.strip("_-. ") or self.after.strip("_-. ") or self.sided[0][0].stem
+        return words.split("_")[0].strip("-. ")
+
+
+def _name(group: _Group, first: Sequence[_Group]) -> str:
+    """The subject's name: the first word where `first`, what that word means, is this alone."""
+    if group in first and len(first) == 1:
+        return group.word
+    alike = [one for one in first if one.before == group.before]
+    return (group.before + group.after * (len(alike) > 1)).strip("_-. ") or group.sided[0][0].stem
+
+
+def _files_at(folder: Path) -> list[Path]:
+    return listed(folder, *PATTERNS) if folder.is_dir() else []
+
+
+def _counts(file: Path) -> bool:
+    """A BData file, a link to nothing, or one that cannot be read: reading it will say so."""
+    if is_bdata(file):
+        return True
+    try:
+        hdf5.names_in(file)
+    except InputError:
+        return True
+    return False
+
+
+def _pairs(files: Sequence[Path], counted: Set[Path]) -> list[_Group]:
+    """The training and test files that differ in their side alone, in order of their names.
+
+    One that is not `counted` still is what its partner's name says: reading it tells what it lacks.
+    """
+    sides: dict[tuple[str, str], dict[str, list[Path]]] = {}
+    for file in files:
+        for found in HALF.finditer(file.stem):
+            key = (file.stem[: found.start()], file.stem[found.end() :])
+            side = "train" if found[0].lower().startswith("train") else "test"
+            sides.setdefault(key, {"train": [], "test": []})[side].append(file)
+    pairs, taken = [], Counter[Path]()
+    for (before, after), both in sorted(sides.items()):
+        if not (both["train"] and both["test"]) or counted.isdisjoint([*both["train"], *both["test"]]):
             continue
-        chosen[word if words[word] < 2 and word not in chosen else key[0].strip("_-. ")] = sides
-    return chosen
-
-
-def _sided(sides: Mapping[str, Path]) -> tuple[tuple[Path, str], ...]:
-    if {"train", "test"} <= set(sides):
-        return (sides["train"], "train"), (sides["test"], "test")
-    return tuple((file, "") for file in sides.values())
-
-
-def _word(key: tuple[str, str]) -> str:
-    return key[0].split("_")[0].strip("-. ") or key[0]
+        if len(both["train"]) + len(both["test"]) > 2:
+            came, where = ", ".join(str(file) for part in both.values() for file in part), both["train"][0].parent
+            raise InputError(expected(where, "one training and one test file of a name", came, "move the others away"))
+        sided = ((both["train"][0], "train"), (both["test"][0], "test"))
+        pairs.append(_Group(sided=sided, before=before, after=after))
+        taken.update(file for file, _ in sided)
+    twice = [file for file, count in taken.items() if count > 1]
+    if twice:
+        those = {file.name for pair in pairs if twice[0] in dict(pair.sided) for file, _ in pair.sided}
+        came = f"one of several ({', '.join(sorted(those))})"
+        raise InputError(expected(twice[0], "a file of one pair", came, "rename one of them"))
+    return pairs
 
 
 def open_bdata(path: Path) -> BDataFile:
@@ -150,35 +296,38 @@ def open_bdata(path: Path) -> BDataFile:
     needed = [dataset, f"{metadata}/key", f"{metadata}/value"]
     with hdf5.open_hdf5(path, needed, optional=["vmap"], streamed=[dataset, f"{metadata}/value"]) as data:
         shape = data[dataset].shape
-        keys = [_text(key) for key in np.asarray(data[f"{metadata}/key"][()]).ravel().tolist()]
+        _refuse_types(path, {name: data[name].dtype for name in (dataset, f"{metadata}/value")})
+        keys = hdf5.plain(data[f"{metadata}/key"], f"{path}, {metadata}/key").ravel().astype(np.str_).tolist()
         value = data[f"{metadata}/value"]
         if len(shape) != 2 or value.shape != (len(keys), shape[1]):
             came = f"dataset {shape}, {len(keys)} keys and values {value.shape}"
             raise InputError(expected(path, "a value for every key and column", came, "fetch the file again"))
+        twice = [key for key, count in Counter(keys).items() if count > 1]
+        if twice:
+            found = f"{twice[0]!r} twice"
+            raise InputError(expected(f"{path}, {metadata}/key", "each key once", found, "keep the one you mean"))
         known = [key for key in BRAIN if key in keys]
         if not known or not (value[keys.index(known[0])] == 1).any():
             came = f"the keys {', '.join(keys)[:120]}"
             raise InputError(expected(path, "columns that VoxelData marks", came, "give a file of brain responses"))
         over = value[keys.index(known[0])] == 1
-        columns, masks, places = _sorted_keys(keys, value, over)
-        texts: dict[str, dict[float, str]] = {}
-        for name, entry in data.items():
-            if name.startswith("vmap/"):
-                key, _, number = name.removeprefix("vmap/").rpartition("/")
-                texts.setdefault(key, {})[_as_number(path, number)] = _text(entry[()])
+        columns, masks, places, strange = _sorted_keys(keys, value, over)
+        texts = _vmap(path, data)
     brain = np.flatnonzero(over).astype(np.int64)
     return BDataFile(
-        path=path, rows=shape[0], brain=brain, columns=columns, masks=masks, places=places, texts=texts, name=dataset
-    )
+        path=path, rows=shape[0], brain=brain, columns=columns, masks=masks, places=places, texts=texts,
+        strange=strange, name=dataset,
+    )  # fmt: skip
 
 
 def _sorted_keys(
     keys: Sequence[str], value: Any, over: Bool
-) -> tuple[dict[str, int], dict[str, Bool], dict[str, NDArray[np.float64]]]:
-    """What each key is, one row of metadata at a time."""
+) -> tuple[dict[str, int], dict[str, Bool], dict[str, NDArray[np.float64]], tuple[str, ...]]:
+    """What each key is, one row of metadata at a time: columns, masks, places, and regions of other numbers."""
     columns: dict[str, int] = {}
     masks: dict[str, Bool] = {}
     places: dict[str, NDArray[np.float64]] = {}
+    strange: list[str] = []
     for number, key in enumerate(keys):
         row = np.asarray(value[number], np.float64)
         here, elsewhere = row[over], np.flatnonzero((row == 1) & ~over)
@@ -190,11 +339,36 @@ def _sorted_keys(
             masks[key] = here == 1
         elif len(elsewhere) == 1 and not (here == 1).any():
             columns[key] = int(elsewhere[0])
-    return columns, masks, places
+        elif key.startswith("ROI_") and np.isfinite(here).any() and (here[np.isfinite(here)] != 0).any():
+            strange.append(key)
+    return columns, masks, places, tuple(strange)
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _refuse_types(path: Path, types: Mapping[str, np.dtype[Any]]) -> None:
+    for name, kind in types.items():
+        if kind.kind not in "biuf":
+            then = "store texts as numbers with a vmap"
+            raise InputError(expected(f"{path}, {name}", "a matrix of numbers", f"{kind}", then))
+
+
+def _vmap(path: Path, data: Mapping[str, Any]) -> dict[str, dict[float, str]]:
+    """key -> number -> text; two texts for one number, and what is no single text, are an InputError."""
+    texts: dict[str, dict[float, str]] = {}
+    for name, entry in data.items():
+        if not name.startswith("vmap/"):
+            continue
+        if entry.size != 1:
+            raise InputError(expected(f"{path}, {name}", "one text", f"shape {entry.shape}", "fetch the file again"))
+        value = hdf5.plain(entry, f"{path}, {name}").reshape(-1)[:1]
+        if value.dtype.kind not in "SU":
+            raise InputError(expected(f"{path}, {name}", "one text", f"{value.dtype}", "fetch the file again"))
+        key, _, number = name.removeprefix("vmap/").rpartition("/")
+        text = str(hdf5.texts(value, f"{path}, {name}")[0])
+        of = texts.setdefault(key, {})
+        if of.setdefault(_as_number(path, number), text) != text:
+            came = f"{of[_as_number(path, number)]!r} and {text!r} for {number}"
+            raise InputError(expected(f"{path}, vmap/{key}", "one text for a number", came, "fetch the file again"))
+    return texts
 
 
 def _as_number(path: Path, text: str) -> float:

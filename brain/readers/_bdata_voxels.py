@@ -103,6 +103,8 @@ def same_voxels(first: BDataFile, second: BDataFile) -> None:
     alike = len(first.brain) == len(second.brain) and first.places.keys() == second.places.keys()
     if alike:
         alike = all(np.array_equal(row, second.places[key], equal_nan=True) for key, row in first.places.items())
+    shared = first.masks.keys() & second.masks.keys()
+    alike = alike and all(np.array_equal(first.masks[key], second.masks[key]) for key in shared)
     if not alike:
         came = f"{len(second.brain)} others"
         want = f"the {len(first.brain)} voxels of {first.path.name}"

@@ -149,7 +149,12 @@ def tr_of(run: Run, asked: float) -> float:
         raise InputError(
             expected(run.series, "one repetition time", came, "correct one, or give --fields tr_s=SECONDS")
         )
-    return next(iter(known.values()))
+    who, tr = next(iter(known.items()))
+    if tr > LONGEST_TR_S:
+        then = "correct it, or give --fields tr_s=SECONDS"
+        want = f"a repetition time of at most {LONGEST_TR_S:g} s"
+        raise InputError(expected(run.series, want, f"{tr:g} s (milliseconds?) in {who}", then))
+    return tr
 
 
 def known_trs(run: Run) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.splits import check_groups, clip_of, middle_windows, tenth_by_hash
+from brain.tables import in_part
 from brain.types import Int, Responses, Split
 from brain.validity import Validity
 
@@ -23,6 +24,14 @@ def read_settings(fields: Mapping[str, str], known: Mapping[str, str]) -> None:
     for name in fields:
         if name not in known:
             raise UsageError(unknown("field", name, tuple(known)))
+
+
+def is_yes(fields: Mapping[str, str], name: str) -> bool:
+    """Does a field say yes? Absent and "no" do not; another text is a UsageError."""
+    said = fields.get(name, "no")
+    if said not in ("yes", "no"):
+        raise UsageError(f"--fields {name}={said}: expected yes or no, found {said!r}; write {name}=yes")
+    return said == "yes"
 
 
 def seconds_of(fields: Mapping[str, str], name: str, default: float) -> float:
@@ -84,10 +93,18 @@ def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str 
                   test stimuli are independent; the other windows of test clips are in neither. Of pictures
                   (`what` "image") it is called test-images
     test-windows  the same training; test: every window of the test clips (Park et al.'s candidates), where that differs
+
+    Sides for some clips and not for all are an InputError: the others would be in neither without a word.
     """
     ids = sorted(set(stimulus))
     if len({clip_of(name) for name in ids}) < 2:
         return ()
+    lost = in_part([clip_of(name) for name in ids], sides) if sides else ()
+    if lost:
+        total = len({clip_of(name) for name in ids})
+        then = "say it for all of them, or for none"
+        found = f"none for {len(lost)} of {total} (first: {lost[0]})"
+        raise InputError(expected(f"the sides of the {what}s", "train or test for each of them", found, then))
     if sides:
         train = [name for name in ids if sides.get(clip_of(name)) == "train"]
         test = [name for name in ids if sides.get(clip_of(name)) == "test"]

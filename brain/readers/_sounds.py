@@ -6,7 +6,6 @@ is the half of the clip that begins at k quarters of it: three overlapping windo
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import present
+from brain.files import listed, optional, optional_folder
 from brain.readers._media import SOUND_ENDINGS, NoMedia, check_ids
 from brain.splits import SLIDE, clip_of
+from brain.tables import read_records
 from brain.types import Float, Stimuli
-from brain.waveforms import LONGEST_SECONDS, RATE, SHORTEST_SECONDS, read_wave, resampled, windowed
+from brain.waveforms import LONGEST_SECONDS, RATE, SHORTEST_SECONDS, length_of, read_wave, resampled, windowed
 
 TABLE = "stimuli.tsv"
 FOLDERS = ("stimuli", "sounds")
@@ -34,12 +34,14 @@ class Clips:
     """The clips of a data set.
 
     files   clip -> sound file; `folder` where they lie
+    absent  the clips of which a link alone is at hand, whose sound has not been fetched
     known   the clips of the table, empty where there is none
     captions, labels, splits   clip -> what the table says
     """
 
     folder: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict, repr=False)
+    absent: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
     captions: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
@@ -49,11 +51,27 @@ class Clips:
         """Those of these clips that have no sound file, sorted; none are missed where there is no folder at all."""
         return tuple(sorted(set(clips) - set(self.files))) if self.folder is not None else ()
 
+    def partly(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """A sentence on each thing that the table says of some of these stimuli's clips and not of all."""
+        clips = {clip_of(name) for name in ids}
+        if self.known and not clips & self.known:
+            return (f"none of the {len(clips)} clips has a row in {TABLE} (first: {min(clips)})",)
+        had = {f"a row in {TABLE}": clips & self.known, "a caption": {one for one in clips if self.captions.get(one)}}
+        for key in sorted({key for labels in self.labels.values() for key in labels}):
+            had[f"the label {key!r}"] = {one for one in clips if key in self.labels.get(one, {})}
+        return tuple(
+            f"{len(there)} of {len(clips)} clips have {what}; {len(clips - there)} have none "
+            f"(first: {min(clips - there)})"
+            for what, there in had.items()
+            if there and clips - there
+        )
+
 
 def homes_of(path: Path) -> tuple[Path, ...]:
     """Where stimuli may lie: the folder of the data at `path` and, where it holds responses alone, the one above."""
     home = path if path.is_dir() else path.parent
-    return (home, home.resolve().parent) if home.resolve().name in PARTS else (home,)
+    above = [place.parent for place in (home.absolute(), home.resolve()) if place.name in PARTS]
+    return tuple(dict.fromkeys((home, *above)))
 
 
 def given_folder(path: Path, fields: Mapping[str, str]) -> Path | None:
@@ -65,25 +83,33 @@ def given_folder(path: Path, fields: Mapping[str, str]) -> Path | None:
 def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
     """The clips in `given`, or else in a folder `stimuli` or `sounds` of the first of `homes` that has one.
 
-    stimuli.tsv is read beside the folder or in it. Files or rows of one name are an InputError.
+    stimuli.tsv is read beside the folder or in it. Files or rows of one name, and links to a folder or a table that has
+    not been fetched, are an InputError.
     """
-    if given is not None and not given.is_dir():
+    if given is not None and optional_folder(given, what="a folder of sounds") is None:
         raise InputError(expected(given, "a folder of sounds", "no such folder", "correct --fields stimuli=FOLDER"))
     places = [home / name for home in homes for name in FOLDERS]
-    folder = given or next((place for place in places if place.is_dir()), None)
+    folder = given or next((place for place in places if optional_folder(place, what="a folder of sounds")), None)
     if folder is None:
         return Clips()
     files: dict[str, Path] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in SOUND_ENDINGS):
+    for path in (path for path in listed(folder, "**/*") if path.suffix.lower() in SOUND_ENDINGS):
         if path.stem in files:
             came = f"two, {files[path.stem].name} and {path.relative_to(folder)}"
             raise InputError(expected(folder, f"one sound called {path.stem!r}", came, "rename one of them"))
         files[path.stem] = path
-    table = next((place for place in (folder.parent / TABLE, folder / TABLE) if place.is_file()), None)
-    if table is None:
-        return Clips(folder=folder, files=files)
-    rows = read_table(table, needed=("clip",))
-    return Clips(folder=folder, files=files, **_described(table, rows))
+    absent = frozenset(clip for clip, path in files.items() if not path.exists())
+    files = {clip: path for clip, path in files.items() if clip not in absent}
+    tables = [table for place in (folder.parent, folder) if (table := optional(place / TABLE, what="a table of clips"))]
+    if not tables:
+        return Clips(folder=folder, files=files, absent=absent)
+    if len(tables) > 1:
+        came = f"two, {tables[0]} and {tables[1]}"
+        raise InputError(expected(folder, f"one {TABLE}, in it or beside it", came, "take one of them away"))
+    rows = read_table(tables[0], needed=("clip",))
+    if not rows:
+        raise InputError(expected(tables[0], "a row for each clip", "none", "fetch it again, or take it away"))
+    return Clips(folder=folder, files=files, absent=absent, **_described(tables[0], rows))
 
 
 def _described(table: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
@@ -108,19 +134,7 @@ def _described(table: Path, rows: list[dict[str, str]]) -> dict[str, Any]:
 
 def read_table(path: Path, *, needed: Iterable[str]) -> list[dict[str, str]]:
     """The rows of a tab-separated table, column -> text; one without the columns `needed` is an InputError."""
-    present(path, what="a tab-separated table", then="put it back")
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            columns = tuple(rows.fieldnames or ())
-            found = [{str(key): (text or "").strip() for key, text in row.items() if key} for row in rows]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(expected(path, "a tab-separated table in UTF-8", f"{error}", "save it again")) from error
-    missing = [column for column in needed if column not in columns]
-    if missing:
-        came = f"the columns {', '.join(columns)[:120] or 'none'}"
-        raise InputError(expected(path, f"the column {missing[0]!r}", came, "add it, or correct --fields"))
-    return found
+    return read_records(path, needed=needed, then="add it, or correct --fields")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,18 +163,12 @@ class SoundWindows:
 
 def _seconds(path: Path) -> float:
     """How long a clip is; one that is no clip of windows by its length is an InputError."""
-    import soundfile
-
-    present(path, what="a sound", then="put it back")
-    try:
-        facts = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise InputError(expected(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
-    length = float(facts.frames / facts.samplerate)
+    samples, rate = length_of(path)
+    length = samples / rate
     if not 2 * SHORTEST_SECONDS <= length <= 2 * LONGEST_SECONDS:
         want = f"a clip of {2 * SHORTEST_SECONDS:g} to {2 * LONGEST_SECONDS:g} s, for windows of half a clip"
         then = "cut it to what was heard, or give --fields window_s=SECONDS,hop_s=SECONDS"
-        raise InputError(expected(path, want, f"{facts.frames} samples ({length:g} s)", then))
+        raise InputError(expected(path, want, f"{samples} samples ({length:g} s)", then))
     return length
 
 
@@ -192,7 +200,11 @@ def heard(clips: Clips, stimulus: NDArray[np.str_], *, where: str, partial: bool
     total = len({clip_of(name) for name in stimulus.tolist()})
     if not partial:
         came = f"none for {len(missing)} of {total} clips (first: {missing[0]})"
-        then = "put them there, or go on without their trials by --fields partial=yes"
+        unfetched = sorted(clips.absent & set(missing))
+        if unfetched:
+            came += f", {len(unfetched)} of them links to files that have not been fetched (first: {unfetched[0]})"
+        first = "run `datalad get` on them" if unfetched else "put them there"
+        then = f"{first}, or go on without their trials by --fields partial=yes"
         raise InputError(expected(f"{clips.folder} for {where}", "a sound file for every clip", came, then))
     here = np.array([clip_of(name) not in set(missing) for name in stimulus.tolist()], np.bool_)
     if not here.any():

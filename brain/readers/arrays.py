@@ -6,6 +6,7 @@ Two fields are enough: `responses` (trial, voxel) and either `stimulus` (trial,)
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.files import HDF5_MAGIC
 from brain.leaks import content_sha256
+from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
 from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, folder_media
@@ -29,6 +31,7 @@ from brain.splits import leave_out, tenth_by_hash
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
 from brain.validity import Validity
 
+DIGEST = "packed_sha256"
 FIELDS: Mapping[str, str] = {
     "responses": "(trial, voxel) numbers",
     "stimulus": "(trial,) text or whole numbers, the stimulus of each trial",
@@ -45,11 +48,13 @@ FIELDS: Mapping[str, str] = {
     "subject": "text",
     "unit": "text, such as psc or z",
     "betas": "text, where the responses come from",
+    "simulated": "text, what simulated the responses; absent for a recorded brain",
     "captions": "(caption,) text",
     "caption_ids": "(caption,) text or whole numbers, the stimulus of each caption",
     "label_ids": "(labelled,) text or whole numbers, the stimuli that `labels` speaks of",
     "labels": "group of (labelled,) text, such as labels/category",
     "roi": "group of (voxel,) booleans, one a region, such as roi/V1",
+    DIGEST: "text, JSON of field -> sha256, of every field but responses and images as `pack` wrote it",
     "split": "group of groups of text, split/<name>/train and split/<name>/test: stimulus ids",
 }
 """The fields of the format. Only `responses` must be there."""
@@ -178,6 +183,7 @@ class Arrays:
     ) -> Recording:
         """The file's subject in the laboratory's own unit."""
         box = open_box(path, fields)
+        _check_digest(box)
         values = _responses(box)
         trials, voxels = values.shape
         stimulus, stimuli = _stimulus(box, trials)
@@ -198,6 +204,7 @@ class Arrays:
             masked=masked,
             reader=self.name,
             source=str(path),
+            simulated=plain(_text(box, "simulated", "")),
         )
 
     def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
@@ -239,6 +246,32 @@ class Arrays:
             "ignored": ignored,
         }
         return Inspection(lines=tuple(lines), facts=facts, notes=flat)
+
+
+def field_sha256(values: Any) -> str:
+    """The digest of a small field, of its type, shape and values: what `pack` notes and reading compares."""
+    array = np.asarray(values)
+    is_text = array.dtype.kind in "UO"
+    data = json.dumps(array.ravel().tolist()).encode() if is_text else np.ascontiguousarray(array).tobytes()
+    head = f"{'text' if is_text else array.dtype.str} {array.shape} "
+    return hashlib.sha256(head.encode() + data).hexdigest()
+
+
+def _check_digest(box: Box) -> None:
+    """Refuses fields that are not what `pack` wrote, where the file says what that was."""
+    if not box.is_hdf5 or DIGEST not in box.names:
+        return
+    with hdf5.open_hdf5(box.path, [DIGEST]) as data:
+        text = np.asarray(data[DIGEST][()]).tobytes().rstrip(b"\0")
+    then = f"fetch the file again; if it was changed on purpose, take the field {DIGEST} out"
+    try:
+        written = {str(name): str(digest) for name, digest in json.loads(text).items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(expected(f"{box.path}, {DIGEST}", FIELDS[DIGEST], "another text", then)) from error
+    with hdf5.open_hdf5(box.path, list(written), then=then) as data:
+        for name, digest in written.items():
+            if name not in data or field_sha256(_plain(data[name])) != digest:
+                raise InputError(expected(f"{box.path}, {name}", "what was packed (sha256)", "other values", then))
 
 
 def _responses(box: Box) -> Float:

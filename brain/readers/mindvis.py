@@ -11,6 +11,8 @@ all trials count as one session, and voxels stand in file order.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,13 +24,17 @@ from numpy.typing import NDArray
 
 from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
+from brain.files import listed, optional
 from brain.npz import names_in, read_npz
 from brain.readers import Inspection
 from brain.readers._media import ArrayImages, NoMedia, array_images
 from brain.readers._sittings import choose_subject, chosen, read_settings
+from brain.tables import as_mask
 from brain.types import Bool, Float, Recording, Region, Responses, Split, Stimuli, VoxelSpace
 
 TRIALS = ("arr_0", "arr_1", "arr_2", "arr_3")
+NUMBERED = re.compile(r"arr_\d+")
+"""Names of arrays that were stored without one; all others are regions."""
 PICTURES = ("images_256.npz", "images_500.npz")
 HOMES = ("", "npz", "Kamitani/npz", "data/Kamitani/npz")
 HCP_FILE, HCP_REGIONS = "HCP_visual_voxel.npz", ("V1", "V2", "V3", "V4")
@@ -85,7 +91,7 @@ class MindVis:
         name = choose_subject(path, self.subjects(path), subject, what="sbj_N.npz files")
         file = _files(path)[name]
         arrays = _trials(file)
-        masks = _masks(file, voxels=arrays["arr_0"].shape[1])
+        masks, skipped = _masks(file, voxels=arrays["arr_0"].shape[1])
         inside = np.flatnonzero(np.any(list(masks.values()), axis=0))
         train = [f"train{number:04d}" for number in arrays["arr_3"].tolist()]
         tests, order, note = _tests(arrays)
@@ -99,6 +105,8 @@ class MindVis:
         )
         responses, usable, masked = chosen(path, whole, sessions)
         here = inside[usable]
+        gone = [key for key, mask in masks.items() if not mask[here].any()]
+        lost = f"regions left out, for none of their voxels is usable: {', '.join(gone)}" if gone else ""
         shown = sorted(set(stimulus.tolist()))
         return Recording(
             responses=responses,
@@ -107,21 +115,25 @@ class MindVis:
                           if mask[here].any()),
             splits=(Split(name="god", train=tuple(train), test=tuple(one for one in shown if one.startswith("test"))),),
             masked=masked,
-            notes=(note, "the files name no sessions: all trials count as one", _PLACES),
+            notes=tuple(
+                filter(None, (note, "the files name no sessions: all trials count as one", _PLACES, *skipped, lost))
+            ),
             reader=self.name,
             source=str(path),
         )  # fmt: skip
 
     def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
-        """What the files hold, subject by subject; reads no responses."""
+        """What the files hold, subject by subject, and what of it is understood."""
         lines, found = [f"MinD-Vis npz at {path}"], {}
         for subject, file in sorted(_files(path).items()):
             names = names_in(file)
-            regions = [name for name in names if name not in TRIALS]
-            lines.append(f"{subject}: {file.name}, regions {', '.join(regions)}")
+            arrays = _trials(file)
+            masks, skipped = _masks(file, voxels=arrays["arr_0"].shape[1])
+            regions = {name: int(mask.sum()) for name, mask in masks.items()}
+            lines.append(f"{subject}: {file.name}, regions {', '.join(f'{name} {n}' for name, n in regions.items())}")
             found[subject] = {"file": file.name, "arrays": list(names)}
-            pictures = next((name for name in PICTURES if (file.parent / name).is_file()), "none")
-            lines.append(f"  pictures: {pictures}")
+            pictures = _archive(file.parent)
+            lines += [f"  pictures: {pictures.name if pictures else 'none'}", *(f"  {note}" for note in skipped)]
         return Inspection(lines=tuple(lines), facts={"format": "mindvis", "subjects": found})
 
 
@@ -132,9 +144,9 @@ def hcp_folders(path: Path) -> tuple[Path, ...]:
     """The folders of HCP subjects: of HCP_visual_voxel.npz itself, of the folder that holds it, or of those below."""
     if path.name == HCP_FILE and path.is_file():
         return (path.parent,)
-    if (path / HCP_FILE).is_file():
+    if os.path.lexists(path / HCP_FILE):
         return (path,)
-    return tuple(sorted(file.parent for file in path.glob(f"*/{HCP_FILE}")))
+    return tuple(folder for folder in listed(path) if os.path.lexists(folder / HCP_FILE))
 
 
 def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
@@ -152,6 +164,10 @@ def read_hcp(folder: Path, *, window: int = WINDOW) -> Responses:
     if len(lengths) > 1 or min(lengths) < window:
         came = ", ".join(f"{name} {part.shape}" for name, part in frames.items())
         raise InputError(expected(path, f"{window} frames or more, as many in each region", came, "export it again"))
+    lost = [name for name, part in frames.items() if not np.isfinite(part).all()]
+    if lost:
+        found = "NaN or infinity"
+        raise InputError(expected(f"{path}, {lost[0]}", "finite numbers", found, "leave those voxels or frames out"))
     whole = np.concatenate([frames[name] for name in HCP_REGIONS], axis=1)
     trials = len(whole) // window
     values = whole[: trials * window].reshape(trials, window, -1).mean(axis=1, dtype=np.float64).astype(np.float32)
@@ -168,7 +184,7 @@ def _files(path: Path) -> dict[str, Path]:
     """Subject -> its file, in the first home that has any."""
     for home in HOMES:
         folder = path / home
-        files = sorted(folder.glob("sbj_*.npz")) if folder.is_dir() else []
+        files = listed(folder, "sbj_*.npz") if folder.is_dir() else []
         if files:
             return {file.stem: file for file in files}
     return {}
@@ -177,11 +193,17 @@ def _files(path: Path) -> dict[str, Path]:
 def _trials(file: Path) -> dict[str, Float]:
     arrays = read_npz(file, TRIALS)
     trials = {name: _matrix(file, name, arrays[name]) for name in TRIALS[:3]}
-    index = arrays["arr_3"].ravel()
+    index = arrays["arr_3"]
+    index = index.ravel() if index.size == max(index.shape, default=0) else index
     widths = {part.shape[1] for part in trials.values()}
-    if len(widths) > 1 or len(index) != len(trials["arr_0"]) or index.dtype.kind not in "iu" or index.min() < 0:
+    fits = index.shape == (len(trials["arr_0"]),) and index.dtype.kind in "iu" and index.min() >= 0
+    if len(widths) > 1 or not fits:
         came = ", ".join(f"{name} {one.shape}" for name, one in arrays.items())
         raise InputError(expected(file, "trials of the same voxels and a picture for each", came, "fetch it again"))
+    shown = np.unique(index)
+    if len(shown) > 1 and np.array_equal(shown, np.arange(1, len(shown) + 1)):
+        came = f"every number of 1 to {len(shown)}"
+        raise InputError(expected(f"{file}, arr_3", "pictures counted from 0", came, "take 1 off each number"))
     return {**trials, "arr_3": index}
 
 
@@ -192,17 +214,34 @@ def _matrix(file: Path, name: str, values: NDArray[Any]) -> Float:
     return np.asarray(values, np.float32)
 
 
-def _masks(file: Path, *, voxels: int) -> dict[str, Bool]:
-    """Region -> (voxel,) bool; VC, the union of all, first."""
-    names = [name for name in names_in(file) if name not in TRIALS]
-    masks = {
-        name: np.asarray(mask, np.bool_)
-        for name, mask in read_npz(file, sorted(names, key=lambda name: (name != "VC", name))).items()
-        if mask.shape == (voxels,) and mask.dtype == np.bool_ and mask.any()
-    }
+def _masks(file: Path, *, voxels: int) -> tuple[dict[str, Bool], tuple[str, ...]]:
+    """Region -> (voxel,) bool, VC, the union of all, first; and a sentence on arrays that are no regions.
+
+    VC and whatever means to be a mask has to be one, else it is an InputError.
+    """
+    named = (name for name in names_in(file) if not NUMBERED.fullmatch(name))
+    names = sorted(named, key=lambda name: (name != "VC", name))
+    masks: dict[str, Bool] = {}
+    other: list[str] = []
+    for name, values in read_npz(file, names).items():
+        if name != "VC" and not _means_a_mask(values, voxels):
+            other.append(f"{name} ({values.dtype} {values.shape})")
+            continue
+        mask = as_mask(values, f"{file}, {name}", voxels)
+        if mask.any():
+            masks[name] = mask
+        else:
+            other.append(f"{name} (no voxel)")
     if not masks:
         raise InputError(expected(file, f"a mask of {voxels} voxels such as VC", ", ".join(names) or "none", "add one"))
-    return masks
+    return masks, (f"arrays that are no region and are not read: {', '.join(other)}",) * bool(other)
+
+
+def _means_a_mask(values: NDArray[Any], voxels: int) -> bool:
+    """Booleans of any shape, and whole numbers, or 0, 1 and NaN, one a voxel."""
+    if values.dtype.kind == "f" and values.size == voxels:
+        return bool(np.isin(values[np.isfinite(values)], (0, 1)).all() and np.isfinite(values).any())
+    return values.dtype.kind == "b" or (values.dtype.kind in "iu" and values.size == voxels)
 
 
 def _tests(arrays: Mapping[str, Float]) -> tuple[Float, list[int], str]:
@@ -221,10 +260,16 @@ def _tests(arrays: Mapping[str, Float]) -> tuple[Float, list[int], str]:
 
 def _stimuli(folder: Path, ids: Sequence[str]) -> Stimuli:
     """The pictures of these ids, out of the archive beside the responses; without it they cannot be opened."""
-    path = next((folder / name for name in PICTURES if (folder / name).is_file()), None)
+    path = _archive(folder)
     if path is None:
         return Stimuli(ids=tuple(ids), modality="image", opener=NoMedia(where=str(folder)))
     return Stimuli(ids=tuple(ids), modality="image", opener=Pictures(path=path))
+
+
+def _archive(folder: Path) -> Path | None:
+    """The archive of pictures beside the responses, if there is one; a link that has not been fetched is an error."""
+    found = (optional(folder / name, what="an archive of pictures") for name in PICTURES)
+    return next((path for path in found if path is not None), None)
 
 
 def _on_a_line(subject: str, voxels: int) -> VoxelSpace:

@@ -18,10 +18,10 @@ from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
-from brain.readers._bdata_file import families
+from brain.readers._bdata_file import holds_bdata
 from brain.readers._runs import Run, contradicted, find_runs, read_values, root_of, subjects_in, tr_of, volumes_of
 from brain.readers._series_voxels import Places, find_voxels
-from brain.readers._sittings import choose_subject, chosen, clip_splits, poolable, read_settings
+from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, poolable, read_settings
 from brain.readers._sounds import Clips, find_clips, given_folder, heard, homes_of, stimuli_of
 from brain.readers._windows import Cut, Heard, Timing, cut, levelled, means, read_events, timing_of
 from brain.splits import clip_of
@@ -120,7 +120,7 @@ class Series:
     def recognises(self, path: Path) -> bool:
         """A folder with sub-*/func/*_events.tsv, or whose `bids` has them and that holds no BData."""
         root = root_of(path) if path.is_dir() else None
-        return root is not None and (root == path or not families(path))
+        return root is not None and (root == path or not holds_bdata(path))
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The subjects with events, such as ("sub-01",)."""
@@ -140,7 +140,7 @@ class Series:
         listening = open_listening(path, subject=subject, fields=fields)
         cuts = [one.cut(timing) for one in listening.played]
         stimulus = np.concatenate([windows.stimulus for windows in cuts])
-        kept, media = heard(listening.clips, stimulus, where=str(path), partial=fields.get("partial") == "yes")
+        kept, media = heard(listening.clips, stimulus, where=str(path), partial=is_yes(fields, "partial"))
         splits = clip_splits(stimulus[kept].tolist(), listening.clips.splits)
         session, pooled = poolable(_sessions(listening, cuts)[kept], stimulus[kept], splits[0] if splits else None)
         whole = Responses(
@@ -165,7 +165,13 @@ class Series:
             regions=regions_of(masks, voxels=len(responses.space)),
             splits=splits,
             masked=masked,
-            notes=tuple(filter(None, (*alignment(listening, cuts, timing), media, listening.places.said, pooled))),
+            notes=tuple(
+                filter(
+                    None,
+                    (*alignment(listening, cuts, timing), media, *listening.clips.partly(whole.stimulus.tolist()),
+                     listening.places.said, pooled),
+                )
+            ),  # fmt: skip
             reader=self.name,
             source=str(path),
         )

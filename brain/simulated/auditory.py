@@ -21,8 +21,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from brain.errors import InputError
 from brain.simulated.sounds import READOUTS
+from brain.tensors import read_torch, sound
 from brain.waveforms import RATE
 
 SAMPLES = 40_960  # a window of 2.56 s
@@ -113,12 +113,8 @@ class AuditoryNet(nn.Module):
 
 def load_auditory() -> AuditoryNet:
     """The trained net, in evaluation mode, without gradients to its weights."""
-    from safetensors.torch import load_file
-
-    if not WEIGHTS.is_file():
-        raise InputError(
-            f"{WEIGHTS.name} is missing beside brain/simulated; reinstall, or run pipelines.miniature.sound_train"
-        )
+    then = "install the package again, or run pipelines.miniature.sound_train"
+    sound(WEIGHTS, what="the weights of the simulated brain", then=then)
     net = AuditoryNet()
-    net.load_state_dict(load_file(WEIGHTS))
+    net.load_state_dict(read_torch(WEIGHTS))
     return net.eval().requires_grad_(False)

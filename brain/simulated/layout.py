@@ -12,14 +12,12 @@ two small files of our own beside the images; what a simulation knows and a brai
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +39,9 @@ from brain.nsd_facts import (
     SPACE,
     SUBJECTS,
 )
+from brain.origin import sign, sign_parts
 from brain.types import Bool, Int
+from brain.writing import write_text, write_volume, writing, writing_hdf5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,36 +245,19 @@ def write_nsd(
         raise StorageError(expected(root, "a folder without data", came, then))
     if not subjects or not formats or set(formats) - {"hdf5", "nii.gz"}:
         raise UsageError(f"one subject or more and the formats hdf5 or nii.gz are needed, found {tuple(formats)}")
-    try:
-        _write_experiment(root, design)
-        for subject in subjects:
-            _write_behaviour(root, design, subject)
-            _write_anatomy(root, subject)
-            _write_betas(root / "nsddata_betas/ppdata" / subject.name / SPACE / betas, design, subject, formats=formats)
-        _write_brick(_parent(root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"), brick)
-        by_id = {"captions": captions or {}, "labels": labels or {}}
-        for name, entries in by_id.items():
-            table = {str(nsd): entries[nsd] for nsd in sorted(entries)}
-            _write_text(root / f"nsddata_stimuli/stimuli/nsd/{name}.json", json.dumps(table, ensure_ascii=False))
-        _write_text(root / "simulation.json", json.dumps(truth or {}, indent=1))
-    except OSError as error:
-        raise StorageError(f"{root}: the simulated data could not be written ({error}); free some room") from error
+    _write_experiment(root, design)
+    for subject in subjects:
+        _write_behaviour(root, design, subject)
+        _write_anatomy(root, subject)
+        _write_betas(root / "nsddata_betas/ppdata" / subject.name / SPACE / betas, design, subject, formats=formats)
+    _write_brick(root / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", brick)
+    by_id = {"captions": captions or {}, "labels": labels or {}}
+    for name, entries in by_id.items():
+        table = {str(nsd): entries[nsd] for nsd in sorted(entries)}
+        write_text(root / f"nsddata_stimuli/stimuli/nsd/{name}.json", json.dumps(table, ensure_ascii=False))
+    sign_parts(root, {"modality": "image", "seed": (truth or {}).get("seed")})
+    sign(root, truth or {})
     return root
-
-
-def _parent(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    draft = _parent(path).with_name(path.name + ".part")
-    with open(draft, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _write_experiment(root: Path, design: Design) -> None:
@@ -288,8 +271,9 @@ def _write_experiment(root: Path, design: Design) -> None:
         "stimpattern": design.stimpattern.astype(np.float64),
         "basiccnt": _basic_counts(design),
     }
-    savemat(_parent(folder / "nsd_expdesign.mat"), arrays, do_compression=True)
-    _write_text(folder / "nsd_stim_info_merged.csv", _stim_info(design))
+    with writing(folder / "nsd_expdesign.mat") as part, part.open("wb") as file:
+        savemat(file, arrays, do_compression=True)
+    write_text(folder / "nsd_stim_info_merged.csv", _stim_info(design))
 
 
 def _basic_counts(design: Design) -> NDArray[np.float64]:
@@ -342,7 +326,7 @@ def _write_behaviour(root: Path, design: Design, subject: SubjectToWrite) -> Non
         cells = [subject.subject, session[trial], run[trial], place[trial], nsd + 1, design.masterordering[trial]]
         cells += [f"{time:.8f}", int(old), "NaN", "NaN", "NaN", *memory, int(within[trial]), "NaN", 0, 0, "NaN", 1]
         lines.append("\t".join(map(str, cells)))
-    _write_text(root / "nsddata/ppdata" / subject.name / "behav/responses.tsv", "\n".join(lines) + "\n")
+    write_text(root / "nsddata/ppdata" / subject.name / "behav/responses.tsv", "\n".join(lines) + "\n")
 
 
 def _memory(shown: Int, session: Int) -> tuple[list[bool], list[int], list[int]]:
@@ -365,7 +349,7 @@ def _save_volume(path: Path, volume: NDArray[Any], affine: NDArray[np.float64]) 
 
     image = nibabel.nifti1.Nifti1Image(volume, affine)
     image.header.set_xyzt_units("mm", "sec")
-    nibabel.loadsave.save(image, _parent(path))
+    write_volume(path, image)
 
 
 def _write_anatomy(root: Path, subject: SubjectToWrite) -> None:
@@ -391,7 +375,7 @@ def _write_names(root: Path, subject: SubjectToWrite, atlas: str) -> None:
     table = "".join(f"{label} {name}\n" for label, name in [(0, "Unknown"), *sorted(names.items())])
     homes = [subject.name, *(["fsaverage"] if atlas in FSAVERAGE_ATLASES else [])]
     for home in homes:
-        _write_text(root / "nsddata/freesurfer" / home / "label" / f"{atlas}.mgz.ctab", table)
+        write_text(root / "nsddata/freesurfer" / home / "label" / f"{atlas}.mgz.ctab", table)
 
 
 def _hemispheres(shape: tuple[int, ...], affine: NDArray[np.float64]) -> dict[str, Bool]:
@@ -427,7 +411,7 @@ def _write_betas_hdf5(path: Path, stored: NDArray[np.int16], subject: SubjectToW
     """(trial, Z, Y, X), one voxel's trials a chunk, as NSD has it; the chunks of other voxels are never allocated."""
     trials = len(stored)
     columns = np.ascontiguousarray(stored.T.astype("<i2"))
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as file:
         betas = file.create_dataset(
             "betas", (trials, *subject.mask.shape[::-1]), "<i2", chunks=(trials, 1, 1, 1), fillvalue=0
         )
@@ -436,7 +420,7 @@ def _write_betas_hdf5(path: Path, stored: NDArray[np.int16], subject: SubjectToW
 
 
 def _write_brick(path: Path, brick: Iterable[tuple[int, NDArray[np.uint8]]]) -> None:
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as file:
         images: Any = None
         for row, image in brick:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not 0 <= row < IMAGES:

@@ -14,7 +14,6 @@ response; its noise is autocorrelated.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from brain.averages import count_repeats
 from brain.errors import StorageError, UsageError, expected
+from brain.origin import sign, sign_parts
 from brain.simulated.auditory import SAMPLES
 from brain.simulated.auditory_cortex import AuditoryCortex, build_auditory_cortex
 from brain.simulated.simulate import Noise
@@ -258,9 +258,8 @@ def simulate_sound(
     for subject in range(1, subjects + 1):
         _write_subject(out, plan, subject=subject, snr=snr)
     asked = {"seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials}
-    draft = out / ".simulation.json.part"
-    draft.write_text(json.dumps({"modality": "sound", **asked, **_facts(plan)}, indent=1), encoding="utf-8")
-    draft.replace(out / "simulation.json")
+    sign_parts(out, {"modality": "sound", "seed": seed})
+    sign(out, {"modality": "sound", **asked, **_facts(plan)})
     return out
 
 

@@ -11,21 +11,19 @@ what is written here and the published files. Every file is whole or absent.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from brain.errors import InputError, StorageError, expected
+from brain.errors import InputError, expected
 from brain.types import Bool, Float, Int
 from brain.waveforms import RATE, write_wave
+from brain.writing import write_text, writing_hdf5
 
 TASK = "listen"
 
@@ -95,7 +93,7 @@ def write_stimuli(root: Path, clips: Sequence[Clip], *, wave: Callable[[str], Fl
     folder.mkdir(parents=True, exist_ok=True)
     for clip in tqdm(clips, desc="sounds", unit="clip", disable=None, leave=False):
         write_wave(folder / f"{clip.clip}.wav", wave(clip.clip), RATE)
-    _write_text(root / "stimuli.tsv", "".join("\t".join(row) + "\n" for row in rows))
+    write_text(root / "stimuli.tsv", "".join("\t".join(row) + "\n" for row in rows))
     return root / "stimuli.tsv"
 
 
@@ -150,7 +148,7 @@ def write_bdata(
     names = {name: number for number, name in enumerate(sorted(set(stimulus)), start=1)}
     table["stimulus_name"] = np.array([names[name] for name in stimulus], np.float64)
     metadata = _metadata(voxels, tuple(table))
-    with _draft(path) as draft, h5py.File(draft, "w") as file:
+    with writing_hdf5(path) as file:
         whole = np.concatenate([values, np.stack(list(table.values()), axis=1).astype(np.float32)], axis=1)
         file.create_dataset("dataset", data=whole, fletcher32=True)
         for part, texts in (("key", list(metadata)), ("description", [text for text, _ in metadata.values()])):
@@ -212,43 +210,22 @@ def write_series(
     if not (root / "dataset_description.json").exists():
         facts = {"Name": "simulated sounds", "BIDSVersion": "1.10.0", "DatasetType": "derivative",
                  "GeneratedBy": [{"Name": "afterimage"}]}  # fmt: skip
-        _write_text(root / "dataset_description.json", json.dumps(facts, indent=1))
+        write_text(root / "dataset_description.json", json.dumps(facts, indent=1))
     _write_regions(home / "rois.h5", voxels)
     lines = [("onset", "duration", "trial_type", "stim_file")]
     lines += [(f"{one.onset_s:.4f}", f"{one.duration_s:.4f}", one.trial_type, one.stim_file) for one in events]
-    _write_text(stem.with_name(f"{stem.name}_events.tsv"), "".join("\t".join(line) + "\n" for line in lines))
+    write_text(stem.with_name(f"{stem.name}_events.tsv"), "".join("\t".join(line) + "\n" for line in lines))
     sidecar = {"TaskName": TASK, "RepetitionTime": tr_s, "StartTime": start_s}
-    _write_text(stem.with_name(f"{stem.name}_bold.json"), json.dumps(sidecar, indent=1))
+    write_text(stem.with_name(f"{stem.name}_bold.json"), json.dumps(sidecar, indent=1))
     path = stem.with_name(f"{stem.name}_bold.h5")
-    with _draft(path) as draft, h5py.File(draft, "w") as file:
+    with writing_hdf5(path) as file:
         file.create_dataset("data", data=values, fletcher32=True)
     return path
 
 
 def _write_regions(path: Path, voxels: Voxels) -> None:
-    with _draft(path) as draft, h5py.File(draft, "w") as file:
+    with writing_hdf5(path) as file:
         file.create_dataset("ijk", data=voxels.ijk, fletcher32=True)
         file.create_dataset("affine", data=voxels.affine, fletcher32=True)
         for name, mask in voxels.regions.items():
             file.create_dataset(f"regions/{name}", data=np.asarray(mask, np.bool_))
-
-
-@contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it becomes `path` when all went well and is gone when not."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: the simulated data could not be written ({error}); free some room") from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with _draft(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

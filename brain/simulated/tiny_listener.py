@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.origin import sign, sign_parts
 from brain.simulated.sound_layout import Clip, Event, Voxels, write_bdata, write_series, write_stimuli
 from brain.types import Float
 from brain.waveforms import RATE
@@ -63,6 +64,9 @@ def tiny_listener(
     for session in range(1, sessions + 1):
         for run, half in enumerate((table[::2], table[1::2]), start=1):
             _write_run(listener, half, generator, session=session, run=run, noise=noise)
+    facts = {"kind": "tiny", "modality": "sound", "seed": seed}
+    sign_parts(root, facts)
+    sign(root, facts)
     return listener
 
 

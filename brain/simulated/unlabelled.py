@@ -12,12 +12,10 @@ come from seeds above 2**34, which neither a study nor any of our networks draws
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -28,6 +26,7 @@ from brain.simulated.cortex import Cortex, build_cortex
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import PIXELS, Noise, draw_noise, noiseless
 from brain.types import Float
+from brain.writing import write_text, writing_folder, writing_hdf5
 
 UNSEEN_SEED = 2**34
 """Scenes of unlabelled trials are drawn from here on."""
@@ -50,23 +49,17 @@ def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tup
     if not 0 <= seed < 2**31:
         raise UsageError(f"unlabelled: seed must be 0 to 2147483647, found {seed}")
     facts = _facts(data)
-    folder, part = data / FOLDER, data / f".{FOLDER}.part"
+    folder = data / FOLDER
     if folder.exists() and any(folder.iterdir()):
         raise StorageError(f"{folder} holds unlabelled trials already; take them away first")
     subjects = range(1, int(facts["subjects"]) + 1)
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
+    with writing_folder(folder) as part:
         for subject in subjects:
             cortex = build_cortex(int(facts["seed"]), subject)
             noise = draw_noise(cortex, seed=int(facts["seed"]), subject=subject, snr=float(facts["snr"]))
             parts = list(_sessions(cortex, noise, trials=trials, rest=rest, seed=seed))
             _write(part / f"subj{subject:02d}.h5", parts, cortex.anatomy.ijk)
-        asked = {"trials": trials, "rest": rest, "seed": seed}
-        (part / FACTS).write_text(json.dumps(asked), encoding="utf-8")
-        part.replace(folder)
-    except OSError as fault:
-        raise StorageError(expected(folder, "room and rights to write", str(fault), "free some space")) from fault
+        write_text(part / FACTS, json.dumps({"trials": trials, "rest": rest, "seed": seed}))
     return tuple(folder / f"subj{subject:02d}.h5" for subject in subjects)
 
 
@@ -130,7 +123,8 @@ def _shared_out(trials: int) -> Iterator[range]:
 
 
 def _write(path: Path, parts: list[tuple[int, NDArray[np.float32]]], ijk: NDArray[np.int64]) -> None:
-    with h5py.File(path, "w") as file:
-        file["values"] = np.concatenate([values for _, values in parts])
-        file["session"] = np.concatenate([np.full(len(values), number, np.int64) for number, values in parts])
-        file["ijk"] = ijk
+    with writing_hdf5(path) as file:
+        file.create_dataset("values", data=np.concatenate([values for _, values in parts]), fletcher32=True)
+        session = np.concatenate([np.full(len(values), number, np.int64) for number, values in parts])
+        file.create_dataset("session", data=session, fletcher32=True)
+        file.create_dataset("ijk", data=ijk, fletcher32=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from brain.errors import InputError
 from brain.simulated.scenes import LIGHTS, POSITIONS, SETTINGS, SIZES
 from brain.simulated.things import CATEGORIES, COLOURS, KINDS
+from brain.tensors import read_torch, sound
 
 PIXELS = 64
 WIDTHS = (24, 48, 96, 160)
@@ -67,12 +67,8 @@ class VentralNet(nn.Module):
 
 def load_ventral() -> VentralNet:
     """The trained net, in evaluation mode, without gradients to its weights."""
-    from safetensors.torch import load_file
-
-    if not WEIGHTS.is_file():
-        raise InputError(
-            f"{WEIGHTS.name} is missing beside brain/simulated; reinstall, or run pipelines.miniature.train"
-        )
+    then = "install the package again, or run pipelines.miniature.train"
+    sound(WEIGHTS, what="the weights of the simulated brain", then=then)
     net = VentralNet()
-    net.load_state_dict(load_file(WEIGHTS))
+    net.load_state_dict(read_torch(WEIGHTS))
     return net.eval().requires_grad_(False)

@@ -8,24 +8,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from brain.errors import CheckpointAbsent, InputError, expected
+from brain.errors import AfterimageError, CheckpointAbsent, InputError, expected
+from encoders.checkpoint_folders import checked
 from encoders.torchvision_guard import settle_torchvision
 
 
 def component(folder: Path, name: str, *, model: str) -> Path:
-    """The folder of a component; absent -> `CheckpointAbsent`."""
+    """The folder of a component, looked through; absent -> `CheckpointAbsent`, damaged -> `InputError`."""
     place = folder / name
     if not place.is_dir():
         raise CheckpointAbsent(
             expected(folder, f"the component {name} of {model or 'the stack'}", "none", "see `afterimage stacks check`")
         )
-    return place
+    return checked(place)
 
 
-def frozen(kind: type[Any], place: Path, *, device: str) -> Any:
-    """A network of class `kind` from its folder, safetensors only, nothing fetched, in float32 and evaluation mode."""
+def frozen(kind: type[Any], place: Path, *, device: str, **more: Any) -> Any:
+    """A network of class `kind` from its folder, safetensors only, nothing fetched, in float32 and evaluation mode.
+
+    more  what this class asks for besides: trust_remote_code=False of those of transformers that choose a class
+    """
+    checked(place)
     with reading(place), _without_bars():
-        network = kind.from_pretrained(place, local_files_only=True, use_safetensors=True)
+        network = kind.from_pretrained(place, local_files_only=True, use_safetensors=True, **more)
     # .float() and not .to(dtype=...): diffusers answers the latter with a line about modules it would keep in float32
     return network.float().to(device).eval().requires_grad_(False)
 
@@ -33,12 +38,12 @@ def frozen(kind: type[Any], place: Path, *, device: str) -> Any:
 @contextmanager
 def reading(place: Path) -> Iterator[None]:
     """Turn what the libraries raise on damaged or foreign files into an `InputError`."""
-    from safetensors import SafetensorError
-
     settle_torchvision()
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except (AfterimageError, MemoryError):
+        raise
+    except Exception as fault:  # the libraries promise no family: SafetensorError, AttributeError of odd configurations
         first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
         raise InputError(
             expected(place, "a whole component", f"one that does not load ({first})", "fetch it again")

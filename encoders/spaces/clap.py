@@ -6,7 +6,7 @@ another are refused where only their width would fit.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.json_files import read_json
 from brain.types import Float, Stimuli
 from brain.waveforms import HOP_SECONDS
+from encoders.checkpoint_folders import checked
 from encoders.conditions import Conditions, SpaceCard
 from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
@@ -105,8 +107,8 @@ class Clap:
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> ClapSpace:
         """The space on the stack, or on the CLAP, in `folder`."""
-        alone = (folder / "config.json").is_file() and (folder / "preprocessor_config.json").is_file()
-        tower_at = folder if alone else component(folder, "text_encoder", model=model)
+        alone = all(os.path.lexists(folder / name) for name in ("config.json", "preprocessor_config.json"))
+        tower_at = checked(folder) if alone else component(folder, "text_encoder", model=model)
         _must_hear(tower_at, model=model)
         extractor_at = folder if alone else component(folder, "feature_extractor", model=model)
         with reading(extractor_at):
@@ -169,9 +171,7 @@ class Clap:
 
 def _must_hear(place: Path, *, model: str) -> None:
     """Refuse a text tower that stands where a whole CLAP is needed."""
-    with reading(place):
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-        kind = str(config.get("model_type"))
+    kind = str(read_json(place / "config.json", what="the configuration of a CLAP").get("model_type"))
     if kind == "clap_text_model":
         then = "open the space on a folder of the CLAP its authors trained it with, such as a whole ClapModel"
         raise CheckpointAbsent(

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
+from brain.json_files import read_json
 from brain.types import Float, Stimuli
 from brain.waveforms import RATE, levelled
 from encoders.conditions import Conditions, SpaceCard
@@ -62,9 +63,8 @@ class LoaRecipe:
     def read(cls, place: Path) -> LoaRecipe:
         """The recipe in a teacher's folder; facts that are missing or impossible are an `InputError`."""
         path = place / "preprocessor_config.json"
-        with reading(path):
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            missing = [one.name for one in fields(cls) if one.name not in facts]
+        facts = read_json(path, what="the recipe of LOA", then=_EXPORT)
+        missing = [one.name for one in fields(cls) if one.name not in facts]
         if missing:
             raise InputError(expected(path, "the recipe of LOA", f"one without {', '.join(missing)}", _EXPORT))
         with reading(path):

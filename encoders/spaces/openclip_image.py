@@ -6,6 +6,7 @@ Needs the extra: pip install "afterimage[openclip]".
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 from brain.errors import CheckpointAbsent, UsageError, expected
 from brain.types import Float, Stimuli
+from encoders.checkpoint_folders import checked
 from encoders.conditions import Conditions, SpaceCard
 from encoders.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import reading, revision_of
@@ -72,8 +74,8 @@ class OpenClipImage:
         open_clip = _open_clip()
         import torch
 
-        if (folder / CONFIG).is_file():
-            with reading(folder):
+        if os.path.lexists(folder / CONFIG):
+            with reading(checked(folder)):
                 tower, transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}", device=device)
             revision = revision_of([folder], revision)
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brain.errors import InputError, expected
+from brain.json_files import read_json
 from encoders.spaces._pretrained import frozen, reading, revision_of
 from encoders.towers import Tower
 
@@ -21,13 +22,14 @@ class ClassifierTower:
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The classifier without its last layer."""
+        looks = read_json(folder / "preprocessor_config.json", what="the preprocessing of a classifier")
         with reading(folder):
             from transformers import AutoModelForImageClassification
 
-            looks = json.loads((folder / "preprocessor_config.json").read_text("utf-8"))
-            size = looks["size"]
+            mean, std, size = tuple(looks["image_mean"]), tuple(looks["image_std"]), looks["size"]
             side = int(size["height"] if isinstance(size, dict) and "height" in size else size["shortest_edge"])
-        network = frozen(AutoModelForImageClassification, folder, device=device).base_model
+        kind = AutoModelForImageClassification
+        network = frozen(kind, folder, device=device, trust_remote_code=False).base_model
         sizes = getattr(network.config, "hidden_sizes", None)
         width = sizes[-1] if sizes else getattr(network.config, "hidden_size", 0)
         if not width:
@@ -38,8 +40,8 @@ class ClassifierTower:
             return pooled
 
         return Tower(
-            name=self.name, model=model, digest=revision_of([folder], ""), side=side, mean=tuple(looks["image_mean"]),
-            std=tuple(looks["image_std"]), width=width, forward=forward,
+            name=self.name, model=model, digest=revision_of([folder], ""), side=side, mean=mean, std=std,
+            width=width, forward=forward,
         )  # fmt: skip
 
     def tiny(self, folder: Path) -> Path:

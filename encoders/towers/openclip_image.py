@@ -5,10 +5,12 @@ BrainDiVE guides through one (ViT-B/16, LAION-2B). Needs the extra: pip install 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from encoders.checkpoint_folders import checked
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces.openclip_image import CONFIG, INSTALL, WEIGHTS
 from encoders.torchvision_guard import settle_torchvision
@@ -29,11 +31,11 @@ class OpenClipImageTower:
         Absent files or an absent package are a CheckpointAbsent, damaged files an InputError.
         """
         for file in (CONFIG, WEIGHTS):
-            if not (folder / file).is_file():
+            if not os.path.lexists(folder / file):
                 then = "put the two files of an open_clip model there"
                 raise CheckpointAbsent(expected(folder, f"{CONFIG} and {WEIGHTS}", f"no {file}", then))
         package = _open_clip(folder)
-        with reading(folder):
+        with reading(checked(folder)):
             network, transform = package.create_model_from_pretrained(f"local-dir:{folder}", device=device)
         network = network.float().eval().requires_grad_(False)
         side = _side(network, folder)

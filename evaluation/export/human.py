@@ -12,16 +12,17 @@ import csv
 import hashlib
 import importlib.resources
 import io
-import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from brain.errors import AfterimageError, InputError, StorageError
+from brain.errors import AfterimageError, InputError, expected
+from brain.writing import sweep, unlinked, write_bytes
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
 from evaluation.sounds import SOUND
@@ -29,6 +30,7 @@ from evaluation.sounds import SOUND
 KEY = ("trial", "row", "stimulus", "sample", "other", "answer")
 ANSWERS = ("trial", "choice", "ms")
 SIDES = ("left", "right")
+ANOTHER = "give another folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,36 +85,55 @@ def key_of(folder: Path) -> Path:
 def write_human_test(samples: Samples, folder: Path, *, rows: Sequence[str] = ("decoded",), seed: int) -> Path:
     """Writes the test into `folder`, which must be new or empty, and the key beside it; returns the key.
 
+    The same call again writes what is missing and leaves the rest; another test there is an InputError.
+
     One trial a stimulus and row: its first sample that was not withheld against another stimulus' one, each sample
     once right and once wrong. Order, sides (half and half) and the pictures' names come from `seed`. A row with fewer
     than two stimuli or a folder in use is an InputError, no room a StorageError.
     """
     key = key_of(folder)
-    if key.exists() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))):
-        raise InputError(f"{folder}: expected a new folder and no key beside it, found one in use; give another folder")
     rng = np.random.default_rng(seed)
     trials = [trial for row in rows for trial in _trials(samples, row, rng)]
     trials = [trials[place] for place in rng.permutation(len(trials))]
-    sound = samples.modality == SOUND
-    page = _page(trials, sound=sound)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # The key first: a test without a key would be answered for nothing.
-        _store(key, _table(KEY, _key_lines(trials)))
-        for trial in trials:
-            left, right = (trial.own, trial.other) if trial.answer == "left" else (trial.other, trial.own)
-            shown = (samples.references[trial.own.stimulus], left, right)
-            for token, sample in zip(trial.pictures, shown, strict=True):
-                if sound:
-                    _store(folder / f"{token}.wav", samples.read(sample))
-                else:
-                    _store(folder / f"{token}.png", png_bytes(samples.open(sample)))
-        _store(folder / "index.html", page.encode())
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: cannot write the test here ({error.strerror}); make room or give another folder"
-        ) from error
+    _must_be_this_test(folder, key, trials, samples)
+    # The key first: a test without a key would be answered for nothing.
+    for path, data in _files(folder, key, trials, samples):
+        if not path.exists():
+            write_bytes(path, data())
     return key
+
+
+def _files(
+    folder: Path, key: Path, trials: Sequence[Trial], samples: Samples
+) -> Iterator[tuple[Path, Callable[[], bytes]]]:
+    """The files of a test in the order in which they are written, and what makes their bytes."""
+    sound = samples.modality == SOUND
+    yield key, lambda: _table(KEY, _key_lines(trials))
+    for trial in trials:
+        left, right = (trial.own, trial.other) if trial.answer == "left" else (trial.other, trial.own)
+        for token, sample in zip(trial.pictures, (samples.references[trial.own.stimulus], left, right), strict=True):
+            if sound:
+                yield folder / f"{token}.wav", partial(samples.read, sample)
+            else:
+                yield folder / f"{token}.png", partial(_picture, samples, sample)
+    yield folder / "index.html", lambda: _page(trials, sound=sound).encode()
+
+
+def _picture(samples: Samples, sample: Sample) -> bytes:
+    return png_bytes(samples.open(sample))
+
+
+def _must_be_this_test(folder: Path, key: Path, trials: Sequence[Trial], samples: Samples) -> None:
+    """Refuses a folder in use, unless by this very test, whole or begun; what a kill has left in that is removed."""
+    unlinked(folder)
+    in_use = folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    if in_use and not key.exists():
+        raise InputError(f"{folder}: expected a new folder, found one in use with no key beside it; {ANOTHER}")
+    for path, data in _files(folder, key, trials, samples):
+        if path.exists() and not (path.is_file() and path.read_bytes() == data()):
+            then = f"{ANOTHER}, or take that test and its key away"
+            raise InputError(expected(path, "the test of these samples and this seed", "another one", then))
+    sweep(folder)
 
 
 def _trials(samples: Samples, row: str, rng: np.random.Generator) -> list[Trial]:
@@ -172,15 +193,6 @@ def _sha256(source: str, tag: str) -> str:
     found = re.search(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
     assert found is not None
     return base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
-
-
-def _store(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
 
 
 def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:

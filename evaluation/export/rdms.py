@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +12,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, StorageError
+from brain.errors import InputError
+from brain.writing import writing_hdf5
 from evaluation.metrics.pixels import correlation
 
 Wide = NDArray[np.float64]
@@ -47,8 +47,6 @@ def write_rdms(path: Path, features: Mapping[str, NDArray[np.floating]], ids: Se
     conditions the descriptor "stimulus"; characters outside ASCII are percent-quoted in both. Arrays that do not fit
     the ids, fewer than three stimuli or values that are not finite are an InputError, no room a StorageError.
     """
-    import h5py
-
     if path.suffix not in (".h5", ".hdf5"):
         raise InputError(f"{path}: expected a name that ends in .h5 or .hdf5, found {path.suffix!r}; rename it")
     if not features or len(ids) < 3 or len(set(ids)) < len(ids):
@@ -62,24 +60,15 @@ def write_rdms(path: Path, features: Mapping[str, NDArray[np.floating]], ids: Se
                 f"{path}: expected finite ({len(ids)} stimuli, feature) values for {name!r}, found {values.shape}; "
                 "leave out stimuli without a sample everywhere"
             )
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(part, "w") as out:
-            out.attrs["dissimilarity_measure"] = "correlation"
-            out["dissimilarities"] = np.stack([rdm(values) for values in features.values()])
-            out.create_group("descriptors")
-            out["rdm_descriptors/name"] = _texts(features)
-            out["rdm_descriptors/index"] = np.arange(len(features))
-            out["pattern_descriptors/stimulus"] = _texts(ids)
-            out["pattern_descriptors/index"] = np.arange(len(ids))
-        with part.open("rb") as done:
-            os.fsync(done.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot write the RDMs here ({error.strerror or error}); make room or give another place"
-        ) from error
+    with writing_hdf5(path) as out:
+        out.attrs["dissimilarity_measure"] = "correlation"
+        rdms = np.stack([rdm(values) for values in features.values()])
+        out.create_dataset("dissimilarities", data=rdms, fletcher32=True)
+        out.create_group("descriptors")
+        out["rdm_descriptors/name"] = _texts(features)
+        out["rdm_descriptors/index"] = np.arange(len(features))
+        out["pattern_descriptors/stimulus"] = _texts(ids)
+        out["pattern_descriptors/index"] = np.arange(len(ids))
     return path
 
 

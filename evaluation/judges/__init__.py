@@ -5,6 +5,7 @@ A judge answers with features, which identification compares, and with verdicts,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ from evaluation.images import IMAGE
 from evaluation.sounds import SOUND
 
 BUNDLED = {IMAGE: "miniature", SOUND: "miniature-sound"}
+DRAWN = {IMAGE: "drawn scenes of afterimage's simulator", SOUND: "synthesized sounds of afterimage's simulator"}
+"""What the worlds begin with of judges that saw nothing but a simulator's pictures, or heard nothing but its sounds."""
+UNSAID = "not said by the judge's folder"
+NO_NETWORK = "any: no network, nothing was learnt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class Bench(Protocol):
 
     @property
     def card(self) -> Mapping[str, str]:
-        """What stands in the report's card: the judge's kind, source, input size."""
+        """What stands in the report's card: the judge's kind, source, input size, `world` (what it was trained on)."""
         ...
 
     def look(self, shown: Iterable[Any], /) -> Opinion:
@@ -73,7 +78,7 @@ CATALOGUE: Catalogue[Judge] = Catalogue("evaluation.judges", "judge")
 
 def find_judge(name: str) -> Judge:
     """The judge of that name, or the classifier or CLAP in that folder; an unknown name is a UsageError."""
-    if (Path(name) / "config.json").is_file():
+    if os.path.lexists(Path(name) / "config.json"):
         return _of_folder(Path(name))
     return CATALOGUE[name]
 
@@ -88,6 +93,11 @@ def judge_of(name: str, modality: str) -> Judge:
     return judge
 
 
+def drawn_only(card: Mapping[str, str]) -> bool:
+    """Whether the judge of this card knows a simulator's pictures or sounds and nothing else."""
+    return card.get("world", "").startswith(tuple(DRAWN.values()))
+
+
 def _of_folder(folder: Path) -> Judge:
     from evaluation.judges.classifier import ClassifierJudge, read_object
     from evaluation.judges.hearing import AudioClassifierJudge, ClapJudge
@@ -95,7 +105,7 @@ def _of_folder(folder: Path) -> Judge:
 
     name = folder.resolve().name
     config = read_object(folder / "config.json")
-    if (folder / PREPROCESSOR).is_file():
+    if os.path.lexists(folder / PREPROCESSOR):
         return MelClassifierJudge(name=name, folder=folder)
     if config.get("model_type") == "clap":
         return ClapJudge(name=name, folder=folder)

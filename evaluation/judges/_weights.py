@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.files import present
+from brain.tensors import read_pickle, read_torch, sound
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
 EXTRA = 'pip install "afterimage[perceptual]"'
@@ -24,12 +25,13 @@ AGAIN = "fetch it again"
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """A published file of weights: its name, its size and licence in words, and the command that fetches it."""
+    """A published file of weights: its name, size, licence and what it was trained on in words, and how to get it."""
 
     file: str
     size: str
     licence: str
     get: str
+    world: str = ""
 
     @property
     def stem(self) -> str:
@@ -46,8 +48,8 @@ class Weights:
         return Path(own) / self.file, Path(own) / f"{self.stem}.safetensors", kept
 
     def path(self) -> Path | None:
-        """The file that would be read, None where it is nowhere."""
-        return next((place for place in self.places() if place.is_file()), None)
+        """The file that would be read, None where it is nowhere; an unfetched link is told when it is read."""
+        return next((place for place in self.places() if os.path.lexists(place)), None)
 
     def lacking(self) -> str:
         """What is wanted and how to get it, as the end of a sentence."""
@@ -85,7 +87,7 @@ def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size
 
     own = os.environ.get(FOLDER)
     folder = Path(own) / repository.rpartition("/")[2] if own else None
-    if folder is not None and (folder / "model.safetensors").is_file():
+    if folder is not None and os.path.lexists(folder / "model.safetensors"):
         return folder
     kept = try_to_load_from_cache(repository, "model.safetensors")
     if isinstance(kept, str):
@@ -101,21 +103,10 @@ def hub_folder(subject: str, repository: str, *, files: Sequence[str], said_size
 
 def read_weights(place: Path) -> Mapping[str, Any]:
     """name -> tensor, without running what a pickle may hold; a damaged or foreign file is an InputError."""
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        if place.suffix == ".safetensors":
-            return load_file(place)
-        state = torch.load(place, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as fault:
-        raise InputError(
-            expected(place, "weights", f"a file that does not load ({first_line(fault)})", AGAIN)
-        ) from fault
-    if not isinstance(state, Mapping):
-        raise InputError(expected(place, "weights by name", type(state).__name__, AGAIN))
-    return state
+    if place.suffix != ".safetensors":
+        return read_pickle(place, then=AGAIN)
+    sound(place, then=AGAIN)
+    return read_torch(place, then=AGAIN)
 
 
 def fill(network: Any, state: Mapping[str, Any], *, place: Path) -> Any:
@@ -143,7 +134,7 @@ def first_line(fault: BaseException) -> str:
 
 def sha256(place: Path) -> str:
     """Of the file's bytes, in hexadecimal."""
-    with place.open("rb") as weights:
+    with present(place, what="weights", then=AGAIN).open("rb") as weights:
         return hashlib.file_digest(weights, "sha256").hexdigest()
 
 

@@ -8,7 +8,6 @@ largest logit within its group; labels without a group belong to the group "cate
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,16 +19,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import InputError, expected
+from brain.json_files import read_json
+from brain.origin import plain
+from encoders.checkpoint_folders import checked
 from encoders.micro_batches import in_micro_batches
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
-from evaluation.judges import Opinion
+from evaluation.judges import DRAWN, UNSAID, Opinion
 from evaluation.judges._home import judge_home
 from evaluation.judges._pictures import prepare
 from evaluation.judges._weights import first_line, quiet, sha256
+from evaluation.sounds import SOUND
 
 BATCH = 16
 BUNDLED = "miniature"
+RESTORE = "restore the judge's folder"
+SIMULATORS = {IMAGE: "brain.simulated.scenes", SOUND: "brain.simulated.sounds"}
+"""What the card of a judge names that was trained on a simulator's pictures or sounds."""
 NEEDED = ("config.json", "model.safetensors", "preprocessor_config.json")
 
 
@@ -65,6 +71,8 @@ class ClassifierBench:
             "kind": f"{type(self.model).__name__}, {sum(p.numel() for p in self.model.parameters()):,} parameters",
             "input": f"{self.side[1]} x {self.side[0]}",
             "layer": "input of classifier",
+            "world": world_of(home, self.groups, IMAGE),
+            "vocabulary": vocabulary_of(self.groups),
             "sha256": sha256(home / "model.safetensors"),
         }
 
@@ -96,9 +104,9 @@ class ClassifierBench:
 
 def open_classifier(home: Path) -> Any:
     """The network in that folder, whole and with a last layer `classifier`; anything else is an InputError."""
+    checked(home, then=RESTORE)
     settle_torchvision()
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoModelForImageClassification
 
     try:
@@ -107,7 +115,9 @@ def open_classifier(home: Path) -> Any:
                 home, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
                 output_loading_info=True,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, "an image classifier of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
@@ -156,13 +166,25 @@ def opinion_of(
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file of a judge's folder, else an InputError."""
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: expected JSON, found {error}; restore the judge's folder") from error
-    if not isinstance(facts, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(facts).__name__}; restore the judge's folder")
-    return facts
+    return read_json(path, what="JSON of a judge", then=RESTORE)
+
+
+def world_of(home: Path, groups: Mapping[str, tuple[Sequence[int], Sequence[str]]], modality: str) -> str:
+    """What the judge in this folder was trained on, as the `data` of its card.json has it.
+
+    groups  the judge's labels: of a judge that knows a simulator alone their number of kinds is said
+    """
+    card = home / "card.json"
+    data = str(read_object(card).get("data", "")) if card.is_file() else ""
+    if SIMULATORS[modality] not in data:
+        return plain(data) or UNSAID
+    kinds = len(groups["kind"][1]) if "kind" in groups else 0
+    return f"{DRAWN[modality]}, {kinds} kinds" if kinds else DRAWN[modality]
+
+
+def vocabulary_of(groups: Mapping[str, tuple[Sequence[int], Sequence[str]]]) -> str:
+    """How many words a judge has, group by group: "category 8, kind 32"."""
+    return ", ".join(f"{group} {len(values)}" for group, (_, values) in groups.items()) or "none"
 
 
 def _side(preprocessing: Mapping[str, Any], home: Path) -> tuple[int, int]:

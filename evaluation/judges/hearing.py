@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import CheckpointAbsent, InputError, expected
+from brain.errors import InputError, expected
 from brain.memory import fresh
 from brain.waveforms import RATE, resampled
+from encoders.checkpoint_folders import checked
 from evaluation.judges import Opinion
+from evaluation.judges._home import whole
 from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
-from evaluation.judges.classifier import group_labels, opinion_of, read_object
+from evaluation.judges.classifier import RESTORE, group_labels, opinion_of, vocabulary_of, world_of
 from evaluation.sounds import SOUND, Float
 
 BATCH = 8
@@ -33,11 +35,12 @@ Hear = Callable[[list[Float]], tuple[Float, Float | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class HubModel:
-    """A model on the hub: its repository, its size and licence in words."""
+    """A model on the hub: its repository, its size and licence in words, and what it was trained on."""
 
     repository: str
     size: str
     licence: str
+    world: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +89,9 @@ class AudioClassifierJudge:
 
     def open(self) -> HearingBench:
         """Loads the weights; absent ones are a CheckpointAbsent, another model or a damaged one an InputError."""
+        home = _home(self.name, self.folder, self.model)
         from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 
-        home = _home(self.name, self.folder, self.model)
         network = _loaded(AutoModelForAudioClassification, home, kind="an audio classifier")
         extractor = _extractor(AutoFeatureExtractor, home)
         pooled: list[Any] = []
@@ -113,7 +116,11 @@ class AudioClassifierJudge:
         labels = [str(network.config.id2label[i]) for i in range(network.config.num_labels)]
         groups = {self.group: (list(range(len(labels))), labels)} if self.group else group_labels(labels)
         return HearingBench(
-            card=_card(self.name, network, home, layer="input of classifier", rate=extractor.sampling_rate),
+            card={
+                **_card(self.name, network, home, layer="input of classifier", rate=extractor.sampling_rate),
+                "world": world_of(home, groups, SOUND) if self.model is None else self.model.world,
+                "vocabulary": vocabulary_of(groups),
+            },
             hear=hear, rate=extractor.sampling_rate, groups=groups,
         )  # fmt: skip
 
@@ -135,7 +142,10 @@ class ClapJudge:
         space = Clap().open(home, model=self.name, revision="", device="cpu")
         rate = space.extractor.sampling_rate
         return HearingBench(
-            card=_card(self.name, space.tower, home, layer=space.card.layer, rate=rate),
+            card={
+                **_card(self.name, space.tower, home, layer=space.card.layer, rate=rate),
+                "world": world_of(home, {}, SOUND) if self.model is None else self.model.world,
+            },
             hear=lambda batch: (space.encode_waves(batch, batch=BATCH), None), rate=rate,
         )  # fmt: skip
 
@@ -143,45 +153,41 @@ class ClapJudge:
 def _home(name: str, folder: Path | None, model: HubModel | None) -> Path:
     if folder is None:
         assert model is not None
-        return hub_folder(f"judge {name!r}", model.repository, files=NEEDED, said_size=f"{model.size}, {model.licence}")
-    absent = [file for file in NEEDED if not (folder / file).is_file()]
-    if absent:
-        raise CheckpointAbsent(
-            f"judge {name!r}: expected {', '.join(NEEDED)} in {folder}, found no {', '.join(absent)}; "
-            "name a whole folder with --judge FOLDER, or judge by --judge mels"
-        )
-    return folder
+        size = f"{model.size}, {model.licence}"
+        return checked(hub_folder(f"judge {name!r}", model.repository, files=NEEDED, said_size=size))
+    return checked(whole(name, folder, needed=NEEDED, instead="mels"), then=RESTORE)
 
 
 def _loaded(kind_of_model: Any, home: Path, *, kind: str) -> Any:
     """The network in that folder, whole and frozen; anything else is an InputError."""
     import torch
-    from safetensors import SafetensorError
 
-    read_object(home / "config.json")
     try:
         with quiet():
             network, found = kind_of_model.from_pretrained(
                 home, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32,
                 output_loading_info=True,
             )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, f"{kind} of transformers", came, "name another folder")) from fault
     # transformers would draw what is missing at random and go on
     if found["missing_keys"]:
         came = f"none for {', '.join(sorted(found['missing_keys'])[:3])}"
-        raise InputError(expected(home, f"weights of the whole {type(network).__name__}", came, "restore the folder"))
+        raise InputError(expected(home, f"weights of the whole {type(network).__name__}", came, RESTORE))
     return network.eval().requires_grad_(False)
 
 
 def _extractor(kind_of_extractor: Any, home: Path) -> Any:
-    read_object(home / "preprocessor_config.json")
     try:
-        return kind_of_extractor.from_pretrained(home, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+        return kind_of_extractor.from_pretrained(home, local_files_only=True, trust_remote_code=False)
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
-        raise InputError(expected(home, "a feature extractor of transformers", came, "restore the folder")) from fault
+        raise InputError(expected(home, "a feature extractor of transformers", came, RESTORE)) from fault
 
 
 def _card(name: str, network: Any, home: Path, *, layer: str, rate: int) -> dict[str, str]:
@@ -195,14 +201,18 @@ def _card(name: str, network: Any, home: Path, *, layer: str, rate: int) -> dict
     }
 
 
+SUBTITLED = "recordings of the web with their texts"
 ENTRIES = (
     ClapJudge(
         name="clap_htsat",
-        model=HubModel(repository="laion/clap-htsat-unfused", size="0.6 GB", licence="Apache-2.0"),
+        model=HubModel(repository="laion/clap-htsat-unfused", size="0.6 GB", licence="Apache-2.0", world=SUBTITLED),
     ),
     AudioClassifierJudge(
         name="ast_audioset",
-        model=HubModel(repository="MIT/ast-finetuned-audioset-10-10-0.4593", size="0.3 GB", licence="BSD-3-Clause"),
+        model=HubModel(
+            repository="MIT/ast-finetuned-audioset-10-10-0.4593", size="0.3 GB", licence="BSD-3-Clause",
+            world="recordings of AudioSet, 527 classes",
+        ),
         group="audioset",
     ),
 )

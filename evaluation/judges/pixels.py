@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation.images import IMAGE
-from evaluation.judges import Opinion
+from evaluation.judges import NO_NETWORK, Opinion
 
 SIDE = 16
 
@@ -23,7 +23,7 @@ class PixelJudge:
 
     @property
     def card(self) -> Mapping[str, str]:
-        return {"name": self.name, "kind": f"{SIDE} x {SIDE} grey values, no network"}
+        return {"name": self.name, "kind": f"{SIDE} x {SIDE} grey values, no network", "world": NO_NETWORK}
 
     def open(self) -> PixelJudge:
         return self

@@ -23,10 +23,17 @@ import numpy as np
 from brain.errors import InputError, expected
 from encoders.mel import MelRecipe, log_mel
 from encoders.micro_batches import in_micro_batches
-from evaluation.judges import Opinion
+from evaluation.judges import NO_NETWORK, Opinion
 from evaluation.judges._home import judge_home
 from evaluation.judges._weights import sha256
-from evaluation.judges.classifier import group_labels, open_classifier, opinion_of, read_object
+from evaluation.judges.classifier import (
+    group_labels,
+    open_classifier,
+    opinion_of,
+    read_object,
+    vocabulary_of,
+    world_of,
+)
 from evaluation.sounds import SOUND, Float
 
 BATCH = 32
@@ -72,6 +79,8 @@ class MelClassifierBench:
             "kind": f"{type(self.model).__name__}, {sum(p.numel() for p in self.model.parameters()):,} parameters",
             "input": f"log-mel of {seconds:g} s, {self.frames} x {self.recipe.mels}",
             "layer": "input of classifier",
+            "world": world_of(home, self.groups, SOUND),
+            "vocabulary": vocabulary_of(self.groups),
             "sha256": sha256(home / "model.safetensors"),
         }
 
@@ -136,7 +145,7 @@ class MelJudge:
 
     @property
     def card(self) -> Mapping[str, str]:
-        return {"name": self.name, "kind": f"{PARTS} x {BANDS} means of the log-mel, no network"}
+        return {"name": self.name, "kind": f"{PARTS} x {BANDS} means of the log-mel, no network", "world": NO_NETWORK}
 
     def open(self) -> MelJudge:
         return self

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, expected
+from brain.json_files import read_json
 from brain.memory import fresh
+from encoders.checkpoint_folders import checked
 from encoders.torchvision_guard import settle_torchvision
 from evaluation.images import IMAGE
 from evaluation.judges import Opinion
@@ -109,6 +111,7 @@ class TorchvisionJudge:
                 "kind": f"torchvision {self.network}, {sum(p.numel() for p in network.parameters()):,} parameters",
                 "input": " -> ".join(f"{side} x {side}" for side in self.sides),
                 "layer": self.layer,
+                "world": self.weights.world,
                 **self.weights.card(place),
             },
             see=_at(network, self.layer),
@@ -181,9 +184,9 @@ class ClipJudge:
 
 def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
     """The vision tower of the CLIP in folder `home`, seen at image_embeds; a damaged one is an InputError."""
+    checked(home)
     settle_torchvision()
     import torch
-    from safetensors import SafetensorError
     from transformers import CLIPVisionModelWithProjection
 
     try:
@@ -191,7 +194,9 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
             tower, found = CLIPVisionModelWithProjection.from_pretrained(
                 home, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as fault:
+    except MemoryError:
+        raise
+    except Exception as fault:  # the libraries promise no family of exceptions
         came = f"one that does not load ({first_line(fault)})"
         raise InputError(expected(home, "a CLIP of transformers", came, "fetch it again")) from fault
     if found["missing_keys"]:
@@ -204,6 +209,7 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
             "kind": f"transformers CLIP vision tower, {sum(p.numel() for p in tower.parameters()):,} parameters",
             "input": " -> ".join(f"{side} x {side}" for side in sides),
             "layer": "image_embeds",
+            "world": "photographs of the web with their texts",
             "weights": f"{home.name}/model.safetensors",
             "sha256": sha256(home / "model.safetensors"),
         },
@@ -215,12 +221,11 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
 
 def _check_clip(home: Path) -> None:
     """Another CLIP under this name would be a silent replacement."""
-    import json
-
+    facts = read_json(home / "config.json", what="a config.json with vision_config")
     try:
-        vision = json.loads((home / "config.json").read_text("utf-8"))["vision_config"]
+        vision = facts["vision_config"]
         came = tuple(int(vision[key]) for key in ("hidden_size", "num_hidden_layers", "patch_size"))
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+    except (ValueError, KeyError, TypeError) as fault:
         raise InputError(
             expected(home, "a config.json with vision_config", first_line(fault), "fetch it again")
         ) from fault
@@ -235,25 +240,27 @@ def by_torchvision(network: str, weights: str) -> str:
     return f"""python -c "from torchvision import models; models.{network}(weights='{weights}')\""""
 
 
+IMAGENET_WORLD = "photographs of ImageNet, 1,000 classes"
 OF_TORCHVISION = "torchvision's, trained on ImageNet"
 ALEXNET = Weights(
-    file="alexnet-owt-7be5be79.pth", size="233 MiB", licence=OF_TORCHVISION,
+    file="alexnet-owt-7be5be79.pth", size="233 MiB", licence=OF_TORCHVISION, world=IMAGENET_WORLD,
     get=by_torchvision("alexnet", "IMAGENET1K_V1"),
 )  # fmt: skip
 INCEPTION = Weights(
-    file="inception_v3_google-0cc3c7bd.pth", size="104 MiB", licence=OF_TORCHVISION,
+    file="inception_v3_google-0cc3c7bd.pth", size="104 MiB", licence=OF_TORCHVISION, world=IMAGENET_WORLD,
     get=by_torchvision("inception_v3", "IMAGENET1K_V1"),
 )  # fmt: skip
 EFFICIENTNET_FIRST = Weights(
-    file="efficientnet_b1_rwightman-bac287d4.pth", size="30 MiB", licence=OF_TORCHVISION,
+    file="efficientnet_b1_rwightman-bac287d4.pth", size="30 MiB", licence=OF_TORCHVISION, world=IMAGENET_WORLD,
     get=by_torchvision("efficientnet_b1", "IMAGENET1K_V1"),
 )  # fmt: skip
 EFFICIENTNET_SECOND = Weights(
-    file="efficientnet_b1-c27df63c.pth", size="30 MiB", licence=OF_TORCHVISION,
+    file="efficientnet_b1-c27df63c.pth", size="30 MiB", licence=OF_TORCHVISION, world=IMAGENET_WORLD,
     get=by_torchvision("efficientnet_b1", "IMAGENET1K_V2"),
 )  # fmt: skip
 SWAV = Weights(
     file="swav_800ep_pretrain.pth.tar", size="about 110 MB", licence="CC BY-NC 4.0",
+    world="photographs of ImageNet, without their labels",
     get=(
         """python -c "from torch.hub import load_state_dict_from_url as get; """
         """get('https://dl.fbaipublicfiles.com/deepcluster/swav_800ep_pretrain.pth.tar', weights_only=True)\""""
@@ -261,6 +268,7 @@ SWAV = Weights(
 )  # fmt: skip
 VIT_H14 = Weights(
     file="vit_h_14_swag-80465313.pth", size="2.4 GiB", licence="CC BY-NC 4.0",
+    world="photographs of Instagram, then of ImageNet, 1,000 classes",
     get=by_torchvision("vit_h_14", "IMAGENET1K_SWAG_E2E_V1"),
 )  # fmt: skip
 

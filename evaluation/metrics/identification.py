@@ -168,7 +168,7 @@ class Top1(Comparison):
             return reason
         if self.size is not None and len(references) <= self.size:
             return f"a pool of {self.size} is drawn from more than {self.size} references, not from {len(references)}"
-        return ""
+        return _alone(references)
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
         return top1_marks(similarity(samples, references, eye=self.eye), pool=self.size)
@@ -204,7 +204,7 @@ class Distance(Comparison):
 
 
 def _alone(references: Views) -> str:
-    return "" if len(references) > 1 else "two-way identification needs two references"
+    return "" if len(references) > 1 else "identification needs two references"
 
 
 ENTRIES = (

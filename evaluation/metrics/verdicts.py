@@ -2,17 +2,25 @@
 
 Right is the true label, or, in the pseudo-label forms, what the judge calls the reference: that needs no labels and
 forgives the sample whatever the judge gets wrong. MinD-Vis prints the pseudo-label form of 50 classes, top 1.
+A true label that the judge has no word for is never wrong: its reference is left out, and without any other the metric
+is absent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluation.metrics import Int, Marks, Views
 from evaluation.metrics.comparison import Comparison
 from evaluation.metrics.pools import ranks, success
+
+Bool = NDArray[np.bool_]
+NAMED = 3
+"""Words that a sentence names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +39,13 @@ class Verdict(Comparison):
             return "the judge names nothing"
         if self.group not in references.verdicts:
             return f"the judge has no opinion on {self.group}"
-        return "" if self.pseudo else _unlabelled(self.group, references)
+        return "" if self.pseudo else wordless(self.group, references)
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
         truth = (references.verdicts if self.pseudo else references.labels)[self.group]
         table = (samples.verdicts[self.group][:, None] == truth[None, :]).astype(np.float32)
-        table[:, truth == ""] = np.nan
+        if not self.pseudo:
+            table[:, ~in_words(self.group, references)] = np.nan
         return Marks(table=table)
 
 
@@ -66,10 +75,7 @@ class NWay(Comparison):
             return f"{self.ways}-way needs {self.ways} classes of {self.group}, and there are {len(classes)}"
         if self.pseudo:
             return ""
-        truth = references.labels.get(self.group, np.array([], np.str_))
-        if reason := _unlabelled(self.group, references):
-            return reason
-        return "" if np.isin(truth, classes).any() else f"no true {self.group} is among the classes that are scored"
+        return wordless(self.group, references, eye=self.eye)
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
         classes = references.classes[self.group]
@@ -84,9 +90,34 @@ class NWay(Comparison):
         return Marks(table=table)
 
 
-def _unlabelled(group: str, references: Views) -> str:
-    known = np.any(references.labels.get(group, np.array([""])) != "")
-    return "" if known else f"the references carry no true {group}"
+def in_words(group: str, references: Views) -> Bool:
+    """(reference,) bool: the references with a true label in `group` that the judge has a word for."""
+    truth = references.labels.get(group, np.full(len(references), ""))
+    known: Bool = truth != ""
+    return known & np.isin(truth, references.classes[group]) if group in references.classes else known
+
+
+def strange_words(group: str, references: Views) -> tuple[str, ...]:
+    """The true labels in `group` that the judge has no word for, sorted, each once."""
+    truth = references.labels.get(group, np.array([], np.str_))
+    return tuple(sorted(set(truth.tolist()) - {"", *references.classes.get(group, truth.tolist())}))
+
+
+def wordless(group: str, references: Views, *, eye: str = "judge") -> str:
+    """Why true labels in `group` cannot be asked for: nobody gave one, or the judge knows none; "" where they can."""
+    if in_words(group, references).any():
+        return ""
+    strange = strange_words(group, references)
+    who = "the judge" if eye == "judge" else eye
+    return f"{who} does not know {quoted(strange)}" if strange else f"the references carry no true {group}"
+
+
+def quoted(words: Sequence[str]) -> str:
+    """ "'six'", "'five' and 'six'", "'five', 'four' and 8 others"."""
+    named = [repr(word) for word in words[: len(words) if len(words) <= NAMED else NAMED - 1]]
+    if len(words) > NAMED:
+        return f"{', '.join(named)} and {len(words) - len(named)} others"
+    return " and ".join((", ".join(named[:-1]), named[-1])) if len(named) > 1 else "".join(named)
 
 
 ATTRIBUTES = ("kind", "colour", "position", "size", "setting", "light")

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
+from brain.json_files import read_json
 from brain.simulated.ventral import WEIGHTS
+from brain.tensors import header
 from pipelines.miniature import models, stages
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _export_stack(recipe: Recipe, folder: Path) -> None:
     tiny.save_pretrained(folder / "tiny_vae")
     _save_namer(recipe.finished("eye", stages.Namer(models.eye())).net.half(), folder / "eye")
     index = folder / "model_index.json"
-    facts = json.loads(index.read_text(encoding="utf-8"))
+    facts = read_json(index)
     facts |= {"tiny_vae": ["diffusers", "AutoencoderTiny"], "eye": ["transformers", "ResNetForImageClassification"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     names = ("autoencoder", "decoder", "tiny", "clip", "text", "eye", "unet")
@@ -134,8 +135,7 @@ def _write_card(recipe: Recipe, folder: Path, names: tuple[str, ...], what: str)
 
     trained = {}
     for name in names:
-        with safe_open(recipe.work / name / "checkpoint.safetensors", "pt") as file:
-            facts = file.metadata()
+        facts = header(recipe.work / name / "checkpoint.safetensors").metadata
         log = json.loads(facts["log"])
         trained[name] = {
             "settings": json.loads(facts["stage"]),

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from tqdm import tqdm
+
+from brain.tensors import header, read_torch
 
 Batch = dict[str, torch.Tensor]
 
@@ -145,13 +147,10 @@ def _resume(
     path = folder / "checkpoint.safetensors"
     if not path.is_file():
         return 0, []
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        facts = file.metadata()
+    facts = header(path).metadata
     if json.loads(facts["stage"]) != asdict(stage):
         raise RuntimeError(f"{path} was trained with other settings; take another --work folder or remove it")
-    tensors = load_file(path)
+    tensors = read_torch(path)
     model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
     for name in average:
         average[name].copy_(tensors[f"average.{name}"])

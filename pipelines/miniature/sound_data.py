@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from brain.json_files import read_json
 from brain.simulated.sounds import READOUTS, draw_sound, render_sound
 from encoders.mel import log_mel_tensor
 from pipelines.miniature.sound_models import MELS, RATE, SAMPLES, feature_extractor
@@ -90,7 +91,7 @@ def rendered(cache: Path, *, seed: int, count: int, workers: int = 2) -> Sounds:
     folder = cache / f"sounds-{seed}-{count}"
     if not folder.is_dir():
         _render(folder, seed, count, workers=workers)
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "facts.json")
     labels = np.array(facts["labels"])
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in FILES}
     return Sounds(

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save_file
 
+from brain.json_files import read_json
 from brain.simulated.auditory import WEIGHTS
+from brain.tensors import header
 from encoders.mel import MelRecipe
 from pipelines.miniature import sound_models as models
 from pipelines.miniature import sound_stages as stages
@@ -84,7 +85,7 @@ def export_stack(recipe: Recipe, folder: Path) -> None:
     AudioLDM2Pipeline(**halves, **others).save_pretrained(fresh)
     _save_teacher(recipe, fresh / "teacher")
     index = fresh / "model_index.json"
-    facts = json.loads(index.read_text(encoding="utf-8")) | {"teacher": ["transformers", "ViTModel"]}
+    facts = read_json(index) | {"teacher": ["transformers", "ViTModel"]}
     index.write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     names = tuple(name for name in PARTS if (recipe.work / name / "checkpoint.safetensors").is_file())
     _write_card(recipe, fresh, names, "the miniature sound stack: CLAP, teacher of LOA, language model, VAE, UNet")
@@ -127,8 +128,7 @@ def _write_card(recipe: Recipe, folder: Path, names: tuple[str, ...], what: str)
 
     trained = {}
     for name in names:
-        with safe_open(recipe.work / name / "checkpoint.safetensors", "pt") as file:
-            facts = file.metadata()
+        facts = header(recipe.work / name / "checkpoint.safetensors").metadata
         log = json.loads(facts["log"])
         trained[name] = {
             "settings": json.loads(facts["stage"]),

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from brain.tensors import read_torch
 from pipelines.miniature import sound_models as models
 from pipelines.miniature import sound_stages as stages
 from pipelines.miniature.loop import Stage, indices
@@ -55,12 +56,10 @@ class Recipe:
 
     def finished(self, name: str, model: torch.nn.Module) -> torch.nn.Module:
         """The averaged weights that a stage left behind."""
-        from safetensors.torch import load_file
-
         path = self.work / name / "checkpoint.safetensors"
         if not path.is_file():
             raise SystemExit(f"{path} is missing: run --stage {name} first")
-        average = {k.removeprefix("average."): v for k, v in load_file(path).items() if k.startswith("average.")}
+        average = {k.removeprefix("average."): v for k, v in read_torch(path).items() if k.startswith("average.")}
         if set(average) != set(model.state_dict()):
             raise SystemExit(f"{path} holds another network than --stage {name} trains now: train it again")
         model.load_state_dict(average)
@@ -126,7 +125,7 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 @torch.no_grad()
 def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 200) -> torch.Tensor:
     """`encode` of rows of the stack's first `CODED` sounds, cached under the digest of the network's weights."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
     from tqdm import tqdm
 
     count, digest = min(CODED, len(recipe.stack)), hashlib.sha256()
@@ -134,7 +133,7 @@ def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, 
         digest.update(value.numpy().tobytes())
     path = recipe.work / "cache" / f"{name}-{count}-{digest.hexdigest()[:16]}.safetensors"
     if path.is_file():
-        return load_file(path)[name]
+        return read_torch(path)[name]
     found = []
     for first in tqdm(range(0, count, batch), desc=f"encoding sounds as {name}"):
         rows = torch.arange(first, min(first + batch, count))

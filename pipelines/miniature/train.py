@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from brain.tensors import read_torch
 from encoders.training import leave
 from pipelines.miniature import models, stages
 from pipelines.miniature.data import CORTEX_SEED, JUDGE_SEED, STACK_SEED, Scenes, rendered
@@ -62,12 +63,10 @@ class Recipe:
 
     def finished(self, name: str, model: torch.nn.Module, *, parts: tuple[str, ...] = ("",)) -> torch.nn.Module:
         """The averaged weights a finished stage left behind; `parts` keeps to names that begin with one of them."""
-        from safetensors.torch import load_file
-
         path = self.work / name / "checkpoint.safetensors"
         if not path.is_file():
             raise SystemExit(f"{path} is missing: run --stage {name} first")
-        tensors = load_file(path)
+        tensors = read_torch(path)
         average = {k.removeprefix("average."): v for k, v in tensors.items() if k.startswith("average.")}
         kept = {k: v for k, v in average.items() if k.startswith(parts)}
         wanted = {k for k in model.state_dict() if k.startswith(parts)}
@@ -195,7 +194,7 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 @torch.no_grad()
 def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 250) -> torch.Tensor:
     """`encode` of every picture of the stack's scenes, kept in the cache under the digest of the network's weights."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
     from tqdm import tqdm
 
     digest = hashlib.sha256()
@@ -203,7 +202,7 @@ def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, 
         digest.update(value.numpy().tobytes())
     path = recipe.work / "cache" / f"{name}-{digest.hexdigest()[:16]}.safetensors"
     if path.is_file():
-        return load_file(path)[name]
+        return read_torch(path)[name]
     found = []
     for first in tqdm(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}"):
         rows = torch.arange(first, min(first + batch, len(recipe.stack)))

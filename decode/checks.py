@@ -1,0 +1,227 @@
+"""What can be known to fail before the first second of work: everything that is wrong is said at once.
+
+    together([lambda: check(settings), lambda: check_drawing(settings)])
+    check_recording(recording, settings, run)      before a stimulus is encoded
+    accept(run, settings, data, stages)            before other data are written into a run's settings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from brain.errors import AfterimageError, InputError, UsageError, expected
+from brain.splits import groups_of
+from brain.standardise import SessionScaler
+from brain.types import Recording, Split
+from brain.waveforms import RATE
+from decode.patterns import cluster_count, folds_of, open_data
+from decode.run_folder import RunFolder
+from decode.settings import FitSettings, Settings, needed_maps
+from decode.showing import heard
+from encoders.network_map import load_map
+from encoders.spaces import CATALOGUE as SPACES
+
+CAPTIONED = ("clip-text",)
+"""Spaces that encode captions instead of what was shown."""
+NAMED = 5
+"""How many names a sentence gives where many lack something."""
+SPELT_ALIKE = 0.7
+"""How like two names are of which one is taken for the other misspelt."""
+ALIKE = 1e-3
+"""How far, in parts of a voxel's spread, the statistics of the very same trials may lie apart after another sum."""
+
+
+def together(checks: Iterable[Callable[[], object]]) -> None:
+    """Makes every check. One fault is raised as it is, several as one error of the first one's kind that says all."""
+    faults: dict[str, AfterimageError] = {}
+    for check in checks:
+        try:
+            check()
+        except AfterimageError as fault:
+            faults.setdefault(str(fault), fault)
+    if not faults:
+        return
+    first = next(iter(faults.values()))
+    if len(faults) == 1:
+        raise first
+    numbered = "; ".join(f"({number}) {said}" for number, said in enumerate(faults, start=1))
+    raise type(first)(f"{len(faults)} things stand in the way: {numbered}") from first
+
+
+def check_recording(recording: Recording, settings: Settings, run: RunFolder, *, judged: bool) -> None:
+    """Refuses data that this recipe cannot take, before a stimulus is encoded, with all that is in the way.
+
+    judged  whether samples will be drawn and judged as well. Regions, splits and rows are a UsageError or an InputError
+            as their names or the data are wrong; stimuli without captions or of other lengths an InputError.
+    """
+    check_modality(recording, settings)
+    made = cluster_count(recording, settings.fit.split) > 0  # such folds are not known before conditions are
+    ids = sorted(set(recording.responses.stimulus.tolist()))
+    folds: tuple[Split, ...] = ()
+
+    def split() -> None:
+        nonlocal folds, ids
+        if made:
+            return
+        folds = folds_of(recording, settings.fit.split, run)
+        ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
+        check_folds(folds, settings, judged=judged)
+
+    together([
+        lambda: check_regions(recording, settings),
+        split,
+        lambda: check_captions(recording, settings, ids),
+        lambda: check_lengths(recording, ids),
+    ])  # fmt: skip
+
+
+def check_modality(recording: Recording, settings: Settings) -> None:
+    """Refuses (UsageError) a recipe for pictures on data of sounds, and the reverse."""
+    modality = recording.stimuli.modality
+    strange = [name for name in needed_maps(settings.fit) if SPACES[name].modality != modality]
+    if strange:
+        able = [name for name, maps in _recipes() if all(SPACES[space].modality == modality for space in maps)]
+        raise UsageError(
+            f"--recipe: these data are of {modality}s and {strange[0]} encodes {SPACES[strange[0]].modality}s; "
+            f"use one of {', '.join(able)}"
+        )
+
+
+def check_regions(recording: Recording, settings: Settings) -> None:
+    """Refuses (UsageError) regions that these data have not, with flags to type that name those they have."""
+    maps, voxels = needed_maps(settings.fit), settings.fit.voxels
+    known = {region.name for region in recording.regions} | {"*"}
+    lacking = [name for names in (*maps.values(), voxels) for name in names if name not in known]
+    if not lacking:
+        return
+    there = [region.name for region in recording.regions if region.mask.any()]
+    near = {name: close[0] for name in lacking if (close := get_close_matches(name, there, n=1, cutoff=SPELT_ALIKE))}
+    known |= set(near)
+    words = " ".join(f"'{space}={_instead(names, known, near)}'" for space, names in maps.items())
+    flags = f"--maps {words}" + (f" --voxels '{_instead(voxels, known, near)}'" if voxels else "")
+    known_words = _listed(there, most=20) if there else "none"
+    hint = f"; did you mean {' or '.join(dict.fromkeys(near.values()))}" if near else ""
+    able = able_recipes(recording)
+    recipes = f"; or take a recipe that fits them: --recipe {' or '.join(able)}" if able else ""
+    raise UsageError(
+        f"recipe {settings.recipe}: no region is called {' or '.join(map(repr, dict.fromkeys(lacking)))} in these "
+        f"data, regions there are: {known_words}{hint}; say which voxels are read, * for every one: {flags}{recipes}"
+    )
+
+
+def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool) -> None:
+    """Refuses (InputError) too few training stimuli for the folds inside them, or too few tested ones to compare."""
+    fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train))))
+    count = len(set(groups_of(fewest.train)))
+    then = f"ask for --folds {count}" if count > 1 else "name another --split, or give data of more stimuli"
+    if count < settings.fit.folds:
+        raise InputError(
+            expected(
+                f"split {fewest.name!r}", f"{settings.fit.folds} training stimuli or more for --folds "
+                f"{settings.fit.folds}", str(count), then,
+            )
+        )  # fmt: skip
+    tested = [name for fold in folds for name in fold.test]
+    if judged and len(tested) < 2:
+        raise InputError(
+            expected(
+                f"split {folds[0].name!r}", "two test stimuli or more, for a report compares each with others",
+                f"{len(tested)} ({tested[0]})",
+                "name another --split, or draw without a report: `afterimage fit`, then `afterimage decode RUN --rows "
+                "decoded`",
+            )
+        )  # fmt: skip
+
+
+def check_captions(recording: Recording, settings: Settings, ids: Sequence[str]) -> None:
+    """Refuses (InputError) stimuli without a caption where a space is made of captions, all of them in one sentence."""
+    spaces = [space for space in needed_maps(settings.fit) if space in CAPTIONED]
+    lacking = [name for name in ids if not recording.stimuli.captions.get(name)]
+    if spaces and lacking:
+        able = able_recipes(recording, without=CAPTIONED)
+        raise InputError(
+            expected(
+                f"space {spaces[0]}", f"a caption or more of each of {len(ids)} stimuli",
+                f"none of {len(lacking)} ({_listed(lacking)})",
+                "add them" + (f", or take a recipe that needs none: --recipe {' or '.join(able)}" if able else ""),
+            )
+        )  # fmt: skip
+
+
+def check_lengths(recording: Recording, ids: Sequence[str]) -> None:
+    """Refuses (InputError) sounds of more than one length, for all rows are compared at one."""
+    if recording.stimuli.modality != "sound":
+        return
+    lengths = {name: len(heard(recording.stimuli, name)) for name in ids}
+    if len(set(lengths.values())) > 1:
+        short, long = min(lengths, key=lambda one: lengths[one]), max(lengths, key=lambda one: lengths[one])
+        raise InputError(
+            expected(
+                recording.source, f"sounds of one length, {len(ids)} of them",
+                f"{len(set(lengths.values()))} lengths from {lengths[short] / RATE:.3f} s ({short}) to "
+                f"{lengths[long] / RATE:.3f} s ({long})",
+                f"cut them to one length, such as {lengths[short] / RATE:.3f} s, and pack again",
+            )
+        )  # fmt: skip
+
+
+def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]) -> None:
+    """Claims a run for these settings; data at another place are first held against what a fitted one was fitted on.
+
+    What the run cannot go on with, settings or data, is an error that leaves its settings.json as it was.
+    """
+    run.must_accept(settings, data, stages)
+    must_be_its_own(run, data, settings.fit)
+    run.claim(settings, data, stages)
+
+
+def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
+    """Refuses (InputError) data at another place than the run has noted, unless it was fitted on these very trials."""
+    if not run.card_facts().get("fitted") or run.has_its_data_at(data):
+        return
+    recording = open_data(data, fit)
+    folds = folds_of(recording, fit.split, run)
+    for space in needed_maps(fit):
+        mapping, responses = load_map(run.map(space, folds[0].name)), recording.responses
+        unit, known = responses.space.unit, mapping.scaler
+        mine = responses.voxels(responses.space.columns_of(replace(mapping.voxels, unit=unit)))
+        found = SessionScaler.fit(mine, mine.of(folds[0].train))
+        same = np.array_equal(found.sessions, known.sessions) and unit == mapping.unit
+        if not same or not np.isclose(found.mean, known.mean, atol=ALIKE * known.std).all():
+            raise InputError(
+                expected(
+                    recording.source, f"the trials that {run.path} was fitted on", "other responses to its stimuli",
+                    "name the data it was fitted on with --data, or fit again into another --out",
+                )
+            )  # fmt: skip
+
+
+def able_recipes(recording: Recording, *, without: Sequence[str] = ()) -> list[str]:
+    """Recipes whose spaces encode what was shown, none of them `without`, from regions that these data have."""
+    known, modality = {region.name for region in recording.regions} | {"*"}, recording.stimuli.modality
+    return [
+        name
+        for name, maps in _recipes()
+        if all(SPACES[space].modality == modality and space not in without for space in maps)
+        and all(region in known for regions in maps.values() for region in regions)
+    ]
+
+
+def _recipes() -> list[tuple[str, dict[str, tuple[str, ...]]]]:
+    from decode.recipes import CATALOGUE
+
+    return [(recipe.name, needed_maps(recipe.settings().fit)) for recipe in CATALOGUE]
+
+
+def _instead(names: Sequence[str], known: set[str], near: Mapping[str, str]) -> str:
+    """The regions that there are among these or near them, as a flag has them; every voxel where there is none."""
+    return "+".join(dict.fromkeys(near.get(name, name) for name in names if name in known)) or "*"
+
+
+def _listed(names: Sequence[str], *, most: int = NAMED) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

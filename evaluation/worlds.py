@@ -1,0 +1,79 @@
+"""What must be known before any number is read: whose brain it is, what the judge was trained on, its words.
+
+Sentences for the first screen of a page, for the terminal and for report.json; none where nothing is to be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from evaluation.images import IMAGE
+from evaluation.judges import drawn_only
+from evaluation.judging import Words
+from evaluation.metrics.verdicts import quoted
+
+LAYOUTS = {"nsd": "NSD"}
+"""Readers of one data set -> its name; a simulated one has its layout and its ids, and is not that data set."""
+KNOWN = {IMAGE: "drawn scenes", "sound": "synthesized sounds"}
+NAMED = ("category", "kind")
+"""Groups of labels of which the sentence says how often the judge is right."""
+SHOWN = {IMAGE: "pictures", "sound": "sounds"}
+
+
+def badge(simulated: str) -> str:
+    """The badge of a simulated brain: "simulated: afterimage simulate, seed 0"; "" for a recorded one."""
+    return f"simulated: {simulated}" if simulated else ""
+
+
+def layout_of(simulated: str, reader: str) -> str:
+    """What stands behind a subject, a split or an id of simulated data, so that nobody takes it for a person's."""
+    if not simulated:
+        return ""
+    return f" (simulated, in {LAYOUTS[reader]}'s layout)" if reader in LAYOUTS else " (simulated)"
+
+
+def simulated_lines(simulated: str, *, reader: str = "") -> tuple[str, ...]:
+    """That no person was scanned, and whose names the files and ids have, in one sentence."""
+    if not simulated:
+        return ()
+    theirs = ""
+    if reader in LAYOUTS:
+        theirs = f"; files, ids and splits follow {LAYOUTS[reader]}'s layout and none of them is {LAYOUTS[reader]}'s"
+    return (f"Simulated brain ({simulated}): no person was scanned{theirs}.",)
+
+
+def world_lines(
+    card: Mapping[str, str],
+    drawn_by: str,
+    *,
+    modality: str,
+    trust: Mapping[str, float] | None = None,
+    shown: str = "references",
+) -> tuple[str, ...]:
+    """That the judge knows a simulator's pictures or sounds only, where what is judged is not known to be such.
+
+    card   of the judge; drawn_by what simulated the experiment that what is `shown` is of, "" where nobody says it
+    trust  group of labels -> how often the judge names the references themselves right, 0..1
+    """
+    if drawn_by or not drawn_only(card):
+        return ()
+    known, kind = KNOWN[modality], SHOWN[modality]
+    right = ", ".join(f"{group} {100 * trust[group]:.0f} %" for group in NAMED if trust and group in trust)
+    measured = f"; of these it names right: {right}" if right else ""
+    return (
+        f"The judge {card['name']} knows {known} only ({card['world']}): these {shown} are not known to be such, and "
+        f"what it says of other {kind} is untested{measured}.",
+    )
+
+
+def word_lines(words: Mapping[str, Words]) -> tuple[str, ...]:
+    """One sentence a group of labels in which the judge does not know all the references' labels."""
+    lines = []
+    for group, found in words.items():
+        if found.strange:
+            done = f"computed over the {found.known} others" if found.known else "not computed"
+            lines.append(
+                f"The judge does not know {quoted(found.strange)}: it has a word for the {group} of {found.known} of "
+                f"{found.labelled} references, and what asks for the {group} is {done}."
+            )
+    return tuple(lines)

@@ -1,0 +1,301 @@
+"""What cannot end well is said before the first work, all of it at once; only what was made binds a run."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
+from brain.readers import open_recording
+from decode.checks import check_lengths, together
+from decode.run_folder import RunFolder
+from evaluation.report import _picked
+from evaluation.samples import read_samples
+
+SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
+
+
+def changed(planted: Path, out: Path, change: Callable[[Any], None]) -> Path:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(planted, out)
+    with h5py.File(out, "r+") as file:
+        change(file)
+    return out
+
+
+def pixels(data: Path, out: Path, *more: str) -> int:
+    return main(["study", str(data), "--recipe", "pixels-ridge", "--out", str(out), *SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def run(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "pixels"
+    assert pixels(planted, out) == 0
+    return out
+
+
+def copied(run: Path, out: Path) -> Path:
+    """The run at another place, beside the data it was made of."""
+    data = RunFolder(run).stored()[1]
+    shutil.copytree(run, out)
+    settings = json.loads((out / "settings.json").read_text())
+    (out / "settings.json").write_text(json.dumps({**settings, "data": os.path.relpath(data, out)}))
+    return out
+
+
+def data_of(run: Path) -> Path:
+    return RunFolder(run).stored()[1].resolve()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--judge", "nosuch"), 2, "no judge is called 'nosuch'"),
+        (("--judge", "inception_v3"), 5, "inception_v3"),
+        (("--profile", "nosuch"), 2, "no profile is called 'nosuch'"),
+        (("--bootstrap", "50"), 2, "at least 100 resamples"),
+        (("--rows", "decoded", "nosuch"), 2, "no row is called 'nosuch'"),
+        (("--steps", "0"), 2, "--steps: expected 1 or more, found 0"),
+        (("--steps", "5000"), 2, "--steps: expected 1 to 1000 on this stack, found 5000"),
+        (("--strength", "0"), 2, "--strength: expected above 0"),
+        (("--scheduler", "nosuch"), 2, "--scheduler: no scheduler is called 'nosuch'"),
+        (("--dtype", "float8"), 2, "--dtype: no number type is called 'float8'"),
+        (("--recipe", "unclip-miniature", "--noise-level", "5000"), 2, "--noise-level: expected 0 to 999"),
+    ],
+)
+def test_a_setting_of_a_later_stage_is_refused_before_the_first_work(
+    planted: Path, tiny_stack: Path, tmp_path: Path, more: Sequence[str], code: int, said: str,
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
+    assert main(["study", str(planted), "--out", str(tmp_path / "run"), "--stack", str(tiny_stack), *more]) == code
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_all_that_is_wrong_is_said_at_once(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ("--judge", "nosuch", "--profile", "odd", "--scheduler", "none", "--rows", "prior")
+    assert pixels(planted, tmp_path / "run", *wrong) == 2
+    said = capsys.readouterr().err
+    for part in ("leave prior out", "scheduler is called 'none'", "judge is called 'nosuch'", "is called 'odd'"):
+        assert part in said
+    assert said.count("\n") == 1
+
+
+def test_several_faults_are_one_error_of_the_first_kind() -> None:
+    def fails(error: AfterimageError) -> Callable[[], None]:
+        def check() -> None:
+            raise error
+
+        return check
+
+    together([])
+    with pytest.raises(CheckpointAbsent, match="^gone$"):
+        together([fails(CheckpointAbsent("gone")), fails(CheckpointAbsent("gone"))])
+    with pytest.raises(InputError, match=r"2 things stand in the way: \(1\) a; \(2\) b"):
+        together([fails(InputError("a")), fails(UsageError("b"))])
+
+
+def test_missing_regions_and_captions_are_said_together_with_what_to_type(
+    planted: Path, tiny_stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def poorer(file: Any) -> None:
+        del file["roi"]["early"]
+        captions, ids = file["captions"].asstr()[()][:30], file["caption_ids"].asstr()[()][:30]
+        del file["captions"], file["caption_ids"]
+        file["captions"], file["caption_ids"] = captions.astype(object), ids.astype(object)
+
+    with h5py.File(planted) as file:
+        lacking = len(set(file["image_ids"].asstr()[()]) - set(file["caption_ids"].asstr()[()][:30]))
+    data = changed(planted, tmp_path / "poorer.h5", poorer)
+    words = ["study", str(data), "--out", str(tmp_path / "run"), "--stack", str(tiny_stack), *SMALL]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "no region is called 'early'" in said and "ventral" in said
+    assert "--maps 'vae-latent=*' 'clip-text=ventral+lateral'" in said and "--recipe " in said
+    assert f"a caption or more of each of 36 stimuli, found none of {lacking} (" in said
+    assert not (tmp_path / "run/conditions").exists()
+    assert main(["fit", str(data), "--out", str(tmp_path / "run"), "--recipe", "unclip-miniature", "--stack",
+                 str(tiny_stack), "--folds", "3"]) == 0  # fmt: skip
+
+
+def sounds(folder: Path, seconds: Sequence[float]) -> Path:
+    (folder / "sounds").mkdir(parents=True)
+    ids = np.array([f"t{number:02d}" for number in range(len(seconds))])
+    for name, long in zip(ids, seconds, strict=True):
+        with wave.open(str(folder / "sounds" / f"{name}.wav"), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(16000)
+            out.writeframes((np.sin(np.arange(int(16000 * long)) / 9) * 9000).astype("<i2").tobytes())
+    responses = np.random.default_rng(0).normal(size=(len(ids), 12)).astype("float32")
+    split = {"split/mine/train": ids[:-4], "split/mine/test": ids[-4:]}
+    np.savez(folder / "tones.npz", responses=responses, stimulus=ids, **split)
+    return folder / "tones.npz"
+
+
+def test_sounds_of_several_lengths_are_refused_with_the_shortest_and_the_longest(tmp_path: Path) -> None:
+    recording = open_recording(sounds(tmp_path / "many", [1.2 - 0.05 * number for number in range(8)]))
+    with pytest.raises(InputError, match=r"one length, 8 of them, found 8 lengths from 0\.850 s \(t07\) to 1\.200 s"):
+        check_lengths(recording, recording.stimuli.ids)
+    same = open_recording(sounds(tmp_path / "one", [0.5] * 8))
+    check_lengths(same, same.stimuli.ids)
+
+
+def few(planted: Path, out: Path, stimuli: int, *, test: int) -> Path:
+    """The first stimuli of the planted data, of which the last are tested; 0 leaves each out in turn."""
+    with h5py.File(planted) as file:
+        shown, ids = file["stimulus"].asstr()[()], file["image_ids"].asstr()[()][:stimuli]
+        rows = np.isin(shown, ids)
+        split = {"split/held/train": ids[:-test], "split/held/test": ids[-test:]} if test else {}
+        np.savez(out, responses=file["responses"][()][rows], stimulus=shown[rows].astype(str),
+                 images=file["images"][()][:stimuli], image_ids=ids.astype(str),
+                 **{name: one.astype(str) for name, one in split.items()})  # fmt: skip
+    return out
+
+
+@pytest.mark.parametrize(
+    ("stimuli", "test", "said"),
+    [
+        (12, 1, "two test stimuli or more, for a report compares each with others, found 1 (s11)"),
+        (3, 0, "3 training stimuli or more for --folds 3, found 2; ask for --folds 2"),
+        (2, 0, "found 1; name another --split, or give data of more stimuli"),
+    ],
+)
+def test_too_few_stimuli_are_one_sentence_before_the_fit(
+    planted: Path, tmp_path: Path, stimuli: int, test: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pixels(few(planted, tmp_path / "few.npz", stimuli, test=test), tmp_path / "run") == 3
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and not (tmp_path / "run/maps").exists()
+
+
+@pytest.mark.parametrize(("stimuli", "test", "folds"), [(12, 2, "3"), (3, 0, "2")])
+def test_few_stimuli_that_can_be_compared_make_a_report(
+    planted: Path, tmp_path: Path, stimuli: int, test: int, folds: str
+) -> None:
+    data = few(planted, tmp_path / "few.npz", stimuli, test=test)
+    assert pixels(data, tmp_path / "run", "--folds", folds) == 0
+    assert (tmp_path / "run/report/report.html").is_file()
+
+
+def test_one_test_stimulus_can_be_drawn_and_what_has_no_number_is_said(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = few(planted, tmp_path / "few.npz", 12, test=1), tmp_path / "run"
+    assert main(["fit", str(data), "--recipe", "pixels-ridge", "--out", str(out), "--folds", "3"]) == 0
+    assert main(["decode", str(out)]) == 2
+    assert "this run tests 1; ask for --rows decoded mean retrieval" in capsys.readouterr().err
+    assert main(["decode", str(out), "--rows", "decoded", "mean", "retrieval"]) == 0
+    assert main(["evaluate", str(out), "--judge", "pixels", "--bootstrap", "100", "--permutations", "20"]) == 0
+    said = capsys.readouterr().out
+    assert "top1, two_way_other_recons, top1_other_recons: identification needs two references" in said
+    assert "nan" not in said.split("not computed")[0]
+
+
+def test_a_run_that_holds_conditions_alone_is_not_bound(planted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert pixels(planted, out) == 0
+    shutil.rmtree(out / "maps")
+    shutil.rmtree(out / "samples")
+    (out / "card.json").unlink()
+    assert pixels(planted, out, "--folds", "4", "--pixels", "grey-4x4") == 0
+    assert json.loads((out / "card.json").read_text())["spaces"]["pixels"]["shape"] == [1, 4, 4]
+
+
+def test_a_run_that_holds_references_alone_is_not_bound_and_draws_them_anew(run: Path, tmp_path: Path) -> None:
+    copy = copied(run, tmp_path / "run")
+    shutil.rmtree(copy / "samples")
+    assert main(["decode", str(copy), "--rows", "decoded"]) == 0
+    index = copy / "samples/index.jsonl"
+    lines = [line for line in index.read_text().splitlines(keepends=True) if '"reference"' in line]
+    index.write_text("".join(lines))
+    shutil.rmtree(copy / "samples/decoded")
+    assert main(["decode", str(copy), "--test-repeats", "1"]) == 0
+    assert RunFolder(copy).stored()[0].decode.test_repeats == 1
+    assert main(["decode", str(copy), "--test-repeats", "2"]) == 2
+
+
+def test_data_of_others_are_refused_before_the_run_notes_them(
+    run: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def other(file: Any) -> None:
+        file["responses"][...] = file["responses"][()][::-1]
+
+    copy, foreign = copied(run, tmp_path / "run"), changed(planted, tmp_path / "else" / planted.name, other)
+    before = (copy / "settings.json").read_bytes()
+    for command, *more in (("decode", "--seeds", "2"), ("evaluate",), ("synthesize", "--region", "early")):
+        assert main([command, str(copy), *more, "--data", str(foreign)]) == 3
+        assert "was fitted on, found other responses to its stimuli" in capsys.readouterr().err
+        assert (copy / "settings.json").read_bytes() == before
+    assert main(["decode", str(copy), "--seeds", "2"]) == 0
+
+
+def test_a_run_that_moved_without_its_data_is_judged_where_they_are(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = data_of(run)
+    copy = tmp_path / "far" / "away"
+    shutil.copytree(run, copy)
+    assert main(["decode", str(copy), "--seeds", "2"]) == 3
+    assert "name them with --data" in capsys.readouterr().err
+    assert main(["evaluate", str(copy), "--bootstrap", "110", "--data", str(data)]) == 0
+    assert data_of(copy) == data
+
+
+def test_a_report_of_another_profile_is_not_lost(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = copied(run, tmp_path / "run")
+    before = (copy / "report/report.json").read_bytes()
+    more = ("--profile", "paper-brain-diffuser")
+    assert main(["evaluate", str(copy), *more]) == 2
+    assert "holds a report by profile clean" in capsys.readouterr().err
+    assert (copy / "report/report.json").read_bytes() == before
+    assert main(["evaluate", str(copy), *more, "--out", str(tmp_path / "beside")]) == 0
+    assert (tmp_path / "beside/report.html").is_file() and (copy / "report/report.json").read_bytes() == before
+
+
+def test_more_samples_make_a_report_stale_which_is_said_by_decode_and_by_the_audit(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = copied(run, tmp_path / "run")
+    assert main(["audit", str(copy)]) == 0
+    assert main(["decode", str(copy), "--stimuli", "s30", "--seeds", "4"]) == 0
+    assert f"write it again with `afterimage evaluate {copy}`" in capsys.readouterr().out
+    assert main(["audit", str(copy)]) == 3
+    said = capsys.readouterr().err
+    assert "is stale; evaluate again" in said and "numbers" not in said
+    assert main(["evaluate", str(copy)]) == 0 and main(["audit", str(copy)]) == 0
+
+
+def test_an_audit_of_a_run_at_work_says_who_is_at_work(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = copied(run, tmp_path / "run")
+    with (copy / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("process 4711")
+        held.flush()
+        assert main(["audit", str(copy)]) == 4
+    assert "found process 4711 at work on it; wait" in capsys.readouterr().err
+    assert main(["audit", str(copy)]) == 0
+
+
+def test_only_rows_that_were_picked_are_said_to_be(run: Path) -> None:
+    found = read_samples(run, references=None)
+    assert _picked(found) == "every sample is kept, none is picked"
+    more = tuple(replace(one, candidates=5) if one.row == "mean" else one for one in found.samples)
+    assert _picked(replace(found, samples=more)) == "best of 5 in row mean: samples were PICKED"

@@ -1,0 +1,99 @@
+"""Each library reads files in exactly one module of ours, which knows all that it raises and what to ask before."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOMS = ("app", "brain", "decode", "encoders", "evaluation", "pipelines")
+ROADS = {
+    "safetensors.safe_open": "brain/tensors.py",
+    "safetensors.deserialize": "brain/tensors.py",
+    "safetensors.torch.load": "brain/tensors.py",
+    "safetensors.torch.load_file": "brain/tensors.py",
+    "safetensors.torch.load_model": "brain/tensors.py",
+    "safetensors.numpy.load": "brain/tensors.py",
+    "safetensors.numpy.load_file": "brain/tensors.py",
+    "torch.load": "brain/tensors.py",
+    "pickle.load": "nowhere",
+    "pickle.loads": "nowhere",
+    "torch.hub.load": "nowhere",
+}
+"""What a library reads a file with -> the one module that may name it."""
+
+
+def named(source: str) -> Iterator[tuple[str, int]]:
+    """Every dotted name of a module that leads to an import, spelled out from there, and its line."""
+    tree = ast.parse(source)
+    stands: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                first = one.name.partition(".")[0]
+                stands[one.asname or first] = one.name if one.asname else first
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for one in node.names:
+                stands[one.asname or one.name] = f"{node.module}.{one.name}"
+                yield f"{node.module}.{one.name}", node.lineno
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            first, _, rest = ast.unparse(node).partition(".")
+            if first in stands:
+                yield f"{stands[first]}.{rest}", node.lineno
+
+
+@pytest.fixture(scope="module")
+def found(checkout: Path) -> dict[str, set[str]]:
+    """Name of `ROADS` -> the modules that name it."""
+    places: dict[str, set[str]] = {name: set() for name in ROADS}
+    for room in ROOMS:
+        for path in sorted((checkout / room).rglob("*.py")):
+            for name, _ in named(path.read_text(encoding="utf-8")):
+                if name in places:
+                    places[name].add(path.relative_to(checkout).as_posix())
+    return places
+
+
+@pytest.mark.parametrize("name", ROADS)
+def test_a_library_reads_in_one_module(name: str, found: dict[str, set[str]]) -> None:
+    assert found[name] <= {ROADS[name]}
+
+
+@pytest.mark.parametrize("library", ["safetensors.torch.load_file", "safetensors.numpy.load_file", "torch.load"])
+def test_the_roads_are_walked(library: str, found: dict[str, set[str]]) -> None:
+    assert found[library] == {ROADS[library]}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\ntorch.load(x)",
+        "import torch as t\nt.load(x)",
+        "from torch import load",
+        "def f():\n    from torch import load as read\n    read(x)",
+        "import torch.nn\nread = torch.load",
+    ],
+)
+def test_a_name_is_found_however_it_is_imported(source: str) -> None:
+    assert "torch.load" in {name for name, _ in named(source)}
+
+
+def test_classes_that_transformers_chooses_are_never_offered_foreign_code(checkout: Path) -> None:
+    """Whoever names an Auto class passes trust_remote_code=False, always: None would ask on the terminal."""
+    places = []
+    for room in ROOMS:
+        for path in sorted((checkout / room).rglob("*.py")):
+            source = path.read_text(encoding="utf-8")
+            if "Auto" not in source or not any(name.startswith("transformers.Auto") for name, _ in named(source)):
+                continue
+            tree = ast.parse(source)
+            called = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            calls = [one for one in called if ast.unparse(one.func).rpartition(".")[2] in ("from_pretrained", "frozen")]
+            places += [path.name] * bool(calls)
+            for call in calls:
+                given = {one.arg: ast.unparse(one.value) for one in call.keywords}
+                assert given.get("trust_remote_code") == "False", f"{path}:{call.lineno}"
+    assert places == ["classifier.py", "classifier.py", "hearing.py"]
