@@ -6,13 +6,13 @@ it is called, and decides nothing either: it turns flags into settings and hands
 
 from __future__ import annotations
 
-import errno
 import importlib
 import sys
 from collections.abc import Sequence
 
+from brain import commands
 from brain.catalogue import unknown
-from brain.errors import AfterimageError, StorageError, UsageError
+from brain.errors import UsageError
 
 COMMANDS = {
     "simulate": "OUT                 draw scenes, let a simulated brain watch them, write it all as NSD does",
@@ -28,34 +28,16 @@ COMMANDS = {
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
 
-EXITS = "Exit codes: 0 done, 2 usage, 3 bad input, 4 no room or no rights on disk, 5 a needed checkpoint is absent."
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+EXITS = (
+    "Exit codes: 0 done, 2 usage, 3 bad input, 4 no room (disk or memory) or no rights, "
+    "5 a needed checkpoint is absent, 129, 130, 143 stopped by a signal."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; an error meant for people is one sentence on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview())
-        return 0
-    if words[0] in ("-V", "--version"):
-        print(f"afterimage {version()}")
-        return 0
-    try:
-        return _run(words[0], words[1:])
-    except AfterimageError as error:
-        return _say(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _say("stopped; the same command again goes on where it stopped", 130)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _say(
-            f"{where}cannot be written or read ({error.strerror}); make room, or name a place you have rights to",
-            StorageError.exit_code,
-        )
+    return commands.command("afterimage", lambda: _answer(words))
 
 
 def overview() -> str:
@@ -77,16 +59,22 @@ def version() -> str:
         return "uninstalled"
 
 
+def _answer(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"afterimage {version()}")
+        return 0
+    commands.readable(words)
+    return _run(words[0], words[1:])
+
+
 def _run(command: str, words: list[str]) -> int:
     if command not in COMMANDS:
         raise UsageError(unknown("command", command, tuple(COMMANDS)))
     importlib.import_module(f"app.commands.{command}").run(words)
     return 0
-
-
-def _say(sentence: str, code: int) -> int:
-    print(f"afterimage: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

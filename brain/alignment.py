@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
+from brain.progress import progress
 from brain.readers._auditory import regions_of
 from brain.readers._sittings import clip_splits
 from brain.readers._sounds import SoundWindows
@@ -116,14 +116,14 @@ def lag_sweep(
     played = [_reached(one, timing, longest=max(lags_s)) for one in listening.played]
     late = sum(len(one.events) for one in listening.played) - sum(len(one.events) for one in played)
     played = [one for one in played if one.events]
-    bar = tqdm(played, desc="series", unit="run", disable=None, leave=False)
+    bar = progress(played, desc="series", unit="run", leave=False)
     series = [one.series(listening.places, timing)[:, columns] for one in bar]
     stimulus = np.concatenate([one.cut(timing).stimulus for one in played]) if played else np.array([], np.str_)
     rows, silent = _training(path, listening, stimulus)
     features = spectra(listening, stimulus[rows], timing)
     fold = _folds(stimulus[rows], path=path, seed=seed)
     scores = []
-    for lag in tqdm(lags_s, desc="lags", unit="lag", disable=None, leave=False):
+    for lag in progress(lags_s, desc="lags", unit="lag", leave=False):
         cuts = [one.cut(replace(timing, lag_s=lag)) for one in played]
         responses = np.concatenate([means(values, windows) for values, windows in zip(series, cuts, strict=True)])
         scores.append(predicted(features, responses[rows], fold))
@@ -183,8 +183,8 @@ def _folds(stimulus: NDArray[np.str_], *, path: Path, seed: int) -> NDArray[np.i
 def spectra(listening: Listening, stimulus: NDArray[np.str_], timing: Timing) -> NDArray[np.float64]:
     """(window, 32): mean and spread over time of the log energy of 16 bands of each window's sound."""
     opener = SoundWindows(files=listening.clips.files, window_s=timing.window_s, hop_s=timing.hop_s)
-    known = {name: _bands(opener(name)[0]) for name in tqdm(sorted(set(stimulus.tolist())), desc="sounds",
-                                                             unit="window", disable=None, leave=False)}  # fmt: skip
+    known = {name: _bands(opener(name)[0]) for name in progress(sorted(set(stimulus.tolist())), desc="sounds",
+                                                             unit="window", leave=False)}  # fmt: skip
     return np.stack([known[name] for name in stimulus.tolist()])
 
 

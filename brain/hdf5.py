@@ -29,6 +29,9 @@ STREAM_LIMIT = 2**28
 RATIO, RATIO_FROM = 2000, 2**24
 """A data set of more than `RATIO_FROM` bytes may claim this many times what the file stores of it."""
 OBJECTS = 10000
+FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
+"""Registered filters that h5py does not bring, by number."""
+UNCOMPRESSED = "write the data again with gzip or without compression"
 
 
 @contextmanager
@@ -99,7 +102,7 @@ def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
         np.char.encode(values, "utf-8")
         return values.astype(np.str_)
     except UnicodeError as error:
-        found = f"other bytes ({ascii(str(error))[:80]})"
+        found = f"other bytes ({ascii(str(error.object))[:60]})" if hasattr(error, "object") else "other bytes"
         raise InputError(expected(where, "text in UTF-8", found, "store the text again as UTF-8")) from error
 
 
@@ -129,7 +132,7 @@ def _damaged(path: Path, what: str, error: Exception, then: str) -> InputError:
     missing = re.search(r"required filter '([^']*)'", str(error))
     if missing or "filter returned failure" in str(error) and "plugin" in str(error):
         found = f"data compressed by {missing[1]!r}, a filter that is not installed" if missing else "an unknown filter"
-        return InputError(expected(path, what, found, "write the data again with gzip or without compression"))
+        return InputError(expected(path, what, found, UNCOMPRESSED))
     if "checksum" in str(error).lower() or "fletcher32" in str(error).lower():
         return InputError(expected(path, what, f"data that fail their checksum ({_short(error)})", then))
     return InputError(expected(path, what, f"damaged ones ({_short(error)})", then))
@@ -179,6 +182,10 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
         raise InputError(expected(where, "data in the file itself", kind, "copy the data into the file"))
     if dataset.dtype.kind not in "iufbSU" and h5py.check_string_dtype(dataset.dtype) is None:
         raise InputError(expected(where, "numbers or text", f"type {dataset.dtype}", "store plain arrays"))
+    absent = _filter_absent(dataset)
+    if absent:
+        found = f"data compressed by {absent}, a filter that is not installed"
+        raise InputError(expected(where, "data that can be read", found, UNCOMPRESSED))
     claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
     if streamed:
         rows = max(dataset.shape[0], 1) if dataset.shape else 1
@@ -188,6 +195,16 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
+
+
+def _filter_absent(dataset: h5py.Dataset) -> str:
+    """The name or number of a filter that these data were written with and that is not at hand, or ""."""
+    plist = dataset.id.get_create_plist()
+    filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
+    for code, _, _, name in filters:
+        if not h5py.h5z.filter_avail(code):
+            return FILTERS.get(code) or name.decode("utf-8", "replace").strip("\0") or f"filter {code}"
+    return ""
 
 
 def _product(numbers: Sequence[int]) -> int:

@@ -63,7 +63,6 @@ def look(path: Path, *, reader: str = "", subject: str = "", fields: Mapping[str
     try:
         seen = found.inspect(path, fields=fields)
         lines += seen.lines
-        notes += seen.notes
         problems += seen.problems
         facts["found"] = dict(seen.facts)
         subjects = (subject,) if subject else found.subjects(path) or ("",)

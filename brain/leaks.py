@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
 from brain.errors import InputError
+from brain.progress import progress
 from brain.splits import check_groups
 from brain.types import Bool, Float, Responses, Split, Stimuli
 
@@ -94,7 +94,7 @@ class Looks:
 def look_at(stimuli: Iterable[tuple[str, Any]], *, count: int | None = None) -> Looks:
     """Opens each (id, stimulus) once and keeps its digest and, of a picture, a thumbnail; `count` is for the bar."""
     ids, digests, thumbs = [], [], []
-    for name, stimulus in tqdm(stimuli, total=count, desc="looking for leaks", unit="stimulus", disable=None):
+    for name, stimulus in progress(stimuli, total=count, desc="looking for leaks", unit="stimulus"):
         ids.append(name)
         digests.append(content_sha256(stimulus))
         if not isinstance(stimulus, tuple):

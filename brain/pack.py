@@ -8,8 +8,9 @@ What is written is read back before it is given its name, so that a file which `
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, StorageError, UsageError, expected
-from brain.files import present
+from brain.files import listed
+from brain.npz import read_npy
 from brain.origin import simulated_by
-from brain.readers._media import IMAGE_ENDINGS, SOUND_ENDINGS, open_image
-from brain.readers.arrays import DIGEST, FIELDS, Arrays, field_sha256
+from brain.pictures import open_image
+from brain.readers._media import examples, folder_media
+from brain.readers.arrays import DIGEST, FIELDS, Arrays, as_responses, field_sha256, turned
+from brain.tables import read_ids, read_mask, read_numbers, read_rows
 from brain.writing import claim, hdf5_at, writing
 
 COLUMNS = ("session", "repeat", "group", "ncsnr", "ijk", "shape", "affine")
@@ -133,6 +137,7 @@ def pack(
     subject: str = "",
     unit: str = "",
     size: int = 0,
+    say: Callable[[str], object] = print,
 ) -> Path:
     """`write_arrays` from files: .npy, .txt (one value a line), .csv or .tsv (rows of numbers or text).
 
@@ -142,108 +147,101 @@ def pack(
     captions  .csv or .tsv of two columns, stimulus id and caption
     Where `responses` lie among data of a simulator, the file says so in its field `simulated`.
     size      pixels to which images of a folder are cut square and scaled; 0 keeps them, and they must be of one size
+    say       is told what was written and what was left out
     """
     must_be_new(out)
     unfit = sorted(set(columns or {}) - set(COLUMNS))
     if unfit:
         raise UsageError(f"{unfit[0]!r} is no column that can be packed; columns are {', '.join(COLUMNS)}")
-    fields: dict[str, Any] = {name: read_table(path) for name, path in (columns or {}).items()}
+    values = as_responses(read_numbers(responses), responses)
+    trials, voxels = values.shape
+    ids = None if stimulus is None else read_ids(stimulus).tolist()
+    if ids is not None and len(ids) != trials:
+        if len(ids) == voxels:
+            raise InputError(turned(responses, (trials, voxels), str(stimulus), len(ids)))
+        found = f"{len(ids)}" + " (a head line?)" * (len(ids) == trials + 1)
+        raise InputError(expected(stimulus, f"{trials} ids, one a trial", found, "correct it"))
+    fields: dict[str, Any] = {name: _column(name, path) for name, path in (columns or {}).items()}
     texts = {"subject": subject, "unit": unit, "simulated": simulated_by(responses)}
     fields |= {name: text for name, text in texts.items() if text}
-    ids = None if stimulus is None else [str(name) for name in read_table(stimulus).tolist()]
+    masks = {name: read_mask(path, voxels) for name, path in (regions or {}).items()}
+    told = None if captions is None else _read_captions(captions)
     pixels: NDArray[Any] | None = None
     names: list[str] | None = None
+    left = ""
     if images is not None and images.is_dir():
         if ids is None:
             raise UsageError(f"{images}: a folder of pictures needs the stimulus of each trial; give the ids too")
-        pixels, names = _folder_images(images, sorted(set(ids)), size=size)
-        if pixels is None:
-            fields["folder"] = _beside(images, out)
+        names = sorted(set(ids))
+        media, modality = folder_media(images, names)
+        left = _left_out(images, set(media.files.values()))
+        if modality == "image":
+            pixels = _stacked(images, [open_image(media.files[name]) for name in names], size=size)
+        else:
+            fields["folder"], names = _beside(images, out), None
     elif images is not None:
-        pixels = read_table(images)
-    return write_arrays(
+        pixels = read_npy(images)
+    write_arrays(
         out,
-        responses=read_table(responses),
+        responses=values,
         stimulus=ids,
         images=pixels,
         image_ids=names,
         fields=fields,
-        regions={name: read_table(path).astype(bool) for name, path in (regions or {}).items()},
-        captions=None if captions is None else _read_captions(captions),
+        regions=masks,
+        captions=told,
     )
+    wrote = [f"{trials} trials of {voxels} voxels"]
+    wrote += [f"{len(ids)} ids"] if ids is not None else []
+    wrote += [f"{len(pixels)} images"] if pixels is not None else []
+    wrote += [f"{sum(map(len, told.values()))} captions"] if told is not None else []
+    wrote += [*fields, *(f"region {name} ({int(mask.sum())} voxels)" for name, mask in masks.items())]
+    say(f"{out}: wrote {', '.join(wrote)}" + left)
+    return out
 
 
-def read_table(path: Path) -> NDArray[Any]:
-    """A .npy array, or the values of a text file: numbers where all are numbers, else text; one column is 1-D."""
-    present(path, what="an .npy, .txt, .csv or .tsv file", then="give the path of one")
-    if path.suffix == ".npy":
-        try:
-            return np.asarray(np.load(path, allow_pickle=False))
-        except (ValueError, OSError, EOFError) as error:
-            then = "save a plain array, not objects"
-            raise InputError(expected(path, "an npy array", f"another file ({error})", then)) from error
-    rows = _rows(path)
-    if len({len(row) for row in rows}) != 1:
-        raise InputError(expected(path, "rows of one length", f"{len(rows)} rows that differ or none", "correct it"))
-    texts = np.array(rows, np.str_)
-    try:
-        values: NDArray[Any] = texts.astype(np.float64)
-        # ids such as 007 are names: they are kept as they are written
-        if texts.shape[1] == 1 and any(len(text) > 1 and text[0] == "0" and text.isdigit() for text in texts[:, 0]):
-            values = texts
-    except ValueError:
-        values = texts
-    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.rint(values)).all():
-        values = values.astype(np.int64)
-    return values[:, 0] if values.shape[1] == 1 else values
-
-
-def _rows(path: Path) -> list[list[str]]:
-    import csv
-
-    mark = {".csv": ",", ".tsv": "\t"}.get(path.suffix)
-    with open(path, encoding="utf-8", errors="replace", newline="") as file:
-        lines = csv.reader(file, delimiter=mark) if mark else ([line.strip()] for line in file)
-        return [[cell.strip() for cell in row] for row in lines if any(row)]
+def _column(name: str, path: Path) -> NDArray[Any]:
+    if name == "group":
+        return read_ids(path)
+    return read_numbers(path, measured=name not in ("ijk", "shape", "affine"))
 
 
 def _read_captions(path: Path) -> dict[str, list[str]]:
     captions: dict[str, list[str]] = {}
-    for row in _rows(path):
+    for line, row in read_rows(path):
         if len(row) != 2:
             then = "use a .csv or .tsv with quotes where needed"
-            raise InputError(expected(path, "stimulus id and caption", f"{len(row)} columns", then))
+            raise InputError(expected(f"{path}, line {line}", "stimulus id and caption", f"{len(row)} columns", then))
         captions.setdefault(row[0], []).append(row[1])
     return captions
 
 
-def _folder_images(folder: Path, ids: Sequence[str], *, size: int) -> tuple[NDArray[np.uint8] | None, list[str] | None]:
-    """The images of `ids` as (image, H, W, 3) and their ids; None and None where the folder holds sounds."""
+def _left_out(folder: Path, taken: set[Path]) -> str:
+    """How many files of a folder nobody was shown, in words, or ""."""
+    others = [path.name for path in listed(folder) if path not in taken]
+    return f"; left out of {folder}, for no trial showed them: {len(others)} ({examples(others)})" if others else ""
+
+
+def _stacked(folder: Path, opened: list[Any], *, size: int) -> NDArray[np.uint8]:
+    """(image, H, W, 3) of RGB pictures, cut square and scaled to `size` unless that is 0."""
     from PIL import Image, ImageOps
 
-    files = {name: path for path in sorted(folder.iterdir()) for name in (path.stem, path.name)}
-    missing = [name for name in ids if name not in files]
-    if missing:
-        then = "name the files after the stimulus ids"
-        raise InputError(expected(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
-    if files[ids[0]].suffix.lower() in SOUND_ENDINGS:
-        return None, None
-    foreign = [name for name in ids if files[name].suffix.lower() not in IMAGE_ENDINGS]
-    if foreign:
-        raise InputError(expected(files[foreign[0]], "an image", "another kind of file", "export it as PNG"))
-    opened = [open_image(files[name]) for name in ids]
     if size:
         opened = [ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS) for image in opened]
     sizes = sorted({image.size for image in opened})
     if len(sizes) > 1:
         came = f"{len(sizes)} sizes, such as {sizes[0]} and {sizes[-1]}"
         raise InputError(expected(folder, "images of one size", came, "give --size to cut them square and scale them"))
-    return np.stack([np.asarray(image, np.uint8) for image in opened]), list(ids)
+    return np.stack([np.asarray(image, np.uint8) for image in opened])
 
 
 def _beside(folder: Path, out: Path) -> str:
-    home = out.resolve().parent
-    if not folder.resolve().is_relative_to(home):
-        then = "write the file beside the folder"
-        raise InputError(expected(folder, f"a folder of sounds within {home}", "one elsewhere", then))
-    return str(folder.resolve().relative_to(home))
+    """The folder as seen from `out`: by its own place, which may be a link, else by where it leads."""
+    for where, home in (
+        (Path(os.path.abspath(folder)), Path(os.path.abspath(out)).parent),
+        (folder.resolve(), out.resolve().parent),
+    ):
+        if where.is_relative_to(home):
+            return str(where.relative_to(home))
+    found = f"one elsewhere than in {out.resolve().parent}"
+    raise InputError(expected(folder, "a folder of sounds beside the file", found, "write the file beside the folder"))

@@ -89,18 +89,18 @@ def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
         if not (np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53)).all():
             strange = flat[~(np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53))][0]
             then = "store the ids as text"
-            raise InputError(expected(where, "text or whole numbers", f"{strange!r}, a number that no id can be", then))
+            raise InputError(expected(where, "text or whole numbers", f"{strange:g}, a number that no id can be", then))
         flat = flat.astype(np.int64)
     if flat.dtype.kind not in "iu":
         raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
     return flat.astype(np.str_)
 
 
-def read_numbers(path: Path) -> NDArray[Any]:
+def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:
     """(row, column) of numbers, (row,) where there is one column; an .npy keeps its own shape and type.
 
-    What is no number (a head line, an empty cell, a decimal comma) and a column that merely counts the lines are an
-    InputError that names line and column.
+    What is no number (a head line, an empty cell, a decimal comma) is an InputError that names line and column, and so
+    is, in `measured` numbers, a first column that merely counts the lines; places of voxels may count.
     """
     if path.suffix.lower() == ".npy":
         values = read_npy(path)
@@ -119,27 +119,31 @@ def read_numbers(path: Path) -> NDArray[Any]:
             want = f"{width} cells as in line {rows[0][0]}"
             raise InputError(expected(f"{path}, line {line}", want, f"{len(cells)}", "correct it"))
         for column, cell in enumerate(cells):
-            values[row, column] = _number(path, line, column + 1, cell)
-    counted = np.arange(len(rows))
-    if width > 1 and len(rows) > 2 and any(np.array_equal(values[:, 0], counted + first) for first in (0, 1)):
+            below = rows[1][1][column] if row == 0 and len(rows) > 1 and column < len(rows[1][1]) else ""
+            values[row, column] = _number(path, line, column + 1, cell, below=below)
+    counted, first = np.arange(len(rows)), values[:, 0]
+    if measured and width > 1 and len(rows) > 2 and (first - first[0] == counted).all() and first[0] in (0, 1):
         found = "the numbers of the lines (an index column?)"
         raise InputError(expected(f"{path}, column 1", "measured numbers", found, "take the column out"))
     return values[:, 0] if width == 1 else values
 
 
-def _number(path: Path, line: int, column: int, cell: str) -> float:
+def _number(path: Path, line: int, column: int, cell: str, *, below: str) -> float:
+    """The number in a cell. `below` is the cell under one of the first line, which tells a head line from data."""
     try:
         if "_" in cell:
             raise ValueError(cell)
         return float(cell)
     except ValueError as error:
-        found, then = repr(cell[:60]), "correct it"
-        if not cell:
+        found, then = repr(cell[:60]), "correct it, or write NaN where nothing was measured"
+        if not cell and column == 1 and below == "0":
+            found, then = "an empty cell (a head line over an index column?)", "take the line and the column out"
+        elif not cell:
             found, then = "an empty cell", "fill it in (NaN where nothing was measured), or take the column out"
         elif ";" in cell or cell.replace(",", ".", 1).lstrip("-").replace(".", "", 1).isdigit():
             found = f"{found} (decimal commas or semicolons?)"
             then = "save it with decimal points and commas between cells"
-        elif line == 1 or cell.startswith("#"):
+        elif cell.startswith("#") or below.lstrip("+-").replace(".", "", 1)[:1].isdigit():
             found, then = f"{found} (a head line?)", "take the line out"
         raise InputError(expected(f"{path}, line {line}, column {column}", "a number", found, then)) from error
 

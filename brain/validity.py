@@ -1,4 +1,8 @@
-"""Which voxels can be used: finite everywhere, and moving in every session. The others are left out and reported."""
+"""Which trials and voxels can be used; the others are left out and reported.
+
+A trial that is finite in no voxel was dropped by the laboratory: that is the trial's fault, not the voxels'. Of the
+others a voxel has to be finite in every one, and has to move in every session.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.types import Bool
+from brain.errors import InputError, expected
+from brain.types import Bool, Responses
+
+
+def measured(values: NDArray[Any]) -> Bool:
+    """(trial,) bool: the trials of (trial, voxel) `values` that are finite in at least one voxel."""
+    found: Bool = np.isfinite(values).any(axis=1)
+    return found
+
+
+def without_dropped(responses: Responses, where: object) -> tuple[Responses, Bool, tuple[str, ...]]:
+    """The trials that were measured at all, (trial,) bool which these are, and a sentence on the others, if any.
+
+    Where no trial is left: an InputError about `where`.
+    """
+    kept = measured(responses.values)
+    if kept.all():
+        return responses, kept, ()
+    if not kept.any():
+        found = f"NaN or infinity in every voxel of all {len(kept)} trials"
+        raise InputError(expected(f"{where}, responses", "numbers", found, "check how the data were made"))
+    sessions = ", ".join(str(session) for session in np.unique(responses.session[~kept]).tolist())
+    count = int((~kept).sum())
+    holds = "holds" if count == 1 else "hold"
+    said = f"{count} of {len(kept)} trials {holds} NaN or infinity in every voxel (session {sessions}) and "
+    return responses.trials(kept), kept, (said + ("is left out" if count == 1 else "are left out"),)
 
 
 class Validity:
@@ -22,7 +51,14 @@ class Validity:
         self._constant: dict[str, int] = {}
 
     def look(self, values: NDArray[Any], session: int) -> None:
-        """Judge the voxels by one session. One lone trial cannot show that a voxel does not move."""
+        """Judge the voxels by one session. One lone trial cannot show that a voxel does not move.
+
+        Trials that are finite in no voxel (`measured`) say nothing about a voxel and are passed over.
+        """
+        kept = measured(values)
+        if not kept.any():
+            return
+        values = values if kept.all() else values[kept]
         finite = np.isfinite(values).all(axis=0)
         with np.errstate(invalid="ignore"):
             still = finite & (values.max(axis=0) == values.min(axis=0)) & (len(values) > 1)

@@ -46,7 +46,7 @@ def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) 
 
 def fitted(recording: Recording, fold: Split, bench: Bench, *, show: Show, settings: Settings) -> BrainEncoder:
     """The encoder of one split; `show` brings stimuli before the judge as the references are."""
-    from tqdm import tqdm
+    from brain.progress import progress
 
     regions = shown_regions(recording)
     columns = np.flatnonzero(np.any([region.mask for region in regions], axis=0))
@@ -55,7 +55,7 @@ def fitted(recording: Recording, fold: Split, bench: Bench, *, show: Show, setti
     train = average_repeats(training)
     stimuli = (
         show(recording.stimuli, name)
-        for name in tqdm(train.ids, desc="the judge looks at training stimuli", unit="stimulus", disable=None)
+        for name in progress(train.ids, desc="the judge looks at training stimuli", unit="stimulus")
     )
     features = bench.look(stimuli).features
     ridge = RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)

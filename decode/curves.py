@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from brain.errors import InputError
+from brain.progress import progress
 from brain.types import Recording, Responses, Split
 from brain.waveforms import RATE
 from decode.fit import check_curves, columns_of, ridge_settings, standardised, training_patterns
@@ -144,7 +144,7 @@ def _decoded(
     trials = recording.responses.trials(recording.responses.of(fold.test))
     found: dict[str, dict[str, Conditions]] = {point.row: {} for point in points}
     jobs = [(space, point) for space in needed_maps(settings.fit) for point in points]
-    with tqdm(total=len(jobs), desc="curves: mappings", unit="point", disable=None) as bar:
+    with progress(total=len(jobs), desc="curves: mappings", unit="point") as bar:
         for space in needed_maps(settings.fit):
             for group in _fitted_together(points, space):
                 paths = {
@@ -215,7 +215,7 @@ def _draw(
         true = {space: Conditions.load(run.conditions(space, "true")) for space in needed_maps(settings.fit)}
         shown = show_like(read_samples(run.path, references=None))
         hand = open_hand(settings, true, run=run, seconds=shown.samples / RATE if isinstance(shown, Sounds) else 0.0)
-        with tqdm(total=len(missing), desc="curves: drawing", unit="sample", disable=None) as bar:
+        with progress(total=len(missing), desc="curves: drawing", unit="sample") as bar:
             for row in dict.fromkeys(row for row, _ in missing):
                 names = [name for other, name in missing if other == row]
                 seeds = [sample_seed(settings.machine.seed, name, 0) for name in names]

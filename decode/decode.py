@@ -12,11 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from brain.arithmetic import arithmetic
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
+from brain.progress import progress
 from brain.types import Stimuli
 from decode.checks import accept, together
 from decode.fit import is_fitted
@@ -197,7 +196,7 @@ def draw_missing(
         row: opened.hand(settings, method) for row, method in methods_of(settings.decode).items() if row in wanted
     }
     sink.add_to_card({"decode": {"settings": to_json(settings.decode), **hands["decoded"].facts}})
-    with tqdm(total=len(missing), desc="drawing", unit="sample", disable=None) as bar:
+    with progress(total=len(missing), desc="drawing", unit="sample") as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):
             asked = [(name, index) for other, name, index in missing if other == row]
             hand = hands.get(row, hands["decoded"])

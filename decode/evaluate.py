@@ -123,8 +123,8 @@ def judge(
     for sentence in report.said():
         print(sentence)
     print(report.table())
-    for sentence in report.absent:
-        print(f"not computed: {sentence}")
+    if lacking := report.lacking():
+        print(lacking)
     if how.export:
         from evaluation.export import export
 

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.leaks import guard, guard_statistics, leak_report, look_at_all
+from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
@@ -160,7 +160,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
         (fold.name, name): _mapping(run, recording, fold, true[name], space=spaces[name], settings=settings)
-        for fold, name in tqdm(jobs, desc="fitting", unit="mapping", disable=None)
+        for fold, name in progress(jobs, desc="fitting", unit="mapping")
     }
     write_regions(
         run, recording, folds, true, ridge=RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from brain.bounds import seed_within, within
 from brain.errors import UsageError
 
 Stage = TypeVar("Stage")
@@ -33,6 +34,10 @@ class MachineSettings:
     """Where networks run: cpu, cuda, cuda:1, mps."""
     batch: int = free(0)
     """How many samples are drawn side by side; 0 is what keeps the device busy. It never changes a sample."""
+
+    def __post_init__(self) -> None:
+        seed_within(self.seed)
+        within("--batch", self.batch, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

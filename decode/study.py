@@ -1,4 +1,4 @@
-"""Study: fit, decode and evaluate in one go; each stage skips what is done."""
+"""Study: fit, decode and evaluate in one go; each stage skips what is done and says when it begins."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def study(data: Path, out: Path, settings: Settings) -> Path:
         lambda: check_drawing(settings),
         lambda: check_judging(RunFolder(out), settings),
     ])  # fmt: skip
+    _begin(1, "fit")
     print(fit(data, out, settings, stages=STAGES))
+    _begin(2, "decode")
     print(decode(out, settings, data))
+    _begin(3, "evaluate")
     return evaluate_run(out, settings, data)
+
+
+def _begin(number: int, stage: str) -> None:
+    print(f"stage {number} of 3: {stage}", flush=True)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
@@ -27,6 +26,7 @@ from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.leaks import content_sha256
 from brain.origin import MARKER
 from brain.pictures import open_image
+from brain.progress import progress
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
@@ -250,7 +250,7 @@ def _make(
     some_of = [list(range(wanted.count))] if way == RANKED and missing else _parts(missing, studio.lanes.batch)
     spent = known.get("seconds", 0.0) * len(courses)
     began = time.perf_counter()
-    with tqdm(total=len(missing), desc=way, unit="picture", disable=None) as bar:
+    with progress(total=len(missing), desc=way, unit="picture") as bar:
         for some in some_of:
             made = _way(way).make(studio, [seeds[number] for number in some])
             for number, one in zip(some, made, strict=True):

@@ -21,15 +21,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes, Positional
 
-from brain.errors import AfterimageError, InputError, UsageError, expected
+from brain.commands import command, readable
+from brain.errors import InputError, UsageError, expected
+from brain.progress import progress
 from brain.readers import open_recording, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked import MaskedBrain, MaskedSettings, augmented
-from encoders.storage import read_tensors, write_json
+from encoders.storage import read_json, read_tensors, write_json
 from encoders.training import WEIGHTS, Job, Plan, held, leave, train
 from encoders.trials import (
     UNLABELLED,
@@ -128,7 +129,7 @@ def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
 
 def _more_trials(settings: PretrainSettings, spared: Sequence[Spared]) -> Iterator[Trials]:
     sources = [source for path in settings.also for source in _sources(Path(path))]
-    for source in tqdm(sources, desc="unlabelled", unit="subject", disable=None):
+    for source in progress(sources, desc="unlabelled", unit="subject"):
         if source.is_dir():
             yield unlabelled_trials(read_hcp(source), patch=settings.model.patch, spared=spared)
         else:
@@ -218,12 +219,15 @@ def main(words: Sequence[str] | None = None) -> int:
         """
         return pretrain(data, out, settings)
 
-    try:
-        print(tyro.cli(run, args=words, prog="encoders.pretrain"))
-    except AfterimageError as error:
-        print(f"pretrain: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    def work() -> None:
+        given = list(sys.argv[1:] if words is None else words)
+        readable(given)
+        weights = tyro.cli(run, args=given, prog="encoders.pretrain")
+        done = read_json(weights.with_name("card.json"), kind=FAMILY)["done"]
+        print(f"{done['step']} steps, {done['samples']} samples, least validation loss {done['best']:.4g}")
+        print(weights)
+
+    return command("pretrain", work)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.errors import InputError, UsageError
 from brain.memory import contiguous
+from brain.progress import progress
 from brain.splits import groups_of
 from brain.types import Float, Int
 
@@ -139,7 +139,7 @@ def fit_ridge(
     gram = _kernel(x) if len(x) <= x.shape[1] else None
     held = [
         _hold_out(x, y, gram, train=np.flatnonzero(fold != one), test=np.flatnonzero(fold == one), chunk=chunk)
-        for one in tqdm(range(folds), desc="ridge folds", unit="fold", disable=None, leave=False)
+        for one in progress(range(folds), desc="ridge folds", unit="fold", leave=False)
     ]
     loss = np.sum([one.loss(y, penalties, chunk=chunk) for one in held], axis=0)
     if not per_target:

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from brain.arithmetic import arithmetic, changes
-from brain.errors import InputError, UsageError, expected
+from brain.bounds import seed_within, within
+from brain.errors import InputError, expected
 from brain.json_files import as_object
+from brain.progress import progress
 from brain.writing import appending, claim, only_files, storing, sweep, write_text
 from encoders.storage import Arrays, read_tensors, write_tensors
 
@@ -63,8 +64,10 @@ class Plan:
 
     def __post_init__(self) -> None:
         for name in ("steps", "accumulate", "validate", "save"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"training: {name} must be 1 or more, found {getattr(self, name)}")
+            within(f"--{name}", getattr(self, name), 1)
+        for name in ("rate", "warm", "decay", "clip", "patience"):
+            within(f"--{name}", getattr(self, name), 0)
+        seed_within(self.seed)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step."""
@@ -120,8 +123,8 @@ def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: 
         _note(at, arithmetic(str(accelerator.device)), folder=folder, say=accelerator.print)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
     trackers = Trackers(folder=folder, accelerator=accelerator, from_step=at.step)
-    bar = tqdm(
-        total=plan.steps, initial=at.step, desc="training", unit="step", disable=not accelerator.is_main_process or None
+    bar = progress(
+        total=plan.steps, initial=at.step, desc="training", unit="step", disable=not accelerator.is_main_process
     )
     began, seen = time.monotonic(), 0
     while at.step < plan.steps and not _waited_enough(plan, at):

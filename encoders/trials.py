@@ -22,7 +22,7 @@ from brain.hdf5 import open_hdf5
 from brain.splits import groups_of, tenth_by_hash
 from brain.standardise import SessionScaler
 from brain.types import Bool, Float, Int, Recording, Responses, Split, sha256_of
-from brain.validity import Validity
+from brain.validity import Validity, without_dropped
 from encoders.patches import Patches, cut_cortex
 
 UNLABELLED = "unlabelled"
@@ -167,11 +167,12 @@ def unlabelled_trials(responses: Responses, *, patch: int, spared: Sequence[Spar
     Voxels that are not finite or never move in a session are left out, and the note says so; none left and a copy of a
     test trial are an InputError.
     """
+    responses, _, dropped = without_dropped(responses, f"{responses.space.subject}, {UNLABELLED}")
     validity = Validity(len(responses.space))
     for session in np.unique(responses.session).tolist():
         validity.look(responses.values[responses.session == session], session)
     name = f"{responses.space.subject}, {UNLABELLED}"
-    said = "; ".join(validity.sentences())
+    said = "; ".join((*dropped, *validity.sentences()))
     if not validity.usable.any():
         raise InputError(f"{name}: {said}; no voxel is left to train on, so check how the data were made")
     usable = responses.voxels(np.flatnonzero(validity.usable))

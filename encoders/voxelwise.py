@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.memory import fresh
+from brain.progress import progress
 from brain.types import Float, Int
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.storage import read_tensors, write_tensors
@@ -221,7 +221,7 @@ def features_of(tower: Tower, pictures: Iterable[NDArray[np.uint8]], *, count: i
 
     found: list[Float] = []
     with torch.inference_mode():
-        for picture in tqdm(pictures, total=count, desc=say, unit="picture", disable=None):
+        for picture in progress(pictures, total=count, desc=say, unit="picture"):
             pixels = fresh(torch.tensor(picture[None]).permute(0, 3, 1, 2)).float() / 255
             found.append(np.asarray(tower.raw(pixels).numpy(), np.float32))
     return np.concatenate(found)

@@ -1,6 +1,7 @@
 """The judge alone: `python -m evaluation FOLDER [--references DIR] [--profile NAME]` prints the ladder and its page.
 
-Exit codes: 0 done, 2 usage, 3 bad input, 4 no room or no rights on disk, 5 the judge's weights are absent.
+Exit codes: 0 done, 2 usage, 3 bad input, 4 no room (disk or memory) or no rights, 5 the judge's weights are absent,
+129, 130, 143 stopped by a signal.
 """
 
 from __future__ import annotations
@@ -10,47 +11,41 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from brain.errors import AfterimageError
+from brain.commands import command, readable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judges a folder, prints the table and, as the last line, the path of the page; returns the exit code."""
-    asked = _parser().parse_args(arguments)
-    try:
-        from evaluation.report import Judging, evaluate
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return command("evaluation", lambda: _run(words))
 
-        how = Judging(
-            judge=asked.judge, profile=asked.profile, seed=asked.seed, bootstrap=asked.bootstrap,
-            permutations=asked.permutations, train=asked.train,
-        )  # fmt: skip
-        if asked.audit:
-            from evaluation.audit import audit
 
-            print(
-                audit(
-                    asked.folder,
-                    judge=asked.judge,
-                    references=asked.references,
-                    train=asked.train,
-                )
-            )
-            return 0
-        report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
-        if asked.export:
-            from evaluation.export import export
+def _run(words: list[str]) -> None:
+    readable(words)
+    asked = _parser().parse_args(words)
+    from evaluation.report import Judging, evaluate
 
-            for path in export(report):
-                print(path.resolve())
-    except AfterimageError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    how = Judging(
+        judge=asked.judge, profile=asked.profile, seed=asked.seed, bootstrap=asked.bootstrap,
+        permutations=asked.permutations, train=asked.train,
+    )  # fmt: skip
+    if asked.audit:
+        from evaluation.audit import audit
+
+        print(audit(asked.folder, judge=asked.judge, references=asked.references, train=asked.train))
+        return
+    report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
+    if asked.export:
+        from evaluation.export import export
+
+        for path in export(report):
+            print(path.resolve())
     for sentence in report.said():
         print(sentence)
     print(report.table())
-    for sentence in report.absent:
-        print(f"not computed: {sentence}")
+    if lacking := report.lacking():
+        print(lacking)
     print(report.page.resolve())
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -115,13 +115,13 @@ def judge_samples(
     samples: Samples, eyes: Eyes, *, profile: Profile, chances: Chances, brain: BrainEncoder | None = None
 ) -> Findings:
     """Every row under every metric of the profile; all samples withheld is an InputError."""
-    from tqdm import tqdm
+    from brain.progress import progress
 
     ids = tuple(sorted(samples.references))
     groups = blocks_of([samples.references[name].block for name in ids])
     chunks = _chunks(groups, chances.seed)
     showing = shown_as(samples, profile=profile)
-    with tqdm(total=_counted(samples), desc="judging", unit=showing.unit, disable=None) as bar:
+    with progress(total=_counted(samples), desc="judging", unit=showing.unit) as bar:
         look = _Look(showing=showing, eyes=eyes, brain=brain, bar=bar)
         shown = look.at([samples.references[name] for name in ids])
         if brain is not None:

@@ -570,7 +570,7 @@ def _columns(samples: Samples) -> dict[str, Any]:
 
 def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> list[Strip]:
     """Every test stimulus in the order of ids, never in the order of scores; `sounds` shows those that are sounds."""
-    from tqdm import tqdm
+    from brain.progress import progress
 
     def show(sample: Sample | None) -> Picture | SoundPicture:
         if sounds is None:
@@ -582,7 +582,7 @@ def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> lis
     side = THUMB if len(kept) <= MANY else THUMB // 2
     two_way, category = report.score(columns["row"], "two_way"), report.score(columns["row"], "category")
     strips = []
-    for place, stimulus in enumerate(tqdm(sorted(samples.references), desc="gallery", unit="stimulus", disable=None)):
+    for place, stimulus in enumerate(progress(sorted(samples.references), desc="gallery", unit="stimulus")):
         shown = samples.references[stimulus]
         drawn = [kept.get((columns["row"], stimulus, index)) for index in range(columns["decoded"])]
         others = [kept.get((row, stimulus, 0)) for row, _ in columns["controls"]]

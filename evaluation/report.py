@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, UsageError, expected
+from brain.bounds import seed_within, within
+from brain.errors import InputError, expected
 from brain.origin import plain
 from brain.writing import claim, inside, only_files, write_text
 from encoders.conditions import Conditions
@@ -60,11 +61,9 @@ class Judging:
     train: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.bootstrap < 100 or self.permutations < 0:
-            raise UsageError(
-                f"expected at least 100 resamples and 0 permutations, found {self.bootstrap} and {self.permutations}; "
-                "give more"
-            )
+        within("--bootstrap", self.bootstrap, 100)
+        within("--permutations", self.permutations, 0)
+        seed_within(self.seed)
         find_profile(self.profile)
 
 
@@ -157,6 +156,11 @@ class Report(Ladder):
         lines.append(["chance", *(f"{value:.3f}" if np.isfinite(value) else "-" for value in chance)])
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+    def lacking(self) -> str:
+        """How many metrics were not computed, in one sentence; empty where none lacks."""
+        several = "s" if len(self.absent) > 1 else ""
+        return f"{len(self.absent)} metric{several} not computed, see the report" if self.absent else ""
 
     def facts(self) -> dict[str, Any]:
         """report.json, numbers that do not exist as None."""

@@ -114,12 +114,12 @@ def shown_as(samples: Samples, *, profile: Profile) -> Showing:
 
 
 def _sounds(samples: Samples) -> Sounds:
-    from tqdm import tqdm
+    from brain.progress import progress
 
     every = [*samples.references.values(), *samples.others.values(), *samples.samples]
     heard = [one for one in every if not one.withheld]
     lengths, silent = [], 0
-    for one in tqdm(heard, desc="measuring sounds", unit="sound", disable=None):
+    for one in progress(heard, desc="measuring sounds", unit="sound"):
         wave = samples.hear(one)
         lengths.append(len(wave))
         if float(np.abs(wave).max()) < SILENT:

@@ -210,6 +210,7 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
         "judge": dict(found.judge),
         "wanted": found.title,
         "scorer": found.scorer,
+        "answer": answer(found)[0],
         "natural": {name: _natural(values) for name, values in found.natural.items()},
         "rows": [row.facts() for row in found.rows],
         "encoders": found.facts.get("encoders", {}),

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from tyro.conf import OmitArgPrefixes, Positional
 
 from brain.catalogue import unknown
-from brain.errors import AfterimageError, InputError, UsageError, expected
+from brain.commands import command, readable
+from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
@@ -35,9 +36,10 @@ from encoders.masked import MaskedSettings, augmented
 from encoders.pretrain import load_encoder
 from encoders.readout import FrozenSettings
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.storage import Arrays, read_tensors
+from encoders.storage import Arrays, read_json, read_tensors
 from encoders.training import WEIGHTS, Job, Plan, arrays_of, held, leave, train, validate
 from pipelines.brain_conditioned import (
+    CARD,
     FAMILY,
     base_facts,
     new_prompter,
@@ -312,12 +314,16 @@ def main(words: Sequence[str] | None = None) -> int:
         """
         return finetune(data, out, settings)
 
-    try:
-        print(tyro.cli(run, args=words, prog="pipelines.finetune"))
-    except AfterimageError as error:
-        print(f"finetune: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    def work() -> None:
+        given = list(sys.argv[1:] if words is None else words)
+        readable(given)
+        out = tyro.cli(run, args=given, prog="pipelines.finetune")
+        card = read_json(out / CARD, kind=FAMILY)
+        least = min(card["done"]["best"], card["at_start"])
+        print(f"{card['done']['step']} steps, least validation loss {least:.4g} ({card['at_start']:.4g} at the start)")
+        print(out)
+
+    return command("finetune", work)
 
 
 if __name__ == "__main__":

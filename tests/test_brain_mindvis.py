@@ -80,6 +80,24 @@ def test_where_no_order_fits_the_averages_are_read(tmp_path: Path) -> None:
     assert any("cannot be told" in note for note in recording.notes)
 
 
+def test_a_dropped_trial_is_left_out_and_a_split_that_loses_by_it_says_so(tmp_path: Path) -> None:
+    folder = write_god(tmp_path)
+    whole = open_recording(folder)
+    file = next(folder.rglob("sbj_*.npz"))
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    arrays["arr_0"] = arrays["arr_0"].astype(float)
+    arrays["arr_0"][2] = np.nan
+    np.savez(file, **arrays)
+    recording = open_recording(folder)
+    gone = whole.responses.stimulus[2]
+    assert len(recording.responses.space) == len(whole.responses.space)
+    assert len(recording.responses.values) == len(whole.responses.values) - 1
+    assert recording.masked[0].endswith("NaN or infinity in every voxel (session 1) and is left out")
+    assert gone not in recording.split().train and gone in whole.split().train
+    assert recording.notes[-1].startswith("split god: 1 of ")
+
+
 def test_without_pictures_the_responses_are_read_and_a_picture_is_refused(tmp_path: Path) -> None:
     path = write_god(tmp_path)
     (path / "images_256.npz").unlink()

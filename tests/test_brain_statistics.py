@@ -261,3 +261,15 @@ def test_voxels_are_left_out_for_nan_or_stillness_with_the_session_said() -> Non
         "up to 1 of 5 voxels are constant in session 4; 2 voxels are left out in all",
     )
     assert Validity(3).sentences() == ()
+
+
+def test_a_dropped_trial_costs_no_voxel() -> None:
+    values = np.random.default_rng(0).normal(size=(6, 5))
+    values[2], values[4, 1] = np.nan, np.inf
+    validity = Validity(5)
+    validity.look(values, 1)
+    validity.look(np.full((2, 5), np.nan), 2)
+    assert validity.usable.tolist() == [True, False, True, True, True]
+    assert validity.sentences() == (
+        "up to 1 of 5 voxels hold NaN or infinity in session 1; 1 voxels are left out in all",
+    )

@@ -227,7 +227,7 @@ def test_region_map_on_a_glass_brain(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     run(tmp_path)
-    with pytest.raises(UsageError, match="resamples"):
+    with pytest.raises(UsageError, match="--bootstrap: expected 100 or more, found 1"):
         Judging(bootstrap=1)
     with pytest.raises(UsageError, match="judge"):
         evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,8 +50,6 @@ def run(words: Sequence[str]) -> None:
     if not runs:
         raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
     house = House(runs)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
     try:
         with serving(house, how) as url:
             print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)
@@ -60,11 +57,6 @@ def run(words: Sequence[str]) -> None:
                 signal.pause()
     finally:
         house.close()
-
-
-def _leave(number: int, _: object) -> None:
-    """Ends as after Ctrl-C, so that visitors' folders are removed; the exit code says which signal it was."""
-    sys.exit(128 + number)
 
 
 def _installed() -> None:

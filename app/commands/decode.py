@@ -9,6 +9,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.devices import check_device
 from decode.run_folder import RunFolder
 from decode.settings import DecodeSettings, MachineSettings, Settings
 
@@ -39,6 +40,7 @@ def run(words: Sequence[str]) -> None:
     out, data, stimuli, to, settings = parse(decode, command="decode", words=words)
     if not stored.recipe:
         RunFolder(out).stored()
+    check_device(settings.machine.device)
     if to is not None:
         from decode.beside import draw_beside, drawn_of
         from decode.opened import Opened

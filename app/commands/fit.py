@@ -9,6 +9,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import named, parse
+from brain.devices import check_device
 from decode.recipes import CATALOGUE, DEFAULT
 from decode.settings import FitSettings, MachineSettings, Settings
 
@@ -37,4 +38,5 @@ def run(words: Sequence[str]) -> None:
     from decode.fit import fit as run_fit
 
     data, out, settings = parse(fit, command="fit", words=words)
+    check_device(settings.machine.device)
     print(run_fit(data, out, settings))

@@ -8,6 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.bounds import within
 from brain.errors import UsageError
 
 
@@ -43,6 +44,7 @@ def run(words: Sequence[str]) -> None:
         """
         from brain.pack import pack as write
 
+        within("--size", size, 0)
         return write(
             out,
             responses=responses,
@@ -54,12 +56,14 @@ def run(words: Sequence[str]) -> None:
             subject=subject,
             unit=unit,
             size=size,
+            say=said.append,
         )
 
+    said: list[str] = []
     out = parse(pack, command="pack", words=words)
     from brain.readers import reader_of
 
-    for line in reader_of(out).inspect(out).lines:
+    for line in (*reader_of(out).inspect(out).lines, *said):
         print(line)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import named, parse
+from brain.devices import check_device
 from decode.recipes import CATALOGUE, DEFAULT
 from decode.settings import DecodeSettings, EvaluateSettings, FitSettings, MachineSettings, Settings
 
@@ -39,4 +40,5 @@ def run(words: Sequence[str]) -> None:
     from decode.study import study as run_study
 
     data, out, settings = parse(study, command="study", words=words)
+    check_device(settings.machine.device)
     print(run_study(data, out, settings))

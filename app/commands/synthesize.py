@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.devices import check_device
 from decode.run_folder import RunFolder
 from decode.settings import MachineSettings, Settings
 from pipelines.synthesis import SynthesisSettings
@@ -74,11 +75,15 @@ def run(words: Sequence[str]) -> None:
     wish, how = parse(synthesize, command="synthesize", words=words)
     if not stored.recipe:
         RunFolder(wish.run).stored()
+    check_device(wish.machine.device)
     from decode.synthesize import synthesize as make
     from decode.synthesize import ways_of
     from decode.wishes import Wanted, wishes
+    from encoders.storage import read_json
 
     signs, asks = wishes(region=wish.region, against=wish.against, voxel=wish.voxel, pattern=wish.pattern)
     wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference, asks=asks)
     settings = replace(stored, machine=wish.machine)
-    print(make(wish.run, settings, wish.data, wanted=wanted, how=how, to=wish.to))
+    page = make(wish.run, settings, wish.data, wanted=wanted, how=how, to=wish.to)
+    print(read_json(page.with_name("report.json"), kind="synthesis")["answer"])
+    print(page)

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain import hdf5
 from brain.errors import AfterimageError, InputError, expected
 from brain.files import listed
+from brain.progress import progress
 from brain.types import Bool, Float, Int
 
 SPELLINGS = (("dataset", "metadata"), ("dataSet", "metaData"))
@@ -113,7 +113,7 @@ class BDataFile:
         with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name]) as data:
             matrix = data[self.name]
             step = max(1, SLAB // (matrix.dtype.itemsize * (last - first)))
-            for start in tqdm(range(0, self.rows, step), desc=self.path.name, unit="slab", disable=None, leave=False):
+            for start in progress(range(0, self.rows, step), desc=self.path.name, unit="slab", leave=False):
                 values[start : start + step] = matrix[start : start + step, first:last][:, columns - first]
         return values
 

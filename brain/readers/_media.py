@@ -1,9 +1,10 @@
-"""Pictures and sounds of one's own: arrays in a file, or a folder of image or wav files, opened one at a time."""
+"""Pictures and sounds of one's own: arrays in a file, or a folder of image or sound files, opened one at a time."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import present
+from brain.files import listed, present
+from brain.pictures import SUFFIXES, open_image
+from brain.waveforms import read_wave
 
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+IMAGE_ENDINGS = SUFFIXES
 SOUND_ENDINGS = (".wav", ".flac", ".ogg")
-PIXELS = 64_000_000
-"""A picture of more pixels than this is refused before it is decoded."""
-SAMPLES = 100_000_000
-"""A sound of more samples than this, channels counted, is refused before it is decoded."""
-LOOK_AT = 256
-"""Images looked at to tell what numbers they hold."""
+HAIR = 0.01
+"""How far, as a share of white, the numbers of float images may lie outside: what interpolating pictures leaves."""
+FAINT = 2.0
+"""Float images that reach further than 1 and not further than this are neither 0..1 nor 0..255."""
+NAMED = 3
+"""Ids or files that are named as examples."""
 
 
 def check_ids(ids: Sequence[str], where: str) -> None:
@@ -39,12 +42,14 @@ class ArrayImages:
     row    image number -> its (H, W[, 3]) array
     rows   stimulus id -> image number
     top    the number that stands for white: 1 or 255
+    note   a sentence on what had to be cut off, or ""
     """
 
     row: Callable[[int], NDArray[Any]] = field(repr=False)
     rows: Mapping[str, int] = field(repr=False)
     top: int
     where: str
+    note: str = ""
 
     def __call__(self, stimulus: str) -> Any:
         """The image of that id; numbers outside 0..top are an InputError."""
@@ -55,25 +60,93 @@ class ArrayImages:
         from PIL import Image
 
         values = np.asarray(self.row(number))
-        bounds = (values.min(), values.max()) if values.size else (np.nan, np.nan)
-        if not (np.isfinite(bounds).all() and bounds[0] >= 0 and bounds[1] <= self.top):
-            came = f"{bounds[0]}..{bounds[1]} in image {number}"
+        low, high = _bounds(values)
+        hair = HAIR * self.top if values.dtype.kind == "f" else 0
+        if not (-hair <= low and high <= self.top + hair):
+            came = f"{low:g}..{high:g} in image {number}"
             raise InputError(expected(self.where, f"numbers in 0..{self.top}", came, "scale all images alike"))
-        pixels = np.rint(values.astype(np.float64) * (255 / self.top)).astype(np.uint8)
+        whole = np.clip(values.astype(np.float64) * (255 / self.top), 0, 255)
+        pixels = np.rint(whole).astype(np.uint8)
         colours = np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels
         return Image.fromarray(np.ascontiguousarray(colours))
 
 
 def array_images(
-    row: Callable[[int], NDArray[Any]], *, shape: Sequence[int], dtype: np.dtype[Any], where: str
+    row: Callable[[int], NDArray[Any]],
+    *,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    where: str,
+    look: Iterable[int] | None = None,
 ) -> ArrayImages:
-    """The opener of an array of images, before it is told whose image is whose. Binary, 0..1 and 0..255 are known."""
-    if dtype.kind not in "biuf" or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] != 3) or not shape[0]:
-        came = f"{dtype} {tuple(shape)}"
-        raise InputError(expected(where, "numbers (image, H, W) or (image, H, W, 3)", came, "put the colours last"))
-    look = np.unique(np.linspace(0, shape[0] - 1, LOOK_AT).astype(int)).tolist()
-    highest = max(float(np.max(row(number), initial=0)) for number in look)
-    return ArrayImages(row=row, rows={}, top=1 if highest <= 1 else 255, where=where)
+    """The opener of an array of images, before it is told whose image is whose. Binary, 0..1 and 0..255 are known.
+
+    What stands for white is told by the numbers of the images `look` (none named: all). Other ranges, another place
+    of the colours and transparency are an InputError.
+    """
+    _check_shape(shape, dtype, where)
+    real = dtype.kind == "f"
+    lowest, highest, faint, outside = 0.0, 0.0, 0, [0, 0]
+    for number in range(shape[0]) if look is None else look:
+        values = np.asarray(row(number))
+        low, high = _bounds(values)
+        if not np.isfinite((low, high)).all():
+            raise InputError(expected(where, "finite numbers", f"NaN or infinity in image {number}", "export it again"))
+        lowest, highest = min(lowest, low), max(highest, high)
+        if real:
+            faint += 0 < high <= 1 + HAIR and bool((values != np.rint(values)).any())
+            outside[0] += int(((values < 0) | (values > 1)).sum())
+            outside[1] += int(((values < 0) | (values > 255)).sum())
+    top = 1 if highest <= (1 + HAIR if real else 1) else 255
+    _check_range(lowest, highest, real=real, where=where)
+    if faint and top == 255:
+        came = f"{faint} images in 0..1 among others that reach {highest:g}"
+        raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
+    count = outside[top == 255]
+    reach = f"they reach {lowest:.8g}..{highest:.8g}"
+    note = f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"
+    return ArrayImages(row=row, rows={}, top=top, where=where, note=note if count else "")
+
+
+def _bounds(values: NDArray[Any]) -> tuple[float, float]:
+    return (float(values.min()), float(values.max())) if values.size else (np.nan, np.nan)
+
+
+def _check_shape(shape: Sequence[int], dtype: np.dtype[Any], where: str) -> None:
+    fits = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+    if dtype.kind in "biuf" and fits and all(shape):
+        return
+    then = "store numbers, colours last"
+    if len(shape) == 4 and all(shape):
+        then = "put the colours last"
+        if shape[3] == 1:
+            then = "take the last axis out: images[..., 0]"
+        elif shape[1] == 1:
+            then = "take the second axis out: images[:, 0]"
+        elif shape[1] in (3, 4):
+            then = "put the colours last: images.transpose(0, 2, 3, 1)"
+        elif shape[3] == 4:
+            then = "lay transparency on its background and store three colours: images[..., :3] where nothing is clear"
+    came = f"{dtype} {tuple(shape)}"
+    raise InputError(expected(where, "numbers (image, H, W) or (image, H, W, 3)", came, then))
+
+
+def _check_range(low: float, high: float, *, real: bool, where: str) -> None:
+    """Refuse what is neither 0..1 nor 0..255, floats of either give or take a hair."""
+    top = 255 if high > (FAINT if real else 1) else 1
+    hair = HAIR * top if real else 0
+    if low >= -hair and high <= top + hair:
+        return
+    then = "scale all images alike"
+    if -1 - HAIR <= low < -0.5 and high <= 1 + HAIR:
+        then = "store (images + 1) / 2"
+    elif real and -0.5 <= low < -hair and high <= FAINT:
+        then = "cut them off at 0 and 1 if they are 0..1"
+    elif low >= 0 and not real and high <= 65535:
+        then = "store 8 bits: images / 257 of 16 bits, images / 16 of 12 bits"
+    elif low >= -hair and high <= FAINT:
+        then = "cut them off at 1 if they are 0..1"
+    raise InputError(expected(where, "numbers in 0..255 or 0..1", f"{low:g}..{high:g}", then))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +158,7 @@ class FolderMedia:
     def __call__(self, stimulus: str) -> Any:
         """The image or sound of that id."""
         path = self.files[stimulus]
-        return open_sound(path) if path.suffix.lower() in SOUND_ENDINGS else open_image(path)
+        return read_wave(path) if path.suffix.lower() in SOUND_ENDINGS else open_image(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,56 +174,46 @@ class NoMedia:
 
 
 def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
-    """The opener of a folder's files and its modality; an id is a file's name with or without its ending."""
-    names: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    """The opener of a folder's files and its modality; an id is a file's name with or without its ending.
+
+    Names are compared with their accents composed (NFC), for a Mac takes them apart. An id without a file, an id of
+    two files, a file that is a dead link, and pictures among sounds are an InputError.
+    """
+    names: dict[str, list[Path]] = {}
+    for path in listed(folder):
         if path.suffix.lower() in IMAGE_ENDINGS + SOUND_ENDINGS:
-            names.setdefault(path.stem, path)
-            names[path.name] = path
-    missing = [name for name in ids if name not in names]
+            for name in {_composed(path.name), _composed(path.stem)}:
+                names.setdefault(name, []).append(path)
+    files = {name: names.get(_composed(name), []) for name in ids}
+    missing = [name for name, paths in files.items() if not paths]
     if missing:
+        came = f"none for {len(missing)}: {examples(missing)} (there: {_there(folder)})"
         then = "name the files after the stimulus ids"
-        raise InputError(expected(folder, f"a file for {len(ids)} stimuli", f"none for {missing[0]!r}", then))
-    files = {name: names[name] for name in ids}
-    sounds = [name for name, path in files.items() if path.suffix.lower() in SOUND_ENDINGS]
-    if sounds and len(sounds) < len(files):
+        raise InputError(expected(folder, f"a file for {len(files)} stimuli", came, then))
+    twice = [name for name, paths in files.items() if len(paths) > 1]
+    if twice:
+        came = f"{examples([path.name for path in files[twice[0]]])}"
+        raise InputError(expected(folder, f"one file for stimulus {twice[0]!r}", came, "keep one of them there"))
+    chosen = {name: present(paths[0], what="a picture or a sound", then="put it back") for name, paths in files.items()}
+    sounds = [name for name, path in chosen.items() if path.suffix.lower() in SOUND_ENDINGS]
+    if sounds and len(sounds) < len(chosen):
         raise InputError(expected(folder, "images or sounds", "both", "keep them in two data sets"))
-    return FolderMedia(files=files), "sound" if sounds else "image"
+    return FolderMedia(files=chosen), "sound" if sounds else "image"
 
 
-def open_image(path: Path) -> Any:
-    """An image file as PIL RGB, turned as its EXIF says; 16-bit grey is scaled to 8 bits, transparency is dropped."""
-    from PIL import Image, ImageOps
-
-    present(path, what="an image", then="put it back")
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > PIXELS:
-                came = f"{image.width} x {image.height}"
-                raise InputError(expected(path, f"an image below {PIXELS} pixels", came, "make it smaller"))
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):
-                grey = np.asarray(upright, np.int64)
-                upright = Image.fromarray((np.clip(grey, 0, 65535) >> 8).astype(np.uint8))
-            return upright.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(expected(path, "an intact image", f"a damaged one ({error})", "fetch it again")) from error
+def examples(names: Sequence[str]) -> str:
+    """The first few of `names` in quotes, and "..." where there are more."""
+    return ", ".join(repr(name[:60]) for name in names[:NAMED]) + ", ..." * (len(names) > NAMED)
 
 
-def open_sound(path: Path) -> tuple[NDArray[np.float32], int]:
-    """A sound file as ((sample,) float32 in -1..1, rate in Hz); channels are averaged."""
-    import soundfile
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
-    present(path, what="a sound", then="put it back")
-    try:
-        with soundfile.SoundFile(path) as sound:
-            if not 0 < sound.frames * sound.channels <= SAMPLES:
-                came = f"{sound.frames} frames"
-                raise InputError(expected(path, f"1 to {SAMPLES} samples", came, "cut the sound shorter"))
-            waveform = sound.read(dtype="float32", always_2d=True).mean(axis=1)
-            rate = int(sound.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise InputError(expected(path, "an intact sound", f"a damaged one ({error})", "fetch it again")) from error
-    if not np.isfinite(waveform).all():
-        raise InputError(expected(path, "finite samples", "NaN or infinity", "export the sound again"))
-    return np.asarray(waveform, np.float32), rate
+
+def _there(folder: Path) -> str:
+    """What lies in a folder, in words."""
+    inside = listed(folder)
+    folders = [path.name for path in inside if path.is_dir()]
+    files = [path.name for path in inside if not path.is_dir()]
+    found = [f"folders {examples(folders)}"] * bool(folders) + [examples(files)] * bool(files)
+    return " and ".join(found) or "nothing"

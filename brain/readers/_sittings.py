@@ -13,7 +13,7 @@ from brain.errors import InputError, UsageError, expected
 from brain.splits import check_groups, clip_of, middle_windows, tenth_by_hash
 from brain.tables import in_part
 from brain.types import Int, Responses, Split
-from brain.validity import Validity
+from brain.validity import Validity, without_dropped
 
 FEWEST = 2
 """Training trials that a session needs to be standardised by."""
@@ -67,8 +67,10 @@ def poolable(session: Int, stimulus: NDArray[np.str_], split: Split | None) -> t
 def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[Responses, Int, tuple[str, ...]]:
     """The trials of these sessions (none named: all) and the voxels that are finite and move.
 
-    Returns the responses, (voxel,) int64 which of the voxels these are, and a sentence on the others.
+    Trials that are finite in no voxel are left out. Returns the responses, (voxel,) int64 which of the voxels these
+    are, and sentences on what was left out.
     """
+    responses, _, dropped = without_dropped(responses, path)
     there = np.unique(responses.session).tolist()
     missing = sorted(set(sessions) - set(there))
     if missing:
@@ -83,7 +85,8 @@ def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[R
     rows = np.isin(responses.session, sessions) if sessions else np.ones(len(responses.session), np.bool_)
     kept = responses if rows.all() else responses.trials(rows)
     columns = np.flatnonzero(validity.usable)
-    return (kept.voxels(columns) if len(columns) < len(kept.space) else kept), columns, validity.sentences()
+    kept = kept.voxels(columns) if len(columns) < len(kept.space) else kept
+    return kept, columns, (*dropped, *validity.sentences())
 
 
 def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str = "sound") -> tuple[Split, ...]:

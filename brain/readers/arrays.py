@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,17 @@ from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
-from brain.files import HDF5_MAGIC
+from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
+from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
-from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, folder_media
+from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, examples, folder_media
 from brain.splits import leave_out, tenth_by_hash
+from brain.tables import as_ids, as_mask, in_part
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity
+from brain.validity import Validity, without_dropped
 
 DIGEST = "packed_sha256"
 FIELDS: Mapping[str, str] = {
@@ -63,16 +66,23 @@ LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
 """From so many stimuli a tenth is a test set."""
+LOOK_BYTES = 2**28
+"""Images in HDF5 are all looked at, to tell what numbers they hold, up to so many bytes; else LOOK_AT of them are."""
+LOOK_AT = 256
 
 
 @dataclass(frozen=True)
 class Box:
-    """The fields of one file, HDF5 or npz, under our names: `fields` says what the file calls them."""
+    """The fields of one file, HDF5 or npz, under our names: `fields` says what the file calls them.
+
+    notes   sentences on what was decided or left out while the fields were read
+    """
 
     path: Path
     fields: Mapping[str, str]
     names: tuple[str, ...]
     is_hdf5: bool
+    notes: list[str] = field(default_factory=list)
 
     def __contains__(self, name: str) -> bool:
         theirs = self.fields.get(name, name)
@@ -91,18 +101,21 @@ class Box:
                 raise InputError(
                     expected(f"{self.path}, {theirs}", FIELDS.get(name, "an array"), "a group", "rename it")
                 )
-            return _plain(data[theirs])
+            return hdf5.plain(data[theirs], f"{self.path}, {theirs}")
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
         """The arrays of a group, by their names in it; none where the file has no such group."""
         theirs = self.fields.get(name, name)
         if not self.is_hdf5:
-            inside = [other for other in self.names if other.startswith(f"{theirs}/")]
+            inside = [other for other in self.names if other == theirs or other.startswith(f"{theirs}/")]
             arrays = npz.read_npz(self.path, inside)
         else:
             with hdf5.open_hdf5(self.path, [], optional=[theirs]) as data:
-                arrays = {key: _plain(dataset) for key, dataset in data.items()}
-        return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items() if key != theirs}
+                arrays = {key: hdf5.plain(dataset, f"{self.path}, {key}") for key, dataset in data.items()}
+        if theirs in arrays:
+            then = f"call the array {theirs}/<name>, each its own"
+            raise InputError(expected(f"{self.path}, {theirs}", FIELDS[name], "one array", then))
+        return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items()}
 
     def images(self) -> tuple[ArrayImages, int]:
         """The opener of the field `images`, not yet told whose is whose, and how many there are. HDF5 is streamed."""
@@ -111,8 +124,12 @@ class Box:
             whole = self.read("images")
             return array_images(whole.__getitem__, shape=whole.shape, dtype=whole.dtype, where=where), len(whole)
         with hdf5.open_hdf5(self.path, [theirs], streamed=[theirs]) as data:
-            shape, dtype = data[theirs].shape, data[theirs].dtype
-            opener = array_images(lambda number: data[theirs][number], shape=shape, dtype=dtype, where=where)
+            images = data[theirs]
+            shape, dtype = images.shape, images.dtype
+            look = None
+            if images.nbytes > LOOK_BYTES:
+                look = np.unique(np.linspace(0, shape[0] - 1, LOOK_AT).astype(int)).tolist()
+            opener = array_images(images.__getitem__, shape=shape, dtype=dtype, where=where, look=look)
         return replace(opener, row=Hdf5Rows(self.path, theirs)), int(shape[0])
 
 
@@ -129,16 +146,12 @@ class Hdf5Rows:
             return np.asarray(data[self.name][number])
 
 
-def _plain(dataset: Any) -> NDArray[Any]:
-    """A data set as an array: text as str, everything else as it is."""
-    return np.asarray(dataset.asstr()[()], np.str_) if dataset.dtype.kind == "O" else np.asarray(dataset[()])
-
-
 def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it."""
-    with open(path, "rb") as file:
-        is_hdf5 = file.read(8) == HDF5_MAGIC
-    names = hdf5.names_in(path) if is_hdf5 or path.suffix != ".npz" else npz.names_in(path)
+    head = _head(present(path, what="an .h5, .hdf5 or .npz file", then="give the path of one"))
+    is_hdf5 = head == HDF5_MAGIC
+    archive = not is_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
+    names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
     for ours, theirs in mapping.items():
         if ours not in FIELDS:
@@ -149,15 +162,31 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     return Box(path, mapping, names, is_hdf5)
 
 
+def _head(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(8)
+
+
+def _beside(path: Path) -> tuple[Path, ...]:
+    """The file as it is called, and, where that is a link, the file it leads to: what lies beside either belongs to it.
+
+    DataLad and laboratories' stores keep the file under another name elsewhere, and pictures beside the link.
+    """
+    return tuple(dict.fromkeys((Path(os.path.abspath(path)), path.resolve())))
+
+
 def _sidecar(path: Path) -> dict[str, str]:
-    beside = path.with_name(f"{path.name}.fields.json")
-    if not beside.exists():
-        return {}
-    try:
-        table = json.loads(beside.read_text(encoding="utf-8"))
-        return {str(ours): str(theirs) for ours, theirs in table.items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(expected(beside, 'JSON such as {"group": "run"}', f"{error}", "correct it")) from error
+    what, then = 'JSON such as {"group": "run"}', "correct it"
+    for file in _beside(path):
+        beside = optional(file.with_name(f"{file.name}.fields.json"), what=what)
+        if beside is None:
+            continue
+        table = read_json(beside, what=what, then=then)
+        strange = [theirs for theirs in table.values() if not isinstance(theirs, str)]
+        if strange:
+            raise InputError(expected(beside, what, f"{strange[0]!r} for a name", then))
+        return dict(table)
+    return {}
 
 
 class Arrays:
@@ -168,11 +197,10 @@ class Arrays:
 
     def recognises(self, path: Path) -> bool:
         """A file that ends in .h5, .hdf5 or .npz, or is HDF5 whatever its name, and no BData."""
-        if not path.is_file():
+        if not path.is_file() or not os.access(path, os.R_OK):
             return False
-        with open(path, "rb") as file:
-            head = file.read(8)
-        return (path.suffix.lower() in (".h5", ".hdf5", ".npz") or head == HDF5_MAGIC) and not is_bdata(path)
+        named = path.suffix.lower() in (".h5", ".hdf5", ".npz")
+        return (named or _head(path) == HDF5_MAGIC) and not is_bdata(path)
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The one subject of the file: its field `subject`, else the file's name."""
@@ -186,22 +214,28 @@ class Arrays:
         _check_digest(box)
         values = _responses(box)
         trials, voxels = values.shape
+        _check_turned(box, trials, voxels)
         stimulus, stimuli = _stimulus(box, trials)
         session = _whole(box, "session", trials, np.ones(trials, np.int64))
         repeat = _whole(box, "repeat", trials, count_repeats(stimulus))
         space = _space(box, voxels)
         _check_asked(path, space, subject=subject, betas=betas)
         responses = Responses(values=values, stimulus=stimulus, session=session, repeat=repeat, space=space)
+        shown = frozenset(stimulus.tolist())
         rows = _session_rows(path, session, tuple(sessions))
-        responses = responses.trials(rows)
+        responses, kept, dropped = without_dropped(responses.trials(rows), path)
+        rows = rows[kept]
+        box.notes.extend(dropped)
         usable, masked = _usable(path, responses)
+        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
             regions=_regions(box, voxels, usable),
-            splits=_splits(box, responses.stimulus, rows),
+            splits=splits,
             ncsnr=_ncsnr(box, voxels, usable),
             masked=masked,
+            notes=tuple(dict.fromkeys(box.notes)),
             reader=self.name,
             source=str(path),
             simulated=plain(_text(box, "simulated", "")),
@@ -210,18 +244,16 @@ class Arrays:
     def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
         """What the file holds, which of it is understood, what would be left out, and every part that is at fault."""
         box = open_box(path, fields or {})
-        flat = _ungrouped(box)
         try:
             recording = self.read(path, subject="", sessions=(), betas="", fields=fields or {})
         except InputError as error:
             line = f"data of your own at {path}, with {', '.join(box.names)[:500]}"
             problems = tuple(dict.fromkeys((*_faults(box), str(error))))
-            return Inspection(lines=(line,), facts={"format": "arrays"}, notes=flat, problems=problems)
+            return Inspection(lines=(line,), facts={"format": "arrays"}, problems=problems)
         responses, stimuli = recording.responses, recording.stimuli
         families = sorted({split.name if LEAVE_OUT not in split.name else LEAVE_OUT for split in recording.splits})
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
-        lone = {sentence.split(": expected")[0].rpartition(", ")[2] for sentence in flat}
-        understood = [name for name in FIELDS if name in box and box.fields.get(name, name) not in lone]
+        understood = [name for name in FIELDS if name in box]
         used = {box.fields.get(name, name).split("/")[0] for name in understood}
         ignored = [name for name in box.names if name.split("/")[0] not in used]
         lines = [
@@ -233,6 +265,7 @@ class Arrays:
             f"fields: {', '.join(understood)}" + (f"; not used: {', '.join(ignored)}" if ignored else ""),
             f"absent: {', '.join(name for name in FIELDS if name not in understood)}",
             *recording.masked,
+            *recording.notes,
         ]
         facts = {
             "format": "arrays",
@@ -245,7 +278,7 @@ class Arrays:
             "fields": understood,
             "ignored": ignored,
         }
-        return Inspection(lines=tuple(lines), facts=facts, notes=flat)
+        return Inspection(lines=tuple(lines), facts=facts)
 
 
 def field_sha256(values: Any) -> str:
@@ -264,72 +297,125 @@ def _check_digest(box: Box) -> None:
     with hdf5.open_hdf5(box.path, [DIGEST]) as data:
         text = np.asarray(data[DIGEST][()]).tobytes().rstrip(b"\0")
     then = f"fetch the file again; if it was changed on purpose, take the field {DIGEST} out"
-    try:
-        written = {str(name): str(digest) for name, digest in json.loads(text).items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(expected(f"{box.path}, {DIGEST}", FIELDS[DIGEST], "another text", then)) from error
+    facts = as_object(text, f"{box.path}, {DIGEST}", what=FIELDS[DIGEST], then=then)
+    written = {str(name): str(digest) for name, digest in facts.items()}
     with hdf5.open_hdf5(box.path, list(written), then=then) as data:
         for name, digest in written.items():
-            if name not in data or field_sha256(_plain(data[name])) != digest:
+            if name not in data or field_sha256(hdf5.plain(data[name], f"{box.path}, {name}")) != digest:
                 raise InputError(expected(f"{box.path}, {name}", "what was packed (sha256)", "other values", then))
 
 
 def _responses(box: Box) -> Float:
-    values = box.read("responses")
-    if values.ndim != 2 or values.dtype.kind not in "iuf" or 0 in values.shape:
-        came = f"{values.dtype} {values.shape}"
-        raise InputError(expected(f"{box.path}, responses", FIELDS["responses"], came, "store trials as rows"))
-    return values.astype(np.float32)
+    return as_responses(box.read("responses"), f"{box.path}, responses")
+
+
+def as_responses(values: NDArray[Any], where: object) -> Float:
+    """(trial, voxel) float32 of numbers of two axes; a volume, one axis, text or no numbers are an InputError."""
+    if values.ndim == 2 and values.dtype.kind in "iuf" and all(values.shape):
+        with np.errstate(over="ignore"):  # numbers beyond float32 become infinity, which is reported
+            return values.astype(np.float32)
+    then = "store trials as rows"
+    if values.ndim == 4 and values.dtype.kind in "iuf":
+        then = "flatten the volume, trials as rows: betas.reshape(-1, trials).T where trials are the last axis"
+    raise InputError(expected(where, FIELDS["responses"], f"{values.dtype} {values.shape}", then))
+
+
+def _check_turned(box: Box, trials: int, voxels: int) -> None:
+    """Refuse responses of (voxel, trial): all that goes by trials is as long as a row."""
+    given = [name for name in ("stimulus", "session", "repeat", "group") if name in box]
+    lengths = {name: _flat(box.read(name)).shape[0] for name in given}
+    if lengths and set(lengths.values()) == {voxels} and trials != voxels:
+        raise InputError(turned(f"{box.path}, responses", (trials, voxels), given[0], voxels))
+
+
+def turned(where: object, shape: tuple[int, int], name: str, length: int) -> str:
+    """The sentence on responses whose columns, not rows, are as many as the trials that `name` speaks of."""
+    found = f"{shape} and {length} trials in {name} (transposed?)"
+    return expected(where, FIELDS["responses"], found, "store trials as rows: responses.T")
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """A vector that came as one column, one row or one number, as MATLAB stores them, with one axis."""
+    lone = values.ndim == 0 or (values.ndim == 2 and 1 in values.shape)
+    return values.reshape(-1) if lone else values
 
 
 def _texts(values: NDArray[Any], where: str) -> NDArray[np.str_]:
-    """Ids as text: text as it is, whole numbers in their shortest form."""
-    flat = np.atleast_1d(values)
-    if flat.dtype.kind == "S":
-        flat = np.char.decode(flat, "utf-8")
-    if flat.dtype.kind == "f" and np.isfinite(flat).all() and (flat == np.rint(flat)).all():
-        flat = flat.astype(np.int64)
-    if flat.dtype.kind not in "iuU":
-        raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
-    return flat.astype(np.str_)
+    """Text as it is, whole numbers in their plain form, (n,)."""
+    return as_ids(_flat(values), where)
+
+
+def _names(box: Box, name: str, values: NDArray[Any]) -> NDArray[np.str_]:
+    """(n,) ids as text, without the blanks that fill the rows of MATLAB's char arrays; those are noted."""
+    where = f"{box.path}, {name}"
+    ids = _texts(values, where)
+    bare = np.array([one.rstrip(" \0") for one in ids.tolist()], np.str_)
+    filled = int((bare != ids).sum())
+    if not filled:
+        return ids
+    if len(np.unique(bare)) < len(np.unique(ids)):
+        raise InputError(expected(where, "ids that differ", "some that differ in blanks at their end", "rename them"))
+    box.notes.append(f"{name}: blanks at the end of {filled} of {len(ids)} ids are left out")
+    return bare
 
 
 def _ids(box: Box, name: str, length: int | None = None) -> NDArray[np.str_]:
-    where = f"{box.path}, {name}"
-    ids = _texts(box.read(name), where)
-    if ids.ndim != 1 or (length is not None and len(ids) != length):
-        came = f"shape {ids.shape}"
-        raise InputError(expected(where, FIELDS[name] + (f", {length} of them" if length else ""), came, "correct it"))
+    ids = _names(box, name, box.read(name))
+    _check_length(box, name, ids, length)
     return ids
+
+
+def _check_length(box: Box, name: str, values: NDArray[Any], length: int | None) -> None:
+    if length is not None and len(values) != length:
+        came = f"shape {values.shape}"
+        raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
 
 
 def _whole(box: Box, name: str, length: int, default: Int) -> Int:
     if name not in box:
         return default
-    values = box.read(name)
-    if values.shape != (length,) or values.dtype.kind not in "iuf" or not (values == np.rint(values)).all():
-        came = f"{values.dtype} {values.shape}"
+    values = _flat(box.read(name))
+    if values.shape != (length,) or values.dtype.kind not in "iuf" or not _are_whole(values):
+        came = f"{values.dtype} {values.shape}" + (" that are not" if values.shape == (length,) else "")
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
     return values.astype(np.int64)
 
 
+def _are_whole(values: NDArray[Any]) -> bool:
+    """Are these whole numbers, of a size that no cast changes? NaN and infinity are none."""
+    return bool(((values == np.rint(values)) & (values < 2**53) & (values > -(2**53))).all())
+
+
+def _places(box: Box, name: str, shape: tuple[int, ...]) -> Int:
+    values = _numbers(box, name, shape)
+    if not _are_whole(values):
+        raise InputError(expected(f"{box.path}, {name}", FIELDS[name], "others", "correct it"))
+    return values.astype(np.int64)
+
+
 def _text(box: Box, name: str, default: str) -> str:
-    return str(_texts(box.read(name), f"{box.path}, {name}").ravel()[0]) if name in box else default
+    if name not in box:
+        return default
+    texts = _texts(box.read(name), f"{box.path}, {name}")
+    if len(texts) != 1:
+        raise InputError(expected(f"{box.path}, {name}", "one text", f"{len(texts)} of them", "store one"))
+    return str(texts[0]).rstrip(" \0")
 
 
 def _numbers(box: Box, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
     values = box.read(name)
+    values = _flat(values) if len(shape) == 1 else values
     if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-        came = f"{values.dtype} {values.shape}"
+        came = f"{values.dtype} {values.shape}" + (" with NaN or infinity" if values.shape == shape else "")
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, finite, shape {shape}", came, "correct it"))
     return values.astype(np.float64)
 
 
 def _space(box: Box, voxels: int) -> VoxelSpace:
     lone = np.stack([np.arange(voxels), np.zeros(voxels, int), np.zeros(voxels, int)], axis=1)
-    ijk = _numbers(box, "ijk", (voxels, 3)).astype(np.int64) if "ijk" in box else lone
+    ijk = _places(box, "ijk", (voxels, 3)) if "ijk" in box else lone
     least = ijk.max(axis=0) + 1
-    shape = _numbers(box, "shape", (3,)).astype(np.int64) if "shape" in box else least
+    shape = _places(box, "shape", (3,)) if "shape" in box else least
     if ijk.min() < 0 or (shape < least).any() or len(np.unique(ijk, axis=0)) < voxels:
         came = f"ijk {ijk.min(axis=0).tolist()}..{(least - 1).tolist()} in {shape.tolist()}"
         raise InputError(expected(box.path, "each voxel's own place in the volume", came, "correct ijk or shape"))
@@ -372,6 +458,7 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
     ids = _ids(box, "stimulus", trials) if "stimulus" in box else None
     if "images" in box:
         images, count = box.images()
+        box.notes.extend(filter(None, [images.note]))
         stimulus, rows = _whose(box, ids, images, count=count, trials=trials)
         known = tuple(sorted(rows))
         check_ids(known, str(box.path))
@@ -395,24 +482,39 @@ def _whose(
     if "image_ids" in box:
         names = _ids(box, "image_ids", count).tolist()
         rows = {name: number for number, name in enumerate(names)}
-        if ids is None or len(rows) < count:
-            what = "stimulus beside image_ids" if ids is None else "image_ids that differ"
-            raise InputError(expected(box.path, what, "a file without", "add what is missing"))
+        if ids is None:
+            then = "add stimulus, the id of what each trial showed"
+            raise InputError(expected(box.path, "stimulus beside image_ids", "image_ids alone", then))
+        if len(rows) < count:
+            twice = next(name for number, name in enumerate(names) if rows[name] != number)
+            raise InputError(expected(f"{box.path}, image_ids", "ids that differ", f"{twice!r} twice", "correct it"))
         return ids, _only_shown(box, ids, rows)
     if count == trials:
         return _one_a_trial(box, ids, images, trials)
     if ids is None or not all(name.isdigit() for name in ids.tolist()):
         want = f"{trials} images, one a trial, or image_ids"
+        shape = box.read("responses").shape
+        if ids is None and count == shape[1]:
+            raise InputError(turned(f"{box.path}, responses", shape, "images", count))
         raise InputError(expected(f"{box.path}, images", want, f"{count} images without", "add image_ids"))
-    return ids, _only_shown(box, ids, {str(number): number for number in range(count)})
+    shown = _only_shown(box, ids, {str(number): number for number in range(count)})
+    if "0" not in shown:
+        said = "stimulus holds whole numbers, taken as rows of images counted from 0, and row 0 was never shown"
+        box.notes.append(f"{said}: give image_ids if they count from 1")
+    return ids, shown
 
 
 def _only_shown(box: Box, ids: NDArray[np.str_], rows: Mapping[str, int]) -> dict[str, int]:
-    missing = sorted(set(ids.tolist()) - set(rows))
+    shown = set(ids.tolist())
+    missing = sorted(shown - set(rows))
     if missing:
-        came = f"none for stimulus {missing[0]!r}"
-        raise InputError(expected(f"{box.path}, images", "an image for every stimulus", came, "correct the ids"))
-    return {name: rows[name] for name in set(ids.tolist())}
+        came = f"none for stimulus {examples(missing)} ({len(missing)} of {len(shown)})"
+        then = "correct the ids"
+        if "image_ids" not in box:
+            came += f", for {len(rows)} images are rows 0 to {len(rows) - 1}"
+            then = "count from 0, or give image_ids"
+        raise InputError(expected(f"{box.path}, images", "an image for every stimulus", came, then))
+    return {name: rows[name] for name in shown}
 
 
 def _one_a_trial(
@@ -432,40 +534,77 @@ def _one_a_trial(
 
 
 def _folder(box: Box) -> Path | None:
-    """The folder of pictures or sounds: the field `folder`, within the file's own; else `images` or `sounds` beside."""
-    home = box.path.resolve().parent
+    """The folder of pictures or sounds: the field `folder`, within the file's own; else `images` or `sounds` beside.
+
+    Where the file is a link, beside the link first. A folder may be a link that its owner made to elsewhere; one that
+    leads nowhere is an InputError.
+    """
+    homes = [file.parent for file in _beside(box.path)]
     if "folder" in box:
-        folder = (home / _text(box, "folder", "")).resolve()
-        if not folder.is_relative_to(home) or not folder.is_dir():
-            raise InputError(expected(f"{box.path}, folder", f"a folder within {home}", f"{folder}", "move it there"))
+        text = _text(box, "folder", "")
+        inside = bool(text) and not Path(text).is_absolute() and ".." not in Path(text).parts
+        folder = next((home / text for home in homes if inside and (home / text).is_dir()), None)
+        if folder is None:
+            want = f"a folder within {homes[0]}"
+            raise InputError(expected(f"{box.path}, folder", want, f"{text!r}", "move it there, or fetch it"))
         return folder
-    return next((home / name for name in ("images", "sounds") if (home / name).is_dir()), None)
+    for place in (home / name for home in homes for name in ("images", "sounds")):
+        if place.is_dir():
+            return place
+        if place.is_symlink():
+            found = "a link that leads to none"
+            raise InputError(expected(place, "a folder", found, "fetch it, or take the link away"))
+    return None
 
 
 def _described(box: Box, ids: tuple[str, ...], opener: Any, modality: str) -> Stimuli:
     captions: dict[str, tuple[str, ...]] = {}
     if "captions" in box:
-        texts = _ids(box, "captions")
+        texts = _texts(box.read("captions"), f"{box.path}, captions")
         for name, text in zip(_ids(box, "caption_ids", len(texts)).tolist(), texts.tolist(), strict=True):
             captions[name] = (*captions.get(name, ()), text)
+        _count(box, "captions", captions, ids)
     labels: dict[str, dict[str, str]] = {}
     for key, column in box.group("labels").items() if "labels" in box else ():
-        names = _ids(box, "label_ids", len(column)).tolist()
-        for name, label in zip(names, _texts(column, f"{box.path}, labels/{key}").tolist(), strict=True):
+        values = _texts(column, f"{box.path}, labels/{key}")
+        names = _ids(box, "label_ids", len(values)).tolist()
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise InputError(expected(f"{box.path}, label_ids", "each id once", f"{twice[0]!r} twice", "correct it"))
+        for name, label in zip(names, values.tolist(), strict=True):
             labels.setdefault(name, {})[key] = label
-    return Stimuli(ids=ids, modality=modality, opener=opener, captions=captions, labels=labels)
+    if "labels" in box:
+        _count(box, "labels", labels, ids)
+    shown = set(ids)
+    return Stimuli(
+        ids=ids,
+        modality=modality,
+        opener=opener,
+        captions={name: texts for name, texts in captions.items() if name in shown},
+        labels={name: known for name, known in labels.items() if name in shown},
+    )
+
+
+def _count(box: Box, what: str, given: Iterable[str], ids: tuple[str, ...]) -> None:
+    """Note how far captions or labels fit the stimuli, where they do not fit in full."""
+    named = tuple(given)
+    strange, without = in_part(named, ids), in_part(ids, named)
+    if strange or without:
+        said = f"{what}: {len(ids) - len(without)} of {len(ids)} stimuli have one"
+        more = f"; ids that are no stimulus: {examples(strange)} ({len(strange)})" if strange else ""
+        box.notes.append(said + more)
 
 
 def _regions(box: Box, voxels: int, usable: NDArray[np.bool_]) -> tuple[Region, ...]:
     """Every roi/<name> that has a usable voxel, and "all"."""
     regions = []
     for name, values in sorted(box.group("roi").items()) if "roi" in box else ():
-        mask = np.asarray(values)
-        if mask.shape != (voxels,) or not np.isin(mask, (0, 1)).all():
-            came = f"{mask.dtype} {mask.shape}"
-            raise InputError(expected(f"{box.path}, roi/{name}", f"({voxels},) booleans", came, "correct the mask"))
-        if mask.astype(np.bool_)[usable].any():
-            regions.append(Region(name=name, atlas="roi", mask=mask.astype(np.bool_)[usable]))
+        mask = as_mask(values, f"{box.path}, roi/{name}", voxels)
+        if mask[usable].any():
+            regions.append(Region(name=name, atlas="roi", mask=mask[usable]))
+        else:
+            why = "holds no voxel" if not mask.any() else f"loses all its {int(mask.sum())} voxels"
+            box.notes.append(f"region {name} {why} and is left out")
     if all(region.name != "all" for region in regions):
         regions.append(Region(name="all", atlas="all voxels", mask=np.ones(int(usable.sum()), np.bool_)))
     return tuple(regions)
@@ -475,12 +614,17 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
     return _numbers(box, "ncsnr", (voxels,)).astype(np.float32)[usable] if "ncsnr" in box else None
 
 
-def _splits(box: Box, stimulus: NDArray[np.str_], rows: Int) -> tuple[Split, ...]:
-    """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule."""
-    splits = _stored_splits(box, set(stimulus.tolist()))
+def _splits(
+    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str]
+) -> tuple[Split, ...]:
+    """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
+
+    `stimulus` of the `rows` that are read, out of `trials`; `shown` are the stimuli of all trials of the file.
+    """
+    splits = _stored_splits(box, frozenset(stimulus.tolist()), shown)
     if "group" in box:
         groups: dict[str, set[str]] = {}
-        for group, name in zip(_ids(box, "group")[rows].tolist(), stimulus.tolist(), strict=True):
+        for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
         return (*splits, *leave_out(dict(sorted(groups.items()))))
     if splits:
@@ -492,37 +636,42 @@ def _splits(box: Box, stimulus: NDArray[np.str_], rows: Int) -> tuple[Split, ...
     return (*tenth, *(leave_out({name: [name] for name in ids}) if len(ids) <= LEAVE_OUT_UP_TO else ()))
 
 
-def _stored_splits(box: Box, shown: set[str]) -> tuple[Split, ...]:
-    halves: dict[str, dict[str, list[str]]] = {}
-    for key, ids in box.group("split").items() if "split" in box else ():
+def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:
+    """The splits of the file, over the stimuli that are `read`.
+
+    Ids that were never `shown` are refused; what only the sessions that were chosen, or trials that are left out, take
+    from a split is noted.
+    """
+    halves: dict[str, dict[str, tuple[str, ...]]] = {}
+    for key, values in box.group("split").items() if "split" in box else ():
         name, _, half = key.rpartition("/")
         if half not in ("train", "test") or not name:
             came = f"split/{key}"
             raise InputError(expected(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
-        halves.setdefault(name, {})[half] = _texts(ids, f"{box.path}, split/{key}").tolist()
+        halves.setdefault(name, {})[half] = tuple(dict.fromkeys(_names(box, f"split/{key}", values).tolist()))
     splits = []
     for name, lists in sorted(halves.items()):
-        train, test = (tuple(set(lists.get(part, [])) & shown) for part in ("train", "test"))
+        where = f"{box.path}, split/{name}"
+        listed = [one for part in ("train", "test") for one in lists.get(part, ())]
+        strange = in_part(listed, shown)
+        if strange:
+            seen = examples(sorted(shown))
+            came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
+            then = "write them as in stimulus, or take them out"
+            raise InputError(expected(where, "ids that were shown", came, then))
+        train, test = (tuple(one for one in lists.get(part, ()) if one in read) for part in ("train", "test"))
         if not train or not test:
             came = f"{len(train)} and {len(test)}"
-            want = "train and test ids that were shown"
-            raise InputError(expected(f"{box.path}, split/{name}", want, came, "add them"))
+            then = "add them, or read more sessions"
+            raise InputError(expected(where, "train and test ids that were shown", came, then))
+        lost, spare = len(in_part(listed, read)), len(in_part(sorted(read), listed))
+        if lost:
+            had, kept = f"{len(lists['train'])}/{len(lists['test'])}", f"{len(train)}/{len(test)}"
+            box.notes.append(f"split {name}: {kept} of {had} stimuli (train/test) are in the trials that are read")
+        if spare:
+            box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
         splits.append(Split(name=name, train=train, test=test))
     return tuple(splits)
-
-
-def _ungrouped(box: Box) -> tuple[str, ...]:
-    """A sentence on each field that has to be a group and is an array, which nothing reads."""
-    return tuple(
-        expected(
-            f"{box.path}, {box.fields.get(name, name)}",
-            f"a {FIELDS[name]}",
-            "one array, which is used for nothing",
-            f"call it {name}/NAME" if name != "split" else "call it split/NAME/train and split/NAME/test",
-        )
-        for name in ("labels", "roi", "split")
-        if name in box and not box.group(name)
-    )
 
 
 def _faults(box: Box) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from brain.readers._nsd_betas import FETCH, Betas, betas_grid, choose_betas, fin
 from brain.readers._nsd_regions import Atlas, on_one_grid, read_atlases, regions_at, voxels_of
 from brain.readers._nsd_trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
 from brain.types import Bool, Float, Int, Recording, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity
+from brain.validity import Validity, measured, without_dropped
 
 BRICK = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 SIDECARS = "nsddata_stimuli/stimuli/nsd"
@@ -67,16 +67,18 @@ class NSD:
             raise InputError(f"{chosen.folder}: {'; '.join(validity.sentences())}; no voxel is left to decode")
         ids = np.array([stimulus_id(nsd) for nsd in kept.nsd.tolist()])
         responses = Responses(values=values, stimulus=ids, session=kept.session, repeat=kept.repeat, space=space)
+        responses, rows, dropped = without_dropped(responses, chosen.folder)
+        kept = kept.take(rows)
         if len(columns) < len(space):
             responses = responses.voxels(columns)
         ncsnr, unknown = _read_ncsnr(chosen, responses.space, grid)
         return Recording(
             responses=responses,
-            stimuli=_stimuli(path, sorted(set(ids.tolist()))),
+            stimuli=_stimuli(path, sorted(set(responses.stimulus.tolist()))),
             regions=regions_at(atlases, responses.space.ijk)[0],
             splits=splits_of(kept, trials),
             ncsnr=ncsnr,
-            masked=(*validity.sentences(), *unknown),
+            masked=(*dropped, *validity.sentences(), *unknown),
             notes=(placed,) if placed else (),
             reader=self.name,
             source=str(path),
@@ -155,13 +157,13 @@ def _read_values(
         rows = kept.session == session
         values[rows] = here[kept.place[rows]]
         validity.look(here, session)
-        _check_plausible(betas.files[session], here, validity.usable)
+        _check_plausible(betas.files[session], here[measured(here)], validity.usable)
     return values, validity
 
 
 def _check_plausible(path: Path, values: Float, usable: Bool) -> None:
     """A wrong scale hides behind every z-score, so it is looked for here."""
-    if not usable.any():
+    if not usable.any() or not len(values):
         return
     spread = float(np.median(values[:, usable].std(axis=0)))
     if not PLAUSIBLE[0] <= spread <= PLAUSIBLE[1]:

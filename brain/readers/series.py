@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
+from brain.progress import progress
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import holds_bdata
@@ -209,7 +209,7 @@ def _sessions(listening: Listening, cuts: Sequence[Cut]) -> Int:
 
 def _values(listening: Listening, cuts: Sequence[Cut], timing: Timing) -> Float:
     """(window, voxel) of all runs, one run in memory at a time."""
-    pairs = tqdm(list(zip(listening.played, cuts, strict=True)), desc="series", unit="run", disable=None, leave=False)
+    pairs = progress(list(zip(listening.played, cuts, strict=True)), desc="series", unit="run", leave=False)
     return np.concatenate([means(one.series(listening.places, timing), windows) for one, windows in pairs])
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.catalogue import unknown
 from brain.errors import UsageError
 from brain.nsd_facts import BETAS, LABELS
+from brain.progress import progress
 from brain.simulated import TRIALS
 from brain.simulated.anatomy import AREAS, Anatomy
 from brain.simulated.cortex import Cortex, build_cortex, to_tensor
@@ -95,7 +95,8 @@ def atlas_labels(anatomy: Anatomy) -> dict[str, NDArray[np.int64]]:
 def noiseless(cortex: Cortex, pictures: NDArray[np.uint8], batch: int = 50) -> NDArray[np.float32]:
     """Pictures (picture, H, W, 3) uint8 -> noiseless responses (picture, voxel) float32, percent signal change."""
     tensors = torch.stack([to_tensor(picture) for picture in pictures])
-    parts = [cortex.respond(part) for part in tqdm(torch.split(tensors, batch), desc="the cortex watches")]
+    batches = progress(torch.split(tensors, batch), desc="the cortex watches", unit="batch")
+    parts = [cortex.respond(part) for part in batches]
     return torch.cat(parts).numpy()
 
 
@@ -162,11 +163,12 @@ def simulate(
     numbers = range(1, subjects + 1)
     rows = np.unique(np.concatenate([design.shown(subject) for subject in numbers]))
     scenes: dict[int, Scene] = {row: draw_scene(seed=seed, index=row) for row in rows.tolist()}
-    drawn = {row: np.asarray(render(scene, PIXELS)) for row, scene in tqdm(scenes.items(), desc="drawing scenes")}
+    drawing = progress(scenes.items(), desc="drawing scenes", unit="scene")
+    drawn = {row: np.asarray(render(scene, PIXELS)) for row, scene in drawing}
     written = [_one_subject(design, subject, drawn, seed=seed, snr=snr) for subject in numbers]
 
     def brick() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        yield from tqdm(drawn.items(), desc="writing images")
+        yield from progress(drawn.items(), desc="writing images", unit="picture")
 
     return write_nsd(
         out,

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
-from tqdm import tqdm
 
 from brain.averages import count_repeats
 from brain.errors import StorageError, UsageError, expected
 from brain.origin import sign, sign_parts
+from brain.progress import progress
 from brain.simulated.auditory import SAMPLES
 from brain.simulated.auditory_cortex import AuditoryCortex, build_auditory_cortex
 from brain.simulated.simulate import Noise
@@ -146,7 +146,7 @@ def noiseless(cortex: AuditoryCortex, plan: Plan, *, batch: int = 12) -> Float:
     """(clip, window, voxel) float32 noiseless responses, percent signal change."""
     out = np.empty((plan.clips, SLIDES, len(cortex)), np.float32)
     starts = range(0, plan.clips, batch)
-    for start in tqdm(starts, desc="the cortex listens", unit="batch", disable=None, leave=False):
+    for start in progress(starts, desc="the cortex listens", unit="batch", leave=False):
         waves = np.stack([windows(render_sound(sound)) for sound in plan.sounds[start : start + batch]])
         heard = cortex.respond(torch.from_numpy(waves).flatten(0, 1))
         out[start : start + batch] = heard.numpy().reshape(len(waves), SLIDES, -1)

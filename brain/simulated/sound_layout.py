@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.errors import InputError, expected
+from brain.progress import progress
 from brain.types import Bool, Float, Int
 from brain.waveforms import RATE, write_wave
 from brain.writing import write_text, writing_hdf5
@@ -91,7 +91,7 @@ def write_stimuli(root: Path, clips: Sequence[Clip], *, wave: Callable[[str], Fl
     rows = _table(clips)
     folder = root / "stimuli"
     folder.mkdir(parents=True, exist_ok=True)
-    for clip in tqdm(clips, desc="sounds", unit="clip", disable=None, leave=False):
+    for clip in progress(clips, desc="sounds", unit="clip", leave=False):
         write_wave(folder / f"{clip.clip}.wav", wave(clip.clip), RATE)
     write_text(root / "stimuli.tsv", "".join("\t".join(row) + "\n" for row in rows))
     return root / "stimuli.tsv"

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.errors import InputError, StorageError, UsageError, expected
 from brain.json_files import read_json
+from brain.progress import progress
 from brain.simulated.cortex import Cortex, build_cortex
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.simulate import PIXELS, Noise, draw_noise, noiseless
@@ -105,7 +105,7 @@ def _sessions(
     for places in _shared_out(trials):
         scenes = (draw_scene(seed=UNSEEN_SEED, index=first + place) for place in places)
         drawn = [
-            np.asarray(render(one, PIXELS)) for one in tqdm(scenes, total=len(places), desc="unseen", disable=None)
+            np.asarray(render(one, PIXELS)) for one in progress(scenes, total=len(places), desc="unseen", unit="scene")
         ]
         yield session, noise.session(noiseless(cortex, np.stack(drawn)), session + seed)
         session += 1

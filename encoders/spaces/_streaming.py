@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from brain.errors import InputError, UsageError
+from brain.progress import progress
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 
@@ -26,11 +26,11 @@ def encode_stream(
     if batch < 1:
         raise UsageError(f"condition space {card.name!r}: the batch must be 1 or more, found {batch}")
     values = np.empty((len(ids), *card.shape), np.float32)
-    with tqdm(total=len(ids), desc=card.name, unit="stimulus", disable=None, leave=False) as progress:
+    with progress(total=len(ids), desc=card.name, unit="stimulus", leave=False) as bar:
         for start in range(0, len(ids), batch):
             part = ids[start : start + batch]
             values[start : start + len(part)] = forward([prepare(one) for one in part])
-            progress.update(len(part))
+            bar.update(len(part))
     return Conditions(space=card, values=values, ids=tuple(ids))
 
 

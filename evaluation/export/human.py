@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from brain.errors import AfterimageError, InputError, expected
+from brain.commands import command, readable
+from brain.errors import InputError, expected
 from brain.writing import sweep, unlinked, write_bytes
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
@@ -255,18 +256,18 @@ def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints one line a row of samples; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return command("human", lambda: _run(words))
+
+
+def _run(words: list[str]) -> None:
+    readable(words)
     parser = argparse.ArgumentParser(prog="python -m evaluation.export.human", description="Score a human test.")
     parser.add_argument("key", type=Path, metavar="KEY", help="the .key.csv beside the test's folder")
     parser.add_argument("answers", type=Path, metavar="ANSWERS", help="what the page gave to download")
-    asked = parser.parse_args(arguments)
-    try:
-        found = score_answers(asked.key, asked.answers)
-    except AfterimageError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    for choices in found:
+    asked = parser.parse_args(words)
+    for choices in score_answers(asked.key, asked.answers):
         print(choices.line())
-    return 0
 
 
 if __name__ == "__main__":

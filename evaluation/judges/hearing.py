@@ -58,11 +58,11 @@ class HearingBench:
 
     def look(self, sounds: Iterable[Float]) -> Opinion:
         """Features (sound, feature), and verdicts where it has classes; sounds (sample,) float32 at 16 kHz."""
-        from tqdm import tqdm
+        from brain.progress import progress
 
         features, logits = [], []
         stream = iter(sounds)
-        with tqdm(desc=self.card["name"], unit="sound", leave=False, disable=None) as bar:
+        with progress(desc=self.card["name"], unit="sound", leave=False) as bar:
             while batch := list(islice(stream, BATCH)):
                 before, after = self.hear([resampled(wave, RATE, to=self.rate) for wave in batch])
                 features.append(before)

@@ -54,11 +54,11 @@ class TowerBench:
 
     def look(self, pictures: Iterable[Image.Image]) -> Opinion:
         """Features (picture, feature) at the layer on the card, and the logits of its classes where it has any."""
-        from tqdm import tqdm
+        from brain.progress import progress
 
         features: list[NDArray[np.float32]] = []
         logits: list[NDArray[np.float32]] = []
-        with tqdm(desc=self.card["name"], unit="picture", leave=False, disable=None) as bar:
+        with progress(desc=self.card["name"], unit="picture", leave=False) as bar:
             stream = iter(pictures)
             while batch := list(islice(stream, BATCH)):
                 seen, named = self._forward(batch)

@@ -118,13 +118,13 @@ def set_scores(
     ids     row -> the stimuli of these features: an interval draws stimuli, with their samples
     Rows of one sample, and fewer than four references, are left out.
     """
-    from tqdm import tqdm
+    from brain.progress import progress
 
     shown = spaces[REFERENCE]
     place = {name: number for number, name in enumerate(ids[REFERENCE])}
     asked = [(eye, row) for eye in names if eye in shown and len(shown[eye]) >= FEWEST for row in (FLOOR, *spaces)]
     found: list[SetScore] = []
-    for eye, row in tqdm(asked, desc="set distances", unit="row", disable=None):
+    for eye, row in progress(asked, desc="set distances", unit="row"):
         rng = np.random.default_rng([chances.seed, 3, len(found)])
         x = shown[eye].astype(np.float64)
         if row == FLOOR:

@@ -274,9 +274,10 @@ def _dreamsim_home() -> Path:
 def _batches(pixels: Bytes, name: str) -> Iterator[Any]:
     """(1, 3, height, width) tensors of 0..1, a picture alone each: its bits are then its own."""
     import torch
-    from tqdm import tqdm
 
-    for picture in tqdm(pixels, desc=name, leave=False, disable=None):
+    from brain.progress import progress
+
+    for picture in progress(pixels, desc=name, unit="picture", leave=False):
         yield fresh(torch.tensor(picture[None]).permute(0, 3, 1, 2)).float() / 255
 
 

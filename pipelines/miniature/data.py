@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from brain.progress import progress
 from brain.simulated.scenes import draw_scene, render
 from brain.simulated.things import CATEGORY_OF
 from brain.simulated.ventral import READOUTS
@@ -58,7 +58,8 @@ def rendered(cache: Path, *, seed: int, count: int, workers: int = 2) -> Scenes:
         cache.mkdir(parents=True, exist_ok=True)
         jobs = [(seed, first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
         with ProcessPoolExecutor(workers) as pool:
-            chunks = list(tqdm(pool.map(_chunk, jobs), total=len(jobs), desc=f"drawing {count} scenes"))
+            drawing = progress(pool.map(_chunk, jobs), total=len(jobs), desc=f"drawing {count} scenes", unit="chunk")
+            chunks = list(drawing)
         partial = path.with_suffix(".partial.npz")
         np.savez(
             partial,

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from tqdm import tqdm
 
+from brain.progress import progress
 from brain.tensors import header, read_torch
 
 Batch = dict[str, torch.Tensor]
@@ -77,7 +77,7 @@ def train(
     average = {name: value.detach().clone() for name, value in model.state_dict().items()}
     first, log = _resume(stage, folder, model, optimiser, average)
     saved, seen, began = time.monotonic(), 0, time.monotonic()
-    bar = tqdm(range(first, stage.steps), initial=first, total=stage.steps, desc=stage.name, mininterval=10)
+    bar = progress(range(first, stage.steps), initial=first, total=stage.steps, desc=stage.name, unit="step")
     wrapped.train()
     for step in bar:
         for group in optimiser.param_groups:

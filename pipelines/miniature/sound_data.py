@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from brain.json_files import read_json
+from brain.progress import progress
 from brain.simulated.sounds import READOUTS, draw_sound, render_sound
 from encoders.mel import log_mel_tensor
 from pipelines.miniature.sound_models import MELS, RATE, SAMPLES, feature_extractor
@@ -116,7 +116,8 @@ def _render(folder: Path, seed: int, count: int, *, workers: int) -> None:
     captions: list[list[str]] = []
     labels: list[list[int]] = []
     with ProcessPoolExecutor(workers) as pool:
-        for arrays, said, named in tqdm(pool.map(_chunk, jobs), total=len(jobs), desc=f"rendering {count} windows"):
+        made = progress(pool.map(_chunk, jobs), total=len(jobs), desc=f"rendering {count} windows", unit="chunk")
+        for arrays, said, named in made:
             rows = slice(len(captions), min(len(captions) + len(said), count))
             for file, array in zip(stored, arrays, strict=True):
                 file[rows] = array[: rows.stop - rows.start]

@@ -126,7 +126,8 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 200) -> torch.Tensor:
     """`encode` of rows of the stack's first `CODED` sounds, cached under the digest of the network's weights."""
     from safetensors.torch import save_file
-    from tqdm import tqdm
+
+    from brain.progress import progress
 
     count, digest = min(CODED, len(recipe.stack)), hashlib.sha256()
     for value in net.state_dict().values():
@@ -135,7 +136,7 @@ def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, 
     if path.is_file():
         return read_torch(path)[name]
     found = []
-    for first in tqdm(range(0, count, batch), desc=f"encoding sounds as {name}"):
+    for first in progress(range(0, count, batch), desc=f"encoding sounds as {name}", unit="batch"):
         rows = torch.arange(first, min(first + batch, count))
         with torch.autocast("cpu", torch.bfloat16):
             found.append(encode(rows).float())

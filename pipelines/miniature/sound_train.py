@@ -13,10 +13,12 @@ unet (after autoencoder and language), decoder and vocoder (after autoencoder), 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import torch
 
+from brain.commands import command
 from encoders.training import leave
 from pipelines.miniature import sound_models as models
 from pipelines.miniature import sound_stages as stages
@@ -249,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command("miniature", main))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 
+from brain.commands import command
 from brain.tensors import read_torch
 from encoders.training import leave
 from pipelines.miniature import models, stages
@@ -195,7 +197,8 @@ Encode = Callable[[torch.Tensor], torch.Tensor]
 def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, batch: int = 250) -> torch.Tensor:
     """`encode` of every picture of the stack's scenes, kept in the cache under the digest of the network's weights."""
     from safetensors.torch import save_file
-    from tqdm import tqdm
+
+    from brain.progress import progress
 
     digest = hashlib.sha256()
     for value in net.state_dict().values():
@@ -204,7 +207,7 @@ def encoded(recipe: Recipe, name: str, net: torch.nn.Module, *, encode: Encode, 
     if path.is_file():
         return read_torch(path)[name]
     found = []
-    for first in tqdm(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}"):
+    for first in progress(range(0, len(recipe.stack), batch), desc=f"encoding pictures as {name}", unit="batch"):
         rows = torch.arange(first, min(first + batch, len(recipe.stack)))
         with torch.autocast("cpu", torch.bfloat16):
             found.append(encode(_pictures(recipe.stack, rows) * 2 - 1).float())
@@ -335,4 +338,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command("miniature", main))

@@ -1,0 +1,388 @@
+"""How a command ends whatever stops it: signals, no memory, the system's errors, output that nobody reads."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import evaluation.__main__ as judging
+from app import cli
+from app.cli import main
+from brain import progress as progress_module
+from brain.bounds import LAST_SEED
+from brain.commands import Stopped, command, interruptible
+from brain.devices import check_device, devices
+from brain.errors import UsageError
+from brain.progress import duration, progress
+from brain.terminal import Plain, plain
+from encoders.training import Plan
+from evaluation.report import Judging
+
+ENDS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
+SLEEPER = """
+import sys, time, pathlib
+from brain.commands import command
+
+def work():
+    part = pathlib.Path(sys.argv[1])
+    part.touch()
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(0.2)
+        part.unlink()
+
+sys.exit(command("sleeper", work))
+"""
+
+
+def started(words: list[str], begun: Callable[[], bool], **more: object) -> subprocess.Popen[str]:
+    """A process of our Python that has `begun`."""
+    process = subprocess.Popen(  # type: ignore[call-overload]
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+    )
+    until = time.monotonic() + 60
+    while process.poll() is None and not begun() and time.monotonic() < until:
+        time.sleep(0.005)
+    return process
+
+
+@pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
+def test_a_signal_ends_with_one_sentence_its_code_and_nothing_half_written(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    process = started(["-c", SLEEPER, str(part)], part.exists)
+    process.send_signal(number)
+    if number != signal.SIGINT:  # such as a terminal that closes, which says so twice
+        time.sleep(0.05)
+        process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == ENDS[number]
+    assert err == f"sleeper: stopped by {number.name}; the same command again goes on where it stopped\n"
+    assert not part.exists()
+
+
+def test_a_signal_that_the_shell_has_ignored_stays_so(tmp_path: Path) -> None:
+    """As after nohup: the terminal goes and the work stays."""
+    part = tmp_path / "part"
+    process = started(
+        ["-c", SLEEPER, str(part)], part.exists, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    )
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.2)
+    assert process.poll() is None and part.exists()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143 and not part.exists()
+
+
+def test_a_stopped_study_of_a_real_process_goes_on(planted: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["study", str(planted), "--recipe", "pixels-ridge", "--folds", "3", "--bootstrap", "100",
+             "--permutations", "10", "--out", str(run)]  # fmt: skip
+    process = started(["-m", "app.cli", *words], lambda: (run / "conditions").is_dir())
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert err.splitlines()[-1].startswith("afterimage: stopped by SIGTERM; ") and "Traceback" not in err
+    assert not (run / "report/report.html").exists()
+    assert main(words) == 0
+    assert (run / "report/report.html").is_file()
+
+
+def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
+    before = [signal.getsignal(number) for number in ENDS]
+    with pytest.raises(KeyboardInterrupt) as stop, interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(5)
+    assert isinstance(stop.value, Stopped) and stop.value.number == signal.SIGHUP
+    assert [signal.getsignal(number) for number in ENDS] == before
+
+
+def raising(fault: BaseException) -> Callable[[], int]:
+    """Work that ends so."""
+
+    def work() -> int:
+        raise fault
+
+    return work
+
+
+def ended(fault: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code and sentence of a command whose work ends with this."""
+    code = command("afterimage", raising(fault))
+    said = capsys.readouterr()
+    assert not said.out and said.err.count("\n") == 1 and said.err.startswith("afterimage: ")
+    return code, said.err
+
+
+def of_numpy() -> BaseException:
+    with pytest.raises(MemoryError) as fault:
+        np.empty((1 << 50, 16), np.float32)
+    return fault.value
+
+
+def of_torch() -> BaseException:
+    with pytest.raises(RuntimeError) as fault:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    return fault.value
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (of_numpy, "64.0 PiB for an array with shape (1125899906842624, 16)"),
+        (of_torch, "1152921504606846976 bytes"),
+        (MemoryError, "no more is said of it"),
+        (lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), "20.00 GiB"),
+        (lambda: OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory"),
+    ],
+    ids=["numpy", "torch", "bare", "cuda", "system"],
+)
+def test_no_memory_says_what_was_needed_and_what_to_do(
+    fault: Callable[[], BaseException], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, sentence = ended(fault(), capsys)
+    assert code == 4 and words in sentence and "fewer sessions" in sentence and "--lane" in sentence
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, 4), (errno.EDQUOT, 4), (errno.EACCES, 4), (errno.EROFS, 4), (errno.ENAMETOOLONG, 3),
+        (errno.ELOOP, 3), (errno.EISDIR, 3), (errno.ENOTDIR, 3), (errno.EMFILE, 3), (errno.EIO, 3),
+    ],
+    ids=lambda number: errno.errorcode.get(number, ""),
+)  # fmt: skip
+def test_what_the_system_refuses_is_a_sentence(number: int, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    found, sentence = ended(OSError(number, os.strerror(number), "there"), capsys)
+    assert found == code and sentence.startswith("afterimage: there: expected ") and os.strerror(number) in sentence
+
+
+def test_names_that_are_no_names_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for work in (Path("a\0b").read_bytes, lambda: "caf\udce9".encode()):
+        with pytest.raises(ValueError) as fault:
+            work()
+        code, sentence = ended(fault.value, capsys)
+        assert code == 3 and "name" in sentence
+    long = "a" * 300
+    assert main(["study", long, "--out", str(tmp_path / "run")]) == 3
+    assert "File name too long" in capsys.readouterr().err
+    assert main(["inspect", "caf\udce9"]) == 2
+    assert capsys.readouterr().err == (
+        "afterimage: command line: expected names in UTF-8, found caf\\xe9; rename the file or folder\n"
+    )
+    assert judging.main([long]) == 3
+    assert "File name too long" in capsys.readouterr().err
+
+
+def test_faults_of_ours_keep_their_tracebacks() -> None:
+    no_text = UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+    for fault in (ValueError("no"), RuntimeError("no"), OSError("without a number"), no_text):
+        with pytest.raises(type(fault)):
+            command("afterimage", raising(fault))
+
+
+@pytest.mark.parametrize("words", [["stacks", "list"], ["study", "--help"], ["--help"]], ids=lambda words: words[0])
+def test_output_that_nobody_reads_ends_in_silence(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "app.cli", *words], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_output_without_room_is_a_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "app.cli", "--help"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 4
+    assert done.stderr.startswith("afterimage: standard output: expected ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb", "a\\x1b[2Jb"), ("a\rb\x07\x00", "a\\x0db\\x07\\x00"), ("\x9b31m\x7f", "\\x9b31m\\x7f"),
+        ("gpj.\u202ecod", "gpj.\\u202ecod"), ("a\u2066b\u2028c", "a\\u2066b\\u2028c"),
+        ("ein Täubchen\t鳩\n", "ein Täubchen\t鳩\n"),
+    ],
+)  # fmt: skip
+def test_controls_of_foreign_names_are_written_out(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_nothing_that_a_command_prints_moves_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "a\x1b[31m\rb\u202e")]) == 3
+    assert "a\\x1b[31m\\x0db\\u202e: " in capsys.readouterr().err
+
+    def work() -> None:
+        print("name", "a\x1b]0;title\x07")
+        print("note\x9b", file=sys.stderr)
+
+    assert command("afterimage", work) == 0
+    assert capsys.readouterr() == ("name a\\x1b]0;title\\x07\n", "note\\x9b\n")
+    before = sys.stdout, sys.stderr
+    command("afterimage", lambda: 0)
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_bar_may_move_what_a_name_in_it_may_not() -> None:
+    stream = io.StringIO()
+    out = Plain(stream, coloured=True)
+    for text in ("\r", "\n\n", "\x1b[A\x1b[A", "\r a\x1b[Ab: 3/4"):
+        out.write(text)
+    assert stream.getvalue() == "\r\n\n\x1b[A\x1b[A\r a\\x1b[Ab: 3/4"
+
+
+def test_what_a_terminal_cannot_show_is_written_out() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="latin-1")
+    Plain(stream, coloured=False).write("Täubchen 鳩 \udce9")
+    stream.flush()
+    assert raw.getvalue() == "Täubchen \\u9ce9 \\udce9".encode("latin-1")
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time by which displays go."""
+    clock = Clock()
+    monkeypatch.setattr("tqdm.std.time", clock)
+    return clock
+
+
+def test_long_work_without_a_terminal_says_plain_lines_now_and_then(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress(total=100, desc="drawing", unit="sample") as bar:
+        for _ in range(100):
+            clock.now += 0.5
+            bar.update()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "drawing: 4 of 100 samples, about 48 s left"
+    assert lines[1] == "drawing: 24 of 100 samples, about 38 s left"
+    assert lines[-1] == "drawing: 100 of 100 samples" and len(lines) == 6
+
+
+def test_every_step_of_a_loop_is_counted_once(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in progress(range(40), desc="judging", unit="stimulus"):
+        clock.now += 1.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("judging: 2 of 40 stimuli, ") and lines[-1] == "judging: 40 of 40 stimuli"
+
+
+def test_what_is_over_at_once_says_nothing_and_a_resumed_count_does_not_flatter(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(progress(range(1000), desc="fitting", unit="mapping")) == list(range(1000))
+    assert capsys.readouterr().err == ""
+    bar = progress(total=1000, initial=900, desc="training", unit="step")
+    clock.now += 5.0
+    bar.set_postfix(loss="0.5")
+    bar.update(10)
+    clock.now += 3.0
+    bar.update(20)
+    bar.close()  # broken off: what ended it has the last word
+    assert capsys.readouterr().err == "training: 910 of 1000 steps, loss=0.5, about 45 s left\n"
+
+
+def test_an_unknown_length_is_counted(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(desc="miniature", unit="picture") as bar:
+        clock.now += 3.0
+        bar.update()
+    assert capsys.readouterr().err == "miniature: 1 picture\n"
+    assert [duration(seconds) for seconds in (0.2, 89, 200, 9000)] == ["1 s", "89 s", "3 min", "2.5 h"]
+
+
+def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", Plain(stream, coloured=True))
+    list(progress(range(3), desc="a\x1b[31m", unit="step"))
+    assert "\r" in stream.getvalue() and "3/3" in stream.getvalue() and "\x1b" not in stream.getvalue()
+    assert not isinstance(progress(range(3), desc="a"), progress_module.Lines)
+
+
+@pytest.mark.parametrize("device", ["gpu", "banana", "", "CUDA", "cuda:-1", "cuda:x", "meta", "cuda:99", "cpu:3"])
+@pytest.mark.parametrize("command", ["study", "fit"])
+def test_a_device_that_is_not_there_is_said_before_anything_else(
+    command: str, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main([command, str(tmp_path / "nowhere"), "--out", str(run), "--device", device]) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.startswith("afterimage: --device: expected ") and "cpu" in sentence and not run.exists()
+
+
+def test_devices_that_are_there_are_taken() -> None:
+    for device in devices():
+        check_device(device)
+    if "cuda" not in devices():
+        with pytest.raises(UsageError, match=r"--device: expected one that torch sees here .*, found cuda; "):
+            check_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--batch", "-2"), ("--seed", "-1"), ("--seed", str(2**63)), ("--seed", str(2**70))]
+)
+@pytest.mark.parametrize("command", ["study", "fit", "decode", "synthesize"])
+def test_numbers_out_of_bounds_are_said_before_anything_else(
+    command: str, flag: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "run")] if command in ("study", "fit") else []
+    assert main([command, str(tmp_path / "nowhere"), *out, flag, value]) == 2
+    assert f"{flag}: expected 0" in capsys.readouterr().err
+
+
+def test_seeds_and_counts_of_the_modules_have_the_same_bounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in (["--seed", "-1"], ["--bootstrap", "3"], ["--permutations", "-1"]):
+        assert judging.main([str(tmp_path), *flags]) == 2
+        assert capsys.readouterr().err.startswith(f"evaluation: {flags[0]}: expected ")
+    with pytest.raises(UsageError, match="--seed: expected 0 to 9223372036854775807, found -1"):
+        Plan(seed=-1)
+    with pytest.raises(UsageError, match="--rate: expected 0 or more, found nan"):
+        Plan(rate=float("nan"))
+    assert Plan(seed=LAST_SEED).seed == Judging(seed=LAST_SEED).seed
+    assert cli.main(["pack", str(tmp_path / "a.h5"), "--responses", "r.npy", "--size", "-3"]) == 2
+    assert "--size: expected 0 or more, found -3" in capsys.readouterr().err
+
+
+def test_a_study_says_its_stages_and_counts_what_was_not_computed(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", str(planted), "--recipe", "pixels-ridge", "--folds", "3", "--bootstrap", "100",
+             "--permutations", "10", "--out", str(tmp_path / "run")]  # fmt: skip
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stages = [line for line in lines if line.startswith("stage ")]
+    assert stages == ["stage 1 of 3: fit", "stage 2 of 3: decode", "stage 3 of 3: evaluate"]
+    lacking = [line for line in lines if "not computed" in line]
+    assert len(lacking) == 1 and lacking[0].endswith(" not computed, see the report")
+    assert lines[-1] == str(tmp_path / "run/report/report.html")

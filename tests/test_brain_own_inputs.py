@@ -1,0 +1,401 @@
+"""Data of one's own as people have them: what fits in part is counted, what cannot be is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from brain.errors import InputError
+from brain.pack import pack, write_arrays
+from brain.readers import open_recording
+from brain.types import Recording
+
+TRIALS, VOXELS = 24, 6
+IDS = [f"pic{number}" for number in range(8)]
+NAMES = [IDS[number % 8] for number in range(TRIALS)]
+
+
+def values() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(TRIALS, VOXELS)).astype(np.float32)
+
+
+def pictures(count: int = 8) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 255, (count, 5, 6, 3), dtype=np.uint8)
+
+
+def read(home: Path, name: str = "data.npz", **arrays: Any) -> Recording:
+    fields = {"responses": values(), "stimulus": NAMES, **arrays}
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{key: np.asarray(value) for key, value in fields.items() if value is not None})
+    return open_recording(path)
+
+
+def save_pictures(folder: Path, names: list[str]) -> None:
+    folder.mkdir(parents=True)
+    for name, pixels in zip(names, pictures(), strict=False):
+        Image.fromarray(pixels).save(folder / name)
+
+
+# vectors and masks
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (1, -1)])
+def test_vectors_may_be_columns_or_rows(tmp_path: Path, shape: tuple[int, int]) -> None:
+    recording = read(
+        tmp_path,
+        stimulus=np.array(NAMES).reshape(shape),
+        session=np.repeat([1.0, 2], 12).reshape(shape),
+        group=np.array(["a", "b"])[np.arange(24) % 2].reshape(shape),
+        ncsnr=np.ones(VOXELS).reshape(shape),
+        **{"roi/V1": (np.arange(VOXELS) < 2).reshape(shape)},
+    )
+    assert recording.responses.stimulus.tolist() == NAMES and recording.responses.session[20] == 2
+    assert recording.region("V1").mask.sum() == 2 and recording.ncsnr is not None
+
+
+@pytest.mark.parametrize("mask", [np.arange(2), np.arange(6), np.array([1, 0, -1, 0, 0, 0]), np.full(6, np.nan)])
+def test_regions_of_indices_labels_or_nan_are_refused(tmp_path: Path, mask: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"roi/V1: expected \(6,\) booleans.*give one 0 or 1 a voxel"):
+        read(tmp_path, **{"roi/V1": mask})
+
+
+def test_a_region_that_loses_all_its_voxels_is_said(tmp_path: Path) -> None:
+    spoilt = values()
+    spoilt[3, 4] = np.nan
+    recording = read(tmp_path, responses=spoilt, **{"roi/V1": np.arange(VOXELS) == 4})
+    assert recording.notes == ("region V1 loses all its 1 voxels and is left out",)
+
+
+def test_one_array_called_roi_or_labels_is_not_taken_for_a_group(tmp_path: Path) -> None:
+    for name in ("roi", "labels"):
+        with pytest.raises(InputError, match=f"call the array {name}/<name>"):
+            read(tmp_path, **{name: np.ones(VOXELS, bool)})
+
+
+def test_what_has_no_axis_or_two_is_told(tmp_path: Path) -> None:
+    for field in (
+        {"stimulus": "pic0"},
+        {"stimulus": np.array([NAMES, NAMES])},
+        {"group": ["a"]},
+        {"session": 3},
+        {"captions": "x", "caption_ids": [["a", "b"], ["c", "d"]]},
+        {"labels/kind": "x", "label_ids": NAMES},
+        {"subject": ["a", "b"]},
+        {"subject": np.array([], "U1")},
+        {"split/a/train": np.zeros((2, 2), int)},
+    ):
+        with pytest.raises(InputError, match=r"data\.npz"):
+            read(tmp_path, **field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [{"ijk": np.eye(6, 3) * 0.5}, {"shape": [9, 9, 9.5]}, {"session": [1e300] * TRIALS}, {"session": [0.5] * TRIALS}],
+)
+def test_whole_numbers_are_never_cut_to_fit(tmp_path: Path, field: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="whole numbers"):
+        read(tmp_path, **field)
+
+
+# ids
+
+
+def test_ids_are_text_and_stay_what_they_are(tmp_path: Path) -> None:
+    for ids in (["3.1", "3.10", "1e3", "10e2"], ["2023041512345678900", "2023041512345678901", "007", "7"]):
+        shown = [ids[number % 4] for number in range(TRIALS)]
+        assert read(tmp_path, stimulus=shown).responses.stimulus.tolist() == shown
+        (tmp_path / "ids.txt").write_text("\n".join(shown))
+        np.save(tmp_path / "r.npy", values())
+        out = pack(tmp_path / f"{ids[0]}.h5", responses=tmp_path / "r.npy", stimulus=tmp_path / "ids.txt", images=None)
+        assert open_recording(out).responses.stimulus.tolist() == shown
+    assert read(tmp_path, stimulus=np.arange(TRIALS) % 4 + 1.0).stimuli.ids == ("1", "2", "3", "4")
+    with pytest.raises(InputError, match="found nan, a number that no id can be"):
+        read(tmp_path, stimulus=[np.nan] * TRIALS)
+
+
+def test_blanks_of_char_arrays_are_left_out_and_said_and_never_merge(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "chars.h5", "w") as file:
+        file["responses"], file["stimulus"] = values(), np.array([name.ljust(9).encode() for name in NAMES])
+    recording = open_recording(tmp_path / "chars.h5")
+    assert recording.responses.stimulus.tolist() == NAMES
+    assert recording.notes == ("stimulus: blanks at the end of 24 of 24 ids are left out",)
+    with pytest.raises(InputError, match="differ in blanks at their end"):
+        read(tmp_path, stimulus=["a", "a "] * 12)
+
+
+def test_names_of_a_mac_match_and_names_that_do_not_say_what_is_there(tmp_path: Path) -> None:
+    ids = [unicodedata.normalize("NFC", f"caf\u00e9 {number}") for number in range(8)]
+    save_pictures(tmp_path / "images", [unicodedata.normalize("NFD", f"{name}.png") for name in ids])
+    recording = read(tmp_path, stimulus=ids * 3)
+    np.testing.assert_array_equal(np.asarray(recording.stimuli.open(ids[5])), pictures()[5])
+    with pytest.raises(InputError, match=r"none for 8: 'pic0', 'pic1', 'pic2', \.\.\. \(there: 'caf"):
+        read(tmp_path)
+    save_pictures(tmp_path / "deep/images/dogs", [f"{name}.png" for name in IDS])
+    with pytest.raises(InputError, match="there: folders 'dogs'"):
+        read(tmp_path / "deep")
+
+
+def test_two_pictures_of_one_id_are_refused_and_companion_files_are_none(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
+    (tmp_path / "images/._pic3.png").write_bytes(b"\x00\x05\x16\x07")
+    assert read(tmp_path).stimuli.open("pic3").size == (6, 5)
+    Image.new("RGB", (6, 5)).save(tmp_path / "images/pic3.jpg")
+    with pytest.raises(InputError, match=r"one file for stimulus 'pic3', found 'pic3.jpg', 'pic3.png'"):
+        read(tmp_path)
+
+
+def test_whole_numbers_that_count_images_from_one_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"stimulus '8' \(1 of 8\), for 8 images are rows 0 to 7; count from 0"):
+        read(tmp_path, stimulus=np.arange(TRIALS) % 8 + 1, images=pictures(8))
+    spare = read(tmp_path, stimulus=np.arange(TRIALS) % 8 + 1, images=pictures(9))
+    assert "row 0 was never shown" in spare.notes[0]
+
+
+# lists that fit in part
+
+
+def test_captions_and_labels_that_fit_in_part_are_counted(tmp_path: Path) -> None:
+    named = [*IDS[:5], "07", "08"]
+    fit = {"captions": ["a"] * 7, "caption_ids": named, "labels/kind": ["x"] * 7, "label_ids": named}
+    recording = read(tmp_path, **fit)
+    want = "5 of 8 stimuli have one; ids that are no stimulus: '07', '08' (2)"
+    assert recording.notes == (f"captions: {want}", f"labels: {want}")
+    assert set(recording.stimuli.captions) == set(recording.stimuli.labels) == set(IDS[:5])
+    whole = {"captions": ["a"] * 8, "caption_ids": IDS, "labels/kind": ["x"] * 8, "label_ids": IDS}
+    assert read(tmp_path, **whole).notes == ()
+
+
+def test_a_stored_split_that_loses_stimuli_is_refused_unless_sessions_were_chosen(tmp_path: Path) -> None:
+    halves = {"split/mine/train": IDS[:4], "split/mine/test": [*IDS[4:6], "06", "07"]}
+    with pytest.raises(InputError, match=r"split/mine: .* found 2 of 8 that were not: '06', '07' \(shown: 'pic0'"):
+        read(tmp_path, **halves)
+    halves["split/mine/test"] = IDS[4:7]
+    session = np.where(np.isin(NAMES, IDS[:5]), 1, 2)
+    recording = read(tmp_path, session=session, **halves)
+    assert recording.notes == ("split mine: 1 of 8 stimuli are in neither train nor test",)
+    chosen = open_recording(tmp_path / "data.npz", sessions=[1])
+    assert chosen.split("mine").test == ("pic4",)
+    assert chosen.notes == ("split mine: 4/1 of 4/3 stimuli (train/test) are in the trials that are read",)
+
+
+# responses
+
+
+def test_a_dropped_trial_is_left_out_and_costs_no_voxel(tmp_path: Path) -> None:
+    spoilt = values()
+    spoilt[17] = np.nan
+    recording = read(tmp_path, responses=spoilt, session=np.repeat([1, 2], 12))
+    assert recording.responses.values.shape == (TRIALS - 1, VOXELS) and np.isfinite(recording.responses.values).all()
+    assert recording.responses.stimulus.tolist() == NAMES[:17] + NAMES[18:]
+    assert recording.notes == ("1 of 24 trials holds NaN or infinity in every voxel (session 2) and is left out",)
+    with pytest.raises(InputError, match="in every voxel of all 24 trials"):
+        read(tmp_path, responses=spoilt * np.nan)
+
+
+def test_transposed_responses_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\(6, 24\) and 24 trials in stimulus \(transposed\?\).*responses\.T"):
+        read(tmp_path, responses=values().T)
+    with pytest.raises(InputError, match=r"24 trials in images \(transposed\?\)"):
+        read(tmp_path, responses=values().T, stimulus=None, images=pictures(24))
+    with pytest.raises(InputError, match=r"flatten the volume"):
+        read(tmp_path, responses=np.ones((2, 3, 1, TRIALS)))
+    np.save(tmp_path / "r.npy", values().T)
+    (tmp_path / "ids.txt").write_text("\n".join(NAMES))
+    with pytest.raises(InputError, match=r"r\.npy: .*transposed\?"):
+        pack(tmp_path / "o.h5", responses=tmp_path / "r.npy", stimulus=tmp_path / "ids.txt", images=None)
+
+
+# pictures
+
+
+def test_float_images_a_hair_outside_stay_what_they_are(tmp_path: Path) -> None:
+    for scale, top in ((1 / 255, 1), (1.0, 255)):
+        pixels = (pictures().astype(np.float32) + np.float32(0.25)) * np.float32(scale)
+        pixels[3, 0, 0], pixels[5, 1, 1, 0] = top * 1.0000002, -0.004 * top
+        for name in ("float.npz", "float.h5"):
+            if name == "float.h5":
+                out = tmp_path / f"{top}.h5"
+                write_arrays(out, responses=values(), stimulus=NAMES, images=pixels, image_ids=IDS)
+                recording = open_recording(out)
+            else:
+                recording = read(tmp_path, name, images=pixels, image_ids=IDS)
+            np.testing.assert_array_equal(np.asarray(recording.stimuli.open("pic2")), pictures()[2])
+            assert np.asarray(recording.stimuli.open("pic3"))[0, 0].tolist() == [255, 255, 255]
+            assert np.asarray(recording.stimuli.open("pic5"))[1, 1, 0] == 0
+            assert recording.notes[0].startswith(f"images: 4 numbers lie outside 0..{top} by a hair")
+
+
+@pytest.mark.parametrize(
+    ("images", "then"),
+    [
+        (pictures() / 127.5 - 1, r"\(images \+ 1\) / 2"),
+        (pictures() / 255 * 1.2, "cut them off at 1"),
+        (pictures() / 255 * 1.2 - 0.1, "cut them off at 0 and 1"),
+        (pictures().astype(np.uint16) * 257, "images / 257"),
+        (pictures().astype(np.int16) - 100, "scale all images alike"),
+        (pictures() * np.where(np.arange(8) < 4, 1, 1 / 255)[:, None, None, None], "4 images in 0..1 among others"),
+        (pictures()[..., :1], r"images\[\.\.\., 0\]"),
+        (pictures()[..., 0][:, None], r"images\[:, 0\]"),
+        (pictures().transpose(0, 3, 1, 2), r"transpose\(0, 2, 3, 1\)"),
+        (np.concatenate([pictures(), pictures()[..., :1]], -1), "lay transparency on its background"),
+    ],
+)
+def test_images_of_another_range_or_layout_are_told_when_they_are_opened(
+    tmp_path: Path, images: np.ndarray, then: str
+) -> None:
+    with pytest.raises(InputError, match=f"images: expected .*{then}"):
+        read(tmp_path, images=images, image_ids=IDS)
+
+
+def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = pictures() / 255
+    pixels[4] = 7
+    ask = {"responses": values(), "stimulus": NAMES, "images": pixels, "image_ids": IDS}
+    monkeypatch.setattr("brain.readers.arrays.LOOK_BYTES", 0)
+    monkeypatch.setattr("brain.readers.arrays.LOOK_AT", 3)
+    with pytest.raises(InputError, match="images on one scale"):
+        write_arrays(tmp_path / "a.h5", **{**ask, "images": np.where(np.arange(8)[:, None, None, None] > 6, 7, pixels)})
+    stimuli = open_recording(write_arrays(tmp_path / "b.h5", **ask)).stimuli
+    np.testing.assert_array_equal(np.asarray(stimuli.open("pic1")), pictures()[1])
+    with pytest.raises(InputError, match=r"numbers in 0\.\.1, found 7\.\.7 in image 4; scale all images alike"):
+        stimuli.open("pic4")
+
+
+def test_pictures_beside_the_file_go_the_strict_road(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
+    Image.new("RGBA", (3, 3), (10, 20, 30, 0)).save(tmp_path / "images/pic7.png")
+    (tmp_path / "images/pic0.png").unlink()
+    (tmp_path / "images/pic1.png").unlink()
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "images/pic0.tif")
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "images/pic1.gif", save_all=True, append_images=frames[1:])
+    stimuli = read(tmp_path).stimuli
+    assert np.asarray(stimuli.open("pic7")).min() == 255
+    for name, says in (("pic0", "floating point"), ("pic1", "one still picture")):
+        with pytest.raises(InputError, match=says):
+            stimuli.open(name)
+
+
+# links
+
+
+def test_what_lies_beside_a_link_belongs_to_it_and_a_dead_link_is_told(tmp_path: Path) -> None:
+    own, key = tmp_path / "own", tmp_path / "store/key.npz"
+    key.parent.mkdir()
+    np.savez(key, responses=values(), figure=np.array(NAMES), folder=np.array("pics"))
+    save_pictures(own / "pics", [f"{name}.png" for name in IDS])
+    (own / "d.npz").symlink_to("../store/key.npz")
+    sidecar = own / "d.npz.fields.json"
+    sidecar.write_text(json.dumps({"stimulus": "figure"}))
+    assert open_recording(own / "d.npz").responses.stimulus.tolist() == NAMES
+    sidecar.unlink()
+    sidecar.symlink_to("nowhere.json")
+    with pytest.raises(InputError, match="a link to a file that has not been fetched"):
+        open_recording(own / "d.npz")
+    sidecar.unlink()
+    (tmp_path / "store/key.npz.fields.json").write_text(json.dumps({"stimulus": "figure"}))
+    np.testing.assert_array_equal(np.asarray(open_recording(own / "d.npz").stimuli.open("pic2")), pictures()[2])
+
+
+def test_a_folder_may_be_a_link_and_one_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "store/all", [f"{name}.png" for name in IDS])
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/images").symlink_to("../store/all")
+    for more in ({}, {"folder": "images"}):
+        assert read(tmp_path / "own", **more).stimuli.open("pic1").size == (6, 5)
+    (tmp_path / "store/all").rename(tmp_path / "store/gone")
+    with pytest.raises(InputError, match="a link that leads to none"):
+        read(tmp_path / "own")
+    (tmp_path / "own/images").unlink()
+    (tmp_path / "own/images").mkdir()
+    for name in IDS:
+        (tmp_path / f"own/images/{name}.png").symlink_to(f"../../store/all/{name}.png")
+    with pytest.raises(InputError, match="run `datalad get` on it"):
+        read(tmp_path / "own")
+
+
+def test_a_filter_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "blosc.h5", "w") as file:
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_chunk((TRIALS, VOXELS))
+        plist.set_filter(32001, h5py.h5z.FLAG_OPTIONAL, (2, 2, 4, 7680))
+        space = h5py.h5s.create_simple((TRIALS, VOXELS))
+        h5py.h5d.create(file.id, b"responses", h5py.h5t.NATIVE_FLOAT, space, plist)
+    with pytest.raises(InputError, match="compressed by blosc, a filter that is not installed; write the data again"):
+        open_recording(tmp_path / "blosc.h5")
+
+
+# pack
+
+
+def given(folder: Path) -> dict[str, Path]:
+    np.save(folder / "r.npy", values())
+    (folder / "ids.txt").write_text("\n".join(NAMES))
+    return {"responses": folder / "r.npy", "stimulus": folder / "ids.txt"}
+
+
+def test_pack_says_what_it_wrote_and_what_it_left_out(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
+    (tmp_path / "images/notes.txt").write_text("x")
+    (tmp_path / "v1.txt").write_bytes(b"\xef\xbb\xbf" + b"True\r\n" * 2 + b"False\r\n" * 4)
+    (tmp_path / "c.csv").write_bytes(b"\xef\xbb\xbfpic0,a dot\r\nother,a line\r\n")
+    said: list[str] = []
+    out = pack(
+        tmp_path / "o.h5",
+        **given(tmp_path),
+        images=tmp_path / "images",
+        regions={"V1": tmp_path / "v1.txt"},
+        captions=tmp_path / "c.csv",
+        say=said.append,
+    )
+    wrote = "wrote 24 trials of 6 voxels, 24 ids, 8 images, 2 captions, region V1 (2 voxels)"
+    left = f"left out of {tmp_path / 'images'}, for no trial showed them: 1 ('notes.txt')"
+    assert said == [f"{out}: {wrote}; {left}"]
+    recording = open_recording(out)
+    assert recording.stimuli.captions == {"pic0": ("a dot",)} and recording.region("V1").mask.sum() == 2
+    assert recording.notes == ("captions: 1 of 8 stimuli have one; ids that are no stimulus: 'other' (1)",)
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "says"),
+    [
+        ("V1", "1\n0\n2\n0\n0\n0\n", r"x\.csv, line 3: expected 0 or 1, found '2'"),
+        ("V1", "1\n0\n", r"x\.csv: expected \(6,\) booleans"),
+        ("session", "session\n" + "1\n" * 24, r"x\.csv, line 1, column 1: .*a head line\?"),
+        ("session", "ses-01\n" * 24, r"x\.csv, line 1, column 1: expected a number, found 'ses-01'; correct it"),
+        ("ncsnr", "1\n1\nn/a\n1\n1\n1\n", r"x\.csv, line 3, column 1: expected a number, found 'n/a'"),
+        ("stimulus", "id\n" + "\n".join(NAMES), r"x\.csv: expected 24 ids, one a trial, found 25 \(a head line\?\)"),
+        ("captions", "pic0,a,b\n", r"x\.csv, line 1: expected stimulus id and caption, found 3 columns"),
+    ],
+)
+def test_pack_names_the_file_and_the_line_that_is_wrong(tmp_path: Path, flag: str, text: str, says: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    ask: dict[str, Any] = {**given(tmp_path), "images": None}
+    if flag == "V1":
+        ask["regions"] = {"V1": path}
+    elif flag in ("session", "ncsnr"):
+        ask["columns"] = {flag: path}
+    else:
+        ask[flag] = path
+    with pytest.raises(InputError, match=says):
+        pack(tmp_path / "o.h5", **ask)
+    assert not (tmp_path / "o.h5").exists()
+
+
+def test_an_absent_table_and_a_foreign_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "b.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(600))
+    with pytest.raises(InputError, match=r"b\.mat: .* found a MATLAB 5 file; store its arrays as \.npy"):
+        pack(tmp_path / "o.h5", responses=tmp_path / "b.mat", stimulus=None, images=None)
+    with pytest.raises(InputError, match=r"none\.csv: .* no such file"):
+        pack(tmp_path / "o.h5", **given(tmp_path), images=None, captions=tmp_path / "none.csv")
