@@ -3,6 +3,7 @@
 #   make listen   install, simulate a listener, decode what was heard, print the path of the report
 #   make demo     both of these, unless they are there, and then see and hear them in a browser
 #   make test     install, check, run every test
+#   make fuzz     damaged inputs of every kind that is read; KIND=own-h5 COUNT=300 SEED=1
 #   make test-processors   the numeric tests as on other processors, as far as this one can show them
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -19,6 +20,9 @@ SOUND_DATA ?= data/listener
 SOUND_RUN ?= runs/listen
 SOUND_RECIPE ?= c2f-miniature
 APP ?=
+KIND ?=
+COUNT ?= 300
+SEED ?= 1
 
 VENV := .venv
 OPENCLIP := .venv-openclip
@@ -84,7 +88,7 @@ $(VENV)/.browser: | $(VENV)/bin/pip
 	fi
 	@touch $@
 
-.PHONY: help install decode listen demo test test-processors lint bench clean
+.PHONY: help install decode listen demo test fuzz test-processors lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -119,6 +123,9 @@ test: lint $(VENV)/.dev $(VENV)/.browser $(OPENCLIP)/.done
 
 test-processors: $(VENV)/.dev
 	$(VENV)/bin/python tests/processors.py
+
+fuzz: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz.run $(KIND) --count $(COUNT) --seed $(SEED)
 
 bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.help_time

@@ -15,10 +15,11 @@ from brain.types import Recording, Split
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a reader finds in a data set: `lines` for people, `facts` (JSON) for programs."""
+    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `problems`: one sentence each."""
 
     lines: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -41,8 +42,8 @@ class Reader(Protocol):
     ) -> Recording:
         """One subject. Empty `subject`, `sessions` and `betas` mean the only one, all, and the reader's choice."""
 
-    def inspect(self, path: Path) -> Inspection:
-        """What is there and what is missing."""
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
+        """What is there and what is missing, with the names that `fields` says."""
 
 
 CATALOGUE: Catalogue[Reader] = Catalogue("brain.readers", "reader")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError, expected
+from brain.pictures import SUFFIXES
 from brain.readers._media import SOUND_ENDINGS
 from brain.readers._sittings import seconds_of
 from brain.readers._sounds import read_table
@@ -102,11 +103,19 @@ def read_events(path: Path, fields: Mapping[str, str]) -> tuple[Heard, ...]:
     found = []
     for number, row in enumerate(rows, start=1):
         if row[file] not in ("", "n/a"):
+            _must_sound(path, number, file, row[file])
             seconds = [_seconds(path, number, key, row[key]) for key in (onset, duration)]
             found.append(Heard(row=number, onset_s=seconds[0], duration_s=seconds[1], clip=_clip(row[file])))
     if not found:
         raise InputError(expected(path, "events that name a sound", f"{len(rows)} rows without one", "add stim_file"))
     return tuple(sorted(found, key=lambda event: event.onset_s))
+
+
+def _must_sound(path: Path, row: int, column: str, file: str) -> None:
+    """A picture is not a sound that is missing: these series are cut into windows of what was heard."""
+    if file.lower().endswith(SUFFIXES):
+        then = "estimate one response a picture and give those as data of your own (docs/own_data.md)"
+        raise InputError(expected(f"{path}, row {row}, {column}", "a sound", f"the picture {file[:60]!r}", then))
 
 
 def _clip(file: str) -> str:

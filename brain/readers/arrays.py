@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +241,15 @@ class Arrays:
             simulated=plain(_text(box, "simulated", "")),
         )
 
-    def inspect(self, path: Path) -> Inspection:
-        """What the file holds, which of it is understood, and what would be left out."""
-        box = open_box(path, {})
-        recording = self.read(path, subject="", sessions=(), betas="", fields={})
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
+        """What the file holds, which of it is understood, what would be left out, and every part that is at fault."""
+        box = open_box(path, fields or {})
+        try:
+            recording = self.read(path, subject="", sessions=(), betas="", fields=fields or {})
+        except InputError as error:
+            line = f"data of your own at {path}, with {', '.join(box.names)[:500]}"
+            problems = tuple(dict.fromkeys((*_faults(box), str(error))))
+            return Inspection(lines=(line,), facts={"format": "arrays"}, problems=problems)
         responses, stimuli = recording.responses, recording.stimuli
         families = sorted({split.name if LEAVE_OUT not in split.name else LEAVE_OUT for split in recording.splits})
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
@@ -666,6 +672,30 @@ def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tup
             box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
         splits.append(Split(name=name, train=train, test=test))
     return tuple(splits)
+
+
+def _faults(box: Box) -> tuple[str, ...]:
+    """What is wrong with the parts of the file, each read by itself: one sentence a part."""
+    found: list[str] = []
+
+    def tried(part: Callable[[], Any]) -> Any:
+        try:
+            return part()
+        except InputError as error:
+            found.append(str(error))
+            return None
+
+    values = tried(lambda: _responses(box))
+    if values is None:
+        return tuple(found)
+    trials, voxels = values.shape
+    tried(lambda: _stimulus(box, trials))
+    for name in ("session", "repeat"):
+        tried(partial(_whole, box, name, trials, np.ones(trials, np.int64)))
+    tried(lambda: _space(box, voxels))
+    tried(lambda: _regions(box, voxels, np.ones(voxels, np.bool_)))
+    tried(lambda: _ncsnr(box, voxels, np.ones(voxels, np.bool_)))
+    return tuple(found)
 
 
 ENTRIES = (Arrays(),)

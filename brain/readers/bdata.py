@@ -136,7 +136,7 @@ class BData:
             source=str(path),
         )
 
-    def inspect(self, path: Path) -> Inspection:
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
         """What the files hold, subject by subject, and what of it is understood; reads no responses."""
         lines, found = [f"BData at {path}"], dict[str, object]()
         faults: list[InputError] = []

@@ -122,7 +122,7 @@ class MindVis:
             source=str(path),
         )  # fmt: skip
 
-    def inspect(self, path: Path) -> Inspection:
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
         """What the files hold, subject by subject, and what of it is understood."""
         lines, found = [f"MinD-Vis npz at {path}"], {}
         for subject, file in sorted(_files(path).items()):

@@ -96,7 +96,7 @@ class NSD:
             raise UsageError(f"{path}: {asked}; choose one of {', '.join(known)}")
         return known[0]
 
-    def inspect(self, path: Path) -> Inspection:
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
         """What of NSD lies under `path`, against what is known of the whole; reads no betas."""
         subjects = self.subjects(path)
         lines, facts = _inspect_shared(path)

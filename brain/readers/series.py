@@ -176,14 +176,14 @@ class Series:
             source=str(path),
         )
 
-    def inspect(self, path: Path) -> Inspection:
-        """What there is and how it would be cut with the usual lag and window; reads no values."""
+    def inspect(self, path: Path, *, fields: Mapping[str, str] | None = None) -> Inspection:
+        """What there is and how it would be cut, by the usual lag and window or by `fields`; reads no values."""
         root = root_of(path) or path
         lines, facts = [f"series with events at {root}"], dict[str, object](format="series")
         found: dict[str, object] = {}
-        timing = timing_of({})
+        timing = timing_of(fields or {})
         for subject in self.subjects(path):
-            listening = open_listening(path, subject=subject, fields={})
+            listening = open_listening(path, subject=subject, fields=fields or {})
             cuts = [one.cut(timing) for one in listening.played]
             names = np.concatenate([windows.stimulus for windows in cuts]).tolist()
             missing = listening.clips.missing(clip_of(name) for name in names)
