@@ -50,7 +50,9 @@ sys.exit(command("sleeper", work))
 def started(words: list[str], begun: Callable[[], bool], **more: object) -> subprocess.Popen[str]:
     """A process of our Python that has `begun`."""
     process = subprocess.Popen(  # type: ignore[call-overload]
-        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
+        [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # tests that were themselves started in the background would hand their ignored SIGINT down
+        **{"preexec_fn": lambda: [signal.signal(one, signal.SIG_DFL) for one in ENDS], **more},
     )
     until = time.monotonic() + 60
     while process.poll() is None and not begun() and time.monotonic() < until:

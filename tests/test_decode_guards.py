@@ -144,7 +144,7 @@ def test_a_semantic_hold_out_is_made_by_fit_and_read_back(planted: Path, cluster
     assert folds_of(recording, "cluster-3-1", run) == (folds[1],)
     with pytest.raises(UsageError, match="cluster-3-7"):
         folds_of(recording, "cluster-3-7", run)
-    with pytest.raises(InputError, match="nothing there"):
+    with pytest.raises(InputError, match="no such file"):
         folds_of(recording, "cluster-4", run)
     fewer = recording.responses.trials(recording.responses.stimulus != "s05")
     with pytest.raises(InputError, match="clusters of the 35 stimuli"):
