@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from brain.bounds import seed_within, within
 from brain.errors import UsageError
@@ -197,9 +197,26 @@ def differences(old: dict[str, Any], new: Any) -> Iterator[tuple[str, Any, Any]]
 
 
 def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
-    """A stage's settings from JSON; an unknown or missing name is a UsageError, for it is another version's run."""
+    """A stage's settings from JSON; an unknown or missing name is a UsageError, for it is another version's run.
+
+    A value of another type than the setting's is a UsageError that names it.
+    """
     names = {setting.name for setting in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if set(stored) != names:
         odd = ", ".join(sorted(set(stored) ^ names))
         raise UsageError(f"settings.json: {odd} not understood by this version; start a new run with --out")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    for name, hint in get_type_hints(kind).items():
+        if not _is(values[name], hint):
+            kind_of = getattr(hint, "__name__", hint) if get_origin(hint) is None else hint
+            raise UsageError(f"settings.json: {name} expected {kind_of}, found {values[name]!r:.60}; start a new run")
+    return kind(**values)
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Is it a value of that type? A whole number is a float, a truth value is no number."""
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is(one, get_args(hint)[0]) for one in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint

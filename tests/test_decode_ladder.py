@@ -107,6 +107,10 @@ def test_maps_that_say_nothing_clear_are_refused(maps: tuple[str, ...], word: st
 def test_settings_of_another_version_are_refused_by_name() -> None:
     with pytest.raises(UsageError, match="warp"):
         from_json(DecodeSettings, {**to_json(DecodeSettings()), "warp": 9})
+    for name, value in (("steps", "many"), ("guidance", True), ("rows", ["decoded", 1]), ("seeds", 1.5)):
+        with pytest.raises(UsageError, match=f"settings.json: {name} expected "):
+            from_json(DecodeSettings, {**to_json(DecodeSettings()), name: value})
+    assert from_json(DecodeSettings, {**to_json(DecodeSettings()), "guidance": 3}).guidance == 3
 
 
 def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
