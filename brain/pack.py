@@ -149,7 +149,6 @@ def pack(
     size      pixels to which images of a folder are cut square and scaled; 0 keeps them, and they must be of one size
     say       is told what was written and what was left out
     """
-    must_be_new(out)
     unfit = sorted(set(columns or {}) - set(COLUMNS))
     if unfit:
         raise UsageError(f"{unfit[0]!r} is no column that can be packed; columns are {', '.join(COLUMNS)}")
@@ -166,6 +165,7 @@ def pack(
     fields |= {name: text for name, text in texts.items() if text}
     masks = {name: read_mask(path, voxels) for name, path in (regions or {}).items()}
     told = None if captions is None else _read_captions(captions)
+    must_be_new(out)  # after what is wrong with the input, before the pictures are opened
     pixels: NDArray[Any] | None = None
     names: list[str] | None = None
     left = ""
