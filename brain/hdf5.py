@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from brain.errors import AfterimageError, InputError, expected
 from brain.files import HDF5_MAGIC, check_magic, present
+from brain.hdf5_heaps import check_heaps
 
 LIMIT = 32 * 2**30
 """Bytes that a data set which is read whole may claim."""
@@ -186,6 +187,7 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     if absent:
         found = f"data compressed by {absent}, a filter that is not installed"
         raise InputError(expected(where, "data that can be read", found, UNCOMPRESSED))
+    check_heaps(dataset)
     claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
     if streamed:
         rows = max(dataset.shape[0], 1) if dataset.shape else 1

@@ -7,13 +7,14 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.hdf5 import names_in, open_hdf5
+from brain.hdf5 import names_in, open_hdf5, plain
 from brain.npz import read_npz
 
 
@@ -224,3 +225,27 @@ def test_a_truncated_npz_is_told(tmp_path: Path, keep: float) -> None:
     path.write_bytes(content[: int(len(content) * keep)])
     with pytest.raises(InputError, match="a whole npz archive, found a damaged"):
         read_npz(path, ["data"])
+
+
+@pytest.mark.parametrize("how", ["plain", "gzip", "shuffled", "scalar", "latest"])
+def test_text_whose_heap_has_no_end_is_refused_and_whole_text_is_read(how: str, tmp_path: Path) -> None:
+    path, words = tmp_path / "text.h5", np.array([f"word {number}" for number in range(40)], object)
+    packed: dict[str, Any] = {
+        "gzip": {"chunks": (16,), "compression": "gzip"},
+        "shuffled": {"chunks": (7,), "compression": "gzip", "shuffle": True},
+    }.get(how, {})
+    with h5py.File(path, "w", libver="latest" if how == "latest" else None) as file:
+        value = "one word" if how == "scalar" else words
+        file.create_dataset("text", data=value, dtype=h5py.string_dtype(), **packed)
+    with open_hdf5(path, ["text"]) as data:
+        assert np.array_equal(plain(data["text"], path), np.asarray(value, np.str_))
+    whole = bytearray(path.read_bytes())
+    heap = whole.index(b"GCOL")
+    place, ends = heap + 16, heap + int.from_bytes(whole[heap + 8 : heap + 16], "little")
+    while int.from_bytes(whole[place : place + 2], "little"):
+        place += 16 + -(-int.from_bytes(whole[place + 8 : place + 16], "little") // 8) * 8
+    assert place < ends
+    whole[place + 8 : place + 16] = bytes(8)  # free space without a size: the library would look for its end for ever
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]):
+        pass

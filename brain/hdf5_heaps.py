@@ -1,0 +1,106 @@
+"""Text of variable length in HDF5 lies in global heaps; a damaged one sends the library into a loop without end.
+
+    check_heaps(dataset)      asked before such text is read
+
+A heap is a chain of objects, each with its size; where an object of no kind has no size, the chain never ends
+(HDF5 file format specification 3.0, III.E). Each heap that the data set points to is walked here first.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, expected
+
+POINTER = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
+"""What stands in the data set for each text: its length, the address of its heap, its number there."""
+HEAD = 16
+"""Bytes of a heap's head, and of an object's."""
+
+
+def check_heaps(dataset: h5py.Dataset) -> None:
+    """Refuse (InputError) text of variable length whose heaps are damaged; other data sets are not looked at.
+
+    Chunks packed by filters other than gzip and shuffle cannot be looked into here.
+    """
+    text = h5py.check_string_dtype(dataset.dtype)
+    if text is None or text.length is not None or not dataset.size:
+        return
+    path = Path(dataset.file.filename)
+    with open(path, "rb") as file:
+        for raw in _stored(dataset, file):
+            whole = raw[: len(raw) - len(raw) % POINTER.itemsize]
+            for at in np.unique(np.frombuffer(whole, POINTER)["heap"]).tolist():
+                if at and not _ends(file, at):
+                    where = f"{path}, {str(dataset.name).lstrip('/')}"
+                    raise InputError(expected(where, "intact text", "damaged text", "fetch the file again"))
+
+
+def _stored(dataset: h5py.Dataset, file: BinaryIO) -> Iterator[bytes]:
+    """The pointers as they lie in the file, by chunk."""
+    if dataset.chunks is None:
+        at = dataset.id.get_offset()
+        if at is not None:
+            yield _at(file, at, dataset.size * POINTER.itemsize)
+        return
+    filters = _filters(dataset)
+    for number in range(dataset.id.get_num_chunks()):
+        chunk = dataset.id.get_chunk_info(number)
+        raw = _at(file, chunk.byte_offset, chunk.size)
+        left_out = [not chunk.filter_mask >> place & 1 for place in range(len(filters))]
+        yield from _unpacked(raw, [one for one, used in zip(filters, left_out, strict=True) if used])
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    made = dataset.id.get_create_plist()
+    return [int(made.get_filter(number)[0]) for number in range(made.get_nfilters())]
+
+
+def _unpacked(raw: bytes, filters: list[int]) -> Iterator[bytes]:
+    """The chunk before its filters; nothing where one of them is unknown, or damaged, which the library says."""
+    for one in reversed(filters):
+        if one == h5py.h5z.FILTER_SHUFFLE:
+            count = len(raw) // POINTER.itemsize
+            mixed: NDArray[Any] = np.frombuffer(raw[: count * POINTER.itemsize], np.uint8)
+            raw = mixed.reshape(POINTER.itemsize, count).T.tobytes()
+        elif one == h5py.h5z.FILTER_DEFLATE:
+            try:
+                raw = zlib.decompress(raw)
+            except zlib.error:
+                return
+        else:
+            return
+    yield raw
+
+
+def _ends(file: BinaryIO, at: int) -> bool:
+    """Does the heap at this address end? Only its own bytes are looked at."""
+    head = _at(file, at, HEAD)
+    if len(head) < HEAD or not head.startswith(b"GCOL"):
+        return False
+    size = struct.unpack_from("<Q", head, 8)[0]
+    heap = _at(file, at, size) if size <= os.fstat(file.fileno()).st_size else b""
+    place = HEAD
+    while len(heap) - place >= HEAD:
+        index, length = struct.unpack_from("<H6xQ", heap, place)
+        step = length if index == 0 else HEAD + -(-length // 8) * 8
+        if step < HEAD:
+            return False
+        place += step
+    return bool(len(heap) == size)
+
+
+def _at(file: BinaryIO, place: int, count: int) -> bytes:
+    if place >= 2**63:
+        return b""
+    file.seek(place)
+    return file.read(count)
