@@ -256,8 +256,8 @@ def test_answers_are_scored_with_the_exact_interval(samples: Samples, tmp_path: 
         ("short", r"line 10: expected 3 values, found 2"),
         ("none", r"expected answers, found none"),
         ("empty", r"found 'an empty file'"),
-        ("bytes", r"expected a readable CSV file"),
-        ("absent", r"expected a readable CSV file"),
+        ("bytes", r"expected a table in UTF-8"),
+        ("absent", r"expected a table, found no such file"),
     ],
 )
 def test_answers_that_cannot_be_used_are_one_sentence(samples: Samples, tmp_path: Path, change: str, said: str) -> None:
