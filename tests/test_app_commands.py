@@ -36,8 +36,8 @@ from brain.commands import command
 
 def work():
     part = pathlib.Path(sys.argv[1])
-    part.touch()
     try:
+        part.touch()
         time.sleep(60)
     finally:
         time.sleep(0.2)

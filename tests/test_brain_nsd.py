@@ -337,7 +337,7 @@ def test_unknown_subjects_versions_and_data_are_refused_by_name(written: TinyBra
         open_recording(written.root, fields={"stimulus": "x"})
     with pytest.raises(InputError, match=r"no reader recognises these data; known are arrays .*; nsd"):
         open_recording(tmp_path)
-    with pytest.raises(InputError, match="no such file or folder"):
+    with pytest.raises(InputError, match="expected a file or a folder of data, found no such file; check the path"):
         open_recording(tmp_path / "absent")
     with pytest.raises(UsageError, match="reader"):
         open_recording(written.root, reader="nds")

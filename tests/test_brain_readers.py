@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from brain.catalogue import Catalogue, unknown
-from brain.errors import AfterimageError, UsageError
+from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import CATALOGUE, Reader, open_recording, reader_of
 from brain.simulated.tiny import tiny_nsd
 from brain.simulated.tiny_listener import tiny_listener
@@ -119,3 +120,18 @@ def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ValueError, match=r"two entries named 'twin': twins\.one and twins\.two"):
         Catalogue("twins", "twin").names()
+
+
+def test_data_that_are_no_file_are_said_before_they_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "dead.h5").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.h5").symlink_to(tmp_path / "loop.h5")
+    os.mkfifo(tmp_path / "pipe.h5")
+    for name, said in (
+        ("dead.h5", "a link to a file that has not been fetched; run `datalad get` on it"),
+        ("loop.h5", "a link that leads to itself"),
+        ("pipe.h5", "a pipe, a device or a socket"),
+        ("a" * 300, "a path that cannot be read"),
+        ("absent.h5", "no such file"),
+    ):
+        with pytest.raises(InputError, match=f"expected a file or a folder of data, found {said}"):
+            open_recording(tmp_path / name)

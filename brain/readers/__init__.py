@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from brain.catalogue import Catalogue
 from brain.errors import InputError, UsageError
+from brain.files import present
 from brain.origin import simulated_by
 from brain.types import Recording, Split
 
@@ -100,8 +102,8 @@ def _with_trials(recording: Recording) -> Recording:
 
 def reader_of(path: Path, name: str = "") -> Reader:
     """The reader called `name`, else the one that recognises `path`; none is an InputError that lists the readers."""
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder; check the path")
+    if not os.path.isdir(path):  # False, not an error, for names that the system refuses
+        present(path, what="a file or a folder of data", then="check the path")
     if name:
         return CATALOGUE[name]
     for reader in CATALOGUE:
