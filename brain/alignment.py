@@ -136,7 +136,7 @@ def lag_sweep(
         windows=len(features),
         left_out=(
             *(f"{late} events are left out: the series ends before their response at {max(lags_s):g} s",) * bool(late),
-            *(f"{silent} training clips are left out: their sounds are not at hand",) * bool(silent),
+            *(f"{silent} training clips without a sound file are left out",) * bool(silent),
         ),
     )
 
@@ -158,7 +158,7 @@ def _reached(played: Played, timing: Timing, *, longest: float) -> Played:
 
 
 def _training(path: Path, listening: Listening, stimulus: NDArray[np.str_]) -> tuple[NDArray[np.bool_], int]:
-    """(window,) bool the training windows whose sound is at hand, and how many training clips have none."""
+    """(window,) bool the training windows whose sound has a file, and how many training clips have none."""
     splits = clip_splits(stimulus.tolist(), listening.clips.splits)
     if not splits:
         raise InputError(expected(path, "training and test clips for the lag sweep", "one kind", "give more clips"))

@@ -200,7 +200,7 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
 
 
 def _filter_absent(dataset: h5py.Dataset) -> str:
-    """The name or number of a filter that these data were written with and that is not at hand, or ""."""
+    """The name or number of a filter that these data were written with and that is not installed, or ""."""
     plist = dataset.id.get_create_plist()
     filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
     for code, _, _, name in filters:

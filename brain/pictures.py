@@ -1,7 +1,7 @@
 """Picture files: the one road from a file to RGB pixels, for what was shown, what was drawn and what is judged.
 
     open_image(path)           -> PIL image, mode RGB, upright
-    decode_image(data, path)   -> the same of bytes that are at hand
+    decode_image(data, path)   -> the same of bytes in memory
 
 What does not show in one certain way is refused: floating point and 32-bit pixels, animations, and whatever is in none
 of `FORMATS`, for Pillow's others start programs (PostScript) or are no pictures of a study.

@@ -171,7 +171,7 @@ def test_what_a_lag_sweep_leaves_out_is_counted(listener: Path) -> None:
     assert whole.left_out == ()
     (listener / "stimuli" / "clip00.wav").unlink()
     fewer = lag_sweep(listener / "bids", [2.0, LONG])
-    assert fewer.left_out[-1] == "1 training clips are left out: their sounds are not at hand"
+    assert fewer.left_out[-1] == "1 training clips without a sound file are left out"
     assert fewer.left_out[0].endswith(f"the series ends before their response at {LONG:g} s")
     assert fewer.facts()["left_out"] == list(fewer.left_out) and fewer.windows < whole.windows
     assert any(fewer.left_out[0] in line for line in fewer.lines()) and np.isfinite(fewer.correlation).all()
