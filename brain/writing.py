@@ -238,13 +238,21 @@ def lock(folder: Path) -> Iterator[None]:
     """Holds a folder for this process, made where there is none, and sweeps what lies right in it.
 
     A folder that another process holds is a StorageError that names the holder; a lock that is a link is an InputError.
+    A folder that was made for the lock and got nothing else, for what was asked was refused, is gone afterwards.
     The kernel lets go when the process ends, however it ends, so that no stale lock is left behind.
     """
+    new = not folder.exists()
     with storing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with _holding(folder / ".lock", folder):
         sweep(folder)
-        yield
+        try:
+            yield
+        except BaseException:
+            if new and [one.name for one in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                folder.rmdir()
+            raise
 
 
 def held_by(folder: Path) -> str:
@@ -342,8 +350,10 @@ def _holding(file: Path, subject: Path) -> Iterator[None]:
         with storing(subject):
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
-        yield
-        os.ftruncate(handle, 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

@@ -307,3 +307,16 @@ OURS = ("write_text", "write_bytes")
 def _is_writing_mode(one: ast.expr) -> bool:
     mode = one.value if isinstance(one, ast.Constant) else ""
     return isinstance(mode, str) and bool(set(mode) & set("wax+")) and set(mode) <= set("rwaxbt+")
+
+
+def test_a_folder_that_was_made_for_a_refusal_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(InputError), lock(tmp_path / "run"):
+        raise InputError("refused")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "own").mkdir()
+    with pytest.raises(InputError), lock(tmp_path / "own"):
+        raise InputError("refused")
+    assert (tmp_path / "own" / ".lock").read_bytes() == b""
+    with lock(tmp_path / "run"):
+        write_text(tmp_path / "run" / "kept", "x")
+    assert (tmp_path / "run" / "kept").is_file()
