@@ -38,3 +38,8 @@ class CheckpointAbsent(AfterimageError):
 def expected(subject: object, what: str, found: str, then: str) -> str:
     """One sentence in the house form: `subject`: expected `what`, found `found`; `then`."""
     return f"{subject}: expected {what}, found {found}; {then}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s in the plural: "1 session", "2 sessions"."""
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, expected
+from brain.errors import InputError, counted, expected
 from brain.readers import Reader, open_recording, reader_of
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
@@ -135,10 +135,11 @@ def _of_trials(recording: Recording) -> Look:
         "unit": space.unit,
         "betas": space.betas,
     }
+    times = f"{_span(shown.tolist())} times" if shown.max() > 1 else "once"
     line = (
-        f"{len(responses.values)} trials of {len(shown)} stimuli, each shown {_span(shown.tolist())} times, "
-        f"in {len(sessions)} session{'s' * (len(sessions) != 1)}; {len(space)} voxels, "
-        f"{len(recording.regions)} regions; unit {space.unit}, betas {space.betas}"
+        f"{len(responses.values)} trials of {len(shown)} stimuli, each shown {times}, "
+        f"in {counted(len(sessions), 'session')}; {len(space)} voxels, "
+        f"{counted(len(recording.regions), 'region')}; unit {space.unit}, betas {space.betas}"
     )
     return Look(lines=(line,), facts=facts)
 

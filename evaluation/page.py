@@ -281,15 +281,16 @@ def data_facts(data: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> 
     """How much was recorded, out of a run's card: trials, stimuli, repeats, sessions, voxels; none without a card."""
     sessions = data.get("sessions")
     counts = {
-        "trials": [data.get("trials")],
-        "stimuli": [data.get("stimuli")],
-        "for training": [split.get("train") for split in splits],
-        "for testing": [split.get("test") for split in splits],
-        "repeats a stimulus": data.get("repeats"),
-        "sessions": [len(sessions)] if isinstance(sessions, list) else [],
-        "voxels": [data.get("voxels")],
+        ("trial", "trials"): [data.get("trials")],
+        ("stimulus", "stimuli"): [data.get("stimuli")],
+        ("for training", "for training"): [split.get("train") for split in splits],
+        ("for testing", "for testing"): [split.get("test") for split in splits],
+        ("repeat a stimulus", "repeats a stimulus"): data.get("repeats"),
+        ("session", "sessions"): [len(sessions)] if isinstance(sessions, list) else [],
+        ("voxel", "voxels"): [data.get("voxels")],
     }
-    return [f"{span} {word}" for word, values in counts.items() if (span := _span(values))]
+    spans = {words: _span(values) for words, values in counts.items()}
+    return [f"{span} {one if span == '1' else many}" for (one, many), span in spans.items() if span]
 
 
 def _span(values: Any) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from brain.bounds import seed_within, within
-from brain.errors import InputError, expected
+from brain.errors import InputError, counted, expected
 from brain.origin import plain
 from brain.tables import read_records
 from brain.writing import claim, inside, only_files, write_text
@@ -300,7 +300,7 @@ def _card(
         "bootstrap": chances.bootstrap,
         "permutations": chances.permutations,
         "unit of inference": "the stimulus, within one subject; the seeds of a stimulus are averaged first",
-        "permutations stay inside": f"{len(blocks)} blocks (the session of a stimulus' first showing)"
+        "permutations stay inside": f"{counted(len(blocks), 'block')} (the session of a stimulus' first showing)"
         if blocks - {""}
         else "one block: nothing is known of sessions",
         "best of": _picked(samples),

@@ -48,7 +48,7 @@ def test_what_is_there_is_counted_and_the_default_split_is_named(tmp_path: Path)
     page = "\n".join(found.lines)
     assert "split apart (the default): 24 training and 6 test stimuli, 24 and 6 trials" in page
     assert "split beside: 25 training and 5 test stimuli" in page
-    assert "30 trials of 30 stimuli, each shown 1 times, in 1 session; 8 voxels, 2 regions" in page
+    assert "30 trials of 30 stimuli, each shown once, in 1 session; 8 voxels, 2 regions" in page
     assert "12 of 12 looked at could be opened (6 x 8 pixels)" in page and "simulated: no" in page
     assert "captions: for 20 of 30 stimuli" in page
     assert any("found none for 10 of 30 (first: s20)" in note for note in found.notes)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, expected
+from brain.errors import InputError, UsageError, counted, expected
 from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
@@ -259,7 +259,7 @@ class Arrays:
         lines = [
             f"data of your own at {path}, subject {responses.space.subject}, unit {responses.space.unit}",
             f"{len(responses.values)} trials of {len(stimuli.ids)} stimuli ({stimuli.modality}), "
-            f"{len(responses.space)} voxels, {len(np.unique(responses.session))} sessions",
+            f"{len(responses.space)} voxels, {counted(len(np.unique(responses.session)), 'session')}",
             f"regions: {', '.join(f'{name} {count}' for name, count in regions.items())}",
             f"splits: {', '.join(families)}",
             f"fields: {', '.join(understood)}" + (f"; not used: {', '.join(ignored)}" if ignored else ""),

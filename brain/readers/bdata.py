@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from brain.averages import count_repeats
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, expected
+from brain.errors import InputError, UsageError, counted, expected
 from brain.files import listed, optional_folder
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
@@ -170,7 +170,7 @@ def _looked_at(path: Path, subject: str, family: Family) -> tuple[list[str], dic
     said = (*rows.notes, *shown.notes, space_of(files[0], subject=subject)[1], *_said_of(family, files), fault)
     lines = [
         f"  {int(shown.kept.sum())} rows of {len(stimuli.ids)} stimuli ({stimuli.modality}), "
-        f"{len(files[0].brain)} voxels, {len(np.unique(rows.session))} sessions",
+        f"{len(files[0].brain)} voxels, {counted(len(np.unique(rows.session)), 'session')}",
         *([] if fault else [f"  {sides['train']} training and {sides['test']} test {_what(stimuli.modality)}"]),
         f"  regions: {', '.join(f'{name} {count}' for name, count in regions.items())}",
         f"  columns: {', '.join(files[0].columns)}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, UsageError, expected
+from brain.errors import InputError, UsageError, counted, expected
 from brain.files import listed, optional
 from brain.hdf5 import open_hdf5
 from brain.json_files import read_json
@@ -288,7 +288,7 @@ def _inspect_subject(root: Path, subject: str) -> tuple[list[str], dict[str, Any
     if (root / DESIGN).is_file() and responses_path(root, subject).is_file():
         trials = read_trials(root, subject)
         done = np.unique(trials.session).tolist()
-        counts = f"{len(done)} sessions, {len(trials.nsd)} trials, {len(np.unique(trials.nsd))} images"
+        counts = f"{counted(len(done), 'session')}, {len(trials.nsd)} trials, {len(np.unique(trials.nsd))} images"
         shared = len(np.unique(trials.nsd[trials.shared]))
         note = _against(len(done), SUBJECT_SESSIONS[index], "sessions of this subject") if official else ""
         lines.append(f"  did {counts}, {shared} of them shared{note}; design and responses.tsv agree")
@@ -301,7 +301,7 @@ def _inspect_subject(root: Path, subject: str) -> tuple[list[str], dict[str, Any
         gap = f", MISSING session {', '.join(map(str, missing))}" if missing else ""
         ncsnr = "" if (betas.folder / "ncsnr.nii.gz").is_file() else ", MISSING ncsnr.nii.gz"
         name = f"{betas.space}/{betas.version}"
-        lines.append(f"  betas {name}: {len(betas.files)} sessions ({', '.join(formats)}){gap}{ncsnr}")
+        lines.append(f"  betas {name}: {counted(len(betas.files), 'session')} ({', '.join(formats)}){gap}{ncsnr}")
         facts["betas"][name] = {"sessions": list(betas.files), "missing": missing}
     more, regions = _inspect_regions(root, subject, find_betas(root, subject)[0])
     known = facts_differ(regions, index) if official and not simulated_by(root) else ""

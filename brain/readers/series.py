@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from brain.averages import count_repeats
-from brain.errors import InputError, UsageError, expected
+from brain.errors import InputError, UsageError, counted, expected
 from brain.progress import progress
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
@@ -191,7 +191,7 @@ class Series:
             regions = regions_of(listening.places.masks, voxels=voxels)
             counts = {region.name: int(region.mask.sum()) for region in regions}
             lines += [
-                f"{subject}: {len(listening.played)} runs, {voxels} voxels",
+                f"{subject}: {counted(len(listening.played), 'run')}, {voxels} voxels",
                 *(f"  {line}" for line in alignment(listening, cuts, timing)),
                 f"  regions: {', '.join(f'{name} {count}' for name, count in counts.items())}",
                 f"  sounds: {listening.clips.folder or 'no folder'}" + (f", MISSING {len(missing)}" * bool(missing)),
