@@ -25,7 +25,7 @@ from brain.origin import simulated_by
 from brain.pictures import open_image
 from brain.readers._media import examples, folder_media
 from brain.readers.arrays import DIGEST, FIELDS, Arrays, as_responses, field_sha256, turned
-from brain.tables import read_ids, read_mask, read_numbers, read_rows
+from brain.tables import read_ids, read_mask, read_numbers, read_rows, refuse_head
 from brain.writing import claim, hdf5_at, writing
 
 COLUMNS = ("session", "repeat", "group", "ncsnr", "ijk", "shape", "affine")
@@ -208,7 +208,9 @@ def _column(name: str, path: Path) -> NDArray[Any]:
 
 def _read_captions(path: Path) -> dict[str, list[str]]:
     captions: dict[str, list[str]] = {}
-    for line, row in read_rows(path):
+    rows = read_rows(path)
+    refuse_head(path, [row[0] for _, row in rows])
+    for line, row in rows:
         if len(row) != 2:
             then = "use a .csv or .tsv with quotes where needed"
             raise InputError(expected(f"{path}, line {line}", "stimulus id and caption", f"{len(row)} columns", then))

@@ -5,14 +5,15 @@
     read_mask(path, voxels)           (voxel,) bool of 0 and 1, true and false, yes and no
     read_records(path, needed=...)    rows by column name
 
-UTF-8 with or without a byte order mark, or UTF-16 with one. A head line, a decimal comma or an empty cell is said with
-its line and never guessed away: a guess would shift every trial by one.
+UTF-8 with or without a byte order mark, or UTF-16 with one. A head line, a decimal comma, an empty cell or a blank line
+above others is said with its line and never guessed away: a guess would shift every trial by one.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,25 @@ ENDINGS = (".npy", ".txt", ".csv", ".tsv")
 TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 CELL = 2**20
 """Characters that a cell may have."""
+THING = "stim|stimulus|stimuli|image|img|picture|sound|clip|audio|item|trial|condition|group|run|session|nsd|coco"
+COLUMN = re.compile(rf"(?:(?:{THING})s?[ _.-]?)?(?:ids?|names?|files?|filenames?|paths?|numbers?|index|labels?)|{THING}s?")
+"""What people call a column of ids."""
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line, cells) of every line that is not blank: split at commas (.csv), tabs (.tsv) or not at all (others)."""
+    """(line, cells) of every line up to the last that says something: split at commas (.csv), tabs (.tsv) or not at all.
+
+    Blank lines at the end, and rows of nothing but marks there, are left out; one above others is an InputError.
+    """
     text = _text(path)
     mark = MARKS.get(path.suffix.lower())
     if mark is None:
-        return [(number, [line.strip()]) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+        return _without_end(path, [(line, [one.strip()]) for line, one in enumerate(re.split("\r\n|\r|\n", text), start=1)])
     return _split(path, text, mark=mark)
 
 
 def cells(path: Path, *, mark: str = "\t", quoted: bool = True) -> list[tuple[int, list[str]]]:
-    """(line, cells without blanks around them) of every line that is not blank of a table of whatever name."""
+    """(line, cells without blanks around them) of a table of whatever name; blank lines may stand at its end alone."""
     return _split(path, _whole_text(present(path, what="a table", then="put it back")), mark=mark, quoted=quoted)
 
 
@@ -51,9 +58,20 @@ def _split(path: Path, text: str, *, mark: str, quoted: bool = True) -> list[tup
     source = io.StringIO(text, newline="")
     lines = csv.reader(source, delimiter=mark, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
     try:
-        return [(lines.line_num, [cell.strip() for cell in row]) for row in lines if any(cell.strip() for cell in row)]
+        return _without_end(path, [(lines.line_num, [cell.strip() for cell in row]) for row in lines])
     except csv.Error as error:
         raise InputError(expected(f"{path}, line {lines.line_num}", "a table", f"{error}", "save it again")) from error
+
+
+def _without_end(path: Path, rows: list[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """The rows without the blank ones at their end; a blank one above others may be a trial, and is an InputError."""
+    while rows and not any(rows[-1][1]):
+        rows.pop()
+    for line, row in rows:
+        if not any(row):
+            then = "fill it in, or take the line out if it stands for nothing"
+            raise InputError(expected(f"{path}, line {line}", "a row", "a blank line above others", then))
+    return rows
 
 
 def _text(path: Path) -> str:
@@ -73,19 +91,33 @@ def _whole_text(path: Path) -> str:
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise InputError(expected(f"{path}, line {line}", "text", "a zero byte", "save it again as UTF-8"))
-    return text
+    return text.replace("\r\r\n", "\r\n")  # one end of a line, as Python's csv writes it on Windows into a text file
 
 
 def read_ids(path: Path) -> NDArray[np.str_]:
-    """(row,) text: one id a line as it is written, or a one-dimensional .npy of text or whole numbers."""
+    """(row,) text: one id a line as it is written, or a one-dimensional .npy of text or whole numbers.
+
+    A first id that names a column, such as "stim_id", while no other does, is an InputError: it may be a head line.
+    """
     if path.suffix.lower() == ".npy":
-        return as_ids(read_npy(path), path)
+        ids = as_ids(read_npy(path), path)
+        refuse_head(path, ids.tolist())
+        return ids
     rows = read_rows(path)
     for line, cells in rows:
         if len(cells) != 1:
             then = "leave nothing but the column of ids in the file"
             raise InputError(expected(f"{path}, line {line}", "one id", f"{len(cells)} columns", then))
+    refuse_head(path, [cells[0] for _, cells in rows])
     return np.array([cells[0] for _, cells in rows], np.str_)
+
+
+def refuse_head(path: Path, ids: Sequence[str]) -> None:
+    """Refuse (InputError) a column of ids whose first, and no other, is what people call such a column."""
+    named = [one.startswith("#") or bool(COLUMN.fullmatch(one.lower())) for one in ids[:1]]
+    if any(named) and not any(one.startswith("#") or COLUMN.fullmatch(one.lower()) for one in ids[1:]):
+        then = "take the line out, or rename the stimulus if it is called so"
+        raise InputError(expected(f"{path}, line 1", "an id", f"{ids[0][:60]!r} (a head line?)", then))
 
 
 def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
@@ -131,6 +163,9 @@ def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:
         for column, cell in enumerate(cells):
             below = rows[1][1][column] if row == 0 and len(rows) > 1 and column < len(rows[1][1]) else ""
             values[row, column] = _number(path, line, column + 1, cell, below=below)
+    if measured and width > 2 and (values[0] - values[0, 0] == np.arange(width)).all() and values[0, 0] in (0, 1):
+        found = "the numbers of the columns (a head line?)"
+        raise InputError(expected(f"{path}, line {rows[0][0]}", "measured numbers", found, "take the line out"))
     counted, first = np.arange(len(rows)), values[:, 0]
     if measured and width > 1 and len(rows) > 2 and (first - first[0] == counted).all() and first[0] in (0, 1):
         found = "the numbers of the lines (an index column?)"

@@ -374,7 +374,8 @@ def test_pack_says_what_it_wrote_and_what_it_left_out(tmp_path: Path) -> None:
         ("session", "session\n" + "1\n" * 24, r"x\.csv, line 1, column 1: .*a head line\?"),
         ("session", "ses-01\n" * 24, r"x\.csv, line 1, column 1: expected a number, found 'ses-01'; correct it"),
         ("ncsnr", "1\n1\nn/a\n1\n1\n1\n", r"x\.csv, line 3, column 1: expected a number, found 'n/a'"),
-        ("stimulus", "id\n" + "\n".join(NAMES), r"x\.csv: expected 24 ids, one a trial, found 25 \(a head line\?\)"),
+        ("stimulus", "id\n" + "\n".join(NAMES), r"x\.csv, line 1: expected an id, found 'id' \(a head line\?\)"),
+        ("stimulus", "V1\n" + "\n".join(NAMES), r"x\.csv: expected 24 ids, one a trial, found 25 \(a head line\?\)"),
         ("captions", "pic0,a,b\n", r"x\.csv, line 1: expected stimulus id and caption, found 3 columns"),
     ],
 )

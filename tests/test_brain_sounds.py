@@ -121,7 +121,7 @@ def test_two_tables_are_one_too_many(listener: Path) -> None:
 
 def test_tables_are_read_by_their_characters(tmp_path: Path) -> None:
     table = tmp_path / "stimuli.tsv"
-    text = 'clip\tsplit\tcaption\nä\ttrain\t"hm" he said\n\t\t\nb\ttest\t\n'
+    text = 'clip\tsplit\tcaption\nä\ttrain\t"hm" he said\nb\ttest\t\n\t\t\n\n'
     want = [
         {"clip": "ä", "split": "train", "caption": '"hm" he said'},
         {"clip": "b", "split": "test", "caption": ""},
@@ -133,6 +133,7 @@ def test_tables_are_read_by_their_characters(tmp_path: Path) -> None:
         ("clip\tsplit\ncaf\xe9\ttrain\n".encode("latin-1"), "in UTF-8, found other bytes in line 2"),
         (b"clip\tsplit\na\ttrain\tx\n", "line 2: expected 2 cells, found 3 .'x' has no column"),
         (b"clip\tsplit\na\n", "line 2: expected 2 cells as in its head, found 1"),
+        (b"clip\tsplit\na\ttrain\n\t\nb\ttest\n", "line 3: expected a row, found a blank line above others"),
         (b"clip\tclip\na\tb\n", "expected the column 'clip' once"),
         (b"clip\tsplit\na\0b\ttrain\n", "line 2: expected text, found a zero byte"),
         (b"name\na\n", "expected the column 'clip', found the columns name; add it, or correct --fields"),

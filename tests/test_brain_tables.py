@@ -1,0 +1,65 @@
+"""Tables of strangers: no row is left out or taken in without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brain.errors import InputError
+from brain.tables import read_ids, read_mask, read_numbers, read_rows
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.tsv"])
+def test_a_blank_line_above_others_is_told_and_one_at_the_end_is_none(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("1\n\n0\n")
+    for read in (read_ids, read_numbers, read_rows, lambda path: read_mask(path, 2)):
+        with pytest.raises(InputError, match=r", line 2: expected a row, found a blank line above others"):
+            read(path)
+    path.write_text("1\n0\n\n  \n")
+    assert read_ids(path).tolist() == ["1", "0"] and read_mask(path, 2).tolist() == [True, False]
+    path.write_bytes(b"1\r\r\n0\r\r\n")  # Python's csv into a text file on Windows
+    assert read_numbers(path).tolist() == [1, 0]
+
+
+def test_empty_rows_of_a_spreadsheet_at_the_end_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("1,2,5\n3,4,6\n,,\n,,\n")
+    assert read_numbers(path).shape == (2, 3)
+    path.write_text("1,2,5\n,,\n3,4,6\n")
+    with pytest.raises(InputError, match="line 2: expected a row, found a blank line"):
+        read_numbers(path)
+
+
+def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("a\nb\x0c\nc\n")
+    assert read_ids(path).tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("head", ["stim_id", "stimulus", "ID", "image", "image name", "# ids", "nsdId", "Filename"])
+def test_a_head_line_over_as_many_ids_is_told(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text(f"{head}\nface\nhouse\n")
+    with pytest.raises(InputError, match=r"line 1: expected an id, found .* \(a head line\?\); take the line out"):
+        read_ids(path)
+    np.save(tmp_path / "x.npy", np.array([head, "face", "house"]))
+    with pytest.raises(InputError, match=r"a head line\?"):
+        read_ids(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("ids", [["image", "sound", "image"], ["image1", "face"], ["007", "3.10"], ["dog", "id"]])
+def test_ids_that_are_ids_are_no_head_line(tmp_path: Path, ids: list[str]) -> None:
+    path = tmp_path / "x.txt"
+    path.write_text("\n".join(ids))
+    assert read_ids(path).tolist() == ids
+
+
+def test_column_numbers_over_responses_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("0,1,2,3\n0.5,0.1,0.2,0.7\n0.1,0.2,0.4,0.2\n")
+    with pytest.raises(InputError, match=r"line 1: expected measured numbers, found the numbers of the columns"):
+        read_numbers(path)
+    assert read_numbers(path, measured=False).shape == (3, 4)
