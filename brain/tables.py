@@ -32,19 +32,21 @@ TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 CELL = 2**20
 """Characters that a cell may have."""
 THING = "stim|stimulus|stimuli|image|img|picture|sound|clip|audio|item|trial|condition|group|run|session|nsd|coco"
-COLUMN = re.compile(rf"(?:(?:{THING})s?[ _.-]?)?(?:ids?|names?|files?|filenames?|paths?|numbers?|index|labels?)|{THING}s?")
+SAID = "ids?|names?|files?|filenames?|paths?|numbers?|index|labels?"
+COLUMN = re.compile(rf"(?:(?:{THING})s?[ _.-]?)?(?:{SAID})|(?:{THING})s?")
 """What people call a column of ids."""
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """(line, cells) of every line up to the last that says something: split at commas (.csv), tabs (.tsv) or not at all.
+    """(line, cells) of every line up to the last that is not blank: split at commas (.csv), tabs (.tsv) or not at all.
 
     Blank lines at the end, and rows of nothing but marks there, are left out; one above others is an InputError.
     """
     text = _text(path)
     mark = MARKS.get(path.suffix.lower())
     if mark is None:
-        return _without_end(path, [(line, [one.strip()]) for line, one in enumerate(re.split("\r\n|\r|\n", text), start=1)])
+        lines = re.split("\r\n|\r|\n", text)
+        return _without_end(path, [(line, [one.strip()]) for line, one in enumerate(lines, start=1)])
     return _split(path, text, mark=mark)
 
 
@@ -247,6 +249,20 @@ def read_records(
 
 
 _ROW = "fill the row up, with n/a where there is nothing"
+
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+NUMBER = re.compile(r"'*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+
+
+def as_cell(text: str) -> str:
+    """Foreign text as a cell: what a spreadsheet would compute (=, +, -, @ first) gets an apostrophe, numbers none."""
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def of_cell(cell: str) -> str:
+    """The text that `as_cell` wrote."""
+    return cell[1:] if cell.startswith("'") and as_cell(cell[1:]) == cell else cell
 
 
 def in_part(ids: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:

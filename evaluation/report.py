@@ -23,7 +23,7 @@ import numpy as np
 from brain.bounds import seed_within, within
 from brain.errors import InputError, counted, expected
 from brain.origin import plain
-from brain.tables import read_records
+from brain.tables import as_cell, of_cell, read_records
 from brain.writing import claim, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
@@ -36,9 +36,9 @@ from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered
 from evaluation.metrics.dimension import effective_dimension
 from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
-from evaluation.samples import Samples, find_index, read_samples
+from evaluation.samples import Samples, find_index, read_samples, unread_lines
 from evaluation.score import Chances, Score
-from evaluation.worlds import simulated_lines, word_lines, world_lines
+from evaluation.worlds import identical_lines, simulated_lines, word_lines, world_lines
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -133,6 +133,7 @@ class Report(Ladder):
         """What must be known before any number is read: whose brain it is, and what the judge knows of all this."""
         known = self.card["evaluation"]
         return (
+            *known.get("files", ()),
             *simulated_lines(self.simulated, reader=_reader(self.card["run"])),
             *world_lines(
                 known["judge"], self.samples.drawn_by or self._own_simulator(), modality=self.modality,
@@ -213,6 +214,8 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         "labels that the judge has words for": {group: one.facts() for group, one in found.words.items()},
         **found.shown,
     }
+    if said := (*identical_lines(samples), *unread_lines(samples)):
+        known["files"] = list(said)
     return Report(
         folder=out if out is not None else home / "report",
         home=home,
@@ -342,13 +345,17 @@ def write_report(report: Report) -> None:
 
 
 def per_stimulus(scores: Sequence[Score]) -> str:
-    """CSV, one line a row, metric and stimulus: row, metric, judge, stimulus, value ("" where nothing was scored)."""
+    """CSV, one line a row, metric and stimulus: row, metric, judge, stimulus, value ("" where nothing was scored).
+
+    Texts that a spreadsheet would compute are written by `as_cell`.
+    """
     out = io.StringIO()
     table = csv.writer(out)
     table.writerow(["row", "metric", "judge", "stimulus", "value"])
     for found in scores:
         for stimulus, value in zip(found.ids, found.values.tolist(), strict=True):
-            table.writerow([found.row, found.metric, found.judge, stimulus, repr(value) if np.isfinite(value) else ""])
+            texts = [as_cell(one) for one in (found.row, found.metric, found.judge, stimulus)]
+            table.writerow([*texts, repr(value) if np.isfinite(value) else ""])
     return out.getvalue()
 
 
@@ -373,8 +380,8 @@ def read_ladder(folder: Path, *, modality: str) -> Ladder:
     values: dict[tuple[str, str], dict[str, float]] = {}
     try:
         for line in read_records(path, mark=",", quoted=True, then="evaluate the run again"):
-            found = values.setdefault((line["row"], line["metric"]), {})
-            found[line["stimulus"]] = float(line["value"] or "nan")
+            found = values.setdefault((of_cell(line["row"]), of_cell(line["metric"])), {})
+            found[of_cell(line["stimulus"])] = float(line["value"] or "nan")
         scores = tuple(_score(row, values[row["row"], row["metric"]]) for row in facts["rows"])
     except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
         want = "report.json and the per_stimulus.csv of it"

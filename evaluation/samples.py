@@ -29,6 +29,7 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
+from brain.files import listed
 from brain.json_files import parsed
 from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
@@ -115,6 +116,7 @@ class Samples:
     references  stimulus id -> Sample, each with a file relative to `reference_folder`
     others      stimulus id -> Sample decoded from the other repeats, what the row "repeat" is compared with
     unmatched   files of a foreign folder that belong to no reference: named, never guessed
+    unread      folders of pictures or sounds in a foreign folder that no row is called after
     simulated   what simulated the brain behind the samples, "" for a recorded one and where nobody says it
     drawn_by    what simulated the experiment that the references are of, "" for anything else
     """
@@ -124,6 +126,7 @@ class Samples:
     samples: tuple[Sample, ...]
     references: Mapping[str, Sample]
     unmatched: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     others: Mapping[str, Sample] = field(default_factory=dict)
     simulated: str = ""
     drawn_by: str = ""
@@ -370,8 +373,8 @@ def read_samples(folder: Path, *, references: Path | None) -> Samples:
     """A run, a samples folder, or any folder of images or of sounds named by stimulus id beside `references`.
 
     Foreign files are named `<stimulus>.png`, `<stimulus>-<index>.png` or `<stimulus>_<index>.png` (any usual suffix,
-    or .wav), at the top (row "decoded") or in sub-folders named by row; without `references` FOLDER/references is
-    taken. Nothing to judge, pictures beside sounds, or a damaged index, is an InputError.
+    or .wav), at the top or in decoded/ (row "decoded"), and in sub-folders named by row; without `references`
+    FOLDER/references is taken. Nothing to judge, pictures beside sounds, or a damaged index, is an InputError.
     """
     if not folder.is_dir():
         raise InputError(
@@ -443,9 +446,8 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
     unmatched: list[str] = []
     homes = [("decoded", folder), *((row, folder / row) for row in ROWS if (folder / row).is_dir())]
     for row, home in homes:
-        for path in _files(home):
+        for path, belongs in _paired(home, shown):
             file = path.relative_to(folder).as_posix()
-            belongs = _belongs(path.stem, shown)
             if belongs is None:
                 unmatched.append(file)
                 continue
@@ -453,26 +455,82 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
             if sample.key in drawn:
                 raise InputError(f"{folder}: {file} and {drawn[sample.key].file} are the same sample; keep one of them")
             drawn[sample.key] = sample
+    unread = _unread(folder, references)
     if not drawn:
         kind = "sounds" if unmatched and modality_of(unmatched[0]) == SOUND else "images"
+        beside = f", and its folders {', '.join(unread)[:120]} are called like no row ({_ROWS})" if unread else ""
         raise InputError(
-            f"{folder}: none of its {len(unmatched)} {kind} is named like a reference (such as {next(iter(shown))!r}); "
-            "rename them to <stimulus> or <stimulus>-<index>, with .png or .wav"
+            f"{folder}: none of its {len(unmatched)} {kind} is named like a reference (such as {next(iter(shown))!r})"
+            f"{beside}; rename them to <stimulus> or <stimulus>-<index>, with .png or .wav"
         )
+    _must_lie_in_one_place(folder, [sample.file for sample in drawn.values() if sample.row == "decoded"])
     ordered = tuple(drawn[key] for key in sorted(drawn))
     return Samples(
         folder=folder, reference_folder=references, samples=ordered, references=shown, unmatched=tuple(unmatched),
-        simulated=simulated_by(folder), drawn_by=_drawn_by(references),
+        unread=unread, simulated=simulated_by(folder), drawn_by=_drawn_by(references),
     )  # fmt: skip
 
 
-def _belongs(stem: str, shown: Mapping[str, Sample]) -> tuple[str, int] | None:
-    if stem in shown:
-        return stem, 0
+_ROWS = f"rows: {', '.join(ROWS)}"
+
+
+def _must_lie_in_one_place(folder: Path, files: list[str]) -> None:
+    """Refuses samples at the top, which are row "decoded", beside others in the folder decoded."""
+    top, below = ([file for file in files if ("/" in file) == deep] for deep in (False, True))
+    if top and below:
+        raise InputError(
+            f"{folder}: expected the row decoded at the top or in decoded/, found both ({top[0]} and {below[0]}); "
+            "give each set a folder of its own, or a row's name"
+        )
+
+
+def _unread(folder: Path, references: Path) -> tuple[str, ...]:
+    """The folders of pictures or sounds in `folder` that no row is called after, but the references' own."""
+    known = {*ROWS, "references"}
+    return tuple(
+        path.name
+        for path in listed(folder)
+        if path.name not in known and path.is_dir() and not path.samefile(references) and _files(path)
+    )
+
+
+def unread_lines(samples: Samples) -> tuple[str, ...]:
+    """One sentence on the folders beside the rows that were not read, and what is; none where all was."""
+    if not samples.unread:
+        return ()
+    return (f"Not read: {', '.join(samples.unread)}, for no row is called so; folders that are read are {_ROWS}.",)
+
+
+def _paired(home: Path, shown: Mapping[str, Sample]) -> list[tuple[Path, tuple[str, int] | None]]:
+    """Each file with the reference and index that its name says, None where there is none.
+
+    "a_1" may be the reference of that name, or the sample 1 of "a". The reading is taken that leaves fewest references
+    bare, and where all files bear references' own names, that one; two that are as good are an InputError with both.
+    """
+    files = _files(home)
+    own, numbered = ([_belongs(path.stem, shown, own=first) for path in files] for first in (True, False))
+    bare = [set(shown) - {one[0] for one in reading if one} for reading in (own, numbered)]
+    if own == numbered or len(bare[0]) < len(bare[1]) or all(path.stem in shown for path in files):
+        return list(zip(files, own, strict=True))
+    if len(bare[1]) < len(bare[0]):
+        return list(zip(files, numbered, strict=True))
+    file, one, other = next(
+        (file.name, one, other) for file, one, other in zip(files, own, numbered, strict=True) if one != other
+    )
+    assert one is not None and other is not None
+    raise InputError(
+        f"{home / file}: expected a name of one reading, found two: the reference {one[0]!r}, or sample {other[1]} of "
+        f"{other[0]!r}; rename the references so that none ends in another's name and a number"
+    )
+
+
+def _belongs(stem: str, shown: Mapping[str, Sample], *, own: bool) -> tuple[str, int] | None:
+    """Whose sample a file of this name is. `own`: a reference's own name goes before another's with a number."""
     numbered = re.fullmatch(r"(.+)[-_](\d{1,6})", stem)
-    if numbered and numbered[1] in shown:
-        return numbered[1], int(numbered[2])
-    return None
+    found = (numbered[1], int(numbered[2])) if numbered and numbered[1] in shown else None
+    if stem in shown and (own or found is None):
+        return stem, 0
+    return found
 
 
 def _foreign(row: str, stimulus: str, index: int, file: str) -> Sample:

@@ -5,12 +5,16 @@ Sentences for the first screen of a page, for the terminal and for report.json; 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
+from brain.leaks import content_sha256
+from brain.waveforms import RATE
 from evaluation.images import IMAGE
 from evaluation.judges import drawn_only
 from evaluation.judging import Words
 from evaluation.metrics.verdicts import quoted
+from evaluation.samples import Sample, Samples
 
 LAYOUTS = {"nsd": "NSD"}
 """Readers of one data set -> its name; a simulated one has its layout and its ids, and is not that data set."""
@@ -77,3 +81,35 @@ def word_lines(words: Mapping[str, Words]) -> tuple[str, ...]:
                 f"{found.labelled} references, and what asks for the {group} is {done}."
             )
     return tuple(lines)
+
+
+def identical_lines(samples: Samples) -> tuple[str, ...]:
+    """Which rows hold the very references, bit for bit, and which references are one: a sentence each, none for none.
+
+    Pictures are compared by their pixels and sounds by their samples, in whatever file they lie.
+    """
+    shown = {name: _content(samples, one) for name, one in samples.references.items()}
+    lines = []
+    for row in samples.rows():
+        kept = [one for one in samples.of(row) if not one.withheld]
+        same = sum(_content(samples, one) == shown[one.stimulus] for one in kept)
+        if same:
+            lines.append(
+                f"Row {row}: {same} of {len(kept)} samples ARE their references, bit for bit; their scores say nothing "
+                "of a decoder."
+            )
+    counts = Counter(shown.values())
+    twins = sorted(name for name, content in shown.items() if counts[content] > 1)
+    if twins:
+        first = next(name for name in twins[1:] if shown[name] == shown[twins[0]])
+        lines.append(
+            f"{len(twins)} of {len(shown)} references are the same as another, bit for bit (first: {twins[0]} and "
+            f"{first}): no metric can tell these apart."
+        )
+    return tuple(lines)
+
+
+def _content(samples: Samples, sample: Sample) -> str:
+    if samples.modality == IMAGE:
+        return content_sha256(samples.open(sample))
+    return content_sha256((samples.hear(sample), RATE))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.tables import read_ids, read_mask, read_numbers, read_rows
+from brain.tables import as_cell, of_cell, read_ids, read_mask, read_numbers, read_rows
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.tsv"])
@@ -63,3 +63,13 @@ def test_column_numbers_over_responses_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"line 1: expected measured numbers, found the numbers of the columns"):
         read_numbers(path)
     assert read_numbers(path, measured=False).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+cmd", "-rf", "@x", "\tx", "'=x", "''=x", "'", "'x", "-1", "+2.5e3", "'-1", "", "a=b"]
+)
+def test_what_a_spreadsheet_would_compute_gets_an_apostrophe_and_comes_back(text: str) -> None:
+    assert not as_cell(text).startswith(("=", "@", "\t", "-r", "+c"))
+    assert of_cell(as_cell(text)) == text
+    if text in ("-1", "+2.5e3", "'x", "", "a=b"):
+        assert as_cell(text) == text

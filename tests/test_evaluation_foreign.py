@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import INDEX, SampleWriter
+from evaluation.report import Judging, Report, evaluate, read_ladder
+from evaluation.samples import INDEX, SampleWriter, read_samples, unread_lines
+from evaluation.worlds import identical_lines
 from tests.rounding import rounding
 
 ROOT = Path(__file__).parents[1]
@@ -335,3 +336,76 @@ def test_an_index_with_another_folder_of_references(tmp_path: Path) -> None:
     assert max(mine.values()) < 0.9 and min(found.values()) > 0.98 and sorted(found) == ["n0", "n1", "n2"]
     assert given.card["evaluation"]["samples without a reference"] == ["decoded/n3-0"]
     assert (tmp_path / "run" / INDEX).is_file()
+
+
+# whose file is whose
+
+
+def put(folder: Path, names: dict[str, int]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, seed in names.items():
+        shown(seed).save(folder / f"{name}.png")
+
+
+def test_one_name_of_two_readings_is_refused_or_leaves_fewest_bare(tmp_path: Path) -> None:
+    put(tmp_path / "shown", {"a": 1, "a_1": 2, "b": 3})
+    put(tmp_path / "mine", {"a_1": 4, "b_1": 5})
+    with pytest.raises(InputError, match=r"a_1\.png: .* the reference 'a_1', or sample 1 of 'a'; rename"):
+        read_samples(tmp_path / "mine", references=tmp_path / "shown")
+    put(tmp_path / "mine", {"a_1_1": 6})
+    found = read_samples(tmp_path / "mine", references=tmp_path / "shown")
+    keys = {sample.file: sample.key[1:] for sample in found.samples}
+    assert keys == {"a_1.png": ("a", 1), "a_1_1.png": ("a_1", 1), "b_1.png": ("b", 1)}
+    put(tmp_path / "own", {"a_1": 4, "b": 5})
+    found = read_samples(tmp_path / "own", references=tmp_path / "shown")
+    assert [sample.stimulus for sample in found.samples] == ["a_1", "b"]
+
+
+def test_a_row_lies_in_one_place_and_folders_that_are_no_row_are_named(tmp_path: Path) -> None:
+    put(tmp_path / "shown", {"a": 1, "b": 3})
+    put(tmp_path / "mine" / "decoded", {"a": 4, "b": 5})
+    put(tmp_path / "mine" / "brain_diffuser", {"a": 6})
+    put(tmp_path / "mine" / "references", {"a": 1})
+    found = read_samples(tmp_path / "mine", references=tmp_path / "shown")
+    assert found.unread == ("brain_diffuser",)
+    (said,) = unread_lines(found)
+    assert said.startswith("Not read: brain_diffuser, for no row is called so; folders that are read are rows: ")
+    put(tmp_path / "mine", {"a_3": 7})
+    with pytest.raises(InputError, match=r"found both \(a_3\.png and decoded/a\.png\)"):
+        read_samples(tmp_path / "mine", references=tmp_path / "shown")
+    with pytest.raises(InputError, match=r"its folders brain_diffuser are called like no row"):
+        (tmp_path / "other").mkdir()
+        put(tmp_path / "other" / "brain_diffuser", {"a": 6})
+        read_samples(tmp_path / "other", references=tmp_path / "shown")
+
+
+def test_results_that_are_the_references_and_references_that_are_one_are_said(tmp_path: Path) -> None:
+    put(tmp_path / "shown", {"a": 1, "b": 3, "c": 3})
+    put(tmp_path / "mine", {"a": 1, "b": 4, "c": 5})
+    (tmp_path / "mine" / "a.png").unlink()
+    shown(1).save(tmp_path / "mine" / "a.bmp")  # the same pixels in another file
+    same, twins = identical_lines(read_samples(tmp_path / "mine", references=tmp_path / "shown"))
+    assert same.startswith("Row decoded: 1 of 3 samples ARE their references, bit for bit")
+    assert twins.startswith("2 of 3 references are the same as another, bit for bit (first: b and c)")
+
+
+def test_what_is_known_of_the_files_stands_first_in_the_report(folders: tuple[Path, Path, Path]) -> None:
+    mine, references, out = folders
+    names = {f"n{number}": number for number in range(4)}
+    put(mine, names)
+    put(references, names)
+    report = judged(mine, references, out)
+    assert report.said()[0].startswith("Row decoded: 4 of 4 samples ARE their references")
+    assert "4 of 4 samples ARE their references" in report.page.read_text("utf-8")
+
+
+def test_names_that_are_formulas_are_text_in_the_table_and_come_back(folders: tuple[Path, Path, Path]) -> None:
+    mine, references, out = folders
+    for seed, home in enumerate((mine, references)):
+        put(home, {"=1+1": seed, "-1": seed + 5, "@x": seed + 8})
+    report = judged(mine, references, out)
+    text = (out / "per_stimulus.csv").read_text("utf-8")
+    assert ",'=1+1," in text and ",'@x," in text and ",-1," in text
+    found = read_ladder(out, modality="image").score("decoded", report.metrics()[0])
+    assert found is not None and set(found.ids) == {"=1+1", "-1", "@x"}
+    assert report.rows() == ("decoded",)
