@@ -250,7 +250,8 @@ def test_answers_are_scored_with_the_exact_interval(samples: Samples, tmp_path: 
     ("change", "said"),
     [
         ("unknown", r"line 3: expected a trial of .*give this test's key"),
-        ("twice", r"line 10: trial \w+ is answered twice"),
+        ("twice", r"line 10: expected each trial once, found \w+ in line 2 too; keep the first answer"),
+        ("time", r"line 2: expected milliseconds, found '-5 nonsense'"),
         ("middle", r"line 2: expected left or right, found 'middle'"),
         ("columns", r"expected the columns trial,choice,ms, found 'trial,pick'"),
         ("short", r"line 10: expected 3 values, found 2"),
@@ -268,6 +269,7 @@ def test_answers_that_cannot_be_used_are_one_sentence(samples: Samples, tmp_path
     changed = {
         "unknown": [*text[:2], "ffff,left,3", *text[3:]],
         "twice": [*text, f"{token},left,3"],
+        "time": [text[0], f"{token},left,-5 nonsense", *text[2:]],
         "middle": [text[0], f"{token},middle,3", *text[2:]],
         "columns": ["trial,pick", *text[1:]],
         "short": [*text, f"{token},left"],
@@ -283,6 +285,23 @@ def test_answers_that_cannot_be_used_are_one_sentence(samples: Samples, tmp_path
     with pytest.raises(InputError, match=said) as error:
         score_answers(key, path)
     assert "\n" not in str(error.value) and "; " in str(error.value)
+
+
+def test_the_key_is_held_as_strictly_as_the_answers(samples: Samples, tmp_path: Path) -> None:
+    key = write_human_test(samples, tmp_path / "test", seed=3)
+    path = answered(key, tmp_path / "answers.csv", wrong=0)
+    text = key.read_text()
+    key.write_text(text.replace(",left", ", LEFT").replace(",right", ",Right ").replace("trial,row", "Trial,Row"))
+    path.write_text(path.read_text().upper())
+    (decoded,) = score_answers(key, path)
+    assert decoded.correct == decoded.answered == decoded.asked == 8
+    for changed, said in (
+        (text + text.splitlines()[1], r"key\.csv line 10: expected each trial once, found \w+ in line 2 too"),
+        (text.replace(",left", ",links"), r"key\.csv line \d+: expected left or right, found 'links'"),
+    ):
+        key.write_text(changed)
+        with pytest.raises(InputError, match=said):
+            score_answers(key, path)
 
 
 def test_the_command_says_what_is_wrong_and_leaves_with_its_code(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 
 from brain.commands import command, readable
 from brain.errors import InputError, expected
-from brain.tables import cells
+from brain.tables import as_cell, cells, of_cell
 from brain.writing import sweep, unlinked, write_bytes
 from evaluation.images import png_bytes
 from evaluation.samples import Sample, Samples
@@ -175,7 +175,7 @@ def _table(head: Sequence[str], lines: Iterator[tuple[str, ...]]) -> bytes:
     out = io.StringIO()
     table = csv.writer(out)
     table.writerow(head)
-    table.writerows(lines)
+    table.writerows([as_cell(text) for text in line] for line in lines)
     return out.getvalue().encode()
 
 
@@ -200,23 +200,19 @@ def _sha256(source: str, tag: str) -> str:
 def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:
     """What one person's answers (CSV trial, choice, ms) are worth, one entry a row of samples, in the key's order.
 
-    Unanswered trials are counted apart. An unknown trial, one answered twice, or another choice than left and right is
-    an InputError that names the line.
+    Unanswered trials are counted apart. An unknown trial, one that stands twice in either file, another side than left
+    and right, or milliseconds that are none is an InputError that names the line; capitals are read as small letters.
     """
     from scipy.stats import binomtest
 
-    right = {line["trial"]: line for _, line in _lines(key, KEY)}
+    right = _by_trial(key, KEY, side="answer")
     chosen: dict[str, str] = {}
-    for number, line in _lines(answers, ANSWERS):
-        trial = line["trial"]
+    for trial, line in _by_trial(answers, ANSWERS, side="choice").items():
         if trial not in right:
             raise InputError(
-                f"{answers} line {number}: expected a trial of {key}, found {trial!r}; give this test's key"
+                f"{answers} line {line['line']}: expected a trial of {key}, found {trial!r}; give this test's key"
             )
-        if trial in chosen:
-            raise InputError(f"{answers} line {number}: trial {trial} is answered twice; keep the first answer")
-        if line["choice"] not in SIDES:
-            raise InputError(f"{answers} line {number}: expected left or right, found {line['choice']!r}; correct it")
+        _must_be_a_time(f"{answers} line {line['line']}", line["ms"])
         chosen[trial] = line["choice"]
     if not chosen:
         raise InputError(f"{answers}: expected answers, found none; download them at the end of the test")
@@ -237,9 +233,32 @@ def score_answers(key: Path, answers: Path) -> tuple[Choices, ...]:
     return tuple(found)
 
 
+def _by_trial(path: Path, head: Sequence[str], *, side: str) -> dict[str, dict[str, str]]:
+    """The lines of the key or of the answers by their trial, each once, with left or right in the column `side`."""
+    found: dict[str, dict[str, str]] = {}
+    for number, line in _lines(path, head):
+        trial, chosen = line["trial"].lower(), line[side].lower()
+        if not trial:
+            raise InputError(f"{path} line {number}: expected a trial, found none; give the file as it was written")
+        if trial in found:
+            first = found[trial]["line"]
+            then = "keep the first answer" if side == "choice" else "give the key as it was written"
+            found_too = f"found {trial} in line {first} too"
+            raise InputError(f"{path} line {number}: expected each trial once, {found_too}; {then}")
+        if chosen not in SIDES:
+            raise InputError(f"{path} line {number}: expected left or right, found {line[side]!r}; correct it")
+        found[trial] = {**line, side: chosen, "line": str(number)}
+    return found
+
+
+def _must_be_a_time(where: str, text: str) -> None:
+    if not re.fullmatch(r"\d{1,12}(\.\d*)?", text):
+        raise InputError(expected(where, "milliseconds", repr(text[:40]), "give the answers as they were downloaded"))
+
+
 def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     lines = cells(path, mark=",")
-    if not lines or tuple(lines[0][1]) != tuple(head):
+    if not lines or tuple(name.lower() for name in lines[0][1]) != tuple(head):
         came = ",".join(lines[0][1])[:80] if lines else "an empty file"
         raise InputError(
             f"{path}: expected the columns {','.join(head)}, found {came!r}; give the file as it was written"
@@ -247,7 +266,7 @@ def _lines(path: Path, head: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     for number, line in lines[1:]:
         if len(line) != len(head):
             raise InputError(f"{path} line {number}: expected {len(head)} values, found {len(line)}; correct the line")
-    return [(number, dict(zip(head, line, strict=True))) for number, line in lines[1:]]
+    return [(number, dict(zip(head, map(of_cell, line), strict=True))) for number, line in lines[1:]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
