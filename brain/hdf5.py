@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from brain.errors import AfterimageError, InputError, expected
 from brain.files import HDF5_MAGIC, check_magic, present
 from brain.hdf5_heaps import check_heaps
+from brain.names import one_line
 
 LIMIT = 32 * 2**30
 """Bytes that a data set which is read whole may claim."""
@@ -83,7 +84,9 @@ def names_in(path: Path) -> tuple[str, ...]:
     check_magic(path, HDF5_MAGIC, what="an HDF5 file")
     with _open(path, "fetch the file again") as file:
         try:
-            return tuple(sorted(file))
+            return tuple(one_line(name, path) for name in sorted(file))
+        except AfterimageError:
+            raise
         except Exception as error:
             raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
 
@@ -168,7 +171,7 @@ def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset],
             came = "a group that holds itself" if address in seen else f"more than {OBJECTS} objects"
             raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
         for name in node:
-            _holds(node, name, path)
+            _holds(node, one_line(name, f"{path}, {key}"), path)
             _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})
     else:
         raise InputError(expected(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))

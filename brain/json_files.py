@@ -1,11 +1,13 @@
 """JSON that others wrote: the one place where a JSON file is read.
 
     facts = read_json(path, what="the sidecar of a series", then="correct it")
+    is_number(facts["RepetitionTime"])            true and false are none
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +42,8 @@ def parsed(text: str | bytes, where: object, *, what: str = "JSON", then: str = 
     except ValueError as error:
         said = " ".join(str(error).split())[:160]
         raise InputError(expected(where, what, f"another text ({said})", then)) from error
+
+
+def is_number(value: Any) -> bool:
+    """Is it a finite number as JSON has them? true and false are none, though Python counts with them as 1 and 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import NPY_MAGIC, ZIP_MAGIC, check_magic, damage, present
+from brain.names import one_line
 
 LIMIT = 32 * 2**30
 """Bytes that one array may claim."""
@@ -57,7 +58,7 @@ def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
     twice = [name for name, count in Counter(info.filename for info in members).items() if count > 1]
     if twice:
         raise InputError(expected(path, "one array of each name", f"two of {twice[0]!r}", "store the archive anew"))
-    return {info.filename.removesuffix(".npy"): info for info in members}
+    return {one_line(info.filename.removesuffix(".npy"), path): info for info in members}
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:

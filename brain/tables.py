@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from brain.errors import InputError, expected
 from brain.files import kind_of, present, read_text
 from brain.hdf5 import texts
+from brain.names import one_line
 from brain.npz import read_npy
 
 MARKS = {".csv": ",", ".tsv": "\t"}
@@ -233,7 +234,7 @@ def read_records(
     `needed` are columns that must be there, once each; they and a row of more or fewer cells are an InputError.
     """
     lines = cells(path, mark=mark, quoted=quoted)
-    head, rows = (lines[0][1], lines[1:]) if lines else ([], [])
+    head, rows = ([one_line(name, f"{path}, line 1") for name in lines[0][1]], lines[1:]) if lines else ([], [])
     for line, row in rows:
         if any(row[len(head) :]):
             found = f"{len(row)} ({row[len(head)]!r} has no column)"

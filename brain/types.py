@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.memory import contiguous
+from brain.names import one_line
 from brain.nifti import moved
 
 Float = NDArray[np.float32]
@@ -64,6 +65,8 @@ class VoxelSpace:
     ijk: Int
 
     def __post_init__(self) -> None:
+        for fact in ("subject", "name", "betas", "unit"):
+            one_line(getattr(self, fact), fact)
         object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
         object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
         if self.affine.shape != (4, 4):
@@ -176,6 +179,8 @@ class Region:
     mask: Bool
 
     def __post_init__(self) -> None:
+        one_line(self.name, "a region")
+        one_line(self.atlas, f"the atlas of region {self.name}")
         object.__setattr__(self, "mask", np.asarray(self.mask, np.bool_))
         if not self.mask.any():
             raise InputError(f"region {self.name!r} of {self.atlas} is empty in these data; choose another region")
@@ -198,6 +203,11 @@ class Stimuli:
     def __post_init__(self) -> None:
         if self.modality not in ("image", "sound"):
             raise InputError(f"stimuli: modality must be image or sound, found {self.modality!r}")
+        for name in self.ids:
+            one_line(name, "a stimulus' id")
+        for name, labels in self.labels.items():
+            for text in (*labels, *labels.values()):
+                one_line(text, f"a label of stimulus {name}")
         if len(set(self.ids)) != len(self.ids):
             raise InputError("stimuli: every id must be unique; an id stands twice")
 
@@ -221,6 +231,7 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        one_line(self.name, "a split")
         object.__setattr__(self, "train", tuple(sorted(set(self.train))))
         object.__setattr__(self, "test", tuple(sorted(set(self.test))))
         both = sorted(set(self.train) & set(self.test))

@@ -31,6 +31,7 @@ from brain import writing
 from brain.errors import InputError, StorageError
 from brain.files import listed
 from brain.json_files import parsed
+from brain.names import one_line
 from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
 from brain.writing import appending, only_files, storing, write_bytes
@@ -549,6 +550,7 @@ def _files(folder: Path) -> list[Path]:
         # what the system could not decode comes as lone surrogates, which no report can be written with
         if any("\ud800" <= letter <= "\udfff" for letter in path.name):
             raise InputError(f"{folder}: expected file names in UTF-8, found {path.name!r}; rename the file")
+        one_line(path.name, folder)
     return found
 
 
@@ -561,6 +563,8 @@ def _parse(raw: bytes, index: Path) -> Iterator[Sample]:
             sample = _sample(facts)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{where}: expected one sample as JSON, found {error}; remove it") from error
+        for name in (sample.row, sample.stimulus, sample.method, sample.block, *sample.labels, *sample.labels.values()):
+            one_line(name, where)
         if sample.file:
             inside(index.parent, sample.file)
         if sample.key in seen:

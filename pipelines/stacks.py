@@ -22,7 +22,7 @@ from typing import Any
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageError, UsageError, expected
 from brain.files import listed, present
-from brain.json_files import read_json
+from brain.json_files import is_number, read_json
 from encoders.checkpoint_folders import SAFE, checked, pickles, refuse_code
 from pipelines.stack_table import ROWS, StackRow
 
@@ -70,10 +70,11 @@ class StackFolder:
         if not path.is_file():
             raise InputError(expected(self.path, f"{scheduler}/{path.name}", "none", "fetch or copy it again"))
         facts = read_json(path, what="a scheduler's configuration", then=_RESTORE)
-        try:
-            return int(facts.get("num_train_timesteps", 1000))
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InputError(expected(path, "a scheduler's configuration", str(error), "fetch it again")) from error
+        steps = facts.get("num_train_timesteps", 1000)
+        if not is_number(steps):
+            found = f"num_train_timesteps {steps!r:.40}"
+            raise InputError(expected(path, "a scheduler's configuration", found, "fetch it again"))
+        return int(steps)
 
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:

@@ -213,6 +213,10 @@ def test_timing_faults_are_one_sentence(broken: Path) -> None:
     sidecar = json.loads((broken / SIDECAR).read_text())
     (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": "n/a"}))
     assert "expected RepetitionTime in seconds, a number up to 60, found 'n/a'" in refused(broken)
+    (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": True}))
+    assert "expected RepetitionTime in seconds, a number up to 60, found True" in refused(broken)
+    (broken / SIDECAR).write_text(json.dumps({**sidecar, "StartTime": False}))
+    assert "sidecar StartTime: expected seconds, found False" in refused(broken)
     (broken / SIDECAR).write_text(json.dumps({**sidecar, "RepetitionTime": 1280}))
     assert "found 1280 (milliseconds?); correct it, or give --fields tr_s=SECONDS" in refused(broken)
     del sidecar["RepetitionTime"]

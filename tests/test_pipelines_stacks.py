@@ -321,7 +321,7 @@ def test_json_that_is_none_is_one_sentence(stack: Path, index: bytes, place: str
     assert "\n" not in str(said.value)
 
 
-@pytest.mark.parametrize("levels", ["many", None, [3], float("inf")])
+@pytest.mark.parametrize("levels", ["many", None, [3], float("inf"), True])
 def test_a_schedule_without_a_number_of_levels_is_said(stack: Path, levels: object) -> None:
     file = stack / "scheduler" / "scheduler_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": levels}))

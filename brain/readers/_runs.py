@@ -17,7 +17,7 @@ import numpy as np
 from brain import hdf5
 from brain.errors import InputError, expected
 from brain.files import listed, optional
-from brain.json_files import read_json
+from brain.json_files import is_number, read_json
 from brain.nifti import Grid, on_grid, read_header, read_volume
 from brain.types import Float, Int
 
@@ -161,7 +161,7 @@ def known_trs(run: Run) -> dict[str, float]:
     """Who says what the repetition time is, in seconds: sidecar and header, where they do; a text is an InputError."""
     said = run.sidecar.get("RepetitionTime")
     if _unclear(run):
-        found = f"{said!r}" + (" (milliseconds?)" if isinstance(said, int | float) and said > LONGEST_TR_S else "")
+        found = f"{said!r}" + (" (milliseconds?)" if is_number(said) and said > LONGEST_TR_S else "")
         want = f"RepetitionTime in seconds, a number up to {LONGEST_TR_S:g}"
         then = "correct it, or give --fields tr_s=SECONDS"
         raise InputError(expected(f"{run.series}, its JSON sidecar", want, found, then))
@@ -179,7 +179,7 @@ def contradicted(run: Run, tr_s: float) -> tuple[str, ...]:
 def _unclear(run: Run) -> bool:
     """Does the sidecar say something that is no repetition time? Where another was asked for it is not looked at."""
     said = run.sidecar.get("RepetitionTime")
-    return said is not None and (not isinstance(said, int | float) or not 0 < said <= LONGEST_TR_S)
+    return said is not None and (not is_number(said) or not 0 < said <= LONGEST_TR_S)
 
 
 def _header_tr(run: Run) -> float | None:

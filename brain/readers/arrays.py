@@ -25,6 +25,7 @@ from brain.errors import InputError, UsageError, counted, expected
 from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
+from brain.names import one_line
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
@@ -399,7 +400,7 @@ def _text(box: Box, name: str, default: str) -> str:
     texts = _texts(box.read(name), f"{box.path}, {name}")
     if len(texts) != 1:
         raise InputError(expected(f"{box.path}, {name}", "one text", f"{len(texts)} of them", "store one"))
-    return str(texts[0]).rstrip(" \0")
+    return one_line(str(texts[0]).rstrip(" \0"), f"{box.path}, {name}")
 
 
 def _numbers(box: Box, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:

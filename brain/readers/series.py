@@ -15,6 +15,7 @@ import numpy as np
 
 from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, counted, expected
+from brain.json_files import is_number
 from brain.progress import progress
 from brain.readers import Inspection
 from brain.readers._auditory import regions_of
@@ -88,7 +89,7 @@ def open_listening(path: Path, *, subject: str, fields: Mapping[str, str]) -> Li
     clips = find_clips((*homes_of(path), *homes_of(root)), given_folder(path, fields))
     for run in find_runs(root, name, series=fields.get("series", "")):
         start = run.sidecar.get("StartTime", 0.0) if timing.start_s is None else timing.start_s
-        if not isinstance(start, int | float) or not 0 <= start < 60:
+        if not is_number(start) or not 0 <= start < 60:
             raise InputError(
                 expected(f"{run.series}, sidecar StartTime", "seconds", repr(start), "correct the sidecar")
             )

@@ -201,13 +201,16 @@ def truth_of(data: Path, subject: str) -> Watcher:
     The ground truth of region synthesis. Columns follow the voxel order of the reader (ijk in C order). Of sounds:
     waves (window, 40960) -> noiseless (window, voxel); a subject may be called "S1" or "sub-01" there.
     """
-    from brain.errors import InputError
-    from brain.json_files import read_json
+    from brain.errors import InputError, expected
+    from brain.json_files import is_number, read_json
 
     path = data / "simulation.json"
     if not path.is_file():
         raise InputError(f"{path} is missing; only data written by `afterimage simulate` have a known answer")
     facts = read_json(path, what="the record of a simulation", then="simulate the data again")
+    if not is_number(facts.get("seed")):
+        then = "simulate the data again"
+        raise InputError(expected(path, "the seed of a simulation", repr(facts.get("seed"))[:40], then))
     if facts.get("modality") == "sound":
         from brain.simulated.auditory_cortex import build_auditory_cortex
 

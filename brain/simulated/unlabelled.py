@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, StorageError, UsageError, expected
-from brain.json_files import read_json
+from brain.json_files import is_number, read_json
 from brain.progress import progress
 from brain.simulated.cortex import Cortex, build_cortex
 from brain.simulated.scenes import draw_scene, render
@@ -89,9 +89,9 @@ def _facts(data: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(expected(path, "a folder of `afterimage simulate`", "none", "simulate one first"))
     facts = read_json(path, what="the record of a simulation", then="simulate the data again")
-    missing = [name for name in ("seed", "snr", "subjects") if name not in facts]
+    missing = [name for name in ("seed", "snr", "subjects") if not is_number(facts.get(name))]
     if missing or facts.get("modality", "image") != "image":
-        came = f"one without {missing[0]}" if missing else f"modality {facts['modality']!r}"
+        came = f"no number for {missing[0]}" if missing else f"modality {facts['modality']!r}"
         raise InputError(expected(path, "a simulated NSD", came, "simulate pictures with `afterimage simulate`"))
     return facts
 
