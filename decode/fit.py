@@ -30,6 +30,7 @@ from encoders.network_map import SHARED, WAYS, NetworkMap, load_map
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
 from encoders.storage import write_json
+from evaluation.worlds import copied_lines
 
 STAGES = ("machine", "fit", "decode", "evaluate")
 TRIALS = ("averaged", "single")
@@ -54,7 +55,7 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
             run.claim(settings, data, stages)
             return f"{out}: fitted already"
         recording = open_data(data, settings.fit)
-        for note in recording.notes:
+        for note in (*recording.masked, *recording.notes):
             print(note)
         check_recording(recording, settings, run, judged="evaluate" in stages)
         if settings.fit.mapping == SHARED:
@@ -209,6 +210,8 @@ def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *,
     for fold in folds:
         guard(fold, fold.train, looks)
     report = leak_report(folds, looks)
+    for said in copied_lines(report):
+        print(said)
     penalty = _penalty(folds, fit)
     write_json(run.report / "leaks.json", {**report, "penalty": penalty, "sentences": [*report["sentences"], penalty]})
 

@@ -195,8 +195,9 @@ def test_a_dropped_trial_is_left_out_and_costs_no_voxel(tmp_path: Path) -> None:
     recording = read(tmp_path, responses=spoilt, session=np.repeat([1, 2], 12))
     assert recording.responses.values.shape == (TRIALS - 1, VOXELS) and np.isfinite(recording.responses.values).all()
     assert recording.responses.stimulus.tolist() == NAMES[:17] + NAMES[18:]
-    assert recording.notes == ("1 of 24 trials holds NaN or infinity in every voxel (session 2) and is left out",)
-    with pytest.raises(InputError, match="in every voxel of all 24 trials"):
+    said = "1 of 24 trials holds NaN or infinity in most voxels, or one value in all (session 2), and is left out"
+    assert recording.notes == (said,)
+    with pytest.raises(InputError, match="NaN, infinity or one value throughout in all 24 trials"):
         read(tmp_path, responses=spoilt * np.nan)
 
 

@@ -164,7 +164,7 @@ def test_rest_of_others_trains_along_and_validates_nothing(planted: Path, tmp_pa
     whole = pretrain(planted, tmp_path / "whole", also)
     card = json.loads((tmp_path / "whole" / "card.json").read_text())
     assert card["notes"] == [
-        "100610, unlabelled: up to 1 of 50 voxels are constant in session 1; 1 voxels are left out in all"
+        "100610, unlabelled: up to 1 of 50 voxels are constant in session 1; 1 voxel is left out in all"
     ]
     assert [one["trials"] for one in card["data"]] == [28, 6, 4]
     pretrain(planted, tmp_path / "part", also)
