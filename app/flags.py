@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from brain import flags
+
 Result = TypeVar("Result")
 
 
 def parse(function: Callable[..., Result], *, command: str, words: Sequence[str]) -> Result:
-    """Calls `function` with what `words` say; a wrong flag leaves with exit code 2 and the nearest right one."""
-    import tyro
-
-    return tyro.cli(
-        function,
-        prog=f"afterimage {command}",
-        args=list(words),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )
+    """Calls `function` with what `words` say, as `brain.flags.parse` does for `afterimage COMMAND`."""
+    return flags.parse(function, program=f"afterimage {command}", words=words)
 
 
 def named(flag: str, words: Sequence[str], default: str) -> str:
