@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def parse(function: Callable[..., Result], *, command: str, words: Sequence[str]) -> Result:
-    """Calls `function` with what `words` say, as `brain.flags.parse` does for `afterimage COMMAND`."""
+    """Calls `function` with what `words` say, as `brain.flags.parse` does, for `afterimage COMMAND`."""
     return flags.parse(function, program=f"afterimage {command}", words=words)
 
 

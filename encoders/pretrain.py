@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brain.commands import command, readable
+from brain.flags import parse
 from encoders.settings import PretrainSettings
 
 
@@ -39,9 +40,7 @@ def _run(words: list[str]) -> None:
         return data, out, settings
 
     readable(words)
-    from brain.flags import parse
-
-    data, out, settings = parse(asked, program="encoders.pretrain", words=words)
+    data, out, settings = parse(asked, program="python -m encoders.pretrain", words=words)
     from encoders.pretraining import FAMILY, pretrain
     from encoders.storage import read_json
 

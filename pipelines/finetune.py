@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from brain.commands import command, readable
+from brain.flags import parse
 from pipelines.settings import FinetuneSettings
 
 
@@ -39,9 +40,7 @@ def _run(words: list[str]) -> None:
         return data, out, settings
 
     readable(words)
-    from brain.flags import parse
-
-    data, out, settings = parse(asked, program="pipelines.finetune", words=words)
+    data, out, settings = parse(asked, program="python -m pipelines.finetune", words=words)
     from encoders.storage import read_json
     from pipelines.brain_conditioned import CARD, FAMILY
     from pipelines.finetuning import finetune
