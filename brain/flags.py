@@ -12,36 +12,42 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
-import functools
 import inspect
 import io
+import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from brain.errors import UsageError, expected
 
 Result = TypeVar("Result")
+HELP = {"-h", "--help"}
+Hints = Mapping[str, Callable[[str], str]]
+"""From a parameter's or field's name to what `--help` says of it instead of its default, which it is given as text."""
+NO_HINTS: Hints = {}
+BOX = re.compile("[\u2500-\u257f|+]|-{3,}")
+"""What the reader of flags draws around its words."""
 WANTED = {
     int: ("a whole number", "whole numbers"), float: ("a number", "numbers"),
     Path: ("a file or folder", "files or folders"),
 }  # fmt: skip
 
 
-def parse(function: Callable[..., Result], *, program: str, words: Sequence[str]) -> Result:
+def parse(function: Callable[..., Result], *, program: str, words: Sequence[str], hints: Hints = NO_HINTS) -> Result:
     """What `function` returns when it is called with what `words` say, which may be long work.
 
-    `--help` prints its page and leaves (SystemExit 0); words that do not fit are a UsageError.
+    `--help` prints its page, with `hints`, and leaves (SystemExit 0); words that do not fit are a UsageError.
     """
     import tyro
 
-    @functools.wraps(function)
     def kept(*given: Any, **named: Any) -> Callable[[], Result]:
         return lambda: function(*given, **named)
 
+    _sign(kept, function, NO_HINTS if HELP.isdisjoint(words) else hints)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     said = io.StringIO()
     try:
@@ -53,6 +59,40 @@ def parse(function: Callable[..., Result], *, program: str, words: Sequence[str]
         raise UsageError(refusal(function, program=program, words=words, said=said.getvalue())) from None
     sys.stderr.write(said.getvalue())
     return call()
+
+
+def _sign(kept: Any, function: Callable[..., Any], hints: Hints) -> None:
+    """Gives `kept` the words and parameters of `function`, with the hints on them."""
+    types = get_type_hints(function, include_extras=True)
+    signature = inspect.signature(function)
+    parameters = []
+    for one in signature.parameters.values():
+        kind, default = _hinted(one.name, types[one.name], one.default, hints)
+        parameters.append(one.replace(annotation=kind, default=default))
+    kept.__signature__ = signature.replace(parameters=parameters)
+    kept.__annotations__ = {one.name: one.annotation for one in parameters}
+    kept.__doc__, kept.__name__ = function.__doc__, function.__name__
+
+
+def _hinted(name: str, kind: Any, default: Any, hints: Hints) -> tuple[Any, Any]:
+    """A type and default with the hints on it, or on the fields of settings; settings are of a class for this alone."""
+    import tyro
+
+    if dataclasses.is_dataclass(kind) and hints:
+        types = get_type_hints(kind)
+        fields = [
+            (one.name, *_hinted(one.name, types[one.name], getattr(default, one.name), hints))
+            for one in dataclasses.fields(kind)
+        ]
+        names = {"__doc__": kind.__doc__}
+        made = [(field, type_, dataclasses.field(default=value)) for field, type_, value in fields]
+        kind = dataclasses.make_dataclass(
+            kind.__name__, made, bases=(kind,), namespace=names, frozen=True, kw_only=True
+        )
+        return kind, kind()
+    if name in hints:
+        kind = Annotated[kind, tyro.conf.arg(help_behavior_hint=hints[name])]
+    return kind, default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +165,7 @@ def refusal(function: Callable[..., Any], *, program: str, words: Sequence[str],
     see = f"see `{program} --help`"
     for sentence in _faults(flags, list(words), program=program, see=see):
         return sentence
-    told = " ".join("".join(" " if "\u2500" <= letter <= "\u257f" else letter for letter in said).split())
+    told = " ".join(BOX.sub(" ", said).split())
     return expected("command line", "what the flags allow", f"something else ({told})", see)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import parse
+from app.flags import parse, runs_own
 from brain.errors import UsageError
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, Settings
@@ -39,7 +39,9 @@ def run(words: Sequence[str]) -> None:
         """
         return folder, references, train, out, data, evaluate
 
-    folder, references, train, out, data, how = parse(evaluate, command="evaluate", words=words)
+    folder, references, train, out, data, how = parse(
+        evaluate, command="evaluate", words=words, hints=runs_own(stored, "evaluate", others=True)
+    )
     from decode.evaluate import evaluate_run, judge
 
     if folder == home and references is None and train is None and out is None:
