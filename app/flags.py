@@ -28,7 +28,7 @@ def runs_own(stored: Settings, *stages: str, others: bool = False) -> flags.Hint
     if stored.recipe:
         return flags.NO_HINTS
     own = dict.fromkeys(_names(stored, stages), _others if others else _runs)
-    return {"data": _runs, **own}
+    return {"data": _runs, "device": _runs, "batch": _runs, **own}
 
 
 def _runs(_: str) -> str:

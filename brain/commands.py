@@ -108,7 +108,7 @@ def _told(error: Exception) -> AfterimageError | None:
     """What a library's error means for people; None where it is a fault of ours."""
     if _memory(error):
         words = " ".join(str(error).split()) or "no more is said of it"
-        then = "take fewer sessions, subjects or regions, a smaller --lane or --batch, or a machine with more memory"
+        then = "take fewer sessions, subjects or regions, fewer samples at once, or a machine with more memory"
         return StorageError(expected("memory", "room for the next array", f"none ({words})", then))
     if isinstance(error, OSError) and error.errno is not None:
         return _of_the_system(error)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from brain.errors import InputError, UsageError, expected
 from brain.progress import progress
-from brain.readers import open_recording, reader_of
+from brain.readers import open_recording, parse_fields, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked import MaskedBrain, augmented
@@ -71,8 +71,11 @@ def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
     """Every subject's trials, then those of `settings.also`, which train alone."""
     found: list[Trials] = []
     spared: list[Spared] = []
-    for subject in settings.subjects or reader_of(data, "").subjects(data):
-        recording = open_recording(data, subject=subject)
+    names = parse_fields(settings.fields)
+    for subject in settings.subjects or reader_of(data, settings.reader).subjects(data):
+        recording = open_recording(
+            data, subject=subject, sessions=settings.sessions, reader=settings.reader, fields=names
+        )
         unlabelled = None if settings.labelled_only else read_unlabelled(data, recording)
         columns = recording.columns(settings.regions) if settings.regions else None
         found.append(

@@ -90,6 +90,12 @@ class PretrainSettings:
 
     subjects: tuple[str, ...] = ()
     """Which subjects; none named takes all there are."""
+    sessions: tuple[int, ...] = ()
+    """Which sessions, counted from 1; empty takes all there should be."""
+    reader: str = ""
+    """Which reader opens the data; empty looks at the data and decides."""
+    fields: str = ""
+    """Where the own-data format's fields have other names in your file: stimulus=figure,group=run."""
     regions: tuple[str, ...] = ()
     """Whose voxels; none named takes every voxel."""
     split: str = ""

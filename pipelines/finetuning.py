@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.errors import InputError, expected
-from brain.readers import open_recording
+from brain.readers import open_recording, parse_fields
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
 from encoders.masked import augmented
@@ -56,7 +56,13 @@ ENCODED = 16
 
 def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
     """Trains on a data set, or goes on training; returns the folder that `BrainConditionedPipeline` opens."""
-    recording = open_recording(data, subject=settings.subject)
+    recording = open_recording(
+        data,
+        subject=settings.subject,
+        sessions=settings.sessions,
+        reader=settings.reader,
+        fields=parse_fields(settings.fields),
+    )
     return finetune_recording(recording, out, settings)
 
 

@@ -22,6 +22,12 @@ class FinetuneSettings:
     """What masked brain modelling has learned, a file of `encoders.pretrain`; empty starts from random weights."""
     subject: str = ""
     """Which subject; empty takes the first one there is."""
+    sessions: tuple[int, ...] = ()
+    """Which sessions, counted from 1; empty takes all there should be."""
+    reader: str = ""
+    """Which reader opens the data; empty looks at the data and decides."""
+    fields: str = ""
+    """Where the own-data format's fields have other names in your file: stimulus=figure,group=run."""
     regions: tuple[str, ...] = ()
     """Whose voxels; none named takes every voxel."""
     split: str = ""
