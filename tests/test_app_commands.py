@@ -371,6 +371,21 @@ def test_an_unknown_length_is_counted(clock: Clock, capsys: pytest.CaptureFixtur
     assert [duration(seconds) for seconds in (0.2, 89, 200, 9000)] == ["1 s", "89 s", "3 min", "2.5 h"]
 
 
+def test_after_a_silence_a_loop_says_at_once_what_begins(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as many loops that are each over sooner than a first line is due."""
+    raw = io.StringIO()
+    stream = Plain(raw, coloured=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    stream.silent_since = clock.now
+    for name in ("planning", "drawing", "writing"):
+        for _ in progress(range(3), desc=name, unit="scene"):
+            clock.now += 0.5
+    assert raw.getvalue() == "drawing: 1 of 3 scenes, about 1 s left\n"
+    stream.silent_since = clock.now - 3.0
+    for _ in progress(range(2), desc="the cortex watches", unit="batch"):
+        assert raw.getvalue().splitlines()[1:] == ["the cortex watches: 0 of 2 batches"]
+
+
 def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
