@@ -88,7 +88,10 @@ def readable(words: Sequence[str]) -> None:
 
 def _outcome(name: str, run: Callable[[], int | None]) -> int:
     try:
-        return run() or 0
+        from brain.progress import beating  # signals are heard from before this import on
+
+        with beating():
+            return run() or 0
     except AfterimageError as error:
         return _say(name, str(error), error.exit_code)
     except BrokenPipeError:

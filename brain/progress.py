@@ -9,8 +9,10 @@ of silence before it, and then every `EVERY`; what is over sooner says nothing.
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -19,6 +21,8 @@ FIRST, EVERY = 2.0, 10.0
 """Seconds to the first line and from one line to the next."""
 ASKED = 0.05
 """Seconds after which it is asked anew whether a line is due."""
+BEAT = 1.0
+"""Seconds after which a loop is asked whether a line is due while a step of it lasts."""
 PLURALS = {"stimulus": "stimuli", "batch": "batches"}
 
 
@@ -99,6 +103,30 @@ class Lines(tqdm):  # type: ignore[misc]
         left = (self.total - self.n) * elapsed / done if self.total is not None and done else 0.0
         parts = [f"{self.desc}: {count}", *([self.postfix] if self.postfix else [])]
         return ", ".join([*parts, *([f"about {duration(left)} left"] if left > 0 else [])])
+
+
+@contextlib.contextmanager
+def beating() -> Iterator[None]:
+    """Until the block ends, the innermost loop is asked every second whether a line is due, however long a step is."""
+    over = threading.Event()
+    asking = threading.Thread(target=_ask, args=(over,), name="progress", daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
+def _ask(over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with Lines.get_lock():
+            open_ = [bar for bar in Lines._instances if isinstance(bar, Lines) and not bar.disable]
+        try:
+            for bar in sorted(open_, key=lambda one: one.start_t)[-1:]:
+                bar.display()
+        except OSError:
+            return  # nobody listens: who writes next hears it
 
 
 def duration(seconds: float) -> str:

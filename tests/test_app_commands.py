@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -384,6 +385,23 @@ def test_after_a_silence_a_loop_says_at_once_what_begins(clock: Clock, monkeypat
     stream.silent_since = clock.now - 3.0
     for _ in progress(range(2), desc="the cortex watches", unit="batch"):
         assert raw.getvalue().splitlines()[1:] == ["the cortex watches: 0 of 2 batches"]
+
+
+def test_a_step_that_lasts_is_said_while_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress_module, "FIRST", 0.1)
+    monkeypatch.setattr(progress_module, "BEAT", 0.05)
+
+    def work() -> None:
+        for _ in progress(range(1), desc="making brains watch", unit="subject"):
+            time.sleep(0.8)
+
+    assert command("afterimage", work) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "making brains watch: 0 of 1 subject", "making brains watch: 1 of 1 subject"
+    ]  # fmt: skip
+    assert "progress" not in [one.name for one in threading.enumerate()]
 
 
 def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
