@@ -78,7 +78,7 @@ def _hinted(name: str, kind: Any, default: Any, hints: Hints) -> tuple[Any, Any]
     """A type and default with the hints on it, or on the fields of settings; settings are of a class for this alone."""
     import tyro
 
-    if dataclasses.is_dataclass(kind) and hints:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and hints:
         types = get_type_hints(kind)
         fields = [
             (one.name, *_hinted(one.name, types[one.name], getattr(default, one.name), hints))
