@@ -95,7 +95,7 @@ def check(settings: Settings) -> None:
 def check_conditioned(settings: Settings) -> None:
     """Refuses what cannot fine-tune a stack: no voxels, unknown paths (UsageError), no encoder there (InputError)."""
     from pipelines.double_conditioning import PATHS
-    from pipelines.finetune import STARTS
+    from pipelines.settings import STARTS
 
     fit = settings.fit
     if not fit.voxels:

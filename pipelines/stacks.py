@@ -23,6 +23,7 @@ from brain.catalogue import unknown
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageError, UsageError, expected
 from brain.files import listed, present
 from brain.json_files import read_json
+from brain.progress import progress
 from encoders.checkpoint_folders import SAFE, checked, pickles, refuse_code
 from pipelines.stack_table import ROWS, StackRow
 
@@ -155,7 +156,8 @@ def fetch(name: str, *, revision: str = "", say: Callable[[str], None] = print) 
 def check(stack: str) -> StackReport:
     """Load every component of a stack and list its files with their sha256; what does not load is an `InputError`."""
     folder = resolve(stack)
-    loaded = {name: load_component(folder, name) for name in folder.components}
+    loading = progress(folder.components, desc="loading", unit="component")
+    loaded = {name: load_component(folder, name) for name in loading}
     return StackReport(
         folder=folder,
         components={name: type(part).__name__ for name, part in loaded.items()},

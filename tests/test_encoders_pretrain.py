@@ -20,10 +20,10 @@ from brain.errors import InputError
 from brain.readers import open_recording
 from brain.simulated.tiny import tiny_nsd
 from brain.types import Recording
-from encoders.masked import MaskedSettings
-from encoders.pretrain import PretrainSettings, load_encoder, open_trials, pretrain
+from encoders.pretraining import load_encoder, open_trials, pretrain
+from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.storage import write_tensors
-from encoders.training import LOG, WEIGHTS, Plan
+from encoders.training import LOG, WEIGHTS
 from encoders.trials import batches, training_trials
 from tests.rounding import rounding
 
