@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +19,17 @@ from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Recording, Split
-from brain.waveforms import RATE
+from brain.waveforms import HOP_SECONDS, RATE
 from decode.patterns import cluster_count, folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps
 from decode.showing import heard
 from encoders.network_map import load_map
 from encoders.spaces import CATALOGUE as SPACES
+from encoders.spaces import Limited
+
+if TYPE_CHECKING:
+    from pipelines.stacks import StackFolder
 
 CAPTIONED = ("clip-text",)
 """Spaces that encode captions instead of what was shown."""
@@ -76,7 +81,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         lambda: check_regions(recording, settings),
         split,
         lambda: check_captions(recording, settings, ids),
-        lambda: check_lengths(recording, ids),
+        lambda: check_lengths(recording, ids, longest_sounds(settings, recording.stimuli.modality)),
     ])  # fmt: skip
 
 
@@ -153,11 +158,49 @@ def check_captions(recording: Recording, settings: Settings, ids: Sequence[str])
         )  # fmt: skip
 
 
-def check_lengths(recording: Recording, ids: Sequence[str]) -> None:
-    """Refuses (InputError) sounds of more than one length, for all rows are compared at one."""
+def longest_sounds(settings: Settings, modality: str) -> dict[str, float]:
+    """What reads or draws sounds of a length of its own -> that length in seconds, the shortest first.
+
+    Of the stack's configurations alone: no weights are read. Nothing for pictures, nor where no stack is named.
+    """
+    if modality != "sound" or not settings.fit.stack:
+        return {}
+    from pipelines.stacks import resolve
+
+    stack = resolve(settings.fit.stack, numbers=False)
+    return longest_of(stack, needed_maps(settings.fit))
+
+
+def longest_of(stack: StackFolder, spaces: Iterable[str]) -> dict[str, float]:
+    """The lengths in seconds of `longest_sounds`, of this stack and these spaces."""
+    entries = {f"space {name}": SPACES[name] for name in spaces}
+    found = {name: entry.seconds(stack.path) for name, entry in entries.items() if isinstance(entry, Limited)}
+    found[f"stack {stack.row.name if stack.row else stack.path.name}"] = stack.seconds
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def check_lengths(recording: Recording, ids: Sequence[str], longest: Mapping[str, float] | None = None) -> None:
+    """Refuses (InputError) sounds of more than one length, for all rows are compared at one, and sounds too long.
+
+    longest  what reads or draws them -> the seconds it takes at most; nothing of a sound is left out in silence
+    """
     if recording.stimuli.modality != "sound":
         return
     lengths = {name: len(heard(recording.stimuli, name)) for name in ids}
+    for reads, seconds in list((longest or {}).items())[:1]:
+        # resampling rounds up: what is longer by less than a hop is no longer sound
+        over = [name for name, length in lengths.items() if length >= (seconds + HOP_SECONDS) * RATE]
+        if over:
+            most = max(over, key=lambda one: lengths[one])
+            cut = min(seconds, *(length / RATE for length in lengths.values()))
+            raise InputError(
+                expected(
+                    recording.source, f"sounds of at most {seconds:.3f} s, which is what {reads} takes",
+                    f"{len(over)} of {len(ids)} sounds that are longer, up to {lengths[most] / RATE:.3f} s ({most})",
+                    f"cut all to one length of at most {cut:.3f} s, as windows of their own, and pack or list them "
+                    "again",
+                )
+            )  # fmt: skip
     if len(set(lengths.values())) > 1:
         short, long = min(lengths, key=lambda one: lengths[one]), max(lengths, key=lambda one: lengths[one])
         raise InputError(

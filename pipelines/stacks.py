@@ -24,6 +24,7 @@ from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageE
 from brain.files import listed, present
 from brain.json_files import read_json
 from encoders.checkpoint_folders import SAFE, checked, pickles, refuse_code
+from encoders.mel import MelRecipe
 from pipelines.stack_table import ROWS, StackRow
 
 SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
@@ -74,6 +75,20 @@ class StackFolder:
             return int(facts.get("num_train_timesteps", 1000))
         except (ValueError, TypeError, OverflowError) as error:
             raise InputError(expected(path, "a scheduler's configuration", str(error), "fetch it again")) from error
+
+    @property
+    def seconds(self) -> float:
+        """How long the sounds are that its UNet was trained on, from the configurations of unet and vae alone."""
+        sizes: dict[str, Any] = {}
+        for part, fact in (("unet", "sample_size"), ("vae", "block_out_channels")):
+            path = self.path / part / "config.json"
+            sizes[fact] = read_json(path, what=f"the configuration of the {part}", then=_RESTORE).get(fact)
+        places, levels, recipe = sizes["sample_size"], sizes["block_out_channels"], MelRecipe()
+        places = places[0] if isinstance(places, list) and places else places
+        if not isinstance(places, int) or not isinstance(levels, list) or not 0 < len(levels) < 16:
+            what = "sample_size of its UNet and block_out_channels of its vae"
+            raise InputError(expected(self.path, what, "others", _RESTORE))
+        return recipe.samples(places * 2 ** (len(levels) - 1)) / recipe.rate
 
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:
