@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brain.capacity import machine_room, must_fit, room_on
+from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
@@ -25,6 +28,7 @@ from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps
 from decode.showing import heard
 from encoders.network_map import load_map
+from encoders.ridge import ridge_bytes
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Limited
 
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
 
 CAPTIONED = ("clip-text",)
 """Spaces that encode captions instead of what was shown."""
+CERTAIN = ("unet", "vae")
+"""Components that every generator holds, whatever it leaves out of its stack."""
+WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of a number."""
 NAMED = 5
 """How many names a sentence gives where many lack something."""
 SPELT_ALIKE = 0.7
@@ -211,6 +219,60 @@ def check_lengths(recording: Recording, ids: Sequence[str], longest: Mapping[str
                 f"cut them to one length, such as {lengths[short] / RATE:.3f} s, and pack again",
             )
         )  # fmt: skip
+
+
+def check_networks(settings: Settings, *, drawn: bool) -> None:
+    """Refuses (StorageError) a stack whose weights alone do not fit where they are to run; no weight is read.
+
+    drawn  whether the generator is meant, in its own type; else the towers that encode, all in float32
+    """
+    fit, machine = settings.fit, settings.machine
+    towers = tuple(dict.fromkeys(filter(None, (SPACES[space].component for space in needed_maps(fit)))))
+    parts = CERTAIN if drawn else towers
+    if not fit.stack or not parts:
+        return
+    from pipelines.stacks import resolve
+
+    check_device(machine.device)
+    stack = resolve(fit.stack, numbers=False)
+    dtype = settings.decode.dtype if drawn else "float32"
+    needed = WIDTHS[dtype] * sum(stack.weights(part) for part in parts)
+    elsewhere = "take --device cpu, " if machine.device.startswith("cuda") else "take "
+    smaller = "--dtype float16, " if drawn and dtype == "float32" else ""
+    must_fit(
+        f"the weights of {', '.join(parts)} of stack {fit.stack} in {dtype}", needed, room_on(machine.device),
+        where=machine.device, then=f"{elsewhere}{smaller}a smaller --stack, or free some of it",
+    )  # fmt: skip
+
+
+def check_fitting(
+    recording: Recording, folds: Sequence[Split], shapes: Mapping[str, Sequence[int]], settings: Settings
+) -> None:
+    """Refuses (StorageError) ridges that certainly do not fit into this machine's memory, before anything is encoded.
+
+    shapes  space -> the shape of a condition in it
+    """
+    needed, space = max(
+        (fitting_bytes(recording, fold, shapes, space, settings.fit), space) for fold in folds for space in shapes
+    )
+    must_fit(
+        f"fitting {space}", needed, machine_room(), where="this machine",
+        then="read fewer voxels by --maps SPACE=REGION, fewer --sessions, or take a machine with more memory",
+    )  # fmt: skip
+
+
+def fitting_bytes(
+    recording: Recording, fold: Split, shapes: Mapping[str, Sequence[int]], space: str, fit: FitSettings
+) -> int:
+    """Bytes that fitting `space` holds at once, at the least: trials, conditions, patterns, the ridge."""
+    trials = recording.responses.of(fold.train)
+    samples = int(trials.sum()) if fit.trials == "single" else len(set(recording.responses.stimulus[trials].tolist()))
+    regions = needed_maps(fit)[space]
+    voxels = len(recording.responses.space) if regions == ("*",) else len(recording.columns(regions))
+    targets = math.prod(shapes[space])
+    true = len({*fold.train, *fold.test}) * sum(math.prod(shape) for shape in shapes.values())
+    held = recording.responses.values.nbytes + 4 * (true + samples * (voxels + targets))
+    return held + ridge_bytes(samples, voxels, targets, folds=fit.folds)
 
 
 def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]) -> None:

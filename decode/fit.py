@@ -16,7 +16,7 @@ from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import check_folds, check_recording
+from decode.checks import check_fitting, check_folds, check_networks, check_recording
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -89,6 +89,7 @@ def check(settings: Settings) -> None:
         from pipelines.stacks import resolve
 
         resolve(settings.fit.stack)
+    check_networks(settings, drawn=False)
 
 
 def check_conditioned(settings: Settings) -> None:
@@ -156,6 +157,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
+    if settings.fit.mapping == RIDGE:
+        check_fitting(recording, folds, {name: space.card.shape for name, space in spaces.items()}, settings)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {

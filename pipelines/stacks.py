@@ -11,6 +11,7 @@ package, from a folder of the user's, or from the Hugging Face cache; nothing ab
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from brain import tensors
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageError, UsageError, expected
 from brain.files import listed, present
@@ -89,6 +91,15 @@ class StackFolder:
             what = "sample_size of its UNet and block_out_channels of its vae"
             raise InputError(expected(self.path, what, "others", _RESTORE))
         return recipe.samples(places * 2 ** (len(levels) - 1)) / recipe.rate
+
+    def weights(self, component: str) -> int:
+        """How many numbers a component has, from its files' headers; a tensor of several types counts once."""
+        slots = {
+            name: math.prod(slot.shape)
+            for path in listed(self.path / component, "*.safetensors")
+            for name, slot in tensors.header(path, then=_RESTORE).tensors.items()
+        }
+        return sum(slots.values())
 
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:
