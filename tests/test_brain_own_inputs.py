@@ -143,6 +143,24 @@ def test_names_of_a_mac_match_and_names_that_do_not_say_what_is_there(tmp_path: 
         read(tmp_path / "deep")
 
 
+def test_accents_are_the_same_name_in_every_field_and_never_merge_two(tmp_path: Path) -> None:
+    composed = [f"caf\u00e9 {number}" for number in range(8)]
+    apart = [unicodedata.normalize("NFD", name) for name in composed]
+    save_pictures(tmp_path / "images", [f"{name}.png" for name in composed])
+    told = {"captions": np.array(["a dog"] * 8), "caption_ids": composed}
+    split = {"split/mine/train": composed[:6], "split/mine/test": apart[6:]}
+    recording = read(tmp_path, stimulus=apart * 3, **told, **split)
+    assert recording.responses.stimulus.tolist() == composed * 3 and recording.stimuli.captions[composed[2]]
+    assert recording.splits[0].test == tuple(composed[6:])
+    assert "stimulus: accents of 24 of 24 ids are composed (a Mac takes them apart)" in recording.notes
+    np.testing.assert_array_equal(np.asarray(recording.stimuli.open(composed[5])), pictures()[5])
+    with pytest.raises(InputError, match="some that differ only in how accents are stored; rename them"):
+        read(tmp_path, "two.npz", stimulus=(composed[:7] + apart[:1]) * 3)
+    Image.new("RGB", (6, 5)).save(tmp_path / f"images/{apart[3]}.png")
+    with pytest.raises(InputError, match="one file for stimulus 'caf\u00e9 3', found '.*', '.*'; keep one"):
+        read(tmp_path, "twice.npz", stimulus=composed * 3)
+
+
 def test_two_pictures_of_one_id_are_refused_and_companion_files_are_none(tmp_path: Path) -> None:
     save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
     (tmp_path / "images/._pic3.png").write_bytes(b"\x00\x05\x16\x07")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import listed, present
+from brain.files import composed, listed, present
 from brain.pictures import SUFFIXES, open_image
 from brain.waveforms import read_wave
 
@@ -182,9 +181,9 @@ def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
     names: dict[str, list[Path]] = {}
     for path in listed(folder):
         if path.suffix.lower() in IMAGE_ENDINGS + SOUND_ENDINGS:
-            for name in {_composed(path.name), _composed(path.stem)}:
+            for name in {composed(path.name), composed(path.stem)}:
                 names.setdefault(name, []).append(path)
-    files = {name: names.get(_composed(name), []) for name in ids}
+    files = {name: names.get(composed(name), []) for name in ids}
     missing = [name for name, paths in files.items() if not paths]
     if missing:
         came = f"none for {len(missing)}: {examples(missing)} (there: {_there(folder)})"
@@ -204,10 +203,6 @@ def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
 def examples(names: Sequence[str]) -> str:
     """The first few of `names` in quotes, and "..." where there are more."""
     return ", ".join(repr(name[:60]) for name in names[:NAMED]) + ", ..." * (len(names) > NAMED)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _there(folder: Path) -> str:

@@ -22,7 +22,7 @@ from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
-from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
+from brain.files import HDF5_MAGIC, ZIP_MAGIC, composed, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
 from brain.origin import plain
@@ -346,17 +346,21 @@ def _texts(values: NDArray[Any], where: str) -> NDArray[np.str_]:
 
 
 def _names(box: Box, name: str, values: NDArray[Any]) -> NDArray[np.str_]:
-    """(n,) ids as text, without the blanks that fill the rows of MATLAB's char arrays; those are noted."""
+    """(n,) ids as text, accents composed, without the blanks that fill the rows of MATLAB's char arrays; both noted."""
     where = f"{box.path}, {name}"
     ids = _texts(values, where)
     bare = np.array([one.rstrip(" \0") for one in ids.tolist()], np.str_)
-    filled = int((bare != ids).sum())
-    if not filled:
-        return ids
-    if len(np.unique(bare)) < len(np.unique(ids)):
-        raise InputError(expected(where, "ids that differ", "some that differ in blanks at their end", "rename them"))
-    box.notes.append(f"{name}: blanks at the end of {filled} of {len(ids)} ids are left out")
-    return bare
+    whole = np.array([composed(one) for one in bare.tolist()], np.str_)
+    for before, after, found, said in (
+        (ids, bare, "in blanks at their end", "blanks at the end of {} ids are left out"),
+        (bare, whole, "only in how accents are stored", "accents of {} ids are composed (a Mac takes them apart)"),
+    ):
+        if len(np.unique(after)) < len(np.unique(before)):
+            raise InputError(expected(where, "ids that differ", f"some that differ {found}", "rename them"))
+        changed = int((before != after).sum())
+        if changed:
+            box.notes.append(f"{name}: " + said.format(f"{changed} of {len(ids)}"))
+    return whole
 
 
 def _ids(box: Box, name: str, length: int | None = None) -> NDArray[np.str_]:
