@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain.errors import InputError
+from brain.errors import InputError, UsageError
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
 from brain.types import Recording
@@ -159,6 +159,34 @@ def test_accents_are_the_same_name_in_every_field_and_never_merge_two(tmp_path: 
     Image.new("RGB", (6, 5)).save(tmp_path / f"images/{apart[3]}.png")
     with pytest.raises(InputError, match="one file for stimulus 'caf\u00e9 3', found '.*', '.*'; keep one"):
         read(tmp_path, "twice.npz", stimulus=composed * 3)
+
+
+@pytest.mark.parametrize("where", ["folder", "images"])
+def test_stimuli_without_a_picture_are_refused_or_left_out_and_counted(tmp_path: Path, where: str) -> None:
+    arrays: dict[str, Any] = {
+        "captions": np.array(["a dog"] * 8), "caption_ids": IDS, "split/mine/train": IDS[:6], "split/mine/test": IDS[6:]
+    }  # fmt: skip
+    if where == "images":
+        arrays |= {"images": pictures()[[0, 1, 2, 4, 5, 7]], "image_ids": [*IDS[:3], "pic4", "pic5", "pic7"]}
+    else:
+        save_pictures(tmp_path / "images", [f"{name}.png" for name in (*IDS[:3], "pic4", "pic5", "pic7")])
+    with pytest.raises(InputError, match="'pic3', 'pic6'.* or go on without their trials by --fields partial=yes"):
+        read(tmp_path, **arrays)
+    recording = open_recording(tmp_path / "data.npz", fields={"partial": "yes"})
+    assert recording.notes == (
+        "6 of 8 stimuli have a picture or sound; the trials of the others are left out: 'pic3', 'pic6'",
+        "split mine: 5/1 of 6/2 stimuli (train/test) are in the trials that are read",
+    )
+    kept = np.array([name not in ("pic3", "pic6") for name in NAMES])
+    np.testing.assert_array_equal(recording.responses.values, values()[kept])
+    assert recording.stimuli.ids == tuple(name for name in IDS if name not in ("pic3", "pic6"))
+    assert recording.splits[0].test == ("pic7",) and len(recording.stimuli.captions) == 6
+    with pytest.raises(UsageError, match="expected yes or no, found 'true'"):
+        open_recording(tmp_path / "data.npz", fields={"partial": "true"})
+    if where == "folder":
+        with pytest.raises(InputError, match="none for 8: .*; name the files after the stimulus ids$"):
+            read(tmp_path, stimulus=[f"x{name}" for name in NAMES])
+            open_recording(tmp_path / "data.npz", fields={"partial": "yes"})
 
 
 def test_two_pictures_of_one_id_are_refused_and_companion_files_are_none(tmp_path: Path) -> None:
