@@ -275,6 +275,18 @@ def fitting_bytes(
     return held + ridge_bytes(samples, voxels, targets, folds=fit.folds)
 
 
+def filled_up(recording: Recording, settings: Settings, ids: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on sounds, of one length all, that are shorter than what reads or draws them; none where they fit."""
+    longest = longest_sounds(settings, recording.stimuli.modality)
+    if not longest:
+        return ()
+    length = len(heard(recording.stimuli, ids[0])) / RATE
+    wider = [f"{name} ({seconds:.3f} s)" for name, seconds in longest.items() if length + HOP_SECONDS <= seconds]
+    said = f"sounds of {length:.3f} s are shorter than what {', '.join(wider)} take"
+    then = "they are filled up, as each space's card says, and what is drawn is cut to their length"
+    return (f"{said}: {then}",) * bool(wider)
+
+
 def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]) -> None:
     """Claims a run for these settings; data at another place are first held against what a fitted one was fitted on.
 

@@ -19,7 +19,8 @@ import pytest
 from app.cli import main
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
 from brain.readers import open_recording
-from decode.checks import check_lengths, longest_of, together
+from decode.checks import check_lengths, filled_up, longest_of, together
+from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
 from evaluation.report import _picked
 from evaluation.samples import read_samples
@@ -171,6 +172,16 @@ def test_sounds_longer_than_the_stack_takes_are_refused_before_they_are_encoded(
         check_lengths(short, short.stimuli.ids, {"space mel-latent": 2.56})
     fits = open_recording(sounds(tmp_path / "fits", [2.56] * 6))
     check_lengths(fits, fits.stimuli.ids, {"space loa": 2.56})
+
+
+def test_sounds_that_are_filled_up_are_said(tmp_path: Path) -> None:
+    settings = CATALOGUE["c2f-miniature"].settings()
+    short = open_recording(sounds(tmp_path / "short", [1.2] * 6))
+    (said,) = filled_up(short, settings, short.stimuli.ids)
+    assert said.startswith("sounds of 1.200 s are shorter than what space loa (2.560 s), space mel-latent (2.560 s), ")
+    assert said.endswith("they are filled up, as each space's card says, and what is drawn is cut to their length")
+    whole = open_recording(sounds(tmp_path / "whole", [2.56] * 6))
+    assert filled_up(whole, settings, whole.stimuli.ids) == ()
 
 
 def test_how_long_the_sounds_of_a_stack_are_is_known_without_its_weights(tmp_path: Path) -> None:

@@ -522,7 +522,10 @@ def _whose(
         shape = box.read("responses").shape
         if ids is None and count == shape[1]:
             raise InputError(turned(f"{box.path}, responses", shape, "images", count))
-        raise InputError(expected(f"{box.path}, images", want, f"{count} images without", "add image_ids"))
+        then = "add image_ids"
+        if ids is None:
+            then = "add stimulus, the id or the row of images that each trial showed, or name it: --fields stimulus=..."
+        raise InputError(expected(f"{box.path}, images", want, f"{count} images without", then))
     shown = _only_shown(box, ids, {str(number): number for number in range(count)})
     if "0" not in shown:
         said = "stimulus holds whole numbers, taken as rows of images counted from 0, and row 0 was never shown"
