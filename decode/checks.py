@@ -89,6 +89,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         lambda: check_regions(recording, settings),
         split,
         lambda: check_captions(recording, settings, ids),
+        lambda: check_shown(recording, settings, ids, judged=judged),
         lambda: check_lengths(recording, ids, longest_sounds(settings, recording.stimuli.modality)),
     ])  # fmt: skip
 
@@ -185,6 +186,12 @@ def longest_of(stack: StackFolder, spaces: Iterable[str]) -> dict[str, float]:
     found = {name: entry.seconds(stack.path) for name, entry in entries.items() if isinstance(entry, Limited)}
     found[f"stack {stack.row.name if stack.row else stack.path.name}"] = stack.seconds
     return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def check_shown(recording: Recording, settings: Settings, ids: Sequence[str], *, judged: bool) -> None:
+    """Refuses (InputError) data whose first picture or sound cannot be opened, where more than captions is needed."""
+    if judged or any(space not in CAPTIONED for space in needed_maps(settings.fit)):
+        recording.stimuli.open(ids[0])
 
 
 def check_lengths(recording: Recording, ids: Sequence[str], longest: Mapping[str, float] | None = None) -> None:

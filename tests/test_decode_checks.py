@@ -174,6 +174,17 @@ def test_sounds_longer_than_the_stack_takes_are_refused_before_they_are_encoded(
     check_lengths(fits, fits.stimuli.ids, {"space loa": 2.56})
 
 
+def test_data_without_any_picture_are_refused_before_a_run_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = np.array([f"c{number}" for number in range(12)])
+    np.savez(tmp_path / "bare.npz", responses=np.random.default_rng(0).normal(size=(12, 6)), stimulus=ids)
+    assert pixels(tmp_path / "bare.npz", tmp_path / "run") == 3
+    said = capsys.readouterr().err
+    assert "expected the picture or sound of c0, found none; put `images` in the file" in said
+    assert said.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
 def test_sounds_that_are_filled_up_are_said(tmp_path: Path) -> None:
     settings = CATALOGUE["c2f-miniature"].settings()
     short = open_recording(sounds(tmp_path / "short", [1.2] * 6))
