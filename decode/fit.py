@@ -16,7 +16,7 @@ from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import check_folds, check_recording
+from decode.checks import check_fitting, check_folds, check_networks, check_recording, filled_up
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -90,6 +90,7 @@ def check(settings: Settings) -> None:
         from pipelines.stacks import resolve
 
         resolve(settings.fit.stack)
+    check_networks(settings, drawn=False)
 
 
 def check_conditioned(settings: Settings) -> None:
@@ -157,6 +158,11 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
+    if settings.fit.mapping == RIDGE:
+        check_fitting(recording, folds, {name: space.card.shape for name, space in spaces.items()}, settings)
+    short = filled_up(recording, settings, ids)
+    for note in short:
+        print(note)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
@@ -179,7 +185,10 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
             "data": data_facts(recording),
             "splits": split_facts(folds),
             "spaces": {name: conditions.space.facts() for name, conditions in true.items()},
-            "notes": sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
+            "notes": [
+                *sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
+                *short,
+            ],
             "accuracy": {f"{name} of {fold}": float(mapping.cv_r2.mean()) for (fold, name), mapping in maps.items()},
             "tested": {fold.name: list(fold.test) for fold in folds},
             "repeated": repeated_of(recording.responses, {name for fold in folds for name in fold.test}),

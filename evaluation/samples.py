@@ -18,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -29,6 +29,7 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
+from brain.files import composed
 from brain.json_files import parsed
 from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
@@ -396,6 +397,7 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     reference_folder = index.parent
     if references is not None:
         shown, reference_folder = _named_references(references), references
+        lines = [replace(line, stimulus=composed(line.stimulus)) for line in lines]
     drawn = sorted((line for line in lines if line.row not in (REFERENCE, OTHER_REPEATS)), key=lambda line: line.key)
     others = {line.stimulus: line for line in lines if line.row == OTHER_REPEATS and not line.withheld}
     if not drawn or not shown:
@@ -429,9 +431,10 @@ def read_rows(folder: Path) -> tuple[Sample, ...]:
 def _named_references(folder: Path) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
     for path in _files(folder):
-        if path.stem in found:
-            raise InputError(f"{folder}: two references are named {path.stem!r}; keep one file a stimulus")
-        found[path.stem] = _foreign(REFERENCE, path.stem, 0, path.name)
+        name = composed(path.stem)
+        if name in found:
+            raise InputError(f"{folder}: two references are named {name!r}; keep one file a stimulus")
+        found[name] = _foreign(REFERENCE, name, 0, path.name)
     return found
 
 
@@ -445,7 +448,7 @@ def _read_foreign(folder: Path, references: Path) -> Samples:
     for row, home in homes:
         for path in _files(home):
             file = path.relative_to(folder).as_posix()
-            belongs = _belongs(path.stem, shown)
+            belongs = _belongs(composed(path.stem), shown)
             if belongs is None:
                 unmatched.append(file)
                 continue

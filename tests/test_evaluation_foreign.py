@@ -7,8 +7,10 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from PIL import Image
 
 from brain.errors import InputError
 from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import INDEX, SampleWriter
+from evaluation.samples import INDEX, SampleWriter, read_samples
 from tests.rounding import rounding
 
 ROOT = Path(__file__).parents[1]
@@ -335,3 +337,19 @@ def test_an_index_with_another_folder_of_references(tmp_path: Path) -> None:
     assert max(mine.values()) < 0.9 and min(found.values()) > 0.98 and sorted(found) == ["n0", "n1", "n2"]
     assert given.card["evaluation"]["samples without a reference"] == ["decoded/n3-0"]
     assert (tmp_path / "run" / INDEX).is_file()
+
+
+@pytest.mark.parametrize(("one", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_references_and_samples_are_matched_however_their_accents_are_stored(
+    folders: tuple[Path, Path, Path], one: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]
+) -> None:
+    mine, references, _ = folders
+    names = [f"caf\u00e9 {number}" for number in range(3)]
+    for number, name in enumerate(names):
+        shown(number).save(references / f"{unicodedata.normalize(one, name)}.png")
+        shown(number).save(mine / f"{unicodedata.normalize(other, name)}-1.png")
+    found = read_samples(mine, references=references)
+    assert not found.unmatched and [line.stimulus for line in found.samples] == names
+    shown(0).save(references / f"{unicodedata.normalize(other, names[0])}.png")
+    with pytest.raises(InputError, match="two references are named"):
+        read_samples(mine, references=references)
