@@ -1,23 +1,60 @@
-"""Settings as flags: a function's parameters, or a stage's settings, become a command line by tyro."""
+"""Settings as flags: a function's parameters, or a stage's settings, become a command line."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from brain import flags
+from decode.recipes import CATALOGUE, DEFAULT
+from decode.settings import Settings
 
 Result = TypeVar("Result")
 
 
-def parse(function: Callable[..., Result], *, command: str, words: Sequence[str]) -> Result:
-    """Calls `function` with what `words` say; a wrong flag leaves with exit code 2 and the nearest right one."""
-    import tyro
+def parse(
+    function: Callable[..., Result], *, command: str, words: Sequence[str], hints: flags.Hints = flags.NO_HINTS
+) -> Result:
+    """Calls `function` with what `words` say, as `brain.flags.parse` does, for `afterimage COMMAND`."""
+    return flags.parse(function, program=f"afterimage {command}", words=words, hints=hints)
 
-    return tyro.cli(
-        function,
-        prog=f"afterimage {command}",
-        args=list(words),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )
+
+def runs_own(stored: Settings, *stages: str, others: bool = False) -> flags.Hints:
+    """What `--help` says of settings that a run brings along: nothing where one is named, whose values stand there.
+
+    others  other folders than runs may be named too, which bring none
+    """
+    if stored.recipe:
+        return flags.NO_HINTS
+    own = dict.fromkeys(_names(stored, stages), _others if others else _runs)
+    return {"data": _runs, "device": _runs, "batch": _runs, **own}
+
+
+def _runs(_: str) -> str:
+    return "(the run's own)"
+
+
+def _others(value: str) -> str:
+    return f"(the run's own; of a folder that is no run: {value})"
+
+
+def recipes_own(words: Sequence[str], *stages: str) -> flags.Hints:
+    """What `--help` says of settings in which recipes differ: nothing where one is named, whose values stand there."""
+    if named("--recipe", words, ""):
+        return flags.NO_HINTS
+    every = [recipe.settings() for recipe in CATALOGUE]
+    return {
+        name: lambda value: f"(the recipe's; {DEFAULT}: {value})"
+        for stage in stages
+        for name in _names(every[0], (stage,))
+        if len({getattr(getattr(one, stage), name) for one in every}) > 1
+    }
+
+
+def _names(settings: Settings, stages: Sequence[str]) -> list[str]:
+    kept: list[Any] = [getattr(settings, stage) for stage in stages]
+    return [one.name for stage in kept for one in dataclasses.fields(stage)]
 
 
 def named(flag: str, words: Sequence[str], default: str) -> str:

@@ -39,13 +39,13 @@ from brain.types import Float, Recording
 from encoders.conditions import Conditions
 from encoders.labelled import Labelled, labelled_trials, spread_of
 from encoders.masked import MaskedBrain
-from encoders.pretrain import PretrainSettings, load_encoder, pretrain
+from encoders.pretraining import load_encoder, pretrain
 from encoders.readout import FrozenSettings, TuneSettings, finetune, fit_frozen
 from encoders.ridge import RidgeSettings, fit_ridge
+from encoders.settings import Plan, PretrainSettings
 from encoders.shared import FitSettings, JoinSettings, ResidualMap, fit_residual, join
 from encoders.spaces import CATALOGUE
 from encoders.storage import write_json
-from encoders.training import Plan
 from evaluation.metrics.identification import shares_beaten
 
 METHODS = ("ridge", "mbm-ridge", "mbm-tuned", "residual", "prior", "shared")

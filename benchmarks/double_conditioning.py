@@ -28,12 +28,13 @@ from brain.averages import average_repeats
 from brain.readers import open_recording
 from brain.types import Float, Recording
 from decode.seeds import sample_seed
+from encoders.settings import Plan
 from encoders.storage import read_json, write_json
-from encoders.training import Plan
 from evaluation.judges.classifier import ClassifierJudge
 from evaluation.metrics.identification import shares_beaten
 from pipelines.brain_conditioned import BrainConditionedPipeline
-from pipelines.finetune import FinetuneSettings, finetune_recording
+from pipelines.finetuning import finetune_recording
+from pipelines.settings import FinetuneSettings
 from pipelines.stacks import resolve
 
 KIND = "double-conditioning-cell"

@@ -15,7 +15,8 @@ import time
 import torch
 from torch import nn
 
-from encoders.masked import MaskedBrain, MaskedSettings, waves
+from encoders.masked import MaskedBrain, waves
+from encoders.settings import MaskedSettings
 
 
 class PlainBlock(nn.Module):

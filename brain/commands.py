@@ -88,7 +88,10 @@ def readable(words: Sequence[str]) -> None:
 
 def _outcome(name: str, run: Callable[[], int | None]) -> int:
     try:
-        return run() or 0
+        from brain.progress import beating  # signals are heard from before this import on
+
+        with beating():
+            return run() or 0
     except AfterimageError as error:
         return _say(name, str(error), error.exit_code)
     except BrokenPipeError:
@@ -108,7 +111,7 @@ def _told(error: Exception) -> AfterimageError | None:
     """What a library's error means for people; None where it is a fault of ours."""
     if _memory(error):
         words = " ".join(str(error).split()) or "no more is said of it"
-        then = "take fewer sessions, subjects or regions, a smaller --lane or --batch, or a machine with more memory"
+        then = "take fewer sessions, subjects or regions, fewer samples at once, or a machine with more memory"
         return StorageError(expected("memory", "room for the next array", f"none ({words})", then))
     if isinstance(error, OSError) and error.errno is not None:
         return _of_the_system(error)

@@ -3,6 +3,7 @@
     present(path, what="a table", then="give its path")      refuses what is absent, a folder, a pipe, a dead link
     optional(path, what="captions")                          None where nothing lies; a dead link is still refused
     listed(folder, "*.png")                                  what a person put there: no hidden and no ._ files
+    composed(path.stem)                                      a name in the one form in which names are compared
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +77,11 @@ def listed(folder: Path, *patterns: str) -> list[Path]:
     found = {path for pattern in patterns or ("*",) for path in folder.glob(pattern)}
     below = len(folder.parts)
     return sorted(path for path in found if not any(part.startswith(".") for part in path.parts[below:]))
+
+
+def composed(name: str) -> str:
+    """A name with its accents composed (NFC): a Mac takes them apart in file names; either form is the same name."""
+    return unicodedata.normalize("NFC", name)
 
 
 def read_text(path: Path, *, what: str, then: str, limit: int = TEXT_LIMIT) -> str:

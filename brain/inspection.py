@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, counted, expected
+from brain.progress import progress
 from brain.readers import Reader, open_recording, reader_of
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
@@ -69,7 +70,7 @@ def look(path: Path, *, reader: str = "", subject: str = "", fields: Mapping[str
     except InputError as error:
         problems.append(str(error))
         subjects = (subject,)
-    for one in subjects:
+    for one in progress(subjects, desc="reading responses and stimuli", unit="subject"):
         try:
             recording, read = _opened(found, path, one, fields)
         except InputError as error:

@@ -42,6 +42,20 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         return {name: _member(archive, members[name], path) for name in names}
 
 
+def type_in(path: Path, name: str) -> np.dtype[Any] | None:
+    """The type of the numbers of an array of an npz archive, from its header; None where there is no such array."""
+    members = _members(path)
+    if name not in members:
+        return None
+    where = f"{path}, {name}"
+    with (
+        damage(where, what="a plain array", then=PLAIN),
+        zipfile.ZipFile(path) as archive,
+        archive.open(members[name]) as member,
+    ):
+        return _header(cast("BinaryIO", member))[2]
+
+
 def read_npy(path: Path) -> NDArray[Any]:
     """The array of an npy file, (whatever shape it has); pickled objects, a cut and a foreign file are InputErrors."""
     present(path, what="an npy file", then="give the path of one")
@@ -71,12 +85,17 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
         return _array(cast("BinaryIO", member), info.file_size, where)
 
 
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type."""
+    version = np.lib.format.read_magic(file)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return header(file)
+
+
 def _array(file: BinaryIO, size: int, where: str) -> NDArray[Any]:
     """The array in a stream of `size` bytes that holds nothing else, read to its end, where the CRC is."""
     with damage(where, what="a plain array", then=PLAIN):
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, column_major, dtype = header(file)
+        shape, column_major, dtype = _header(file)
     if dtype.hasobject:
         raise InputError(expected(where, "a plain array", "Python objects (a pickle)", PLAIN))
     claims = dtype.itemsize

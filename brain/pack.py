@@ -23,6 +23,7 @@ from brain.files import listed
 from brain.npz import read_npy
 from brain.origin import simulated_by
 from brain.pictures import open_image
+from brain.progress import progress
 from brain.readers._media import examples, folder_media
 from brain.readers.arrays import DIGEST, FIELDS, Arrays, as_responses, field_sha256, turned
 from brain.tables import read_ids, read_mask, read_numbers, read_rows, refuse_head
@@ -108,8 +109,8 @@ def _write(part: Path, arrays: Mapping[str, Any]) -> None:
     small = [name for name in arrays if name not in LARGE]
     digest = json.dumps({name: field_sha256(arrays[name]) for name in small})
     with hdf5_at(part, libver=CHECKED) as file:
-        for name, value in arrays.items():
-            _create(file, name, value)
+        for name in progress(arrays, desc="writing", unit="field"):
+            _create(file, name, arrays[name])
         file.create_dataset(DIGEST, data=np.bytes_(digest.encode()))
 
 
@@ -176,7 +177,8 @@ def pack(
         media, modality = folder_media(images, names)
         left = _left_out(images, set(media.files.values()))
         if modality == "image":
-            pixels = _stacked(images, [open_image(media.files[name]) for name in names], size=size)
+            reading = progress(names, desc="reading pictures", unit="picture")
+            pixels = _stacked(images, [open_image(media.files[name]) for name in reading], size=size)
         else:
             fields["folder"], names = _beside(images, out), None
     elif images is not None:

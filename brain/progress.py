@@ -3,20 +3,26 @@
     for name in progress(names, desc="drawing", unit="sample"): ...
     with progress(total=100, desc="drawing", unit="sample") as bar: bar.update()
 
-A line is "drawing: 12 of 100 samples, about 3 min left", on standard error, first after `FIRST` seconds and then every
-`EVERY`; what is over sooner says nothing.
+A line is "drawing: 12 of 100 samples, about 3 min left", on standard error, first after `FIRST` seconds of the loop or
+of silence before it, and then every `EVERY`; what is over sooner says nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
 
 FIRST, EVERY = 2.0, 10.0
 """Seconds to the first line and from one line to the next."""
+ASKED = 0.05
+"""Seconds after which it is asked anew whether a line is due."""
+BEAT = 1.0
+"""Seconds after which a loop is asked whether a line is due while a step of it lasts."""
 PLURALS = {"stimulus": "stimuli", "batch": "batches"}
 
 
@@ -38,11 +44,14 @@ def progress(
     terminal = sys.stderr is not None and sys.stderr.isatty()
     kind = tqdm if terminal else Lines
     # miniters: whether a line is due is asked at every step, however unequal steps are
-    pace = {} if terminal else {"mininterval": FIRST, "delay": FIRST, "miniters": 1}
-    return kind(
+    pace = {} if terminal else {"mininterval": ASKED, "delay": ASKED, "miniters": 1}
+    bar = kind(
         over, total=total, desc=desc, unit=unit, initial=initial, leave=leave, disable=disable or sys.stderr is None,
         **pace,
     )  # fmt: skip
+    if isinstance(bar, Lines) and not bar.disable:
+        bar.display()
+    return bar
 
 
 class Lines(tqdm):  # type: ignore[misc]
@@ -53,11 +62,16 @@ class Lines(tqdm):  # type: ignore[misc]
     """The count of the last line, -1 before the first, and when it was said."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
-        """Prints where it stands, unless it has only just been said."""
+        """Prints where it stands, unless it has only just been said, or something else has."""
         now = self._time()
-        if self.said_n < 0 or now - self.said_t >= EVERY:
+        if now - self.said_t >= EVERY if self.said_n >= 0 else self._first(now):
             self._say(now)
         return True
+
+    def _first(self, now: float) -> bool:
+        """Whether nothing was heard for so long that the first line is due: of this loop, or of the whole command."""
+        silent_since = min(self.start_t, getattr(sys.stderr, "silent_since", self.start_t))
+        return bool(now - silent_since >= FIRST)
 
     def clear(self, nolock: bool = False) -> None:
         """There is no bar to clear."""
@@ -70,8 +84,9 @@ class Lines(tqdm):  # type: ignore[misc]
         """Ends; a line says the whole if there were lines before, and nothing where it was broken off."""
         if self.disable:  # type: ignore[has-type]
             return
-        if 0 <= self.said_n < self.n and self.total in (None, self.n):
-            self._say(self._time())
+        now = self._time()
+        if 0 <= self.said_n < self.n and self.total in (None, self.n) and now - self.start_t >= FIRST:
+            self._say(now)
         self.disable = True
         self._decr_instances(self)
 
@@ -88,6 +103,30 @@ class Lines(tqdm):  # type: ignore[misc]
         left = (self.total - self.n) * elapsed / done if self.total is not None and done else 0.0
         parts = [f"{self.desc}: {count}", *([self.postfix] if self.postfix else [])]
         return ", ".join([*parts, *([f"about {duration(left)} left"] if left > 0 else [])])
+
+
+@contextlib.contextmanager
+def beating() -> Iterator[None]:
+    """Until the block ends, the innermost loop is asked every second whether a line is due, however long a step is."""
+    over = threading.Event()
+    asking = threading.Thread(target=_ask, args=(over,), name="progress", daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
+def _ask(over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with Lines.get_lock():
+            open_ = [bar for bar in Lines._instances if isinstance(bar, Lines) and not bar.disable]
+        try:
+            for bar in sorted(open_, key=lambda one: one.start_t)[-1:]:
+                bar.display()
+        except OSError:
+            return  # nobody listens: who writes next hears it
 
 
 def duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,10 +36,12 @@ class Plain:
 
     What the stream cannot encode, a name that is not UTF-8 among it, is written out too. `coloured` is whether it may
     say that it is a terminal, by which libraries decide on colours and bars, `title` its name in an OSError of writing.
+    `silent_since` is when it was last written to, or made, in seconds of `time.time`.
     """
 
     def __init__(self, stream: Any, *, coloured: bool, title: str = "the output") -> None:
         self.stream, self.coloured, self.title = stream, coloured, title
+        self.silent_since = time.time()
 
     def write(self, text: str) -> int:
         """Writes `text` and returns its length."""
@@ -46,6 +49,7 @@ class Plain:
         start = "\r" if text.startswith("\r") else ""
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
         safe = text if whole else start + plain(text[len(start) :])
+        self.silent_since = time.time()
         with self._named():
             self.stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)

@@ -1,7 +1,8 @@
 """Which trials and voxels can be used; the others are left out and reported.
 
-A trial that is finite in no voxel was dropped by the laboratory: that is the trial's fault, not the voxels'. Of the
-others a voxel has to be finite in every one, and has to move in every session.
+A trial that is NaN in most voxels, or holds one value in all of them (zeros), was dropped by the laboratory: that is
+the trial's fault, not the voxels'. Of the others a voxel has to be finite in every one, and has to move in every
+session.
 """
 
 from __future__ import annotations
@@ -11,13 +12,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, expected
+from brain.errors import InputError, counted, expected
 from brain.types import Bool, Responses
+
+SOME = 10
+"""From so many voxels on a trial that holds one value in all of them was not measured; fewer may agree by chance."""
 
 
 def measured(values: NDArray[Any]) -> Bool:
-    """(trial,) bool: the trials of (trial, voxel) `values` that are finite in at least one voxel."""
-    found: Bool = np.isfinite(values).any(axis=1)
+    """(trial,) bool: the trials of (trial, voxel) `values` that were measured.
+
+    They are finite in at least half of the voxels that are finite in most trials, and do not hold one value throughout.
+    """
+    finite = np.isfinite(values)
+    usual = finite.mean(axis=0) > 0.5
+    usual = usual if usual.any() else finite.any(axis=0)
+    if not usual.any():
+        return np.zeros(len(values), np.bool_)
+    found: Bool = finite[:, usual].mean(axis=1) >= 0.5
+    columns = np.flatnonzero(usual)
+    if len(columns) >= SOME:
+        some = values[:, columns[:SOME]]
+        for row in np.flatnonzero((some == some[:, :1]).all(axis=1)).tolist():
+            found[row] = bool((values[row, columns] != some[row, 0]).any())
     return found
 
 
@@ -30,13 +47,15 @@ def without_dropped(responses: Responses, where: object) -> tuple[Responses, Boo
     if kept.all():
         return responses, kept, ()
     if not kept.any():
-        found = f"NaN or infinity in every voxel of all {len(kept)} trials"
+        found = f"NaN, infinity or one value throughout in all {len(kept)} trials"
         raise InputError(expected(f"{where}, responses", "numbers", found, "check how the data were made"))
     sessions = ", ".join(str(session) for session in np.unique(responses.session[~kept]).tolist())
     count = int((~kept).sum())
     holds = "holds" if count == 1 else "hold"
-    said = f"{count} of {len(kept)} trials {holds} NaN or infinity in every voxel (session {sessions}) and "
-    return responses.trials(kept), kept, (said + ("is left out" if count == 1 else "are left out"),)
+    lost = len(set(responses.stimulus.tolist()) - set(responses.stimulus[kept].tolist()))
+    said = f"{count} of {len(kept)} trials {holds} NaN or infinity in most voxels, or one value in all "
+    said += f"(session {sessions}), and " + ("is left out" if count == 1 else "are left out")
+    return responses.trials(kept), kept, (said + (f"; stimuli that had no other trial: {lost}" if lost else ""),)
 
 
 class Validity:
@@ -53,7 +72,7 @@ class Validity:
     def look(self, values: NDArray[Any], session: int) -> None:
         """Judge the voxels by one session. One lone trial cannot show that a voxel does not move.
 
-        Trials that are finite in no voxel (`measured`) say nothing about a voxel and are passed over.
+        Trials that were not `measured` say nothing about a voxel and are passed over.
         """
         kept = measured(values)
         if not kept.any():
@@ -77,7 +96,7 @@ class Validity:
         reasons = (("hold NaN or infinity", self._not_finite), ("are constant", self._constant))
         return tuple(
             f"up to {max(table.values())} of {total} voxels {reason} in session {', '.join(table)}; "
-            f"{left} voxels are left out in all"
+            f"{counted(left, 'voxel')} {'is' if left == 1 else 'are'} left out in all"
             for reason, table in reasons
             if table
         )

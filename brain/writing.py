@@ -255,10 +255,23 @@ def lock(folder: Path) -> Iterator[None]:
             raise
 
 
-def held_by(folder: Path) -> str:
-    """Who holds the folder's lock, such as "process 4711"; "" where nobody does; nothing is written or kept."""
-    file = unlinked(folder / ".lock")
-    if not file.is_file():
+def must_be_idle(place: Path) -> None:
+    """Refuses (StorageError) a place that another process works on, by `lock` or by `claim`; nothing is written."""
+    beside = [_claim_of(place)] if place.name else []
+    for file in (place / ".lock", *beside):
+        if holder := _holder(file):
+            raise StorageError(
+                expected(place, "a place at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
+            )
+
+
+def _claim_of(place: Path) -> Path:
+    return place.with_name(f".{place.name}.lock")
+
+
+def _holder(file: Path) -> str:
+    """Who holds the lock, such as "process 4711"; "" where nobody does; nothing is kept."""
+    if not unlinked(file).is_file():
         return ""
     handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     try:
@@ -276,7 +289,7 @@ def claim(path: Path) -> Iterator[None]:
 
     As `lock`, but by a file beside it that is gone afterwards: nothing of ours lies in what others get.
     """
-    beside = path.with_name(f".{path.name}.lock")
+    beside = _claim_of(path)
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with _holding(beside, path):

@@ -7,27 +7,40 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from brain.capacity import machine_room, must_fit, room_on
+from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Recording, Split
-from brain.waveforms import RATE
+from brain.waveforms import HOP_SECONDS, RATE
 from decode.patterns import cluster_count, folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps
 from decode.showing import heard
 from encoders.network_map import load_map
+from encoders.ridge import ridge_bytes
 from encoders.spaces import CATALOGUE as SPACES
+from encoders.spaces import Limited
+
+if TYPE_CHECKING:
+    from pipelines.stacks import StackFolder
 
 CAPTIONED = ("clip-text",)
 """Spaces that encode captions instead of what was shown."""
+CERTAIN = ("unet", "vae")
+"""Components that every generator holds, whatever it leaves out of its stack."""
+WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+"""Bytes of a number."""
 NAMED = 5
 """How many names a sentence gives where many lack something."""
 SPELT_ALIKE = 0.7
@@ -76,7 +89,8 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         lambda: check_regions(recording, settings),
         split,
         lambda: check_captions(recording, settings, ids),
-        lambda: check_lengths(recording, ids),
+        lambda: check_shown(recording, settings, ids, judged=judged),
+        lambda: check_lengths(recording, ids, longest_sounds(settings, recording.stimuli.modality)),
     ])  # fmt: skip
 
 
@@ -153,11 +167,55 @@ def check_captions(recording: Recording, settings: Settings, ids: Sequence[str])
         )  # fmt: skip
 
 
-def check_lengths(recording: Recording, ids: Sequence[str]) -> None:
-    """Refuses (InputError) sounds of more than one length, for all rows are compared at one."""
+def longest_sounds(settings: Settings, modality: str) -> dict[str, float]:
+    """What reads or draws sounds of a length of its own -> that length in seconds, the shortest first.
+
+    Of the stack's configurations alone: no weights are read. Nothing for pictures, nor where no stack is named.
+    """
+    if modality != "sound" or not settings.fit.stack:
+        return {}
+    from pipelines.stacks import resolve
+
+    stack = resolve(settings.fit.stack, numbers=False)
+    return longest_of(stack, needed_maps(settings.fit))
+
+
+def longest_of(stack: StackFolder, spaces: Iterable[str]) -> dict[str, float]:
+    """The lengths in seconds of `longest_sounds`, of this stack and these spaces."""
+    entries = {f"space {name}": SPACES[name] for name in spaces}
+    found = {name: entry.seconds(stack.path) for name, entry in entries.items() if isinstance(entry, Limited)}
+    found[f"stack {stack.row.name if stack.row else stack.path.name}"] = stack.seconds
+    return dict(sorted(found.items(), key=lambda one: one[1]))
+
+
+def check_shown(recording: Recording, settings: Settings, ids: Sequence[str], *, judged: bool) -> None:
+    """Refuses (InputError) data whose first picture or sound cannot be opened, where more than captions is needed."""
+    if judged or any(space not in CAPTIONED for space in needed_maps(settings.fit)):
+        recording.stimuli.open(ids[0])
+
+
+def check_lengths(recording: Recording, ids: Sequence[str], longest: Mapping[str, float] | None = None) -> None:
+    """Refuses (InputError) sounds of more than one length, for all rows are compared at one, and sounds too long.
+
+    longest  what reads or draws them -> the seconds it takes at most; nothing of a sound is left out in silence
+    """
     if recording.stimuli.modality != "sound":
         return
     lengths = {name: len(heard(recording.stimuli, name)) for name in ids}
+    for reads, seconds in list((longest or {}).items())[:1]:
+        # resampling rounds up: what is longer by less than a hop is no longer sound
+        over = [name for name, length in lengths.items() if length >= (seconds + HOP_SECONDS) * RATE]
+        if over:
+            most = max(over, key=lambda one: lengths[one])
+            cut = min(seconds, *(length / RATE for length in lengths.values()))
+            raise InputError(
+                expected(
+                    recording.source, f"sounds of at most {seconds:.3f} s, which is what {reads} takes",
+                    f"{len(over)} of {len(ids)} sounds that are longer, up to {lengths[most] / RATE:.3f} s ({most})",
+                    f"cut all to one length of at most {cut:.3f} s, as windows of their own, and pack or list them "
+                    "again",
+                )
+            )  # fmt: skip
     if len(set(lengths.values())) > 1:
         short, long = min(lengths, key=lambda one: lengths[one]), max(lengths, key=lambda one: lengths[one])
         raise InputError(
@@ -168,6 +226,72 @@ def check_lengths(recording: Recording, ids: Sequence[str]) -> None:
                 f"cut them to one length, such as {lengths[short] / RATE:.3f} s, and pack again",
             )
         )  # fmt: skip
+
+
+def check_networks(settings: Settings, *, drawn: bool) -> None:
+    """Refuses (StorageError) a stack whose weights alone do not fit where they are to run; no weight is read.
+
+    drawn  whether the generator is meant, in its own type; else the towers that encode, all in float32
+    """
+    fit, machine = settings.fit, settings.machine
+    towers = tuple(dict.fromkeys(filter(None, (SPACES[space].component for space in needed_maps(fit)))))
+    parts = CERTAIN if drawn else towers
+    if not fit.stack or not parts:
+        return
+    from pipelines.stacks import resolve
+
+    check_device(machine.device)
+    stack = resolve(fit.stack, numbers=False)
+    dtype = settings.decode.dtype if drawn else "float32"
+    needed = WIDTHS[dtype] * sum(stack.weights(part) for part in parts)
+    elsewhere = "take --device cpu, " if machine.device.startswith("cuda") else "take "
+    smaller = "--dtype float16, " if drawn and dtype == "float32" else ""
+    must_fit(
+        f"the weights of {', '.join(parts)} of stack {fit.stack} in {dtype}", needed, room_on(machine.device),
+        where=machine.device, then=f"{elsewhere}{smaller}a smaller --stack, or free some of it",
+    )  # fmt: skip
+
+
+def check_fitting(
+    recording: Recording, folds: Sequence[Split], shapes: Mapping[str, Sequence[int]], settings: Settings
+) -> None:
+    """Refuses (StorageError) ridges that certainly do not fit into this machine's memory, before anything is encoded.
+
+    shapes  space -> the shape of a condition in it
+    """
+    needed, space = max(
+        (fitting_bytes(recording, fold, shapes, space, settings.fit), space) for fold in folds for space in shapes
+    )
+    must_fit(
+        f"fitting {space}", needed, machine_room(), where="this machine",
+        then="read fewer voxels by --maps SPACE=REGION, fewer --sessions, or take a machine with more memory",
+    )  # fmt: skip
+
+
+def fitting_bytes(
+    recording: Recording, fold: Split, shapes: Mapping[str, Sequence[int]], space: str, fit: FitSettings
+) -> int:
+    """Bytes that fitting `space` holds at once, at the least: trials, conditions, patterns, the ridge."""
+    trials = recording.responses.of(fold.train)
+    samples = int(trials.sum()) if fit.trials == "single" else len(set(recording.responses.stimulus[trials].tolist()))
+    regions = needed_maps(fit)[space]
+    voxels = len(recording.responses.space) if regions == ("*",) else len(recording.columns(regions))
+    targets = math.prod(shapes[space])
+    true = len({*fold.train, *fold.test}) * sum(math.prod(shape) for shape in shapes.values())
+    held = recording.responses.values.nbytes + 4 * (true + samples * (voxels + targets))
+    return held + ridge_bytes(samples, voxels, targets, folds=fit.folds)
+
+
+def filled_up(recording: Recording, settings: Settings, ids: Sequence[str]) -> tuple[str, ...]:
+    """A sentence on sounds, of one length all, that are shorter than what reads or draws them; none where they fit."""
+    longest = longest_sounds(settings, recording.stimuli.modality)
+    if not longest:
+        return ()
+    length = len(heard(recording.stimuli, ids[0])) / RATE
+    wider = [f"{name} ({seconds:.3f} s)" for name, seconds in longest.items() if length + HOP_SECONDS <= seconds]
+    said = f"sounds of {length:.3f} s are shorter than what {', '.join(wider)} take"
+    then = "they are filled up, as each space's card says, and what is drawn is cut to their length"
+    return (f"{said}: {then}",) * bool(wider)
 
 
 def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]) -> None:

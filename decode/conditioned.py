@@ -16,15 +16,16 @@ from decode.fit import columns_of
 from decode.run_folder import RunFolder
 from decode.settings import Settings
 from encoders.conditions import Conditions
-from encoders.masked import MaskedSettings
-from encoders.pretrain import PretrainSettings, pretrain_sets
+from encoders.pretraining import pretrain_sets
+from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.storage import read_json
-from encoders.training import WEIGHTS, Plan
+from encoders.training import WEIGHTS
 from encoders.trials import read_unlabelled, training_trials
 from pipelines.brain_conditioned import CARD, FAMILY, VOXELS
 from pipelines.conditioned_generator import voxel_conditions
-from pipelines.finetune import FinetuneSettings, finetune_recording
+from pipelines.finetuning import finetune_recording
 from pipelines.labelled import VoxelContract
+from pipelines.settings import FinetuneSettings
 
 MODEL = MaskedSettings(patch=32, width=128, depth=3, mlp=2.0, decoder_width=64)
 """Sizes that a processor trains in minutes; an encoder of other sizes is pretrained apart and given."""

@@ -17,7 +17,7 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
 from brain.progress import progress
 from brain.types import Stimuli
-from decode.checks import accept, together
+from decode.checks import accept, check_networks, together
 from decode.fit import is_fitted
 from decode.hand import Hand, row_of
 from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder
@@ -117,6 +117,7 @@ def check_drawing(settings: Settings) -> None:
         )
     if decode.method != PIXELS:
         _check_levels(decode, resolve(settings.fit.stack))
+        check_networks(settings, drawn=True)
 
 
 def _check_levels(decode: DecodeSettings, stack: StackFolder) -> None:

@@ -16,7 +16,7 @@ from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import check_folds, check_recording
+from decode.checks import check_fitting, check_folds, check_networks, check_recording, filled_up
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -30,6 +30,7 @@ from encoders.network_map import SHARED, WAYS, NetworkMap, load_map
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
 from encoders.storage import write_json
+from evaluation.worlds import copied_lines
 
 STAGES = ("machine", "fit", "decode", "evaluate")
 TRIALS = ("averaged", "single")
@@ -54,7 +55,7 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
             run.claim(settings, data, stages)
             return f"{out}: fitted already"
         recording = open_data(data, settings.fit)
-        for note in recording.notes:
+        for note in (*recording.masked, *recording.notes):
             print(note)
         check_recording(recording, settings, run, judged="evaluate" in stages)
         if settings.fit.mapping == SHARED:
@@ -89,12 +90,13 @@ def check(settings: Settings) -> None:
         from pipelines.stacks import resolve
 
         resolve(settings.fit.stack)
+    check_networks(settings, drawn=False)
 
 
 def check_conditioned(settings: Settings) -> None:
     """Refuses what cannot fine-tune a stack: no voxels, unknown paths (UsageError), no encoder there (InputError)."""
     from pipelines.double_conditioning import PATHS
-    from pipelines.finetune import STARTS
+    from pipelines.settings import STARTS
 
     fit = settings.fit
     if not fit.voxels:
@@ -156,6 +158,11 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
+    if settings.fit.mapping == RIDGE:
+        check_fitting(recording, folds, {name: space.card.shape for name, space in spaces.items()}, settings)
+    short = filled_up(recording, settings, ids)
+    for note in short:
+        print(note)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
@@ -178,7 +185,10 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
             "data": data_facts(recording),
             "splits": split_facts(folds),
             "spaces": {name: conditions.space.facts() for name, conditions in true.items()},
-            "notes": sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
+            "notes": [
+                *sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),
+                *short,
+            ],
             "accuracy": {f"{name} of {fold}": float(mapping.cv_r2.mean()) for (fold, name), mapping in maps.items()},
             "tested": {fold.name: list(fold.test) for fold in folds},
             "repeated": repeated_of(recording.responses, {name for fold in folds for name in fold.test}),
@@ -209,6 +219,8 @@ def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *,
     for fold in folds:
         guard(fold, fold.train, looks)
     report = leak_report(folds, looks)
+    for said in copied_lines(report):
+        print(said)
     penalty = _penalty(folds, fit)
     write_json(run.report / "leaks.json", {**report, "penalty": penalty, "sentences": [*report["sentences"], penalty]})
 

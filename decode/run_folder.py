@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from brain.arithmetic import changes
-from brain.errors import InputError, StorageError, UsageError, expected
-from brain.writing import held_by, lock, only_files, sweep
+from brain.errors import InputError, UsageError, expected
+from brain.writing import lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
     DecodeSettings,
@@ -215,14 +215,6 @@ class RunFolder:
             if ours:  # of a folder with other files we have nothing to remove
                 sweep(self.path, below=True)
             yield
-
-
-def must_be_idle(path: Path) -> None:
-    """Refuses (StorageError) a run that another process is working on; nothing is written, no lock is kept."""
-    if holder := held_by(path):
-        raise StorageError(
-            expected(path, "a run at rest", f"{holder} at work on it", "wait until it has ended, and ask again")
-        )
 
 
 def drawn_apart(stage: str, name: str) -> bool:

@@ -30,8 +30,9 @@ from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split, VoxelSpace, sha256_of
 from encoders.conditions import Conditions, SpaceCard
 from encoders.restore import Restoration
+from encoders.settings import Plan
 from encoders.storage import read_tensors
-from encoders.training import WEIGHTS, Job, Loss, Plan, train, validate
+from encoders.training import WEIGHTS, Job, Loss, train, validate
 
 VALIDATION = -1
 """The step that stands in a key of the validation set."""

@@ -12,56 +12,14 @@ subjects of any voxel count share one network. Training runs in `encoders.pretra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from brain.errors import InputError, UsageError
+from encoders.settings import MaskedSettings
 
 WAVELENGTHS_MM = (256.0, 128.0, 64.0, 32.0, 16.0, 8.0)
 """Position is told in sines and cosines of these wavelengths along x, y and z."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskedSettings:
-    """The network's sizes and how it is masked.
-
-    patch          voxels in a patch
-    width, depth   of the encoder; `heads` in both; `mlp` its hidden width in units of `width` (1, as published)
-    decoder_width, decoder_depth
-    ratio          share of patches that is hidden
-    noise          standard deviation of what augmentation adds to visible voxels, in their own
-    drop           share of visible voxels that augmentation sets to zero
-    """
-
-    patch: int = 16
-    width: int = 192
-    depth: int = 4
-    heads: int = 4
-    mlp: float = 1.0
-    decoder_width: int = 96
-    decoder_depth: int = 1
-    ratio: float = 0.75
-    noise: float = 0.1
-    drop: float = 0.1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.ratio < 1:
-            raise UsageError(f"masked brain modelling: ratio must lie between 0 and 1, found {self.ratio}")
-        if self.width % self.heads or self.decoder_width % self.heads:
-            raise UsageError(f"masked brain modelling: widths must divide by {self.heads} heads")
-
-    def kept(self, patches: int) -> int:
-        """How many of so many patches stay visible; too few to hide and to see one is an InputError."""
-        kept = round(patches * (1 - self.ratio))
-        if not 0 < kept < patches:
-            raise InputError(
-                f"masked brain modelling: of {patches} patches {kept} would be seen and {patches - kept} predicted; "
-                "use more voxels, smaller patches or another ratio"
-            )
-        return kept
 
 
 class Block(nn.Module):

@@ -42,8 +42,8 @@ from encoders.storage import Arrays, read_json
 
 if TYPE_CHECKING:
     from encoders.labelled import Labelled
+    from encoders.settings import Plan
     from encoders.shared import FitSettings, JoinSettings, ResidualMap
-    from encoders.training import Plan
 
 KIND = "network-map"
 FORMAT = 1

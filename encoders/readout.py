@@ -26,13 +26,13 @@ from brain.errors import InputError, UsageError, expected
 from brain.types import Float
 from encoders.conditions import SpaceCard
 from encoders.labelled import VALIDATION, Key, Labelled, digest_of, generator_of, settled, supervised_job, train_or_keep
-from encoders.masked import MaskedBrain, MaskedSettings, augmented
+from encoders.masked import MaskedBrain, augmented
 from encoders.micro_batches import in_micro_batches
 from encoders.patches import Patches, cut_cortex
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeFit, RidgeSettings, fit_ridge, predict_rows
+from encoders.settings import MaskedSettings, Plan
 from encoders.storage import read_tensors, write_tensors
-from encoders.training import Plan
 
 KIND = "masked-readout"
 TUNED = "tuned-encoder"

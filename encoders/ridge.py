@@ -163,6 +163,17 @@ def fit_ridge(
     )
 
 
+def ridge_bytes(samples: int, voxels: int, targets: int, *, folds: int) -> int:
+    """Bytes that `fit_ridge` holds at once at the least: numbers of its own, without what it was given.
+
+    Weights, held-out predictions, every fold's turned targets (float32), and the matrix of inner products with its
+    eigenvectors (float64), which is as large as the smaller of samples and voxels.
+    """
+    side = min(samples, voxels)
+    turned = folds * min(samples - -(-samples // folds) - 1, voxels) * targets
+    return 4 * (voxels * targets + samples * targets + max(turned, 0)) + 2 * 8 * side**2
+
+
 def low_rank(fit: RidgeFit, x: Float, *, rank: int) -> RidgeFit:
     """The fit squeezed through `rank` dimensions: what a decoder could do that read only so many numbers off a brain.
 

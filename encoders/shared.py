@@ -32,8 +32,8 @@ from encoders.prior import PriorSettings
 from encoders.residual import Made, Residual, ResidualLoss, ResidualSettings, adapter_name
 from encoders.restore import Restoration
 from encoders.ridge import RidgeSettings, fit_ridge
+from encoders.settings import Plan
 from encoders.storage import Arrays, read_tensors, write_tensors
-from encoders.training import Plan
 
 KIND = "residual-map"
 NETWORK, ADAPTER = "residual-network", "residual-adapter"

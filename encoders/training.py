@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 
 from brain.arithmetic import arithmetic, changes
-from brain.bounds import seed_within, within
 from brain.errors import InputError, expected
 from brain.json_files import as_object
 from brain.progress import progress
 from brain.writing import appending, claim, only_files, storing, sweep, write_text
+from encoders.settings import Plan
 from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "checkpoint"
@@ -39,41 +39,6 @@ KEEP = 2
 LOG = "log.jsonl"
 WEIGHTS = "encoder.safetensors"
 _STEP = re.compile(r"step-(\d{8})\.safetensors")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How long and how fast.
-
-    steps       optimiser steps; `warm` of them warm the rate up to `rate`, a cosine takes it down to nothing
-    accumulate  how many parts a process cuts its share of a batch into, one after the other: memory only
-    validate    every so many steps; after `patience` validations without a better loss training stops, 0 never
-    save        a checkpoint every so many steps
-    """
-
-    steps: int = 2000
-    rate: float = 1e-3
-    warm: int = 100
-    decay: float = 0.05
-    clip: float = 1.0
-    accumulate: int = 1
-    validate: int = 100
-    patience: int = 5
-    save: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "validate", "save"):
-            within(f"--{name}", getattr(self, name), 1)
-        for name in ("rate", "warm", "decay", "clip", "patience"):
-            within(f"--{name}", getattr(self, name), 0)
-        seed_within(self.seed)
-
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
-        if step < self.warm:
-            return self.rate * (step + 1) / self.warm
-        return self.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warm) / max(1, self.steps - self.warm))))
 
 
 Loss = Callable[[nn.Module, Any, Sequence[int]], Tensor]

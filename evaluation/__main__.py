@@ -6,12 +6,42 @@ Exit codes: 0 done, 2 usage, 3 bad input, 4 no room (disk or memory) or no right
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from brain.commands import command, readable
+from brain.flags import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What can be asked of the judge."""
+
+    references: Path | None = None
+    """What was seen or heard: a folder with one file a stimulus, named by its id."""
+    train: Path | None = None
+    """A folder of what was trained on: looked through for leaks."""
+    profile: str = "clean"
+    """Which metrics: clean, or paper-... for the metrics of a paper."""
+    export: bool = False
+    """Also RDMs and a blinded test with people."""
+    audit: bool = False
+    """Compute every number again and compare with the report."""
+    judge: str = ""
+    """A judge's name or a classifier's folder; empty takes the bundled miniature."""
+    out: Path | None = None
+    """Where the report goes; FOLDER/report if not said."""
+    seed: int = 0
+    """Of the resamples and permutations."""
+    bootstrap: int = 2000
+    """Resamples for the intervals."""
+    permutations: int = 1000
+    """Permutations for the p-values."""
+
+
+USUAL = Asked()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,21 +51,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> None:
+    def asked(folder: Path, /, *, how: Asked = USUAL) -> tuple[Path, Asked]:
+        """Judge a run or any folder of pictures or sounds.
+
+        Args:
+            folder: A run, a samples folder, or a folder of images or sounds.
+            how: What to judge by.
+        """
+        return folder, how
+
     readable(words)
-    asked = _parser().parse_args(words)
+    folder, how = parse(asked, program="python -m evaluation", words=words)
     from evaluation.report import Judging, evaluate
 
-    how = Judging(
-        judge=asked.judge, profile=asked.profile, seed=asked.seed, bootstrap=asked.bootstrap,
-        permutations=asked.permutations, train=asked.train,
+    judging = Judging(
+        judge=how.judge, profile=how.profile, seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations,
+        train=how.train,
     )  # fmt: skip
-    if asked.audit:
+    if how.audit:
         from evaluation.audit import audit
 
-        print(audit(asked.folder, judge=asked.judge, references=asked.references, train=asked.train))
+        print(audit(folder, judge=how.judge, references=how.references, train=how.train))
         return
-    report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
-    if asked.export:
+    report = evaluate(folder, how=judging, references=how.references, out=how.out)
+    if how.export:
         from evaluation.export import export
 
         for path in export(report):
@@ -46,28 +85,6 @@ def _run(words: list[str]) -> None:
     if lacking := report.lacking():
         print(lacking)
     print(report.page.resolve())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m evaluation", description="Judge a run or any folder of pictures or sounds."
-    )
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="a run, a samples folder, or a folder of images or sounds"
-    )
-    parser.add_argument(
-        "--references", type=Path, metavar="DIR", help="what was seen or heard: one file a stimulus, by its id"
-    )
-    parser.add_argument("--train", type=Path, metavar="DIR", help="what was trained on: looked through for leaks")
-    parser.add_argument("--profile", default="clean", help="clean, or paper-... for the metrics of a paper (clean)")
-    parser.add_argument("--export", action="store_true", help="also RDMs and a blinded test with people")
-    parser.add_argument("--audit", action="store_true", help="compute every number again and compare with the report")
-    parser.add_argument("--judge", default="", help="a judge's name or a classifier's folder (the bundled miniature)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes (FOLDER/report)")
-    parser.add_argument("--seed", type=int, default=0, help="of the resamples and permutations (0)")
-    parser.add_argument("--bootstrap", type=int, default=2000, help="resamples for the intervals (2000)")
-    parser.add_argument("--permutations", type=int, default=1000, help="permutations for the p-values (1000)")
-    return parser
 
 
 if __name__ == "__main__":

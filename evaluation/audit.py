@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import InputError, expected
+from brain.writing import must_be_idle
 from evaluation.regions import read_json
 from evaluation.report import Judging, measure, per_stimulus, run_folder
 from evaluation.samples import Samples, read_samples
@@ -24,9 +25,12 @@ SHOWN = 3
 def audit(folder: Path, *, judge: str = "", references: Path | None = None, train: Path | None = None) -> str:
     """One sentence that all is right; a difference, an altered sample or no report at all is an InputError.
 
+    A run or report that another process is writing is a StorageError that names it.
     judge   needed again where the report's judge was a folder; train where a folder was looked through for leaks
     """
     home = run_folder(folder)
+    for place in (home, home / "report"):
+        must_be_idle(place)
     path = home / "report" / "report.json"
     written = read_json(path)
     if not written:

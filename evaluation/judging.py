@@ -20,7 +20,7 @@ from evaluation.metrics import CATALOGUE, Int, Marks, Metric, Views
 from evaluation.metrics.brain import brain_metrics
 from evaluation.metrics.dimension import effective_dimension
 from evaluation.metrics.distribution import SetScore, set_scores
-from evaluation.metrics.identification import Wide, top1_marks, two_way_marks
+from evaluation.metrics.identification import Wide, told_apart, top1_marks, two_way_marks
 from evaluation.metrics.verdicts import NWay, Verdict, in_words, strange_words
 from evaluation.profiles import Profile
 from evaluation.samples import REFERENCE, ROWS, Sample, Samples
@@ -98,6 +98,7 @@ class Findings:
     sets        distances of a row's samples as a set from the references as a set
     shown       how the files came before the judge, where that was not as they are
     words       group of labels -> what the judge has words for, of the references' true ones
+    apart       how often the judge finds a reference among the others by itself, 0..1; NaN where it is alone
     """
 
     scores: tuple[Score, ...]
@@ -109,6 +110,7 @@ class Findings:
     sets: tuple[SetScore, ...] = ()
     shown: Mapping[str, Any] = field(default_factory=dict)
     words: Mapping[str, Words] = field(default_factory=dict)
+    apart: float = float("nan")
 
 
 def judge_samples(
@@ -167,6 +169,7 @@ def judge_samples(
         sets=set_scores(spaces, {eye: eyes.name(eye) for eye in profile.sets}, ids=first, chances=chances),
         shown=showing.facts(),
         words=words(shown, profile),
+        apart=told_apart(shown.features[JUDGE]),
     )
 
 

@@ -98,6 +98,8 @@ BRAIN = "brain_"
 THUMB = 128
 NATIVE = 96
 MANY = 4000
+BLIND = 0.75
+"""Below this share of the references found among the others by themselves, a score at chance says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +237,8 @@ def answer(report: Report) -> tuple[str, str]:
     which = f"which of two {say['several']} was {say['done']}"
     if found.low > found.chance:
         first = f"From what was {say['made']}, the judge tells {which} {share} of the time."
+    elif report.findings.apart < BLIND:
+        first = f"The judge cannot tell these {say['several']} from one another: nothing follows from its {share}."
     else:
         first = f"What was {say['made']} does not tell {which} better than guessing: {share}."
     p = "" if found.p is None else f", {probability(found.p)}"

@@ -38,7 +38,17 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples, unread_lines
 from evaluation.score import Chances, Score
-from evaluation.worlds import identical_lines, simulated_lines, word_lines, world_lines
+from evaluation.worlds import (
+    SHOWN,
+    blind_lines,
+    copied_lines,
+    identical_lines,
+    matched_lines,
+    recorded_lines,
+    simulated_lines,
+    word_lines,
+    world_lines,
+)
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -140,6 +150,17 @@ class Report(Ladder):
                 trust=self.findings.trust,
             ),
             *word_lines(self.findings.words),
+            *blind_lines(self.findings.apart, self.judge),
+            *copied_lines(self.leaks),
+            *recorded_lines(_data(self.card["run"])),
+            *self._unmatched(),
+        )
+
+    def _unmatched(self) -> tuple[str, ...]:
+        known = self.card["evaluation"]
+        files = [Path(name).name for name in self.samples.unmatched]
+        return matched_lines(
+            known["references without a sample"], files, references=known["references"], shown=SHOWN[self.modality]
         )
 
     def _own_simulator(self) -> str:
@@ -260,9 +281,13 @@ def _condition_dimensions(home: Path) -> dict[str, float]:
     return found
 
 
-def _reader(run: Mapping[str, Any]) -> str:
+def _data(run: Mapping[str, Any]) -> Mapping[str, Any]:
     data = run.get("data", {})
-    return str(data.get("reader", "")) if isinstance(data, Mapping) else ""
+    return data if isinstance(data, Mapping) else {}
+
+
+def _reader(run: Mapping[str, Any]) -> str:
+    return str(_data(run).get("reader", ""))
 
 
 def _leaks(home: Path, samples: Samples, train: Path | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -29,7 +29,7 @@ from PIL import Image
 
 from brain import writing
 from brain.errors import InputError, StorageError
-from brain.files import listed
+from brain.files import composed, listed
 from brain.json_files import parsed
 from brain.names import one_line
 from brain.origin import sign, simulated_by
@@ -246,6 +246,7 @@ class SampleWriter:
             raise InputError(
                 f"{self.folder}: expected a row name of small letters, digits and _, found {row!r}; rename it"
             )
+        one_line(stimulus, f"{self.folder}, a stimulus' id")
         suffix, data = self._encoded(drawn, name=f"{self.folder}: sample {stimulus}-{index} of {row!r}")
         sample = Sample(
             row=row, stimulus=stimulus, index=index, seed=seed, method=method, withheld=withheld, captions=captions,
@@ -400,6 +401,7 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     reference_folder = index.parent
     if references is not None:
         shown, reference_folder = _named_references(references), references
+        lines = [replace(line, stimulus=composed(line.stimulus)) for line in lines]
     drawn = sorted((line for line in lines if line.row not in (REFERENCE, OTHER_REPEATS)), key=lambda line: line.key)
     others = {line.stimulus: line for line in lines if line.row == OTHER_REPEATS and not line.withheld}
     if not drawn or not shown:
@@ -433,9 +435,10 @@ def read_rows(folder: Path) -> tuple[Sample, ...]:
 def _named_references(folder: Path) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
     for path in _files(folder):
-        if path.stem in found:
-            raise InputError(f"{folder}: two references are named {path.stem!r}; keep one file a stimulus")
-        found[path.stem] = _foreign(REFERENCE, path.stem, 0, path.name)
+        name = composed(path.stem)
+        if name in found:
+            raise InputError(f"{folder}: two references are named {name!r}; keep one file a stimulus")
+        found[name] = _foreign(REFERENCE, name, 0, path.name)
     return found
 
 
@@ -509,9 +512,10 @@ def _paired(home: Path, shown: Mapping[str, Sample]) -> list[tuple[Path, tuple[s
     bare, and where all files bear references' own names, that one; two that are as good are an InputError with both.
     """
     files = _files(home)
-    own, numbered = ([_belongs(path.stem, shown, own=first) for path in files] for first in (True, False))
+    stems = [composed(path.stem) for path in files]
+    own, numbered = ([_belongs(stem, shown, own=first) for stem in stems] for first in (True, False))
     bare = [set(shown) - {one[0] for one in reading if one} for reading in (own, numbered)]
-    if own == numbered or len(bare[0]) < len(bare[1]) or all(path.stem in shown for path in files):
+    if own == numbered or len(bare[0]) < len(bare[1]) or all(stem in shown for stem in stems):
         return list(zip(files, own, strict=True))
     if len(bare[1]) < len(bare[0]):
         return list(zip(files, numbered, strict=True))

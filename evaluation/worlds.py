@@ -6,7 +6,8 @@ Sentences for the first screen of a page, for the terminal and for report.json; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from brain.leaks import content_sha256
 from brain.waveforms import RATE
@@ -22,6 +23,10 @@ KNOWN = {IMAGE: "drawn scenes", "sound": "synthesized sounds"}
 NAMED = ("category", "kind")
 """Groups of labels of which the sentence says how often the judge is right."""
 SHOWN = {IMAGE: "pictures", "sound": "sounds"}
+NOTED = 8
+"""Sentences on the recording that a page begins with; the card has all."""
+TELLS = 0.995
+"""Below this share of the pairs of references that a judge tells apart, it says so."""
 
 
 def badge(simulated: str) -> str:
@@ -113,3 +118,42 @@ def _content(samples: Samples, sample: Sample) -> str:
     if samples.modality == IMAGE:
         return content_sha256(samples.open(sample))
     return content_sha256((samples.hear(sample), RATE))
+
+
+def recorded_lines(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was left out or decided while a run's data were read, out of its card; NOTED sentences and how many more."""
+    found = [str(one) for name in ("masked", "notes") if isinstance(data.get(name), list) for one in data[name]]
+    said = [f"{one[:1].upper()}{one[1:]}." for one in dict.fromkeys(found)]
+    more = [f"{len(said) - NOTED} more notes on the data stand in the card."] if len(said) > NOTED else []
+    return (*said[:NOTED], *more)
+
+
+def copied_lines(leaks: Mapping[str, Any]) -> tuple[str, ...]:
+    """How many of the tested stimuli are training stimuli or nearly so, out of a look for leaks; none where none is."""
+    pairs = [pair for name in ("exact", "near") if isinstance(leaks.get(name), list) for pair in leaks[name]]
+    copied = sorted({str(pair["test"]) for pair in pairs if isinstance(pair, Mapping) and "test" in pair})
+    if not copied:
+        return ()
+    return (
+        f"{len(copied)} test stimuli are training stimuli, or nearly so ({quoted(copied)}): what identifies them "
+        "says little. Give copies of one picture one id, or keep them on one side of the split.",
+    )
+
+
+def matched_lines(bare: Sequence[str], unmatched: Sequence[str], *, references: int, shown: str) -> tuple[str, ...]:
+    """That references have no sample, or files no reference, in one sentence: the names may be off by one."""
+    if not bare and not unmatched:
+        return ()
+    lone = [f"{len(bare)} of {references} references have no sample ({quoted(bare)})"] if bare else []
+    strays = [f"{len(unmatched)} {shown} are named like no reference ({quoted(unmatched)})"] if unmatched else []
+    return (f"{' and '.join(lone + strays)}: what is scored is the rest; see that both sides count alike.",)
+
+
+def blind_lines(apart: float, judge: str, *, shown: str = "references") -> tuple[str, ...]:
+    """That a judge does not tell the `shown` from one another: how often it finds each among the others, 0..1."""
+    if not apart < TELLS:
+        return ()
+    return (
+        f"The judge {judge} does not tell all these {shown} apart (each found among the others: {100 * apart:.1f} %), "
+        "so that its identification scores cannot be high whatever was decoded; take another --judge.",
+    )

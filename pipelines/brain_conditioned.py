@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.errors import InputError, expected
-from encoders.masked import MaskedSettings
+from encoders.settings import MaskedSettings
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
 from pipelines.base import Drawing, LatentPipeline, StepEnd
 from pipelines.double_conditioning import BrainPrompter, PromptSizes, open_slot

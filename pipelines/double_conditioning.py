@@ -30,8 +30,9 @@ from torch import Tensor, nn
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from encoders.masked import MaskedBrain, MaskedSettings
+from encoders.masked import MaskedBrain
 from encoders.readout import PRETRAINING
+from encoders.settings import MaskedSettings
 from pipelines.sampler import Prompt
 
 PATHS = ("both", "cross", "time")

@@ -272,7 +272,7 @@ class Generator:
             except torch.OutOfMemoryError as error:
                 raise UsageError(
                     f"generator {self.name}: {self.pipeline.device} has no memory for {lanes.width} samples a call; "
-                    "use a lower --lane"
+                    "take --device cpu or, in `afterimage decode` and `afterimage study`, a lower --lane"
                 ) from error
             yield from self._drawn(some, their, drawing)
 

@@ -11,6 +11,7 @@ package, from a folder of the user's, or from the Hugging Face cache; nothing ab
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Callable
@@ -19,11 +20,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from brain import tensors
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, StorageError, UsageError, expected
 from brain.files import listed, present
 from brain.json_files import is_number, read_json
+from brain.progress import progress
 from encoders.checkpoint_folders import SAFE, checked, pickles, refuse_code
+from encoders.mel import MelRecipe
 from pipelines.stack_table import ROWS, StackRow
 
 SHELF = "AFTERIMAGE_STACKS"  # environment variable: a folder of stacks, one folder a name
@@ -75,6 +79,29 @@ class StackFolder:
             found = f"num_train_timesteps {steps!r:.40}"
             raise InputError(expected(path, "a scheduler's configuration", found, "fetch it again"))
         return int(steps)
+
+    @property
+    def seconds(self) -> float:
+        """How long the sounds are that its UNet was trained on, from the configurations of unet and vae alone."""
+        sizes: dict[str, Any] = {}
+        for part, fact in (("unet", "sample_size"), ("vae", "block_out_channels")):
+            path = self.path / part / "config.json"
+            sizes[fact] = read_json(path, what=f"the configuration of the {part}", then=_RESTORE).get(fact)
+        places, levels, recipe = sizes["sample_size"], sizes["block_out_channels"], MelRecipe()
+        places = places[0] if isinstance(places, list) and places else places
+        if type(places) is not int or not isinstance(levels, list) or not 0 < len(levels) < 16:
+            what = "sample_size of its UNet and block_out_channels of its vae"
+            raise InputError(expected(self.path, what, "others", _RESTORE))
+        return recipe.samples(places * 2 ** (len(levels) - 1)) / recipe.rate
+
+    def weights(self, component: str) -> int:
+        """How many numbers a component has, from its files' headers; a tensor of several types counts once."""
+        slots = {
+            name: math.prod(slot.shape)
+            for path in listed(self.path / component, "*.safetensors")
+            for name, slot in tensors.header(path, then=_RESTORE).tensors.items()
+        }
+        return sum(slots.values())
 
     @cached_property
     def components(self) -> dict[str, tuple[str, str]]:
@@ -156,7 +183,8 @@ def fetch(name: str, *, revision: str = "", say: Callable[[str], None] = print) 
 def check(stack: str) -> StackReport:
     """Load every component of a stack and list its files with their sha256; what does not load is an `InputError`."""
     folder = resolve(stack)
-    loaded = {name: load_component(folder, name) for name in folder.components}
+    loading = progress(folder.components, desc="loading", unit="component")
+    loaded = {name: load_component(folder, name) for name in loading}
     return StackReport(
         folder=folder,
         components={name: type(part).__name__ for name, part in loaded.items()},

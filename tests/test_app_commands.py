@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +28,7 @@ from brain.devices import check_device, devices
 from brain.errors import UsageError
 from brain.progress import duration, progress
 from brain.terminal import Plain, plain
-from encoders.training import Plan
+from encoders.settings import Plan
 from evaluation.report import Judging
 
 ENDS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
@@ -47,13 +49,17 @@ sys.exit(command("sleeper", work))
 """
 
 
-def started(words: list[str], begun: Callable[[], bool], **more: object) -> subprocess.Popen[str]:
-    """A process of our Python that has `begun`."""
+def started(
+    words: list[str], begun: Callable[[], bool], *, watch: list[int] | None = None, **more: object
+) -> subprocess.Popen[str]:
+    """A process of our Python that has `begun`; its number is put into `watch`."""
     process = subprocess.Popen(  # type: ignore[call-overload]
         [sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # tests that were themselves started in the background would hand their ignored SIGINT down
         **{"preexec_fn": lambda: [signal.signal(one, signal.SIG_DFL) for one in ENDS], **more},
     )
+    if watch is not None:
+        watch.append(process.pid)
     until = time.monotonic() + 60
     while process.poll() is None and not begun() and time.monotonic() < until:
         time.sleep(0.005)
@@ -102,6 +108,54 @@ def test_a_stopped_study_of_a_real_process_goes_on(planted: Path, tmp_path: Path
     assert not (run / "report/report.html").exists()
     assert main(words) == 0
     assert (run / "report/report.html").is_file()
+
+
+def listening(process: int) -> bool:
+    """Whether the process hears SIGTERM, as the system says."""
+    caught = re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{process}/status").read_text(), re.M)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def importing(process: int) -> bool:
+    """Whether the process is in the midst of importing torch, or past it."""
+    return "libtorch" in Path(f"/proc/{process}/maps").read_text()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "number", "moment"),
+    [
+        ("encoders.pretrain", "pretrain", signal.SIGTERM, importing),
+        ("encoders.pretrain", "pretrain", signal.SIGINT, listening),
+        ("pipelines.finetune", "finetune", signal.SIGHUP, importing),
+        ("pipelines.finetune", "finetune", signal.SIGTERM, listening),
+        ("evaluation", "evaluation", signal.SIGINT, listening), ("app.cli", "afterimage", signal.SIGTERM, listening),
+    ],
+)  # fmt: skip
+def test_a_signal_while_torch_is_imported_is_a_sentence_too(
+    module: str, name: str, number: signal.Signals, moment: Callable[[int], bool], tmp_path: Path
+) -> None:
+    words = [str(tmp_path)] if module == "evaluation" else [str(tmp_path), "--out", str(tmp_path / "out")]
+    born: list[int] = []
+    process = started(
+        ["-m", module, *(["fit"] if module == "app.cli" else []), *words],
+        lambda: bool(born) and moment(born[0]),
+        watch=born,
+    )
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (ENDS[number], "")
+    assert err == f"{name}: stopped by {number.name}; the same command again goes on where it stopped\n"
+
+
+@pytest.mark.parametrize("module", ["encoders.pretrain", "pipelines.finetune", "evaluation", "app.cli"])
+def test_help_imports_nothing_heavy(module: str) -> None:
+    """And so no command of this kind is deaf to a signal while it reads its flags."""
+    code = f"import runpy, sys; sys.argv = ['x', '--help']; runpy.run_module({module!r}, run_name='__main__')"
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert found.returncode == 0 and "--help" in found.stdout
+    assert not re.search(r"\| +(torch|scipy|transformers|diffusers|accelerate)$", found.stderr, re.M)
 
 
 def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
@@ -157,7 +211,7 @@ def test_no_memory_says_what_was_needed_and_what_to_do(
     fault: Callable[[], BaseException], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, sentence = ended(fault(), capsys)
-    assert code == 4 and words in sentence and "fewer sessions" in sentence and "--lane" in sentence
+    assert code == 4 and words in sentence and "fewer sessions" in sentence and "--" not in sentence
 
 
 @pytest.mark.parametrize(
@@ -316,6 +370,38 @@ def test_an_unknown_length_is_counted(clock: Clock, capsys: pytest.CaptureFixtur
         bar.update()
     assert capsys.readouterr().err == "miniature: 1 picture\n"
     assert [duration(seconds) for seconds in (0.2, 89, 200, 9000)] == ["1 s", "89 s", "3 min", "2.5 h"]
+
+
+def test_after_a_silence_a_loop_says_at_once_what_begins(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as many loops that are each over sooner than a first line is due."""
+    raw = io.StringIO()
+    stream = Plain(raw, coloured=True)
+    monkeypatch.setattr(sys, "stderr", stream)
+    stream.silent_since = clock.now
+    for name in ("planning", "drawing", "writing"):
+        for _ in progress(range(3), desc=name, unit="scene"):
+            clock.now += 0.5
+    assert raw.getvalue() == "drawing: 1 of 3 scenes, about 1 s left\n"
+    stream.silent_since = clock.now - 3.0
+    for _ in progress(range(2), desc="the cortex watches", unit="batch"):
+        assert raw.getvalue().splitlines()[1:] == ["the cortex watches: 0 of 2 batches"]
+
+
+def test_a_step_that_lasts_is_said_while_it_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress_module, "FIRST", 0.1)
+    monkeypatch.setattr(progress_module, "BEAT", 0.05)
+
+    def work() -> None:
+        for _ in progress(range(1), desc="making brains watch", unit="subject"):
+            time.sleep(0.8)
+
+    assert command("afterimage", work) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "making brains watch: 0 of 1 subject", "making brains watch: 1 of 1 subject"
+    ]  # fmt: skip
+    assert "progress" not in [one.name for one in threading.enumerate()]
 
 
 def test_a_terminal_has_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from accelerate import Accelerator
 from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError
 from decode.run_folder import RunFolder
+from encoders.settings import Plan
 from encoders.storage import read_tensors
-from encoders.training import Job, Plan, train
+from encoders.training import Job, train
 
 
 def test_the_facts_are_plain_json_of_this_process() -> None:

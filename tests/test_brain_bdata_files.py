@@ -274,6 +274,18 @@ def test_companions_of_a_mac_are_neither_files_nor_pictures(tmp_path: Path) -> N
         read(only.parent).stimuli.open("1")
 
 
+def test_rows_of_images_that_are_not_at_hand_are_refused_or_left_out(tmp_path: Path) -> None:
+    shen(tmp_path)
+    (tmp_path / "images").mkdir()
+    for number in [*range(1, 11), 13, 15, 16]:
+        Image.new("RGB", (2, 2), (number, 0, 0)).save(tmp_path / f"images/{number}.png")
+    said = refused(tmp_path, "sub-01")
+    assert "none for 3: '11', '12', '14'" in said and said.endswith("without their trials by --fields partial=yes")
+    recording = read(tmp_path, "sub-01", partial="yes")
+    assert len(recording.responses.values) == 20 + 9 and recording.split().test == ("13", "15", "16")
+    assert any(note.startswith("13 of 16 stimuli have a picture or sound; the tr") for note in recording.notes)
+
+
 def test_linked_files_find_what_lies_beside_the_link(tmp_path: Path) -> None:
     store = shen(tmp_path / "store" / "bdata")
     (tmp_path / "project" / "bdata").mkdir(parents=True)

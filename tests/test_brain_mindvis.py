@@ -93,7 +93,7 @@ def test_a_dropped_trial_is_left_out_and_a_split_that_loses_by_it_says_so(tmp_pa
     gone = whole.responses.stimulus[2]
     assert len(recording.responses.space) == len(whole.responses.space)
     assert len(recording.responses.values) == len(whole.responses.values) - 1
-    assert recording.masked[0].endswith("NaN or infinity in every voxel (session 1) and is left out")
+    assert "or one value in all (session 1), and is left out" in recording.masked[0]
     assert gone not in recording.split().train and gone in whole.split().train
     assert recording.notes[-1].startswith("split god: 1 of ")
 
@@ -121,6 +121,21 @@ def test_a_damaged_file_says_what_is_wrong(tmp_path: Path, changes: dict[str, An
     path = write_god(tmp_path, **changes)
     with pytest.raises(InputError, match=said):
         open_recording(path)
+
+
+def test_pictures_that_reach_a_hair_beyond_white_are_counted_and_others_are_not_looked_at(tmp_path: Path) -> None:
+    whole = write_god(tmp_path / "whole")
+    assert not any("images_256" in note for note in open_recording(whole, subject="sbj_3").notes)
+    path = write_god(tmp_path / "hair")
+    stored = dict(np.load(path / "images_256.npz"))
+    train = stored["train_images"]
+    train[0, 0, 0] = [1.004, -0.003, 0.5]
+    np.savez(path / "images_256.npz", train_images=train, test_images=stored["test_images"])
+    notes = [note for note in open_recording(path, subject="sbj_3").notes if "images_256" in note]
+    assert notes == [
+        "images_256.npz, train_images: images: 2 numbers lie outside 0..1 by a hair (they reach -0.003..1.004) "
+        "and are cut off there"
+    ]
 
 
 def test_a_picture_that_the_archive_lacks_is_refused(tmp_path: Path) -> None:

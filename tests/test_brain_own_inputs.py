@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain.errors import InputError
+from brain.errors import InputError, UsageError
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
 from brain.types import Recording
@@ -143,6 +143,52 @@ def test_names_of_a_mac_match_and_names_that_do_not_say_what_is_there(tmp_path: 
         read(tmp_path / "deep")
 
 
+def test_accents_are_the_same_name_in_every_field_and_never_merge_two(tmp_path: Path) -> None:
+    composed = [f"caf\u00e9 {number}" for number in range(8)]
+    apart = [unicodedata.normalize("NFD", name) for name in composed]
+    save_pictures(tmp_path / "images", [f"{name}.png" for name in composed])
+    told = {"captions": np.array(["a dog"] * 8), "caption_ids": composed}
+    split = {"split/mine/train": composed[:6], "split/mine/test": apart[6:]}
+    recording = read(tmp_path, stimulus=apart * 3, **told, **split)
+    assert recording.responses.stimulus.tolist() == composed * 3 and recording.stimuli.captions[composed[2]]
+    assert recording.splits[0].test == tuple(composed[6:])
+    assert "stimulus: accents of 24 of 24 ids are composed (a Mac takes them apart)" in recording.notes
+    np.testing.assert_array_equal(np.asarray(recording.stimuli.open(composed[5])), pictures()[5])
+    with pytest.raises(InputError, match="some that differ only in how accents are stored; rename them"):
+        read(tmp_path, "two.npz", stimulus=(composed[:7] + apart[:1]) * 3)
+    Image.new("RGB", (6, 5)).save(tmp_path / f"images/{apart[3]}.png")
+    with pytest.raises(InputError, match="one file for stimulus 'caf\u00e9 3', found '.*', '.*'; keep one"):
+        read(tmp_path, "twice.npz", stimulus=composed * 3)
+
+
+@pytest.mark.parametrize("where", ["folder", "images"])
+def test_stimuli_without_a_picture_are_refused_or_left_out_and_counted(tmp_path: Path, where: str) -> None:
+    arrays: dict[str, Any] = {
+        "captions": np.array(["a dog"] * 8), "caption_ids": IDS, "split/mine/train": IDS[:6], "split/mine/test": IDS[6:]
+    }  # fmt: skip
+    if where == "images":
+        arrays |= {"images": pictures()[[0, 1, 2, 4, 5, 7]], "image_ids": [*IDS[:3], "pic4", "pic5", "pic7"]}
+    else:
+        save_pictures(tmp_path / "images", [f"{name}.png" for name in (*IDS[:3], "pic4", "pic5", "pic7")])
+    with pytest.raises(InputError, match="'pic3', 'pic6'.* or go on without their trials by --fields partial=yes"):
+        read(tmp_path, **arrays)
+    recording = open_recording(tmp_path / "data.npz", fields={"partial": "yes"})
+    assert recording.notes == (
+        "6 of 8 stimuli have a picture or sound; the trials of the others are left out: 'pic3', 'pic6'",
+        "split mine: 5/1 of 6/2 stimuli (train/test) are in the trials that are read",
+    )
+    kept = np.array([name not in ("pic3", "pic6") for name in NAMES])
+    np.testing.assert_array_equal(recording.responses.values, values()[kept])
+    assert recording.stimuli.ids == tuple(name for name in IDS if name not in ("pic3", "pic6"))
+    assert recording.splits[0].test == ("pic7",) and len(recording.stimuli.captions) == 6
+    with pytest.raises(UsageError, match="expected yes or no, found 'true'"):
+        open_recording(tmp_path / "data.npz", fields={"partial": "true"})
+    if where == "folder":
+        with pytest.raises(InputError, match="none for 8: .*; name the files after the stimulus ids$"):
+            read(tmp_path, stimulus=[f"x{name}" for name in NAMES])
+            open_recording(tmp_path / "data.npz", fields={"partial": "yes"})
+
+
 def test_two_pictures_of_one_id_are_refused_and_companion_files_are_none(tmp_path: Path) -> None:
     save_pictures(tmp_path / "images", [f"{name}.png" for name in IDS])
     (tmp_path / "images/._pic3.png").write_bytes(b"\x00\x05\x16\x07")
@@ -195,8 +241,9 @@ def test_a_dropped_trial_is_left_out_and_costs_no_voxel(tmp_path: Path) -> None:
     recording = read(tmp_path, responses=spoilt, session=np.repeat([1, 2], 12))
     assert recording.responses.values.shape == (TRIALS - 1, VOXELS) and np.isfinite(recording.responses.values).all()
     assert recording.responses.stimulus.tolist() == NAMES[:17] + NAMES[18:]
-    assert recording.notes == ("1 of 24 trials holds NaN or infinity in every voxel (session 2) and is left out",)
-    with pytest.raises(InputError, match="in every voxel of all 24 trials"):
+    said = "1 of 24 trials holds NaN or infinity in most voxels, or one value in all (session 2), and is left out"
+    assert recording.notes == (said,)
+    with pytest.raises(InputError, match="NaN, infinity or one value throughout in all 24 trials"):
         read(tmp_path, responses=spoilt * np.nan)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import unicodedata
 from pathlib import Path
+from typing import Any, Literal
 
+import h5py
 import numpy as np
 import pytest
 
@@ -112,6 +116,43 @@ def test_companions_of_a_mac_are_no_sounds(listener: Path) -> None:
         path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07" + bytes(78))
     clips = find_clips([listener], None)
     assert len(clips.files) == 16 and not any(name.startswith("._") for name in clips.files)
+
+
+@pytest.mark.parametrize("reader", ["bdata", "series"])
+@pytest.mark.parametrize(("of_files", "of_tables"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_of_clips_are_the_same_name_in_files_and_tables(
+    listener: Path, reader: str, of_files: Literal["NFC", "NFD"], of_tables: Literal["NFC", "NFD"]
+) -> None:
+    clip = sorted(file.stem for file in (listener / "stimuli").glob("*.wav"))[0]
+    new = f"\u00e9t\u00e9{clip}"
+    there = listener / "stimuli" / f"{clip}.wav"
+    there.rename(there.with_stem(unicodedata.normalize(of_files, new)))
+    named = unicodedata.normalize(of_tables, new)
+    for table in (listener / "stimuli.tsv", *listener.rglob("*_events.tsv")):
+        table.write_text(re.sub(rf"\b{clip}(?=\.wav|\t)", named, table.read_text()))
+    for file in listener.glob("bdata/*.h5"):
+        with h5py.File(file, "r+") as data:
+            for key in [key for key in names_of(data) if str(text_of(data[key])).startswith(clip)]:
+                text = text_of(data[key])
+                del data[key]
+                data[key] = text.replace(clip, named)
+    recording = read(listener, reader)
+    mine = [name for name in recording.stimuli.ids if name.startswith(new)]
+    assert mine and len(recording.stimuli.open(mine[0])[0]) and recording.stimuli.captions[mine[0]]
+    shutil.copy(listener / "stimuli" / f"{unicodedata.normalize(of_files, new)}.wav",
+                listener / "stimuli" / f"{unicodedata.normalize(of_tables, new)}.wav")  # fmt: skip
+    assert "whose names differ only in how accents are stored" in refused(listener, reader)
+
+
+def names_of(data: h5py.File) -> list[str]:
+    found: list[str] = []
+    data["vmap"].visititems(lambda name, item: found.append(f"vmap/{name}") if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def text_of(dataset: Any) -> str:
+    value = np.asarray(dataset[()]).reshape(-1)[0]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def test_two_tables_are_one_too_many(listener: Path) -> None:

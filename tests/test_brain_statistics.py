@@ -13,7 +13,7 @@ from brain.reliability import ceiling_correlation, estimate_ncsnr, noise_ceiling
 from brain.splits import leave_out, tenth_by_hash
 from brain.standardise import SessionScaler
 from brain.types import Recording, Region, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity
+from brain.validity import Validity, measured
 from tests.rounding import largest, rounding
 
 KEPT = rounding(sums=1, scale=1.0)
@@ -263,6 +263,20 @@ def test_voxels_are_left_out_for_nan_or_stillness_with_the_session_said() -> Non
     assert Validity(3).sentences() == ()
 
 
+def test_a_trial_of_one_value_or_of_nan_in_most_voxels_was_not_measured() -> None:
+    values = np.random.default_rng(0).normal(size=(8, 20))
+    values[1] = 0
+    values[3, 2:] = np.nan
+    values[5, :3] = np.nan
+    values[:, 19] = np.nan
+    values[6, 1:] = 4.5
+    assert measured(values).tolist() == [True, False, True, False, True, True, True, True]
+    values[6, 0] = 4.5
+    assert measured(values).tolist() == [True, False, True, False, True, True, False, True]
+    assert measured(np.full((2, 4), np.nan)).tolist() == [False, False]
+    assert measured(np.zeros((3, 2))).all()  # so few voxels may agree by chance
+
+
 def test_a_dropped_trial_costs_no_voxel() -> None:
     values = np.random.default_rng(0).normal(size=(6, 5))
     values[2], values[4, 1] = np.nan, np.inf
@@ -271,5 +285,5 @@ def test_a_dropped_trial_costs_no_voxel() -> None:
     validity.look(np.full((2, 5), np.nan), 2)
     assert validity.usable.tolist() == [True, False, True, True, True]
     assert validity.sentences() == (
-        "up to 1 of 5 voxels hold NaN or infinity in session 1; 1 voxels are left out in all",
+        "up to 1 of 5 voxels hold NaN or infinity in session 1; 1 voxel is left out in all",
     )

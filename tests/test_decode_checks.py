@@ -19,10 +19,12 @@ import pytest
 from app.cli import main
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
 from brain.readers import open_recording
-from decode.checks import check_lengths, together
+from decode.checks import check_lengths, filled_up, longest_of, together
+from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
 from evaluation.report import _picked
 from evaluation.samples import read_samples
+from pipelines.stacks import StackFolder
 
 SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
 
@@ -153,6 +155,63 @@ def test_sounds_of_several_lengths_are_refused_with_the_shortest_and_the_longest
         check_lengths(recording, recording.stimuli.ids)
     same = open_recording(sounds(tmp_path / "one", [0.5] * 8))
     check_lengths(same, same.stimuli.ids)
+
+
+def test_sounds_longer_than_the_stack_takes_are_refused_before_they_are_encoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = sounds(tmp_path / "long", [3.0] * 6 + [2.9, 3.1]), tmp_path / "run"
+    maps = ("--maps", "clap=*", "loa=*", "mel-latent=*", "--folds", "2")
+    assert main(["study", str(data), "--recipe", "c2f-miniature", *maps, "--out", str(out)]) == 3
+    said = capsys.readouterr().err
+    assert "expected sounds of at most 2.560 s, which is what space loa takes, found 8 of 8 sounds" in said
+    assert "up to 3.100 s (t07); cut all to one length of at most 2.560 s" in said and said.count("\n") == 1
+    assert not (out / "conditions").exists()
+    short = open_recording(sounds(tmp_path / "mixed", [2.0, *[2.56] * 4, 3.0]))
+    with pytest.raises(InputError, match=r"1 of 6 sounds that are longer, up to 3\.000 s .* at most 2\.000 s"):
+        check_lengths(short, short.stimuli.ids, {"space mel-latent": 2.56})
+    fits = open_recording(sounds(tmp_path / "fits", [2.56] * 6))
+    check_lengths(fits, fits.stimuli.ids, {"space loa": 2.56})
+
+
+def test_data_without_any_picture_are_refused_before_a_run_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = np.array([f"c{number}" for number in range(12)])
+    np.savez(tmp_path / "bare.npz", responses=np.random.default_rng(0).normal(size=(12, 6)), stimulus=ids)
+    assert pixels(tmp_path / "bare.npz", tmp_path / "run") == 3
+    said = capsys.readouterr().err
+    assert "expected the picture or sound of c0, found none; put `images` in the file" in said
+    assert said.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_sounds_that_are_filled_up_are_said(tmp_path: Path) -> None:
+    settings = CATALOGUE["c2f-miniature"].settings()
+    short = open_recording(sounds(tmp_path / "short", [1.2] * 6))
+    (said,) = filled_up(short, settings, short.stimuli.ids)
+    assert said.startswith("sounds of 1.200 s are shorter than what space loa (2.560 s), space mel-latent (2.560 s), ")
+    assert said.endswith("they are filled up, as each space's card says, and what is drawn is cut to their length")
+    whole = open_recording(sounds(tmp_path / "whole", [2.56] * 6))
+    assert filled_up(whole, settings, whole.stimuli.ids) == ()
+
+
+def test_how_long_the_sounds_of_a_stack_are_is_known_without_its_weights(tmp_path: Path) -> None:
+    for part, facts in {
+        "unet": {"sample_size": 256}, "vae": {"sample_size": 1024, "block_out_channels": [128, 256, 512]},
+        "teacher": {"front_end": "kaldi-fbank", "frames": 1000, "mels": 128, "mean": -4.3, "std": 4.6, "pad": "zero",
+                    "layers": [10], "tokens": 8},
+    }.items():  # fmt: skip
+        (tmp_path / "audioldm2" / part).mkdir(parents=True)
+        name = "preprocessor_config.json" if part == "teacher" else "config.json"
+        (tmp_path / "audioldm2" / part / name).write_text(json.dumps(facts))
+    stack = StackFolder(path=tmp_path / "audioldm2", row=None)
+    known = longest_of(stack, ("clap", "mel-latent", "loa"))
+    assert known == {"space loa": 10.0, "space mel-latent": 10.24, "stack audioldm2": 10.24}
+    (stack.path / "vae/config.json").write_text("{}")
+    with pytest.raises(InputError, match="sample_size in frames"):
+        longest_of(stack, ("mel-latent",))
+    with pytest.raises(InputError, match="block_out_channels of its vae"):
+        longest_of(stack, ("clap",))
 
 
 def few(planted: Path, out: Path, stimuli: int, *, test: int) -> Path:

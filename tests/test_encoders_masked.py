@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from brain.errors import InputError, UsageError
 from brain.types import VoxelSpace
-from encoders.masked import MaskedBrain, MaskedSettings, augmented
+from encoders.masked import MaskedBrain, augmented
 from encoders.patches import Patches, cut_cortex
+from encoders.settings import MaskedSettings
 from tests.rounding import largest, rounding
 
 SMALL = MaskedSettings(patch=4, width=24, depth=2, heads=2, decoder_width=12, decoder_depth=1)

@@ -20,10 +20,10 @@ from brain.errors import InputError
 from brain.readers import open_recording
 from brain.simulated.tiny import tiny_nsd
 from brain.types import Recording
-from encoders.masked import MaskedSettings
-from encoders.pretrain import PretrainSettings, load_encoder, open_trials, pretrain
+from encoders.pretraining import load_encoder, open_trials, pretrain
+from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.storage import write_tensors
-from encoders.training import LOG, WEIGHTS, Plan
+from encoders.training import LOG, WEIGHTS
 from encoders.trials import batches, training_trials
 from tests.rounding import rounding
 
@@ -164,7 +164,7 @@ def test_rest_of_others_trains_along_and_validates_nothing(planted: Path, tmp_pa
     whole = pretrain(planted, tmp_path / "whole", also)
     card = json.loads((tmp_path / "whole" / "card.json").read_text())
     assert card["notes"] == [
-        "100610, unlabelled: up to 1 of 50 voxels are constant in session 1; 1 voxels are left out in all"
+        "100610, unlabelled: up to 1 of 50 voxels are constant in session 1; 1 voxel is left out in all"
     ]
     assert [one["trials"] for one in card["data"]] == [28, 6, 4]
     pretrain(planted, tmp_path / "part", also)

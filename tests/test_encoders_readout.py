@@ -17,12 +17,13 @@ from brain.readers import open_recording
 from brain.types import Recording
 from encoders.conditions import Conditions, SpaceCard
 from encoders.labelled import Labelled, labelled_trials, rows_of, settled, supervised_job
-from encoders.masked import MaskedBrain, MaskedSettings
+from encoders.masked import MaskedBrain
 from encoders.patches import cut_cortex
 from encoders.readout import FrozenSettings, Readout, TuneSettings, features, finetune, fit_frozen
 from encoders.ridge import RidgeSettings, fit_ridge
+from encoders.settings import MaskedSettings, Plan
 from encoders.storage import write_tensors
-from encoders.training import WEIGHTS, Plan
+from encoders.training import WEIGHTS
 from tests.rounding import largest, rounding
 
 MODEL = MaskedSettings(patch=6, width=16, depth=1, heads=2, decoder_width=8)

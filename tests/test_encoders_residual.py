@@ -18,9 +18,10 @@ from encoders.labelled import Key, Labelled
 from encoders.prior import Prior, PriorSettings
 from encoders.residual import Residual, ResidualSettings, dropout, soft_clip
 from encoders.ridge import RidgeSettings
+from encoders.settings import Plan
 from encoders.shared import FitSettings, JoinSettings, ResidualLoss, ResidualMap, fit_residual, join
 from encoders.storage import write_tensors
-from encoders.training import WEIGHTS, Plan
+from encoders.training import WEIGHTS
 from tests.rounding import largest, rounding
 
 NETWORK = ResidualSettings(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import evaluation.__main__ as judging
 from app.cli import main
 from brain.errors import InputError, UsageError
+from brain.writing import claim, lock
 from evaluation.audit import audit
 from evaluation.metrics import CATALOGUE
 from evaluation.profiles import PROFILES, find_profile
@@ -173,3 +177,20 @@ def test_export_writes_rdms_and_a_human_test(report: Report, tmp_path: Path) -> 
         main(["evaluate", str(run), "--judge", "pixels", "--bootstrap", "200", "--permutations", "9", "--export"]) == 0
     )
     assert (run / "report/rdms.hdf5").stat().st_size > 0 and (run / "report/human/index.html").is_file()
+
+
+@pytest.mark.parametrize("road", [judging.main, lambda words: main(["audit", words[0]])], ids=["module", "command"])
+@pytest.mark.parametrize(("hold", "place"), [(lock, "."), (claim, "report")], ids=["run", "report"])
+def test_an_audit_of_what_is_being_written_says_who_works_on_it(
+    road: Callable, hold: Callable, place: str, report: Report, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copy(report, tmp_path)
+    with hold(run / place):
+        assert road([str(run), "--audit"]) == 4
+    said = capsys.readouterr()
+    assert not said.out and said.err.endswith(
+        f"{run / place}: expected a place at rest, found process {os.getpid()} at work on it; "
+        "wait until it has ended, and ask again\n"
+    )
+    assert road([str(run), "--audit"]) == 0
+    assert "are what the files give" in capsys.readouterr().out

@@ -7,14 +7,17 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from brain.errors import InputError
+from brain.tables import of_cell
 from evaluation.report import Judging, Report, evaluate, read_ladder
 from evaluation.samples import INDEX, SampleWriter, read_samples, unread_lines
 from evaluation.worlds import identical_lines
@@ -44,7 +47,7 @@ def judged(mine: Path, references: Path | None, out: Path) -> Report:
 def per_stimulus(report: Report, metric: str) -> dict[str, float]:
     with (report.folder / "per_stimulus.csv").open(newline="", encoding="utf-8") as lines:
         return {
-            line["stimulus"]: float(line["value"])
+            of_cell(line["stimulus"]): float(line["value"])
             for line in csv.DictReader(lines)
             if (line["row"], line["metric"]) == ("decoded", metric) and line["value"]
         }
@@ -279,7 +282,7 @@ def stays_text(report: Report) -> Page:
 
 def test_names_of_files_stay_text(folders: tuple[Path, Path, Path]) -> None:
     mine, references, out = folders
-    names = [MARKUP, "<marquee>bold", "=1+1", "ü 漢字 \u202e", "a'b\"c", "-0", "%41%2F", "x\ny"]
+    names = [MARKUP, "<marquee>bold", "=1+1", "ü 漢字 \u202e", "a'b\"c", "-0", "%41%2F", "x\ty"]
     for i, name in enumerate(names):
         shown(i).save(mine / f"{name}.png")
         shown(i).save(references / f"{name}.png")
@@ -409,3 +412,19 @@ def test_names_that_are_formulas_are_text_in_the_table_and_come_back(folders: tu
     found = read_ladder(out, modality="image").score("decoded", report.metrics()[0])
     assert found is not None and set(found.ids) == {"=1+1", "-1", "@x"}
     assert report.rows() == ("decoded",)
+
+
+@pytest.mark.parametrize(("one", "other"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_references_and_samples_are_matched_however_their_accents_are_stored(
+    folders: tuple[Path, Path, Path], one: Literal["NFC", "NFD"], other: Literal["NFC", "NFD"]
+) -> None:
+    mine, references, _ = folders
+    names = [f"caf\u00e9 {number}" for number in range(3)]
+    for number, name in enumerate(names):
+        shown(number).save(references / f"{unicodedata.normalize(one, name)}.png")
+        shown(number).save(mine / f"{unicodedata.normalize(other, name)}-1.png")
+    found = read_samples(mine, references=references)
+    assert not found.unmatched and [line.stimulus for line in found.samples] == names
+    shown(0).save(references / f"{unicodedata.normalize(other, names[0])}.png")
+    with pytest.raises(InputError, match="two references are named"):
+        read_samples(mine, references=references)

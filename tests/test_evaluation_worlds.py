@@ -13,10 +13,11 @@ from PIL import Image
 
 from encoders.storage import write_tensors
 from evaluation.judges import CATALOGUE, NO_NETWORK, UNSAID, drawn_only, find_judge
+from evaluation.metrics.identification import told_apart
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
 from evaluation.synthesis import KIND, RESPONSES, report_synthesis
-from evaluation.worlds import world_lines
+from evaluation.worlds import copied_lines, world_lines
 from tests.test_evaluation_judges import tiny_judge
 
 ZERO = "afterimage simulate, seed 0"
@@ -242,3 +243,64 @@ def test_a_synthesis_says_whose_brain_it_is(tmp_path: Path) -> None:
 def test_a_synthesis_of_a_recorded_brain_says_what_its_judge_knows(tmp_path: Path) -> None:
     page = synthesis(tmp_path, simulated="")
     assert 'class="badge"' not in page and "knows drawn scenes only" in page and "these pictures" in page
+
+
+def test_what_was_left_out_of_the_data_stands_at_the_top(tmp_path: Path) -> None:
+    noted = {**DATA, "masked": ["up to 198 of 200 voxels hold NaN in session 1"], "notes": [f"n{i}" for i in range(9)]}
+    report = judged(a_run(tmp_path, card={**CARD, "data": noted, "simulated": ""}))
+    assert report.said()[0] == "Up to 198 of 200 voxels hold NaN in session 1."
+    assert report.said()[-1] == "2 more notes on the data stand in the card." and len(report.said()) == 9
+    assert "198 of 200 voxels" in first_screen(report)
+
+
+def test_copies_on_both_sides_of_a_split_are_said_before_the_numbers(tmp_path: Path) -> None:
+    a_run(tmp_path / "run")
+    (tmp_path / "trained").mkdir()
+    for i in (2, 4):
+        near = np.asarray(picture(i), np.int16) + np.arange(16)[:, None, None] % 2
+        Image.fromarray(near.clip(0, 255).astype(np.uint8)).save(tmp_path / f"trained/near{i}.png")
+    picture(17).save(tmp_path / "trained/other.png")
+    how = Judging(judge="pixels", bootstrap=100, permutations=99, train=tmp_path / "trained")
+    report = evaluate(tmp_path / "run", references=None, how=how)
+    (said,) = report.said()
+    assert said.startswith("2 test stimuli are training stimuli, or nearly so ('nsd00002' and 'nsd00004')")
+    assert "nsd00004" in first_screen(report)
+    assert copied_lines({"exact": [], "near": [], "sentences": ["none"]}) == () == copied_lines({})
+
+
+@pytest.mark.parametrize("judge_name", ["pixels", "mels"])
+def test_a_judge_that_cannot_tell_the_references_apart_is_said_to_be_blind(tmp_path: Path, judge_name: str) -> None:
+    """Pictures of one colour each, and one sound for all: decoded perfectly, and nothing was shown."""
+    with SampleWriter(tmp_path / "samples") as writer:
+        for i in range(6):
+            if judge_name == "pixels":
+                shown: Any = Image.new("RGB", (16, 16), (10 * i, 200, 90))
+            else:
+                shown = (0.1 * np.sin(np.arange(16000) / 20)).astype(np.float32)
+            writer.reference(shown, stimulus=f"s{i}", labels={})
+            writer.write(shown, row="decoded", stimulus=f"s{i}", index=0, seed=0, method="tiny")
+    report = judged(tmp_path, judge_name)
+    assert report.findings.apart < 0.75
+    (said,) = report.said()
+    assert said.startswith(f"The judge {judge_name} does not tell all these references apart")
+    what = "pictures" if judge_name == "pixels" else "sounds"
+    assert f"The judge cannot tell these {what} from one another" in first_screen(report)
+
+
+def test_references_are_told_apart_where_no_two_are_the_same() -> None:
+    features = np.random.default_rng(0).normal(size=(600, 9)).astype(np.float32)
+    assert told_apart(features) == 1.0 and np.isnan(told_apart(features[:1]))
+    features[1] = features[0]  # the two tie with each other: half of one rival of 599, twice
+    assert told_apart(features) == pytest.approx(1 - 1 / 599 / 600)
+
+
+def test_files_that_are_named_like_no_reference_are_said_at_the_top(tmp_path: Path) -> None:
+    for name, numbers in (("refs", range(10)), ("mine", range(1, 11))):
+        (tmp_path / name).mkdir()
+        for i in numbers:
+            picture(i).save(tmp_path / name / f"{i}.png")
+    report = judged(tmp_path / "mine", references=tmp_path / "refs")
+    assert report.said() == (
+        "1 of 10 references have no sample ('0') and 1 pictures are named like no reference ('10.png'): what is scored "
+        "is the rest; see that both sides count alike.",
+    )

@@ -14,25 +14,25 @@ from safetensors.numpy import load_file
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording, Split
-from encoders.masked import MaskedSettings
-from encoders.pretrain import PretrainSettings, pretrain
-from encoders.training import WEIGHTS, Plan
+from encoders.pretraining import pretrain
+from encoders.settings import MaskedSettings, Plan, PretrainSettings
+from encoders.training import WEIGHTS
 from pipelines.brain_conditioned import CARD, CHANGED, VOXELS, BrainConditionedPipeline, new_prompter, open_base
 from pipelines.double_conditioning import CROSS, BrainPrompter, DoublyConditioned, PromptSizes, open_slot
-from pipelines.finetune import (
+from pipelines.finetune import main
+from pipelines.finetuning import (
     LATENTS,
     TRAINING,
     VALIDATION,
-    FinetuneSettings,
     denoising_job,
     finetune,
     finetune_recording,
-    main,
     true_latents,
 )
 from pipelines.labelled import Labelled, VoxelContract, labelled_trials
 from pipelines.lanes import Lanes
 from pipelines.latent_text import LatentTextPipeline
+from pipelines.settings import FinetuneSettings
 from pipelines.stacks import resolve
 from pipelines.tiny import tiny_stack as write_stack
 from tests.rounding import largest, rounding

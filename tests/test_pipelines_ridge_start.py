@@ -14,15 +14,15 @@ from sklearn.linear_model import Ridge
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording
-from encoders.masked import MaskedSettings
 from encoders.ridge import RidgeSettings
+from encoders.settings import MaskedSettings, Plan
 from encoders.storage import read_json
-from encoders.training import Plan
 from pipelines.brain_conditioned import CARD, CHANGED, FAMILY, WEIGHTS, new_prompter, open_base
 from pipelines.double_conditioning import BrainPrompter
-from pipelines.finetune import FinetuneSettings, finetune_recording
+from pipelines.finetuning import finetune_recording
 from pipelines.labelled import Labelled, labelled_trials
 from pipelines.ridge_start import own_prompts, start_from_ridge, tokens_of
+from pipelines.settings import FinetuneSettings
 from pipelines.stacks import resolve
 from pipelines.tiny import tiny_stack as write_stack
 from tests.rounding import largest, rounding

@@ -409,9 +409,10 @@ def residual() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 
 def masked() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    from encoders.masked import MaskedBrain, MaskedSettings
+    from encoders.masked import MaskedBrain
     from encoders.patches import cut_cortex
     from encoders.readout import features
+    from encoders.settings import MaskedSettings
 
     torch.manual_seed(0)
     net = MaskedBrain(MaskedSettings(patch=8, width=32, depth=2, heads=2, decoder_width=16)).eval()

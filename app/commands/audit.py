@@ -27,9 +27,6 @@ def run(words: Sequence[str]) -> None:
         return folder, judge, references, train
 
     folder, judge, references, train = parse(audit, command="audit", words=words)
-    from decode.run_folder import must_be_idle
     from evaluation.audit import audit as audit_folder
-    from evaluation.report import run_folder
 
-    must_be_idle(run_folder(folder))
     print(audit_folder(folder, judge=judge, references=references, train=train))

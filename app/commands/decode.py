@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import parse
+from app.flags import parse, runs_own
 from brain.devices import check_device
 from decode.run_folder import RunFolder
 from decode.settings import DecodeSettings, MachineSettings, Settings
@@ -27,7 +27,7 @@ def run(words: Sequence[str]) -> None:
         machine: MachineSettings = stored.machine,
         decode: DecodeSettings = stored.decode,
     ) -> tuple[Path, Path, tuple[str, ...], Path | None, Settings]:
-        """Turn test patterns into pictures, beside their controls. Defaults are the run's own: name it before --help.
+        """Turn test patterns into pictures, beside their controls. Name a run before --help to see its own settings.
 
         Args:
             run: A fitted run folder.
@@ -37,7 +37,9 @@ def run(words: Sequence[str]) -> None:
         """
         return run, data, stimuli, to, replace(stored, machine=machine, decode=decode)
 
-    out, data, stimuli, to, settings = parse(decode, command="decode", words=words)
+    out, data, stimuli, to, settings = parse(
+        decode, command="decode", words=words, hints=runs_own(stored, "machine", "decode")
+    )
     if not stored.recipe:
         RunFolder(out).stored()
     check_device(settings.machine.device)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import parse
-from brain.errors import UsageError
+from app.flags import parse, runs_own
+from brain.devices import check_device
+from brain.errors import UsageError, expected
 from decode.run_folder import RunFolder
-from decode.settings import EvaluateSettings, Settings
+from decode.settings import EvaluateSettings, MachineSettings, Settings
 
 
 def run(words: Sequence[str]) -> None:
@@ -26,8 +27,10 @@ def run(words: Sequence[str]) -> None:
         train: Path | None = None,
         out: Path | None = None,
         data: Path = data,
+        device: str = stored.machine.device,
+        batch: int = stored.machine.batch,
         evaluate: EvaluateSettings = stored.evaluate,
-    ) -> tuple[Path, Path | None, Path | None, Path | None, Path, EvaluateSettings]:
+    ) -> tuple[Path, Path | None, Path | None, Path | None, Path, MachineSettings, EvaluateSettings]:
         """Score pictures against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
 
         Args:
@@ -36,18 +39,22 @@ def run(words: Sequence[str]) -> None:
             train: The pictures that were trained on, to look for leaks where no run says it.
             out: Where the report goes; RUN/report if not said.
             data: The data of a run, if they have moved since the fit.
+            device: Where the pictures of curves are drawn: cpu, cuda, cuda:1, mps.
+            batch: How many of them are drawn side by side; 0 is what keeps the device busy.
         """
-        return folder, references, train, out, data, evaluate
+        machine = replace(stored.machine, device=device, batch=batch)
+        return folder, references, train, out, data, machine, evaluate
 
-    folder, references, train, out, data, how = parse(evaluate, command="evaluate", words=words)
+    folder, references, train, out, data, machine, how = parse(
+        evaluate, command="evaluate", words=words, hints=runs_own(stored, "evaluate", others=True)
+    )
+    check_device(machine.device)
     from decode.evaluate import evaluate_run, judge
 
     if folder == home and references is None and train is None and out is None:
-        print(evaluate_run(folder, replace(stored, evaluate=how), data))
+        print(evaluate_run(folder, replace(stored, machine=machine, evaluate=how), data))
         return
     if how.curves:
-        raise UsageError(
-            "--curves: expected a run as it was made, "
-            f"found {folder}, which is none or has --references, --train or --out"
-        )
+        came = f"{folder}, which is none or has --references, --train or --out"
+        raise UsageError(expected("--curves", "a run as it was made", came, "name a run alone, or leave --curves out"))
     print(judge(folder, how, references=references, train=train, out=out))

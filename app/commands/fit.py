@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import named, parse
+from app.flags import named, parse, recipes_own
 from brain.devices import check_device
 from decode.recipes import CATALOGUE, DEFAULT
 from decode.settings import FitSettings, MachineSettings, Settings
@@ -37,6 +37,6 @@ def run(words: Sequence[str]) -> None:
 
     from decode.fit import fit as run_fit
 
-    data, out, settings = parse(fit, command="fit", words=words)
+    data, out, settings = parse(fit, command="fit", words=words, hints=recipes_own(words, "machine", "fit"))
     check_device(settings.machine.device)
     print(run_fit(data, out, settings))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import named, parse
+from app.flags import named, parse, recipes_own
 from brain.devices import check_device
 from decode.recipes import CATALOGUE, DEFAULT
 from decode.settings import DecodeSettings, EvaluateSettings, FitSettings, MachineSettings, Settings
@@ -39,6 +39,7 @@ def run(words: Sequence[str]) -> None:
 
     from decode.study import study as run_study
 
-    data, out, settings = parse(study, command="study", words=words)
+    hints = recipes_own(words, "machine", "fit", "decode", "evaluate")
+    data, out, settings = parse(study, command="study", words=words, hints=hints)
     check_device(settings.machine.device)
     print(run_study(data, out, settings))

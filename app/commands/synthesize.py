@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tyro.conf import Positional
 
-from app.flags import parse
+from app.flags import parse, runs_own
 from brain.devices import check_device
 from decode.run_folder import RunFolder
 from decode.settings import MachineSettings, Settings
@@ -72,7 +72,7 @@ def run(words: Sequence[str]) -> None:
         """
         return Wish(run, data, region, against, voxel, pattern, method, n, reference, to, machine), how
 
-    wish, how = parse(synthesize, command="synthesize", words=words)
+    wish, how = parse(synthesize, command="synthesize", words=words, hints=runs_own(stored, "machine"))
     if not stored.recipe:
         RunFolder(wish.run).stored()
     check_device(wish.machine.device)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from brain import hdf5
 from brain.errors import AfterimageError, InputError, expected
-from brain.files import listed
+from brain.files import composed, listed
 from brain.progress import progress
 from brain.types import Bool, Float, Int
 
@@ -363,7 +363,7 @@ def _vmap(path: Path, data: Mapping[str, Any]) -> dict[str, dict[float, str]]:
         if value.dtype.kind not in "SU":
             raise InputError(expected(f"{path}, {name}", "one text", f"{value.dtype}", "fetch the file again"))
         key, _, number = name.removeprefix("vmap/").rpartition("/")
-        text = str(hdf5.texts(value, f"{path}, {name}")[0])
+        text = composed(str(hdf5.texts(value, f"{path}, {name}")[0]))
         of = texts.setdefault(key, {})
         if of.setdefault(_as_number(path, number), text) != text:
             came = f"{of[_as_number(path, number)]!r} and {text!r} for {number}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import listed, present
+from brain.files import composed, listed, present
 from brain.pictures import SUFFIXES, open_image
 from brain.waveforms import read_wave
 
@@ -23,6 +22,8 @@ HAIR = 0.01
 """How far, as a share of white, the numbers of float images may lie outside: what interpolating pictures leaves."""
 FAINT = 2.0
 """Float images that reach further than 1 and not further than this are neither 0..1 nor 0..255."""
+GO_ON = ", or go on without their trials by --fields partial=yes"
+"""What else can be done about stimuli without a picture or a sound, where a reader knows the field `partial`."""
 NAMED = 3
 """Ids or files that are named as examples."""
 
@@ -173,41 +174,48 @@ class NoMedia:
         raise InputError(expected(self.where, f"the picture or sound of {stimulus}", "none", then))
 
 
-def folder_media(folder: Path, ids: Sequence[str]) -> tuple[FolderMedia, str]:
+def folder_media(folder: Path, ids: Sequence[str], *, partial: bool = False, then: str = "") -> tuple[FolderMedia, str]:
     """The opener of a folder's files and its modality; an id is a file's name with or without its ending.
 
     Names are compared with their accents composed (NFC), for a Mac takes them apart. An id without a file, an id of
     two files, a file that is a dead link, and pictures among sounds are an InputError.
+
+    partial  whether some ids may have no file; `then` is what else can be done about those where it is not
     """
     names: dict[str, list[Path]] = {}
     for path in listed(folder):
         if path.suffix.lower() in IMAGE_ENDINGS + SOUND_ENDINGS:
-            for name in {_composed(path.name), _composed(path.stem)}:
+            for name in {composed(path.name), composed(path.stem)}:
                 names.setdefault(name, []).append(path)
-    files = {name: names.get(_composed(name), []) for name in ids}
+    files = {name: names.get(composed(name), []) for name in ids}
     missing = [name for name, paths in files.items() if not paths]
-    if missing:
+    if missing and (not partial or len(missing) == len(files)):
         came = f"none for {len(missing)}: {examples(missing)} (there: {_there(folder)})"
-        then = "name the files after the stimulus ids"
+        then = "name the files after the stimulus ids" + then * (len(missing) < len(files))
         raise InputError(expected(folder, f"a file for {len(files)} stimuli", came, then))
     twice = [name for name, paths in files.items() if len(paths) > 1]
     if twice:
         came = f"{examples([path.name for path in files[twice[0]]])}"
         raise InputError(expected(folder, f"one file for stimulus {twice[0]!r}", came, "keep one of them there"))
-    chosen = {name: present(paths[0], what="a picture or a sound", then="put it back") for name, paths in files.items()}
+    found = {name: paths[0] for name, paths in files.items() if paths}
+    chosen = {name: present(path, what="a picture or a sound", then="put it back") for name, path in found.items()}
     sounds = [name for name, path in chosen.items() if path.suffix.lower() in SOUND_ENDINGS]
     if sounds and len(sounds) < len(chosen):
         raise InputError(expected(folder, "images or sounds", "both", "keep them in two data sets"))
     return FolderMedia(files=chosen), "sound" if sounds else "image"
 
 
+def without_media(ids: Sequence[str], missing: Sequence[str]) -> str:
+    """The note on stimuli that have no picture or sound, "" where none lacks one."""
+    if not missing:
+        return ""
+    there = f"{len(ids) - len(missing)} of {len(ids)} stimuli have a picture or sound"
+    return f"{there}; the trials of the others are left out: {examples(missing)}"
+
+
 def examples(names: Sequence[str]) -> str:
     """The first few of `names` in quotes, and "..." where there are more."""
     return ", ".join(repr(name[:60]) for name in names[:NAMED]) + ", ..." * (len(names) > NAMED)
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _there(folder: Path) -> str:

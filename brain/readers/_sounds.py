@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.files import listed, optional, optional_folder
+from brain.files import composed, listed, optional, optional_folder
 from brain.readers._media import SOUND_ENDINGS, NoMedia, check_ids
 from brain.splits import SLIDE, clip_of
 from brain.tables import read_records
@@ -94,10 +94,13 @@ def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
         return Clips()
     files: dict[str, Path] = {}
     for path in (path for path in listed(folder, "**/*") if path.suffix.lower() in SOUND_ENDINGS):
-        if path.stem in files:
-            came = f"two, {files[path.stem].name} and {path.relative_to(folder)}"
-            raise InputError(expected(folder, f"one sound called {path.stem!r}", came, "rename one of them"))
-        files[path.stem] = path
+        clip = composed(path.stem)
+        if clip in files:
+            came = f"two, {files[clip].name} and {path.relative_to(folder)}"
+            if files[clip].stem != path.stem:
+                came += ", whose names differ only in how accents are stored"
+            raise InputError(expected(folder, f"one sound called {clip!r}", came, "rename one of them"))
+        files[clip] = path
     absent = frozenset(clip for clip, path in files.items() if not path.exists())
     files = {clip: path for clip, path in files.items() if clip not in absent}
     tables = [table for place in (folder.parent, folder) if (table := optional(place / TABLE, what="a table of clips"))]
@@ -106,7 +109,7 @@ def find_clips(homes: Iterable[Path], given: Path | None) -> Clips:
     if len(tables) > 1:
         came = f"two, {tables[0]} and {tables[1]}"
         raise InputError(expected(folder, f"one {TABLE}, in it or beside it", came, "take one of them away"))
-    rows = read_table(tables[0], needed=("clip",))
+    rows = [{**row, "clip": composed(row["clip"])} for row in read_table(tables[0], needed=("clip",))]
     if not rows:
         raise InputError(expected(tables[0], "a row for each clip", "none", "fetch it again, or take it away"))
     return Clips(folder=folder, files=files, absent=absent, **_described(tables[0], rows))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError, expected
+from brain.files import composed
 from brain.pictures import SUFFIXES
 from brain.readers._media import SOUND_ENDINGS
 from brain.readers._sittings import seconds_of
@@ -121,7 +122,7 @@ def _must_sound(path: Path, row: int, column: str, file: str) -> None:
 def _clip(file: str) -> str:
     name = file.replace("\\", "/").rsplit("/", 1)[-1]
     ending = next((ending for ending in SOUND_ENDINGS if name.lower().endswith(ending)), "")
-    return name[: len(name) - len(ending)]
+    return composed(name[: len(name) - len(ending)])
 
 
 def _seconds(path: Path, row: int, key: str, text: str) -> float:

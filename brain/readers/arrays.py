@@ -22,14 +22,24 @@ from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, counted, expected
-from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
+from brain.files import HDF5_MAGIC, ZIP_MAGIC, composed, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
 from brain.names import one_line
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
-from brain.readers._media import ArrayImages, NoMedia, array_images, check_ids, examples, folder_media
+from brain.readers._media import (
+    GO_ON,
+    ArrayImages,
+    NoMedia,
+    array_images,
+    check_ids,
+    examples,
+    folder_media,
+    without_media,
+)
+from brain.readers._sittings import is_yes
 from brain.splits import leave_out, tenth_by_hash
 from brain.tables import as_ids, as_mask, in_part
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
@@ -63,6 +73,8 @@ FIELDS: Mapping[str, str] = {
 }
 """The fields of the format. Only `responses` must be there."""
 
+PARTIAL = "partial"
+"""No field of a file: "yes" leaves out the trials of stimuli that have no picture or sound."""
 LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
@@ -76,6 +88,7 @@ LOOK_AT = 256
 class Box:
     """The fields of one file, HDF5 or npz, under our names: `fields` says what the file calls them.
 
+    partial whether stimuli without a picture or sound, and their trials, may be left out
     notes   sentences on what was decided or left out while the fields were read
     """
 
@@ -83,6 +96,7 @@ class Box:
     fields: Mapping[str, str]
     names: tuple[str, ...]
     is_hdf5: bool
+    partial: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __contains__(self, name: str) -> bool:
@@ -154,13 +168,15 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     archive = not is_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
     names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
+    leaves_out = is_yes(mapping, PARTIAL)
+    mapping.pop(PARTIAL, None)
     for ours, theirs in mapping.items():
         if ours not in FIELDS:
-            raise UsageError(unknown("field", ours, tuple(FIELDS)))
+            raise UsageError(unknown("field", ours, (*FIELDS, PARTIAL)))
         if theirs.split("/")[0] not in {name.split("/")[0] for name in names}:
             came = f"a file with {', '.join(names)[:200]}"
             raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, "correct --fields"))
-    return Box(path, mapping, names, is_hdf5)
+    return Box(path, mapping, names, is_hdf5, leaves_out)
 
 
 def _head(path: Path) -> bytes:
@@ -224,6 +240,7 @@ class Arrays:
         responses = Responses(values=values, stimulus=stimulus, session=session, repeat=repeat, space=space)
         shown = frozenset(stimulus.tolist())
         rows = _session_rows(path, session, tuple(sessions))
+        rows = rows[np.isin(stimulus[rows], np.array(stimuli.ids, np.str_))]
         responses, kept, dropped = without_dropped(responses.trials(rows), path)
         rows = rows[kept]
         box.notes.extend(dropped)
@@ -347,17 +364,21 @@ def _texts(values: NDArray[Any], where: str) -> NDArray[np.str_]:
 
 
 def _names(box: Box, name: str, values: NDArray[Any]) -> NDArray[np.str_]:
-    """(n,) ids as text, without the blanks that fill the rows of MATLAB's char arrays; those are noted."""
+    """(n,) ids as text, accents composed, without the blanks that fill the rows of MATLAB's char arrays; both noted."""
     where = f"{box.path}, {name}"
     ids = _texts(values, where)
     bare = np.array([one.rstrip(" \0") for one in ids.tolist()], np.str_)
-    filled = int((bare != ids).sum())
-    if not filled:
-        return ids
-    if len(np.unique(bare)) < len(np.unique(ids)):
-        raise InputError(expected(where, "ids that differ", "some that differ in blanks at their end", "rename them"))
-    box.notes.append(f"{name}: blanks at the end of {filled} of {len(ids)} ids are left out")
-    return bare
+    whole = np.array([composed(one) for one in bare.tolist()], np.str_)
+    for before, after, found, said in (
+        (ids, bare, "in blanks at their end", "blanks at the end of {} ids are left out"),
+        (bare, whole, "only in how accents are stored", "accents of {} ids are composed (a Mac takes them apart)"),
+    ):
+        if len(np.unique(after)) < len(np.unique(before)):
+            raise InputError(expected(where, "ids that differ", f"some that differ {found}", "rename them"))
+        changed = int((before != after).sum())
+        if changed:
+            box.notes.append(f"{name}: " + said.format(f"{changed} of {len(ids)}"))
+    return whole
 
 
 def _ids(box: Box, name: str, length: int | None = None) -> NDArray[np.str_]:
@@ -463,7 +484,10 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
         stimulus, rows = _whose(box, ids, images, count=count, trials=trials)
         known = tuple(sorted(rows))
         check_ids(known, str(box.path))
-        return stimulus, _described(box, known, replace(images, rows=rows), "image")
+        shown = sorted(set(stimulus.tolist()))
+        missing = in_part(shown, known)
+        box.notes.extend(filter(None, [without_media(shown, missing)]))
+        return stimulus, _described(box, known, replace(images, rows=rows), "image", without=missing)
     if ids is None:
         then = "add `stimulus`, the id of what each trial showed, or name it with --fields stimulus=..."
         raise InputError(expected(box.path, "stimulus or images", "neither", then))
@@ -472,8 +496,10 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
     folder = _folder(box)
     if folder is None:
         return ids, _described(box, known, NoMedia(where=str(box.path)), "image")
-    opener, modality = folder_media(folder, known)
-    return ids, _described(box, known, opener, modality)
+    opener, modality = folder_media(folder, known, partial=box.partial, then=GO_ON)
+    missing = in_part(known, opener.files)
+    box.notes.extend(filter(None, [without_media(known, missing)]))
+    return ids, _described(box, tuple(opener.files), opener, modality, without=missing)
 
 
 def _whose(
@@ -497,7 +523,10 @@ def _whose(
         shape = box.read("responses").shape
         if ids is None and count == shape[1]:
             raise InputError(turned(f"{box.path}, responses", shape, "images", count))
-        raise InputError(expected(f"{box.path}, images", want, f"{count} images without", "add image_ids"))
+        then = "add image_ids"
+        if ids is None:
+            then = "add stimulus, the id or the row of images that each trial showed, or name it: --fields stimulus=..."
+        raise InputError(expected(f"{box.path}, images", want, f"{count} images without", then))
     shown = _only_shown(box, ids, {str(number): number for number in range(count)})
     if "0" not in shown:
         said = "stimulus holds whole numbers, taken as rows of images counted from 0, and row 0 was never shown"
@@ -508,14 +537,16 @@ def _whose(
 def _only_shown(box: Box, ids: NDArray[np.str_], rows: Mapping[str, int]) -> dict[str, int]:
     shown = set(ids.tolist())
     missing = sorted(shown - set(rows))
-    if missing:
+    if missing and (not box.partial or len(missing) == len(shown)):
         came = f"none for stimulus {examples(missing)} ({len(missing)} of {len(shown)})"
         then = "correct the ids"
         if "image_ids" not in box:
             came += f", for {len(rows)} images are rows 0 to {len(rows) - 1}"
             then = "count from 0, or give image_ids"
+        elif len(missing) < len(shown):
+            then += GO_ON
         raise InputError(expected(f"{box.path}, images", "an image for every stimulus", came, then))
-    return {name: rows[name] for name in shown}
+    return {name: rows[name] for name in shown if name in rows}
 
 
 def _one_a_trial(
@@ -558,13 +589,16 @@ def _folder(box: Box) -> Path | None:
     return None
 
 
-def _described(box: Box, ids: tuple[str, ...], opener: Any, modality: str) -> Stimuli:
+def _described(
+    box: Box, ids: tuple[str, ...], opener: Any, modality: str, *, without: tuple[str, ...] = ()
+) -> Stimuli:
+    """The stimuli of these ids; `without` are those that have no picture, whose captions and labels are no error."""
     captions: dict[str, tuple[str, ...]] = {}
     if "captions" in box:
         texts = _texts(box.read("captions"), f"{box.path}, captions")
         for name, text in zip(_ids(box, "caption_ids", len(texts)).tolist(), texts.tolist(), strict=True):
             captions[name] = (*captions.get(name, ()), text)
-        _count(box, "captions", captions, ids)
+        _count(box, "captions", captions, ids, without)
     labels: dict[str, dict[str, str]] = {}
     for key, column in box.group("labels").items() if "labels" in box else ():
         values = _texts(column, f"{box.path}, labels/{key}")
@@ -575,7 +609,7 @@ def _described(box: Box, ids: tuple[str, ...], opener: Any, modality: str) -> St
         for name, label in zip(names, values.tolist(), strict=True):
             labels.setdefault(name, {})[key] = label
     if "labels" in box:
-        _count(box, "labels", labels, ids)
+        _count(box, "labels", labels, ids, without)
     shown = set(ids)
     return Stimuli(
         ids=ids,
@@ -586,9 +620,9 @@ def _described(box: Box, ids: tuple[str, ...], opener: Any, modality: str) -> St
     )
 
 
-def _count(box: Box, what: str, given: Iterable[str], ids: tuple[str, ...]) -> None:
+def _count(box: Box, what: str, given: Iterable[str], ids: tuple[str, ...], without: tuple[str, ...]) -> None:
     """Note how far captions or labels fit the stimuli, where they do not fit in full."""
-    named = tuple(given)
+    named = in_part(tuple(given), without)
     strange, without = in_part(named, ids), in_part(ids, named)
     if strange or without:
         said = f"{what}: {len(ids) - len(without)} of {len(ids)} stimuli have one"

@@ -23,10 +23,11 @@ from brain.readers import Inspection
 from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import HALF, BDataFile, Family, families, holds_bdata, open_bdata
 from brain.readers._bdata_voxels import choose_voxels, regions_in, same_voxels, space_of
-from brain.readers._media import IMAGE_ENDINGS, NoMedia, check_ids, folder_media
+from brain.readers._media import GO_ON, IMAGE_ENDINGS, NoMedia, check_ids, folder_media, without_media
 from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, poolable, read_settings, seconds_of
 from brain.readers._sounds import find_clips, given_folder, heard, homes_of, stimuli_of
 from brain.splits import SLIDE, clip_of
+from brain.tables import in_part
 from brain.types import Bool, Int, Recording, Responses, Stimuli
 
 FIELDS: Mapping[str, str] = {
@@ -36,7 +37,7 @@ FIELDS: Mapping[str, str] = {
     "stimuli": "the folder of sounds or pictures",
     "window_s": "seconds of a window, where it is not half a clip",
     "hop_s": "seconds from window to window, where it is not a quarter of a clip",
-    "partial": "yes leaves out trials whose sound is not at hand",
+    "partial": "yes leaves out trials whose sound or picture is not at hand",
     "anew": "yes where the test file numbers its stimuli anew: its 1 is not the training file's 1 and is called test1",
 }
 """What `fields` may say; all are optional."""
@@ -337,9 +338,11 @@ def _shown(path: Path, rows: Rows, fields: Mapping[str, str]) -> Shown:
     places = [given] if given else [home / name for home in homes for name in ("images", "stimuli")]
     folder = next((place for place in places if optional_folder(place, what="a folder of stimuli")), None)
     if folder is not None and _has_images(folder):
-        opener, modality = folder_media(folder, ids)
-        stimuli = Stimuli(ids=ids, modality=modality, opener=opener)
-        return Shown(stimuli=stimuli, kept=shown, splits={}, notes=())
+        opener, modality = folder_media(folder, ids, partial=is_yes(fields, "partial"), then=GO_ON)
+        stimuli = Stimuli(ids=tuple(opener.files), modality=modality, opener=opener)
+        kept = np.isin(rows.stimulus, np.array(stimuli.ids, np.str_))
+        said = without_media(ids, in_part(ids, opener.files))
+        return Shown(stimuli=stimuli, kept=kept, splits={}, notes=(said,) * bool(said))
     clips = find_clips(homes, given)
     if clips.folder is None and not any(SLIDE in name for name in ids):
         stimuli = Stimuli(ids=ids, modality="image", opener=NoMedia(where=str(path)))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
 from brain.files import listed, optional
-from brain.npz import names_in, read_npz
+from brain.npz import names_in, read_npz, type_in
 from brain.readers import Inspection
 from brain.readers._media import ArrayImages, NoMedia, array_images
 from brain.readers._sittings import choose_subject, chosen, read_settings
@@ -116,7 +116,11 @@ class MindVis:
             splits=(Split(name="god", train=tuple(train), test=tuple(one for one in shown if one.startswith("test"))),),
             masked=masked,
             notes=tuple(
-                filter(None, (note, "the files name no sessions: all trials count as one", _PLACES, *skipped, lost))
+                filter(
+                    None,
+                    (note, "the files name no sessions: all trials count as one", _PLACES, *skipped, lost,
+                     *_cut(file.parent)),
+                )
             ),
             reader=self.name,
             source=str(path),
@@ -270,6 +274,16 @@ def _archive(folder: Path) -> Path | None:
     """The archive of pictures beside the responses, if there is one; a link that has not been fetched is an error."""
     found = (optional(folder / name, what="an archive of pictures") for name in PICTURES)
     return next((path for path in found if path is not None), None)
+
+
+def _cut(folder: Path) -> tuple[str, ...]:
+    """A sentence on each side's pictures of which numbers are cut off; whole numbers need no look, and get none."""
+    path = _archive(folder)
+    if path is None:
+        return ()
+    kinds = {side: type_in(path, f"{side}_images") for side in ("train", "test")}
+    looked = (_side(path, f"{side}_images")[0] for side, kind in kinds.items() if kind is not None and kind.kind == "f")
+    return tuple(f"{path.name}, {images.where.rpartition(', ')[2]}: {images.note}" for images in looked if images.note)
 
 
 def _on_a_line(subject: str, voxels: int) -> VoxelSpace:

@@ -129,7 +129,7 @@ def _wanted_sessions(betas: Betas, trials: Trials, sessions: tuple[int, ...]) ->
                 betas.folder,
                 f"betas of {len(chosen)} sessions",
                 f"a folder without session {', '.join(map(str, missing))}",
-                f"fetch them, or read what is there with --sessions {there}",
+                f"fetch them, or study what is there with --sessions {there}",
             )
         )
     return np.array(chosen, np.int64)

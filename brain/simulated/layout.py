@@ -40,6 +40,7 @@ from brain.nsd_facts import (
     SUBJECTS,
 )
 from brain.origin import sign, sign_parts
+from brain.progress import progress
 from brain.types import Bool, Int
 from brain.writing import write_text, write_volume, writing, writing_hdf5
 
@@ -388,7 +389,8 @@ def _hemispheres(shape: tuple[int, ...], affine: NDArray[np.float64]) -> dict[st
 def _write_betas(folder: Path, design: Design, subject: SubjectToWrite, *, formats: Sequence[str]) -> None:
     ncsnr = subject.volume(np.asarray(subject.ncsnr, np.float32))
     _save_volume(folder / "ncsnr.nii.gz", ncsnr, subject.affine)
-    for session in range(1, design.sessions + 1):
+    sessions = range(1, design.sessions + 1)
+    for session in progress(sessions, desc=f"{subject.name}: writing responses", unit="session"):
         values = np.asarray(subject.betas(session))
         if values.shape != (design.trials, len(subject.ijk)):
             came, want = f"{values.shape}", f"({design.trials}, {len(subject.ijk)})"

@@ -162,10 +162,12 @@ def simulate(
     design = plan_design(sessions=sessions, trials=trials, shared=shared, seed=seed)
     numbers = range(1, subjects + 1)
     rows = np.unique(np.concatenate([design.shown(subject) for subject in numbers]))
-    scenes: dict[int, Scene] = {row: draw_scene(seed=seed, index=row) for row in rows.tolist()}
+    planning = progress(rows.tolist(), desc="planning scenes", unit="scene")
+    scenes: dict[int, Scene] = {row: draw_scene(seed=seed, index=row) for row in planning}
     drawing = progress(scenes.items(), desc="drawing scenes", unit="scene")
     drawn = {row: np.asarray(render(scene, PIXELS)) for row, scene in drawing}
-    written = [_one_subject(design, subject, drawn, seed=seed, snr=snr) for subject in numbers]
+    watching = progress(numbers, desc="making brains watch", unit="subject")
+    written = [_one_subject(design, subject, drawn, seed=seed, snr=snr) for subject in watching]
 
     def brick() -> Iterator[tuple[int, NDArray[np.uint8]]]:
         yield from progress(drawn.items(), desc="writing images", unit="picture")

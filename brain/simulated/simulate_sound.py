@@ -255,7 +255,7 @@ def simulate_sound(
     ]
     sounds = dict(zip(plan.names, plan.sounds, strict=True))
     write_stimuli(out, clips, wave=lambda clip: render_sound(sounds[clip]))
-    for subject in range(1, subjects + 1):
+    for subject in progress(range(1, subjects + 1), desc="making brains listen", unit="subject"):
         _write_subject(out, plan, subject=subject, snr=snr)
     asked = {"seed": seed, "snr": snr, "subjects": subjects, "sessions": sessions, "trials": trials}
     sign_parts(out, {"modality": "sound", "seed": seed})

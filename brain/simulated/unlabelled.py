@@ -54,7 +54,7 @@ def simulate_unlabelled(data: Path, *, trials: int, rest: int, seed: int) -> tup
         raise StorageError(f"{folder} holds unlabelled trials already; take them away first")
     subjects = range(1, int(facts["subjects"]) + 1)
     with writing_folder(folder) as part:
-        for subject in subjects:
+        for subject in progress(subjects, desc="unlabelled trials", unit="subject"):
             cortex = build_cortex(int(facts["seed"]), subject)
             noise = draw_noise(cortex, seed=int(facts["seed"]), subject=subject, snr=float(facts["snr"]))
             parts = list(_sessions(cortex, noise, trials=trials, rest=rest, seed=seed))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from brain.catalogue import Catalogue
 from brain.types import Stimuli
@@ -60,6 +60,14 @@ class SpaceEntry(Protocol):
 
         Returns the `model` to open it with.
         """
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """An entry whose network reads sounds of at most one length."""
+
+    def seconds(self, folder: Path) -> float:
+        """That length, of the stack in `folder`, from its configuration alone; a damaged one is an `InputError`."""
 
 
 CATALOGUE: Catalogue[SpaceEntry] = Catalogue("encoders.spaces", "condition space")

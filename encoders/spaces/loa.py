@@ -209,6 +209,10 @@ class Loa:
         )
         return LoaSpace(card=card, teacher=teacher, recipe=recipe, device=device)
 
+    def seconds(self, folder: Path) -> float:
+        """How long the teacher's sounds are, from its recipe."""
+        return LoaRecipe.read(folder / "teacher").frames * HOP / RATE
+
     def tiny(self, folder: Path) -> str:
         """A random teacher of 2 layers on 1.28 s of 64 mels, pooled to 4 tokens."""
         from transformers import ViTConfig, ViTModel

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
+from brain.json_files import read_json
 from brain.types import Float, Stimuli
 from brain.waveforms import levelled
 from encoders.conditions import Conditions, SpaceCard
@@ -80,7 +81,7 @@ class MelLatent:
             raise InputError(expected(place, "an autoencoder of log-mels, 1 channel", came, "name a stack of sounds"))
         size, scale = vae.config.sample_size, float(vae.config.scaling_factor)
         recipe = MelRecipe() if isinstance(size, int) else MelRecipe(mels=int(size[1]))
-        frames = size if isinstance(size, int) else int(size[0])
+        frames = _frames(size)
         shift = float(vae.config.shift_factor or 0)
         smaller = 2 ** (len(vae.config.block_out_channels) - 1)
         card = SpaceCard(
@@ -92,6 +93,15 @@ class MelLatent:
             shape=(vae.config.latent_channels, frames // smaller, recipe.mels // smaller),
         )
         return MelLatentSpace(card=card, vae=vae, recipe=recipe, frames=frames, scale=scale, shift=shift, device=device)
+
+    def seconds(self, folder: Path) -> float:
+        """How long the autoencoder's sounds are, from its config.json."""
+        path, recipe = folder / "vae" / "config.json", MelRecipe()
+        facts = read_json(path, what="an autoencoder's configuration")
+        try:
+            return recipe.samples(_frames(facts["sample_size"])) / recipe.rate
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise InputError(expected(path, "sample_size in frames", "none", "fetch or copy it again")) from error
 
     def tiny(self, folder: Path) -> str:
         """A random autoencoder of 3 levels on 1.28 s of 64 mels."""
@@ -109,6 +119,11 @@ class MelLatent:
             scaling_factor=0.41,
         ).save_pretrained(folder / "vae")
         return "tiny"
+
+
+def _frames(size: Any) -> int:
+    """How many frames a `sample_size` stands for: a number, or (frame, mel)."""
+    return int(size) if isinstance(size, int) else int(size[0])
 
 
 ENTRIES = (MelLatent(),)

@@ -22,6 +22,7 @@ Wide = NDArray[np.float64]
 
 # Correlations closer than float32 carries them are ties: a batch must not decide who wins.
 DECIMALS = 5
+ROWS = 256
 HALF = 0.5
 PUBLISHED = ("alexnet2", "alexnet5", "inception_v3", "clip_vit_l14")
 SQUASHED = ("alexnet2_224", "alexnet5_224", "inception_v3_224", "clip_vit_l14_224")
@@ -58,6 +59,22 @@ def two_way_marks(similar: Wide, own: Int, *, tie: float = HALF) -> Marks:
     met = len(own) - np.bincount(own, minlength=similar.shape[1])
     distractor = np.divide(won.sum(axis=0), met, out=np.full(similar.shape[1], np.nan), where=met > 0)
     return Marks(table=shares_beaten(similar, tie=tie).astype(np.float32), distractor=distractor.astype(np.float32))
+
+
+def told_apart(features: NDArray[np.generic]) -> float:
+    """Two-way identification of references by themselves, 0..1, of (reference, feature): 1 where no two are the same.
+
+    NaN of one reference. Computed in blocks of rows, so that ten thousand references fit.
+    """
+    count = len(features)
+    if count < 2:
+        return float("nan")
+    found = 0.0
+    for first in range(0, count, ROWS):
+        rows = np.arange(first, min(first + ROWS, count))
+        similar = alike(features[rows], features)
+        found += float(shares_beaten(similar)[np.arange(len(rows)), rows].sum())
+    return found / count
 
 
 def top1_marks(similar: Wide, *, pool: int | None = None) -> Marks:

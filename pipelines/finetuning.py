@@ -1,0 +1,249 @@
+"""Double conditioning of a text-conditioned stack on one subject: the work of `pipelines.finetune`.
+
+A ridge to what the stack's own encoders say of the pictures is where the prompter starts (`pipelines.ridge_start`),
+then all that learns denoises. Checkpoints and the log of losses lie in OUT/training and hold only what learns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from brain.errors import InputError, expected
+from brain.readers import open_recording, parse_fields
+from brain.types import Float, Int, Recording, Split
+from encoders.conditions import Conditions
+from encoders.masked import augmented
+from encoders.pretraining import load_encoder
+from encoders.readout import FrozenSettings
+from encoders.settings import MaskedSettings, Plan
+from encoders.spaces import CATALOGUE as SPACES
+from encoders.storage import Arrays, read_tensors
+from encoders.training import WEIGHTS, Job, arrays_of, held, leave, train, validate
+from pipelines.brain_conditioned import (
+    FAMILY,
+    base_facts,
+    new_prompter,
+    open_base,
+    write_folder,
+)
+from pipelines.double_conditioning import DoublyConditioned
+from pipelines.labelled import Labelled, labelled_trials, repeats_of
+from pipelines.ridge_start import own_prompts, start_from_ridge
+from pipelines.sampler import output_of
+from pipelines.settings import RIDGE_START, FinetuneSettings
+from pipelines.stacks import StackFolder, resolve
+
+LATENTS, TRAINING = "latents.safetensors", "training"
+MIXED = "mixed"
+"""Samples are averages of some of a stimulus' repeats, drawn anew: what is decoded later is averaged too."""
+RIDGE = FrozenSettings().ridge
+"""Penalties on a scale for tokens, of which there are many more than voxels."""
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""How far along the noise schedule the validation set is looked at."""
+VALIDATION = -1
+ENCODED = 16
+"""Pictures the autoencoder takes at once: another number would move a latent's last bits."""
+
+
+def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
+    """Trains on a data set, or goes on training; returns the folder that `BrainConditionedPipeline` opens."""
+    recording = open_recording(
+        data,
+        subject=settings.subject,
+        sessions=settings.sessions,
+        reader=settings.reader,
+        fields=parse_fields(settings.fields),
+    )
+    return finetune_recording(recording, out, settings)
+
+
+def finetune_recording(
+    recording: Recording,
+    out: Path,
+    settings: FinetuneSettings,
+    *,
+    split: Split | None = None,
+    names: Sequence[str] | None = None,
+) -> Path:
+    """The same on an opened recording, for one split of it, and for some of its training stimuli alone if `names`."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
+    with held(out, accelerator):
+        return _finetuned(recording, out, settings, split=split, names=names, accelerator=accelerator)
+
+
+def _finetuned(
+    recording: Recording,
+    out: Path,
+    settings: FinetuneSettings,
+    *,
+    split: Split | None,
+    names: Sequence[str] | None,
+    accelerator: Any,
+) -> Path:
+    chosen = split or recording.split(settings.split)
+    stack = resolve(settings.stack)
+    encoder = load_encoder(Path(settings.encoder)) if settings.encoder else None
+    if encoder is not None:
+        must_have_spared(Path(settings.encoder), encoder[1], subject=recording.responses.space.subject, split=chosen)
+    brain = settings.model if encoder is None else encoder[0].settings
+    learn = labelled_trials(
+        recording,
+        patch=brain.patch,
+        regions=settings.regions,
+        split=chosen,
+        trials=settings.trials,
+        share=settings.held_out,
+        seed=settings.plan.seed,
+        names=names,
+    )
+    latents = true_latents(recording, learn, stack, out / LATENTS)
+    base = open_base(stack)
+    if tuple(latents.shape[1:]) != base.latent_shape:
+        came = str(tuple(latents.shape[1:]))
+        raise InputError(expected(stack.path, f"latents of {base.latent_shape}", came, "choose another stack"))
+    torch.manual_seed(settings.plan.seed)
+    prompter = new_prompter(base, learn.contract, brain=brain, paths=settings.paths)
+    if encoder is not None:
+        prompter.brain.load_state_dict(encoder[0].state_dict())
+    ridge_r2 = {}
+    if settings.start == RIDGE_START:
+        targets = own_prompts(recording, learn, stack, unet=base.unet, paths=settings.paths)
+        ridge_r2 = start_from_ridge(prompter, learn, targets, ridge=RIDGE)
+    if settings.checkpointing:
+        base.unet.enable_gradient_checkpointing()
+    facts = {"stack": base_facts(stack), "data": learn.facts(), **_facts(settings, brain)}
+    job = denoising_job(
+        learn, latents, settings, brain=brain, scheduler=base.scheduler, device=accelerator.device, facts=facts
+    )
+    model = DoublyConditioned(base.unet, prompter).settle().to(accelerator.device)
+    learned, reached = _trained(model, job, settings.plan, folder=out / TRAINING, accelerator=accelerator)
+    if accelerator.is_main_process:
+        card = {**facts, "ridge_r2": ridge_r2, "plan": asdict(settings.plan), **reached}
+        write_folder(out, learned, prompter=prompter, contract=learn.contract, card=card)
+    leave(accelerator)
+    return out
+
+
+def _trained(
+    model: nn.Module, job: Job, plan: Plan, *, folder: Path, accelerator: Any
+) -> tuple[Arrays, dict[str, Any]]:
+    """What has the least validation loss of all that training went through, its start among them, and card facts."""
+    began, at_start = arrays_of(model), validate(model, job, accelerator)
+    done = train(model, plan, folder=folder, job=job, accelerator=accelerator)
+    better = done.best < at_start
+    learned = read_tensors(folder / WEIGHTS, kind=FAMILY)[0] if better else began
+    return learned, {"at_start": at_start, "done": asdict(done)}
+
+
+def must_have_spared(path: Path, card: dict[str, Any], *, subject: str, split: Split) -> None:
+    """Refuse (InputError) an encoder whose pretraining on this subject left out other test trials than `split`'s."""
+    for one in card["data"]:
+        if one["subject"] == subject and one["split_sha256"] != split.sha256:
+            raise InputError(
+                expected(
+                    path,
+                    f"an encoder that left out the test trials of split {split.name!r} ({split.sha256[:12]})",
+                    f"one that left out those of {one['split_sha256'][:12]}",
+                    "pretrain again with --split, it may have seen test trials",
+                )
+            )
+
+
+def true_latents(recording: Recording, learn: Labelled, stack: StackFolder, path: Path) -> Float:
+    """(sample, channel, y, x) the stack's latents of what each sample was shown, cached in `path`.
+
+    A cache of another stack or of other stimuli is made again.
+    """
+    ids = tuple(sorted(set(learn.stimulus.tolist())))
+    space = SPACES["vae-latent"].open(stack.path, model=stack.model, revision=stack.revision, device="cpu")
+    stored = Conditions.load(path) if path.is_file() else None
+    if stored is None or stored.space != space.card or stored.ids != ids:
+        stored = space.encode(recording.stimuli, ids, batch=ENCODED)
+        stored.save(path)
+    return stored.values[stored.rows(learn.stimulus.tolist())]
+
+
+def denoising_job(
+    learn: Labelled,
+    latents: Float,
+    settings: FinetuneSettings,
+    *,
+    brain: MaskedSettings,
+    scheduler: Any,
+    device: Any,
+    facts: dict[str, Any],
+) -> Job:
+    """The denoising task of these samples, for `train`: a key is a step, or a place on the noise schedule."""
+    values, clean = torch.from_numpy(learn.values), torch.from_numpy(np.ascontiguousarray(latents))
+    alpha_bar = scheduler.alphas_cumprod.float()
+    repeats = repeats_of(learn.stimulus) if settings.trials == MIXED else [np.array([row]) for row in range(len(learn))]
+    kind, levels, seed = scheduler.config.prediction_type, len(alpha_bar), settings.plan.seed
+
+    @lru_cache(maxsize=2)
+    def epoch_of(epoch: int) -> list[list[int]]:
+        order = np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(learn.train)
+        return [order[first : first + settings.batch].tolist() for first in range(0, len(order), settings.batch)]
+
+    def at(step: int) -> tuple[tuple[int, int], list[int]]:
+        epoch, place = divmod(step, len(epoch_of(0)))
+        return (step, -1), epoch_of(epoch)[place]
+
+    def loss(model: nn.Module, key: tuple[int, int], rows: Sequence[int]) -> Tensor:
+        step, level = key
+        generators = [_generator(seed, step, level, row) for row in rows]
+        dropped = torch.tensor([bool(torch.rand((), generator=one) < settings.dropout) for one in generators])
+        times = torch.tensor([int(torch.randint(levels, (), generator=one)) for one in generators])
+        noise = torch.stack([torch.randn(clean.shape[1:], generator=one) for one in generators])
+        whole = step == VALIDATION
+        drawn = [_some(repeats[row], row, one, whole=whole) for row, one in zip(rows, generators, strict=True)]
+        seen, z = torch.stack([values[some].mean(0) for some in drawn]), clean[list(rows)]
+        if step == VALIDATION:
+            dropped, times = torch.zeros_like(dropped), torch.full_like(times, level)
+        elif settings.augment:
+            seen = augmented(seen, brain, generators)
+        share = alpha_bar[times][:, None, None, None]
+        x = share.sqrt() * z + (1 - share).sqrt() * noise
+        aim = output_of(z, x, share, kind=kind)
+        out = model(x.to(device), times.to(device), seen.to(device), dropped.to(device))
+        return (out.float() - aim.to(device)).square().mean((1, 2, 3))
+
+    check = [
+        ((VALIDATION, round(share * (levels - 1))), learn.held_out[first : first + settings.batch].tolist())
+        for share in LEVELS
+        for first in range(0, len(learn.held_out), settings.batch)
+    ]
+    return Job(batch=at, loss=loss, check=check, check_loss=loss, identity={"family": FAMILY, **facts})
+
+
+def _some(repeats: Int, row: int, generator: torch.Generator, *, whole: bool) -> Int:
+    """The sample and, each by a coin, the other repeats of its stimulus; all of them if `whole`."""
+    if whole or len(repeats) == 1:
+        return repeats
+    coins = torch.rand(len(repeats), generator=generator).numpy() < 0.5
+    return repeats[coins | (repeats == row)]
+
+
+def _generator(seed: int, step: int, level: int, row: int) -> torch.Generator:
+    """The sample's own randomness in this step, whoever computes it and in whatever company."""
+    number = ((seed * 1_000_003 + step + 1) * 10_007 + level + 1) * 1_000_003 + row
+    return torch.Generator().manual_seed(number % 2**63)
+
+
+def _facts(settings: FinetuneSettings, brain: MaskedSettings) -> dict[str, Any]:
+    """The settings that decide what is learned, for the card and a checkpoint's identity."""
+    names = ("paths", "trials", "dropout", "augment", "batch", "precision", "start")
+    facts = {name: getattr(settings, name) for name in names}
+    file = Path(settings.encoder)
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if settings.encoder else ""
+    return {**facts, "regions": list(settings.regions), "brain": asdict(brain), "encoder_sha256": sha256}

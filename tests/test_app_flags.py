@@ -1,0 +1,110 @@
+"""What `--help` says of settings that a run or a recipe brings along, and that messages name flags which there are."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+import encoders.pretrain
+import pipelines.finetune
+from app.cli import main
+from decode.recipes import CATALOGUE
+from decode.run_folder import RunFolder
+from decode.settings import DecodeSettings, EvaluateSettings, MachineSettings, Settings
+
+
+def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """From each flag to what `--help` says of its default."""
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    text = " ".join(re.sub(r"[\u2500-\u257f|]", " ", capsys.readouterr().out).split())
+    found = re.findall(r" (--[a-z][a-z-]*)(?:, --no-[a-z-]+)? (?:(?! --[a-z]).)*?\(((?:default|the )[^()]*)\)", text)
+    return {flag: said.strip() for flag, said in found}
+
+
+def flags_of(*stages: object) -> list[str]:
+    return [f"--{one.name.replace('_', '-')}" for stage in stages for one in dataclasses.fields(stage)]  # type: ignore[arg-type]
+
+
+def test_settings_that_a_run_brings_along_show_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(["decode"], capsys)
+    for flag in ["--data", *flags_of(MachineSettings(), DecodeSettings())]:
+        assert said[flag] == "the run's own", flag
+    assert said["--stimuli"] == "default:"
+    said = shown(["synthesize"], capsys)
+    assert {said[flag] for flag in flags_of(MachineSettings())} == {"the run's own"} and said["--n"] == "default: 8"
+    said = shown(["evaluate"], capsys)
+    assert said["--bootstrap"] == "the run's own; of a folder that is no run: 2000"
+    assert all(said[flag].startswith("the run's own") for flag in flags_of(EvaluateSettings()))
+
+
+def test_a_run_that_is_named_shows_its_own_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    settings = Settings(recipe="x", decode=DecodeSettings(steps=7), evaluate=EvaluateSettings(bootstrap=321))
+    RunFolder(tmp_path / "run").claim(settings, tmp_path / "data", ("fit", "decode", "evaluate"))
+    assert shown(["decode", str(tmp_path / "run")], capsys)["--steps"] == "default: 7"
+    assert shown(["evaluate", str(tmp_path / "run")], capsys)["--bootstrap"] == "default: 321"
+
+
+@pytest.mark.parametrize("command", ["study", "fit"])
+def test_settings_in_which_recipes_differ_are_said_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown([command], capsys)
+    assert said["--stack"] == "the recipe's; takagi-miniature: miniature-image"
+    assert said["--subject"] == "default: ''"
+    for recipe in CATALOGUE:
+        stack = recipe.settings().fit.stack or "''"
+        assert shown([command, "--recipe", recipe.name], capsys)["--stack"] == f"default: {stack}"
+
+
+COMMANDS = {name: f"app/commands/{name}.py" for name in ("simulate", "inspect", "pack", "fit", "decode", "evaluate",
+                                                         "audit", "study", "synthesize", "app", "stacks")}  # fmt: skip
+MODULES = {"encoders.pretrain": encoders.pretrain.main, "pipelines.finetune": pipelines.finetune.main}
+NAMED = re.compile(r"(?<![\w-])--[a-z](?:[a-z-]*[a-z])?")
+OTHERS = {"--help", "--version", "--no", "--untracked-files", "--porcelain"}
+"""Of every command, of the programs of others, and how the opposite of a flag begins."""
+
+
+def named_in(*paths: Path) -> set[str]:
+    """The flags that the strings of modules name; docstrings and other commands, `afterimage ...`, are left out."""
+    found: set[str] = set()
+    for path in paths:
+        tree = ast.parse(path.read_text("utf-8"))
+        docs = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+        texts = [one for one in ast.walk(tree) if isinstance(one, ast.Constant) and id(one) not in docs]
+        found |= {flag for one in texts if isinstance(one.value, str) for flag in NAMED.findall(one.value)}
+    return found - OTHERS
+
+
+def flags_in_help(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    main_of = MODULES.get(command, lambda words: main([command, *words]))
+    with pytest.raises(SystemExit):
+        main_of(["--help"])
+    return set(re.findall(r"^\W* (--[a-z](?:[a-z-]*[a-z])?)", capsys.readouterr().out, re.M))
+
+
+def test_messages_name_flags_that_the_command_has(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = {command: flags_in_help(command, capsys) for command in [*COMMANDS, *MODULES]}
+    every = set().union(*flags.values())
+    own = [path for room in ("app", "brain", "decode", "encoders", "evaluation", "pipelines")
+           for path in (checkout / room).rglob("*.py") if "miniature" not in path.parts]  # fmt: skip
+    assert named_in(*own) <= every
+    for command, path in COMMANDS.items():
+        assert named_in(checkout / path) - {"--recipe"} <= flags[command], command
+    readers = named_in(*(checkout / "brain/readers").glob("*.py"))
+    assert readers == {"--fields", "--sessions"}
+    for command in ("fit", "study", *MODULES):
+        assert readers <= flags[command], command
+    assert named_in(checkout / "encoders/pretraining.py") <= flags["encoders.pretrain"]
+    assert named_in(checkout / "pipelines/finetuning.py") <= flags["pipelines.finetune"]
+    assert named_in(checkout / "brain/commands.py") == set()
+    # curves draw, and what draws advises another device
+    assert "--device" in named_in(checkout / "pipelines/drawing.py") and "--device" in flags["evaluate"]
+
+
+def test_a_device_for_curves_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path), "--curves", "--device", "cuda:99"]) == 2
+    assert capsys.readouterr().err.startswith("afterimage: --device: expected ")
