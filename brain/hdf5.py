@@ -4,7 +4,7 @@
         data["responses"][:]; data["roi/V1"][:]
 
 Only what is asked for is reachable. External and soft links, external storage, virtual data sets, hard-link loops,
-data sets that claim far more than the file holds, and types other than numbers and text are refused.
+data sets that claim far more than the file holds or of which a part was never written, and types other than numbers and text are refused.
 """
 
 from __future__ import annotations
@@ -200,6 +200,23 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
+    _must_be_written(dataset, where, stored)
+
+
+def _must_be_written(dataset: h5py.Dataset, where: str, stored: int) -> None:
+    """Refuse values that nobody wrote: HDF5 gives its fill value for them, and they would be read as zeros."""
+    if dataset.size == 0:
+        return
+    then = "write the file again, to its end"
+    if dataset.chunks is None:
+        if not stored:
+            raise InputError(expected(where, "values", "none that were ever written (the writer stopped?)", then))
+        return
+    chunks = _product([-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)])
+    written = int(dataset.id.get_num_chunks())
+    if written < chunks:
+        found = f"{written} of {chunks} chunks that were ever written (the writer stopped?)"
+        raise InputError(expected(where, "all of its values", found, then))
 
 
 def _filter_absent(dataset: h5py.Dataset) -> str:
