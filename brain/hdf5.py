@@ -4,7 +4,8 @@
         data["responses"][:]; data["roi/V1"][:]
 
 Only what is asked for is reachable. External and soft links, external storage, virtual data sets, hard-link loops,
-data sets that claim far more than the file holds or of which a part was never written, and types other than numbers and text are refused.
+data sets that claim far more than the file holds or of which a part was never written, and types other than numbers
+and text are refused.
 """
 
 from __future__ import annotations

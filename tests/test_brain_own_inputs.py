@@ -447,3 +447,33 @@ def test_an_absent_table_and_a_foreign_file_are_told(tmp_path: Path) -> None:
         pack(tmp_path / "o.h5", responses=tmp_path / "b.mat", stimulus=None, images=None)
     with pytest.raises(InputError, match=r"none\.csv: .* no such file"):
         pack(tmp_path / "o.h5", **given(tmp_path), images=None, captions=tmp_path / "none.csv")
+
+
+# fields that are named
+
+
+def test_an_array_that_is_named_as_another_field_is_that_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "d.npz"
+    session = np.arange(24) % 8 // 4 + 1
+    more = {"images": pictures(), "image_ids": IDS, "session": session}
+    np.savez(path, betas=values(), stimulus=NAMES, **more)
+    with pytest.raises(InputError, match="the field 'responses', found a file with betas"):
+        open_recording(path)
+    recording = open_recording(path, fields={"responses": "betas", "group": "session"})
+    assert recording.responses.space.betas == "native" and np.array_equal(recording.responses.values, values())
+    assert recording.responses.session.tolist() == session.tolist() and recording.splits[0].name == "leave-out-1"
+    np.savez(path, subject=values(), stimulus=NAMES, **more)
+    assert open_recording(path, fields={"responses": "subject"}).responses.space.subject == "d"
+    np.savez(path, responses=values(), betas=values(), stimulus=NAMES, **more)
+    with pytest.raises(InputError, match=r"d\.npz, betas: .* float32 \(24, 6\); name it with --fields responses=betas"):
+        open_recording(path)
+
+
+def test_a_noise_ceiling_is_asked_of_the_usable_voxels_alone(tmp_path: Path) -> None:
+    still, ncsnr = values(), np.linspace(0.1, 0.6, VOXELS)
+    still[:, 3], ncsnr[3] = 0, np.nan
+    recording = read(tmp_path, responses=still, images=pictures(), image_ids=IDS, ncsnr=ncsnr)
+    assert recording.ncsnr is not None and recording.ncsnr.tolist() == np.delete(ncsnr, 3).astype(np.float32).tolist()
+    ncsnr[2] = np.nan
+    with pytest.raises(InputError, match="ncsnr: expected .* with NaN or infinity"):
+        read(tmp_path, responses=still, images=pictures(), image_ids=IDS, ncsnr=ncsnr)

@@ -75,6 +75,8 @@ FIELDS: Mapping[str, str] = {
 
 PARTIAL = "partial"
 """No field of a file: "yes" leaves out the trials of stimuli that have no picture or sound."""
+COLUMNS = ("session", "repeat", "group")
+"""Fields of one value a trial: an array may be several of them at once."""
 LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
@@ -101,7 +103,14 @@ class Box:
 
     def __contains__(self, name: str) -> bool:
         theirs = self.fields.get(name, name)
+        if name not in self.fields and self._is_another(name):
+            return False
         return theirs in self.names or any(other.startswith(f"{theirs}/") for other in self.names)
+
+    def _is_another(self, name: str) -> bool:
+        """Is the array of this name said to be another field? It is that alone then, but a session may be a group."""
+        taken = [ours for ours, theirs in self.fields.items() if theirs.split("/")[0] == name]
+        return any(ours not in COLUMNS or name not in COLUMNS for ours in taken)
 
     def read(self, name: str) -> NDArray[Any]:
         """The whole array of a field."""
@@ -418,16 +427,23 @@ def _places(box: Box, name: str, shape: tuple[int, ...]) -> Int:
 def _text(box: Box, name: str, default: str) -> str:
     if name not in box:
         return default
-    texts = _texts(box.read(name), f"{box.path}, {name}")
+    values = box.read(name)
+    if values.ndim == 2 and values.dtype.kind in "iuf" and min(values.shape) > 1:
+        then = f"name it with --fields responses={name} if these are the responses"
+        raise InputError(expected(f"{box.path}, {name}", FIELDS[name], f"{values.dtype} {values.shape}", then))
+    texts = _texts(values, f"{box.path}, {name}")
     if len(texts) != 1:
         raise InputError(expected(f"{box.path}, {name}", "one text", f"{len(texts)} of them", "store one"))
     return one_line(str(texts[0]).rstrip(" \0"), f"{box.path}, {name}")
 
 
-def _numbers(box: Box, name: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _numbers(
+    box: Box, name: str, shape: tuple[int, ...], *, of: NDArray[np.bool_] | slice = slice(None)
+) -> NDArray[np.float64]:
+    """The numbers of a field of this shape; those `of` its first axis that count are finite."""
     values = box.read(name)
     values = _flat(values) if len(shape) == 1 else values
-    if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+    if values.shape != shape or values.dtype.kind not in "iuf" or not np.isfinite(values[of]).all():
         came = f"{values.dtype} {values.shape}" + (" with NaN or infinity" if values.shape == shape else "")
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, finite, shape {shape}", came, "correct it"))
     return values.astype(np.float64)
@@ -646,7 +662,8 @@ def _regions(box: Box, voxels: int, usable: NDArray[np.bool_]) -> tuple[Region, 
 
 
 def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
-    return _numbers(box, "ncsnr", (voxels,)).astype(np.float32)[usable] if "ncsnr" in box else None
+    """The noise ceiling SNR of the usable voxels; of the others it may be anything: it was not measured."""
+    return _numbers(box, "ncsnr", (voxels,), of=usable).astype(np.float32)[usable] if "ncsnr" in box else None
 
 
 def _splits(
@@ -729,7 +746,7 @@ def _faults(box: Box) -> tuple[str, ...]:
         tried(partial(_whole, box, name, trials, np.ones(trials, np.int64)))
     tried(lambda: _space(box, voxels))
     tried(lambda: _regions(box, voxels, np.ones(voxels, np.bool_)))
-    tried(lambda: _ncsnr(box, voxels, np.ones(voxels, np.bool_)))
+    tried(lambda: _ncsnr(box, voxels, values.min(axis=0) < values.max(axis=0)))
     return tuple(found)
 
 
