@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from brain.catalogue import Catalogue
-from brain.errors import InputError, UsageError
+from brain.errors import UsageError
 from brain.files import present
 from brain.origin import simulated_by
 from brain.types import Recording, Split
@@ -48,6 +48,8 @@ class Reader(Protocol):
         """What is there and what is missing, with the names that `fields` says."""
 
 
+ABOVE = 6
+"""Folders above data that no reader opens, which are asked for the whole that these may be a part of."""
 CATALOGUE: Catalogue[Reader] = Catalogue("brain.readers", "reader")
 
 
@@ -101,7 +103,7 @@ def _with_trials(recording: Recording) -> Recording:
 
 
 def reader_of(path: Path, name: str = "") -> Reader:
-    """The reader called `name`, else the one that recognises `path`; none is an InputError that lists the readers."""
+    """The reader called `name`, else the one that recognises `path`; none is an InputError with the next step."""
     if not os.path.isdir(path):  # False, not an error, for names that the system refuses
         present(path, what="a file or a folder of data", then="check the path")
     if name:
@@ -110,7 +112,12 @@ def reader_of(path: Path, name: str = "") -> Reader:
         if reader.recognises(path):
             return reader
     known = "; ".join(f"{reader.name} ({reader.title})" for reader in CATALOGUE)
-    raise InputError(f"{path}: no reader recognises these data; known are {known}")
+    from brain.readers._unknown import not_recognised
+
+    folders = path.absolute().parents[:ABOVE]
+    above = (str(folder) for folder in folders if any(reader.recognises(folder) for reader in CATALOGUE))
+    raise not_recognised(path, above, known)
+
 
 
 def parse_fields(text: str) -> dict[str, str]:

@@ -116,7 +116,7 @@ class Series:
     """The reader of BIDS-like series with events."""
 
     name = "series"
-    title = "a BIDS-like folder: sub-*/func with events.tsv and series (NIfTI, or HDF5 with `data`)"
+    title = "a BIDS-like folder of sounds: sub-*/func with events.tsv and series (NIfTI, or HDF5 with `data`)"
 
     def recognises(self, path: Path) -> bool:
         """A folder with sub-*/func/*_events.tsv, or whose `bids` has them and that holds no BData."""
