@@ -184,6 +184,8 @@ def _number(path: Path, line: int, column: int, cell: str, *, below: str) -> flo
         return float(cell)
     except ValueError as error:
         found, then = repr(cell[:60]), "correct it, or write NaN where nothing was measured"
+        if re.fullmatch(r"[^\W\d]+[-_ ]?\d+", cell):
+            then = f"correct it; where such are sessions or runs, number them: 1 for {cell[:60]!r}, and so on"
         if not cell and column == 1 and below == "0":
             found, then = "an empty cell (a head line over an index column?)", "take the line and the column out"
         elif not cell:

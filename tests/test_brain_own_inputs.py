@@ -477,3 +477,37 @@ def test_a_noise_ceiling_is_asked_of_the_usable_voxels_alone(tmp_path: Path) -> 
     ncsnr[2] = np.nan
     with pytest.raises(InputError, match="ncsnr: expected .* with NaN or infinity"):
         read(tmp_path, responses=still, images=pictures(), image_ids=IDS, ncsnr=ncsnr)
+
+
+def test_a_folder_of_pictures_of_another_name_is_told_and_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    save_pictures(tmp_path / "pictures", [f"{name}.png" for name in IDS])
+    path = tmp_path / "d.npz"
+    np.savez(path, responses=values(), stimulus=NAMES)
+    with pytest.raises(InputError, match=r"of pic0, found none; name their folder, --fields folder=pictures"):
+        open_recording(path).stimuli.open("pic0")
+    recording = open_recording(path, fields={"folder": "pictures"})
+    assert np.array_equal(np.asarray(recording.stimuli.open("pic1")), pictures()[1])
+    (tmp_path / "d.npz.fields.json").write_text(json.dumps({"folder": "pictures"}))
+    assert np.array_equal(np.asarray(open_recording(path).stimuli.open("pic2")), pictures()[2])
+    for name in ("pixels", "../pictures", str(tmp_path / "pictures")):
+        with pytest.raises(InputError, match="for folder, found a file with .*or put a folder .* beside the file"):
+            open_recording(path, fields={"folder": name})
+
+
+@pytest.mark.parametrize(("one", "other"), [("", ".png"), (".jpg", "")])
+def test_ids_that_differ_by_a_file_ending_alone_are_told_so(tmp_path: Path, one: str, other: str) -> None:
+    shown, ids = [f"{name}{one}" for name in NAMES], [f"{name}{other}" for name in IDS]
+    ending = one or other
+    with pytest.raises(InputError, match=rf"differ from these by '\{ending}' alone; write both with '\{ending}'"):
+        read(tmp_path, stimulus=shown, images=pictures(), image_ids=ids)
+    ids = sorted(set(shown))
+    halves = {"split/a/train": [f"{name}{other}"[: None if other else 4] for name in IDS[:6]], "split/a/test": ids[6:]}
+    with pytest.raises(InputError, match=rf"they differ by '\{ending}' alone; write them as in stimulus"):
+        read(tmp_path, stimulus=shown, images=pictures(), image_ids=ids, **halves)
+
+
+@pytest.mark.parametrize("name", ["session", "repeat"])
+def test_sessions_that_are_text_are_to_be_numbered(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name}: .* found text such as 'run-01'; number them: 1 for 'run-01',"):
+        read(tmp_path, images=pictures(), image_ids=IDS, **{name: ["run-01", "run-02"] * 12})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,13 +165,19 @@ class FolderMedia:
 
 @dataclass(frozen=True, kw_only=True)
 class NoMedia:
-    """Stands where the data bring no pictures: decoding can do without, whatever needs them is told so."""
+    """Stands where the data bring no pictures: decoding can do without, whatever needs them is told so.
+
+    likely  a folder beside the data whose files are called like stimuli, "" for none
+    """
 
     where: str
+    likely: str = ""
 
     def __call__(self, stimulus: str) -> Any:
         """Always an InputError."""
         then = "put `images` in the file, or a folder `images` or `sounds` beside it"
+        if self.likely:
+            then = f"name their folder, --fields folder={self.likely}, in which files are called like the stimuli"
         raise InputError(expected(self.where, f"the picture or sound of {stimulus}", "none", then))
 
 
@@ -203,6 +210,26 @@ def folder_media(folder: Path, ids: Sequence[str], *, partial: bool = False, the
     if sounds and len(sounds) < len(chosen):
         raise InputError(expected(folder, "images or sounds", "both", "keep them in two data sets"))
     return FolderMedia(files=chosen), "sound" if sounds else "image"
+
+
+def likely_folder(homes: Iterable[Path], ids: Sequence[str]) -> str:
+    """The first folder in one of `homes` that holds a picture or sound called like a stimulus, "" for none."""
+    known = {composed(name) for name in ids}
+    for folder in (one for home in homes for one in listed(home) if one.is_dir() and os.access(one, os.R_OK)):
+        files = (one for one in listed(folder) if one.suffix.lower() in IMAGE_ENDINGS + SOUND_ENDINGS)
+        if any({composed(one.name), composed(one.stem)} & known for one in files):
+            return folder.name
+    return ""
+
+
+def by_ending(missing: Sequence[str], known: Iterable[str]) -> str:
+    """The file ending, such as ".png", in which alone `missing` ids differ from `known` ones, "" where it is more."""
+    there = set(known)
+    for ending in (IMAGE_ENDINGS + SOUND_ENDINGS) if missing else ():
+        bare = [name.removesuffix(ending) for name in missing]
+        if all(f"{name}{ending}" in there for name in missing) or (set(bare) <= there and bare != list(missing)):
+            return ending
+    return ""
 
 
 def without_media(ids: Sequence[str], missing: Sequence[str]) -> str:

@@ -34,9 +34,11 @@ from brain.readers._media import (
     ArrayImages,
     NoMedia,
     array_images,
+    by_ending,
     check_ids,
     examples,
     folder_media,
+    likely_folder,
     without_media,
 )
 from brain.readers._sittings import is_yes
@@ -182,9 +184,13 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     for ours, theirs in mapping.items():
         if ours not in FIELDS:
             raise UsageError(unknown("field", ours, (*FIELDS, PARTIAL)))
-        if theirs.split("/")[0] not in {name.split("/")[0] for name in names}:
-            came = f"a file with {', '.join(names)[:200]}"
-            raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, "correct --fields"))
+        if theirs.split("/")[0] in {name.split("/")[0] for name in names}:
+            continue
+        if ours == "folder" and _inside(path, theirs):
+            continue  # the folder itself
+        came = f"a file with {', '.join(names)[:200]}"
+        then = "correct --fields" + (f", or put a folder {theirs!r} beside the file" if ours == "folder" else "")
+        raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, then))
     return Box(path, mapping, names, is_hdf5, leaves_out)
 
 
@@ -406,6 +412,10 @@ def _whole(box: Box, name: str, length: int, default: Int) -> Int:
     if name not in box:
         return default
     values = _flat(box.read(name))
+    if values.shape == (length,) and values.dtype.kind in "SU":
+        first = min(_texts(values, f"{box.path}, {name}").tolist())
+        then = f"number them: 1 for {first!r}, and so on"
+        raise InputError(expected(f"{box.path}, {name}", FIELDS[name], f"text such as {first!r}", then))
     if values.shape != (length,) or values.dtype.kind not in "iuf" or not _are_whole(values):
         came = f"{values.dtype} {values.shape}" + (" that are not" if values.shape == (length,) else "")
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
@@ -511,7 +521,8 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
     check_ids(known, str(box.path))
     folder = _folder(box)
     if folder is None:
-        return ids, _described(box, known, NoMedia(where=str(box.path)), "image")
+        likely = likely_folder((file.parent for file in _beside(box.path)), known)
+        return ids, _described(box, known, NoMedia(where=str(box.path), likely=likely), "image")
     opener, modality = folder_media(folder, known, partial=box.partial, then=GO_ON)
     missing = in_part(known, opener.files)
     box.notes.extend(filter(None, [without_media(known, missing)]))
@@ -559,6 +570,9 @@ def _only_shown(box: Box, ids: NDArray[np.str_], rows: Mapping[str, int]) -> dic
         if "image_ids" not in box:
             came += f", for {len(rows)} images are rows 0 to {len(rows) - 1}"
             then = "count from 0, or give image_ids"
+        elif ending := by_ending(missing, rows):
+            came += f"; ids in image_ids differ from these by {ending!r} alone"
+            then = f"write both with {ending!r}, or both without"
         elif len(missing) < len(shown):
             then += GO_ON
         raise InputError(expected(f"{box.path}, images", "an image for every stimulus", came, then))
@@ -581,17 +595,23 @@ def _one_a_trial(
     return np.array(names, np.str_), rows
 
 
+def _inside(path: Path, text: str) -> Path | None:
+    """The folder that a text names within the file's own, or the one of the link that the file is; None for no such."""
+    plain_path = bool(text) and not Path(text).is_absolute() and ".." not in Path(text).parts
+    return next((file.parent / text for file in _beside(path) if plain_path and (file.parent / text).is_dir()), None)
+
+
 def _folder(box: Box) -> Path | None:
-    """The folder of pictures or sounds: the field `folder`, within the file's own; else `images` or `sounds` beside.
+    """The folder of pictures or sounds: the field `folder`, or the folder that --fields names for it, within the file's
+    own; else `images` or `sounds` beside.
 
     Where the file is a link, beside the link first. A folder may be a link that its owner made to elsewhere; one that
     leads nowhere is an InputError.
     """
     homes = [file.parent for file in _beside(box.path)]
-    if "folder" in box:
-        text = _text(box, "folder", "")
-        inside = bool(text) and not Path(text).is_absolute() and ".." not in Path(text).parts
-        folder = next((home / text for home in homes if inside and (home / text).is_dir()), None)
+    if "folder" in box or "folder" in box.fields:
+        text = _text(box, "folder", box.fields.get("folder", ""))
+        folder = _inside(box.path, text)
         if folder is None:
             want = f"a folder within {homes[0]}"
             raise InputError(expected(f"{box.path}, folder", want, f"{text!r}", "move it there, or fetch it"))
@@ -709,6 +729,8 @@ def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tup
         if strange:
             seen = examples(sorted(shown))
             came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
+            ending = by_ending(strange, shown)
+            came += f"; they differ by {ending!r} alone" if ending else ""
             then = "write them as in stimulus, or take them out"
             raise InputError(expected(where, "ids that were shown", came, then))
         train, test = (tuple(one for one in lists.get(part, ()) if one in read) for part in ("train", "test"))
