@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from brain.errors import InputError, expected
 from brain.files import read_text
@@ -44,6 +44,6 @@ def parsed(text: str | bytes, where: object, *, what: str = "JSON", then: str = 
         raise InputError(expected(where, what, f"another text ({said})", then)) from error
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Is it a finite number as JSON has them? true and false are none, though Python counts with them as 1 and 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
