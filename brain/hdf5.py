@@ -44,12 +44,14 @@ def open_hdf5(
     *,
     optional: Sequence[str] = (),
     streamed: Sequence[str] = (),
+    sparse: Sequence[str] = (),
     then: str = "fetch the file again",
 ) -> Iterator[dict[str, h5py.Dataset]]:
     """The data sets named by `keys` and, where present, by `optional`, as name -> h5py.Dataset (open inside `with`).
 
     An optional name may be a group: it gives its data sets as "group/name". Those in `streamed` are read row by row
-    and may be larger than memory. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest
+    and may be larger than memory. Of those in `sparse` a part may never have been written, and whoever reads them asks
+    about each. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest
     when its data are read inside `with`.
     """
     present(path, what="an HDF5 file", then=then)
@@ -69,6 +71,8 @@ def open_hdf5(
                 raise InputError(expected(f"{path}, {groups[0]}", "a data set", "a group", "store an array there"))
             for key, dataset in found.items():
                 _check(dataset, key, path, streamed=key in streamed)
+                if key not in sparse:
+                    must_be_written(dataset, f"{path}, {key}")
             yield found
         except (AfterimageError, MemoryError):
             raise
@@ -201,16 +205,15 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
-    _must_be_written(dataset, where, stored)
 
 
-def _must_be_written(dataset: h5py.Dataset, where: str, stored: int) -> None:
+def must_be_written(dataset: h5py.Dataset, where: str) -> None:
     """Refuse values that nobody wrote: HDF5 gives its fill value for them, and they would be read as zeros."""
     if dataset.size == 0:
         return
     then = "write the file again, to its end"
     if dataset.chunks is None:
-        if not stored:
+        if not dataset.id.get_storage_size():
             raise InputError(expected(where, "values", "none that were ever written (the writer stopped?)", then))
         return
     chunks = _product([-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)])

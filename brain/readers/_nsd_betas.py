@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError, expected
 from brain.files import listed
-from brain.hdf5 import open_hdf5
+from brain.hdf5 import must_be_written, open_hdf5
 from brain.nifti import Grid, canonical, grid_of, on_grid, read_volume, unplaced
 from brain.nsd_facts import SCALE, SPACES, VERSIONS
 from brain.types import Float, Int
@@ -112,13 +112,17 @@ def _refuse_shape(path: Path, want: Sequence[int], came: Sequence[int]) -> None:
 
 def _read_hdf5(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
     shape = (*grid.shape, trials)
-    with open_hdf5(path, ["betas"], streamed=["betas"], then=FETCH) as file:
+    with open_hdf5(path, ["betas"], streamed=["betas"], sparse=["betas"], then=FETCH) as file:
         betas = file["betas"]
         _refuse_shape(path, shape[::-1], betas.shape)
         if betas.chunks is None or betas.chunks[1:] != (1, 1, 1):
+            must_be_written(betas, f"{path}, betas")
             return _by_slabs(betas, ijk)
         columns = np.empty((len(ijk), shape[-1]), betas.dtype)
         for column, (i, j, k) in zip(columns, ijk.tolist(), strict=True):
+            if not betas.id.get_chunk_info_by_coord((0, k, j, i)).size:
+                found = "none that were ever written (the writer stopped?)"
+                raise InputError(expected(f"{path}, betas of voxel ({i}, {j}, {k})", "values", found, FETCH))
             column[:] = betas[:, k, j, i]
         return columns.T
 
