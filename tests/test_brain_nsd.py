@@ -362,3 +362,20 @@ def test_nothing_is_written_inside_the_data(written: TinyBrain) -> None:
     recording.stimuli.open(recording.stimuli.ids[0])
     reader_of(written.root).inspect(written.root)
     assert sorted((str(path), path.stat().st_mtime_ns) for path in written.root.rglob("*")) == before
+
+
+def test_a_voxel_that_was_never_written_in_a_session_is_no_constant_one(written: TinyBrain, tmp_path: Path) -> None:
+    root = tmp_path / "nsd"
+    shutil.copytree(written.root, root)
+    path = next(root.glob("nsddata_betas/ppdata/subj01/*/*/betas_session01.hdf5"))
+    with h5py.File(path) as file:
+        whole = file["betas"]
+        betas, shape, chunks = whole[:], whole.shape, whole.chunks
+        stored = [whole.id.get_chunk_info(number).chunk_offset for number in range(whole.id.get_num_chunks())]
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        rest = file.create_dataset("betas", shape, betas.dtype, chunks=chunks)
+        for _, k, j, i in stored[: len(stored) // 2]:
+            rest[:, k, j, i] = betas[:, k, j, i]
+    with pytest.raises(InputError, match=r"betas of voxel \(\d+, \d+, \d+\): expected values, found none that were"):
+        open_recording(root)
