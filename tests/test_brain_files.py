@@ -15,7 +15,7 @@ import pytest
 
 from brain.errors import InputError
 from brain.hdf5 import names_in, open_hdf5, plain
-from brain.npz import read_npz
+from brain.npz import read_npy, read_npz
 
 
 @pytest.fixture
@@ -192,6 +192,26 @@ def test_an_npz_archive_gives_plain_arrays(tmp_path: Path) -> None:
     assert arrays["numbers"].tolist() == [0, 1, 2] and arrays["roi/V1"].tolist() == [True, False]
     with pytest.raises(InputError, match="'betas', found one with numbers, roi/V1"):
         read_npz(path, ["betas"])
+
+
+@pytest.mark.parametrize("kind", ["<f8", ">f4", ">i2", "<U3", ">U3"])
+@pytest.mark.parametrize("shape", [(2, 3), (4, 2, 3), (5,), ()])
+def test_arrays_in_either_order_of_axes_and_bytes_come_back_element_by_element(
+    tmp_path: Path, kind: str, shape: tuple[int, ...]
+) -> None:
+    rows = np.arange(int(np.prod(shape))).reshape(shape).astype(kind)
+    columns = np.array(rows, order="F")
+    assert columns.flags.f_contiguous and np.isfortran(columns) == (len(shape) > 1)
+    np.save(tmp_path / "own.npy", columns)
+    np.savez(tmp_path / "own.npz", columns=columns, rows=rows)
+    np.savez_compressed(tmp_path / "packed.npz", columns=columns)
+    read = [read_npy(tmp_path / "own.npy"), *read_npz(tmp_path / "own.npz", ["columns", "rows"]).values()]
+    read += read_npz(tmp_path / "packed.npz", ["columns"]).values()
+    assert len(read) == 4
+    for values in read:
+        assert values.dtype.kind == rows.dtype.kind and values.shape == shape
+        for place in np.ndindex(*shape):
+            assert values[place] == rows[place]
 
 
 def test_a_pickled_member_is_never_loaded(tmp_path: Path) -> None:
