@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import AGAIN, ZIP_MAGIC, damage, foreign, present
+from brain.json_files import unique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,9 +143,9 @@ def read_pickle(path: Path, *, what: str = "weights", then: str = AGAIN) -> dict
 
 
 def _parsed(text: bytes, path: Path, *, what: str, then: str) -> dict[str, Any]:
-    """The header's JSON object; here and not in `brain.json_files`, for a name that comes twice is damage."""
+    """The header's JSON object; here and not in `brain.json_files`, for it is the file that is damaged, not JSON."""
     try:
-        found = json.JSONDecoder(object_pairs_hook=_unique).decode(text.decode("utf-8"))
+        found = json.JSONDecoder(object_pairs_hook=unique).decode(text.decode("utf-8"))
     except RecursionError as error:
         raise InputError(expected(path, what, "a damaged header (JSON nested without end)", then)) from error
     except ValueError as error:
@@ -152,14 +153,6 @@ def _parsed(text: bytes, path: Path, *, what: str, then: str) -> dict[str, Any]:
         raise InputError(expected(path, what, f"a damaged header ({said})", then)) from error
     if not isinstance(found, dict):  # cannot be: it begins with a brace
         raise InputError(expected(path, what, f"a damaged header ({type(found).__name__})", then))
-    return found
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in it more than once")
     return found
 
 

@@ -145,7 +145,7 @@ def test_arrays_are_packed_without_code(tmp_path: Path, capsys: pytest.CaptureFi
     with h5py.File(tmp_path / "mine.h5") as file:
         assert file["responses"].shape == (24, 5) and "V1" in file["roi"]
     assert main([*words, "--columns", "group"]) == 2
-    assert "NAME=FILE" in said(capsys)
+    assert "--columns: expected NAME=FILE, found 'group'; write --columns session=sessions.txt" in said(capsys)
 
 
 def test_a_simulation_is_whole_or_not_there_and_is_not_made_twice(
