@@ -43,7 +43,7 @@ def parsed(text: str | bytes, where: object, *, what: str = "JSON", then: str = 
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these names and values; a ValueError where a name comes twice, for the last would win in silence."""
+    """The object of these names and values; a name that comes twice is a ValueError: the last would win in silence."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
