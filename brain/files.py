@@ -141,15 +141,20 @@ def kind_of(head: bytes) -> str:
         b"\x89PNG": "a PNG image",
         b"\xff\xd8\xff": "a JPEG image",
         b"%!PS": "a PostScript file",
-        b"RIFF": "a wav file",
+        b"RIFX": "a wav file of the other byte order",
         b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
         b"\x00\x05\x16\x07": "the companion file that a Mac leaves on other disks (it holds no data)",
     }
+    if head.startswith(b"RIFF"):  # a container: what is in it stands behind its length
+        riffs = {b"WAVE": "a wav file", b"WEBP": "a WebP image", b"AVI ": "an AVI film"}
+        return riffs.get(head[8:12], f"a RIFF file of {head[8:12]!r}")
     for magic, kind in magics.items():
         if head.startswith(magic):
             return kind
-    if head[344:348] in (b"n+1\0", b"ni1\0"):
+    if head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0":
         return "a NIfTI file"
+    if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
+        return "the header of a NIfTI pair (.hdr and .img)"
     if not any(head):
         return "a file of zeros"
     return f"a file that begins with {head[:8]!r}"

@@ -9,6 +9,7 @@ data sets that claim far more than the file holds, and types other than numbers 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -191,9 +192,10 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
     if streamed:
         rows = max(dataset.shape[0], 1) if dataset.shape else 1
-        chunk = _product(dataset.chunks or ()) * dataset.dtype.itemsize
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         if max(claims // rows, chunk) > STREAM_LIMIT:
-            raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", f"{claims // rows}", "check the file"))
+            came = f"{claims // rows} in chunks of {chunk}"
+            raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", came, "store smaller rows and chunks"))
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
@@ -207,10 +209,3 @@ def _filter_absent(dataset: h5py.Dataset) -> str:
         if not h5py.h5z.filter_avail(code):
             return FILTERS.get(code) or name.decode("utf-8", "replace").strip("\0") or f"filter {code}"
     return ""
-
-
-def _product(numbers: Sequence[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product
