@@ -187,13 +187,25 @@ def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListene
     nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
     assert "found 1.28 s in the JSON sidecar and 1.5 s in the NIfTI header" in refused(broken)
     assert read(broken, tr_s="1.28").notes[3:] == (
-        "the repetition time is 1.28 s as asked for, against 1.5 s in the NIfTI header",
+        "the repetition time is 1.28 s as asked for, against 1.5 s in the NIfTI header of ses-01 run-01",
     )
     (broken / SIDECAR).unlink()
     assert "TR 1.28 and 1.5 s" in read(broken).notes[0]
     image.header.set_xyzt_units("mm", "sec")
     nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
     assert "at most 60 s, found 1500 s (milliseconds?) in the NIfTI header" in refused(broken)
+
+
+def test_sidecars_of_all_runs_are_asked_about_the_tr_that_was_given(broken: Path) -> None:
+    sidecars = sorted(broken.glob("bids/sub-01/ses-*/func/*_bold.json"))
+    facts = json.loads(sidecars[-1].read_text())
+    sidecars[-1].write_text(json.dumps({**facts, "RepetitionTime": 2.5}))
+    says = "the repetition time is 1.28 s as asked for, against"
+    last = " ".join(sidecars[-1].name.split("_")[number] for number in (1, 3))
+    assert read(broken, tr_s="1.28").notes[3:] == (f"{says} 2.5 s in the JSON sidecar of {last}",)
+    for path in sidecars:
+        path.write_text(json.dumps({**facts, "RepetitionTime": 2.5}))
+    assert read(broken, tr_s="1.28").notes[3:] == (f"{says} 2.5 s in the JSON sidecar",)
 
 
 def test_timing_faults_are_one_sentence(broken: Path) -> None:

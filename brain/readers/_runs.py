@@ -185,11 +185,19 @@ def known_trs(run: Run) -> dict[str, float]:
     return {who: float(tr) for who, tr in trs.items() if tr is not None and np.isfinite(tr) and tr > 0}
 
 
-def contradicted(run: Run, tr_s: float) -> tuple[str, ...]:
-    """One sentence where a repetition time that was asked for is not what sidecar or header say."""
-    said = {} if _unclear(run) else known_trs(run)
-    others = [f"{tr:g} s in {who}" for who, tr in said.items() if abs(tr - tr_s) > TR_NEAR * tr]
-    return (f"the repetition time is {tr_s:g} s as asked for, against {' and '.join(others)}",) if others else ()
+def contradicted(runs: Sequence[Run], tr_s: float) -> tuple[str, ...]:
+    """Sentences where a repetition time that was asked for is not what sidecars or headers say, and of which runs."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        said = {} if _unclear(run) else known_trs(run)
+        others = [f"{tr:g} s in {who}" for who, tr in said.items() if abs(tr - tr_s) > TR_NEAR * tr]
+        if others:
+            found.setdefault(" and ".join(others), []).append(run.label)
+    return tuple(
+        f"the repetition time is {tr_s:g} s as asked for, against {others}"
+        + (f" of {', '.join(labels)}" if len(labels) < len(runs) else "")
+        for others, labels in found.items()
+    )
 
 
 def _unclear(run: Run) -> bool:
