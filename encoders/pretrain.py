@@ -227,7 +227,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{done['step']} steps, {done['samples']} samples, least validation loss {done['best']:.4g}")
         print(weights)
 
-    return command("pretrain", work)
+    return command("pretrain", work, resumes=True)
 
 
 if __name__ == "__main__":

@@ -323,7 +323,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"{card['done']['step']} steps, least validation loss {least:.4g} ({card['at_start']:.4g} at the start)")
         print(out)
 
-    return command("finetune", work)
+    return command("finetune", work, resumes=True)
 
 
 if __name__ == "__main__":

@@ -174,8 +174,10 @@ def test_a_keyboard_interrupt_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "_run", stopped)
-    assert main(["study"]) == 130
-    assert "goes on where it stopped" in said(capsys)
+    for name in cli.COMMANDS:
+        assert main([name]) == 130
+        again = "; the same command again goes on where it stopped"
+        assert said(capsys) == f"afterimage: stopped by SIGINT{again * (name in cli.RESUMED)}\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
