@@ -99,7 +99,7 @@ def _opened(path: Path, then: str, *, whole: bool) -> Iterator[tuple[Any, Grid]]
             file.seek(0)
         second = head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
         kind, magic = (nibabel.nifti2.Nifti2Image, head[4:8]) if second else (nibabel.Nifti1Image, head[344:348])
-        if magic in (b"ni1\0", b"ni2\0"):  # its numbers lie in another file, and where they would lie here is the header
+        if magic in (b"ni1\0", b"ni2\0"):  # its numbers lie in another file: here the header would be read
             found = "the header of a pair (.hdr and .img)"
             raise InputError(expected(path, "a NIfTI file with its numbers in it", found, PAIR))
         if magic not in (b"n+1\0", b"n+2\0"):
