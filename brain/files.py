@@ -17,6 +17,8 @@ from pathlib import Path
 from brain.errors import AfterimageError, InputError, expected
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+BLOCKS = (0, 512, 1024, 2048, 4096)
+"""Where HDF5 may begin: what is before is its writer's own, 512 bytes of MATLAB's."""
 ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
 NPY_MAGIC = b"\x93NUMPY"
@@ -114,6 +116,13 @@ def check_magic(path: Path, magic: bytes, *, what: str, then: str = AGAIN) -> No
         raise foreign(path, head, what=what, then=then)
 
 
+def is_hdf5(path: Path) -> bool:
+    """Does a readable file begin as HDF5 does, at once or behind a block of its writer's, such as MATLAB's?"""
+    with open(path, "rb") as file:
+        head = file.read(BLOCKS[-1] + len(HDF5_MAGIC))
+    return any(head.startswith(HDF5_MAGIC, place) for place in BLOCKS)
+
+
 def foreign(path: object, head: bytes, *, what: str, then: str = AGAIN) -> InputError:
     """The error about a file that is something else by its first bytes, `head`, with the next step that fits it."""
     kind = kind_of(head)
@@ -163,7 +172,7 @@ def kind_of(head: bytes) -> str:
 _NEXT = {
     "a git-lfs pointer (its content was not fetched: git lfs pull)": "run `git lfs pull`",
     "a git-annex pointer (its content was not fetched: datalad get)": "run `datalad get` on it",
-    "a MATLAB 7.3 file": "store its arrays as HDF5 with your own names (docs/own_data.md)",
+    "a MATLAB 7.3 file": "store its arrays under the names of docs/own_data.md and give that file by itself",
     "a MATLAB 5 file": "store its arrays as .npy or .h5 (docs/own_data.md)",
 }
 
