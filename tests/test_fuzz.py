@@ -15,7 +15,7 @@ from tests.fuzz import run
 from tests.fuzz.seeds import KINDS
 
 SLOW = ("run", "stored", "stack")
-"""Kinds whose seed takes a study or a stack: `make fuzz` has them. Of the many files of NSD four tries are made here."""
+"""Kinds whose seed takes a study or a stack: `make fuzz` has them. Of NSD, which is large, four tries are made."""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in SLOW])
