@@ -32,6 +32,7 @@ SPARE = 2**22
 NEAR = 0.02
 """Voxels by which a corner of a volume may lie beside its place in another: what headers round, and no more."""
 FETCH = "fetch it again"
+PAIR = "give the .nii, or join the pair with nibabel: nibabel.save(nibabel.load('x.hdr'), 'x.nii.gz')"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +97,12 @@ def _opened(path: Path, then: str, *, whole: bool) -> Iterator[tuple[Any, Grid]]
         with damage(path, what="an intact NIfTI file", then=then):
             head = file.read(540)
             file.seek(0)
-        kind = nibabel.nifti2.Nifti2Image if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
-        if head[344:348] not in (b"n+1\0", b"ni1\0") and head[4:8] != b"n+2\0":
+        second = head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+        kind, magic = (nibabel.nifti2.Nifti2Image, head[4:8]) if second else (nibabel.Nifti1Image, head[344:348])
+        if magic in (b"ni1\0", b"ni2\0"):  # its numbers lie in another file: here the header would be read
+            found = "the header of a pair (.hdr and .img)"
+            raise InputError(expected(path, "a NIfTI file with its numbers in it", found, PAIR))
+        if magic not in (b"n+1\0", b"n+2\0"):
             raise InputError(expected(path, "a NIfTI file", f"{'gzipped, ' * zipped}{kind_of(head)}", then))
         with damage(path, what="an intact NIfTI file", then=then):
             image = kind.from_stream(file)

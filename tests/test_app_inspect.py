@@ -55,6 +55,24 @@ def test_what_is_there_is_counted_and_the_default_split_is_named(tmp_path: Path)
     assert found.problems == ()
 
 
+@pytest.mark.parametrize(("count", "says"), [(19, True), (20, False)])
+def test_few_training_stimuli_are_noted_before_numbers_are_made_of_them(
+    count: int, says: bool, tmp_path: Path
+) -> None:
+    halves = {"split/own/train": IDS[:count], "split/own/test": IDS[count:]}
+    found = looked(tmp_path, **halves)
+    note = f"expected 20 training stimuli or more, found {count}; read its numbers with care"
+    assert any(note in one for one in found.notes) == says and found.problems == ()
+
+
+def test_of_data_that_are_large_the_first_session_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = {"session": np.arange(TRIALS) % 2 + 1}
+    assert "opened (all sessions):" in "\n".join(looked(tmp_path, **sessions).lines)
+    monkeypatch.setattr("brain.inspection.WHOLE", 100)
+    page = "\n".join(looked(tmp_path, **sessions).lines)
+    assert "opened (session 1 alone, for the data are large):" in page and "15 trials of 15 stimuli" in page
+
+
 def test_names_of_ones_own_are_said_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     renamed = {"figure": IDS, "stimulus": None, "images": None, "image_ids": None}
     np.savez(tmp_path / "other.npz", **arrays(**renamed))

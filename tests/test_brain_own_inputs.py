@@ -440,6 +440,22 @@ def test_pack_names_the_file_and_the_line_that_is_wrong(tmp_path: Path, flag: st
     assert not (tmp_path / "o.h5").exists()
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(("ending", "mark"), [("csv", ","), ("tsv", "\t"), ("txt", " ")])
+def test_the_numbers_of_trials_do_not_become_a_voxel(tmp_path: Path, first: int, ending: str, mark: str) -> None:
+    path = tmp_path / f"betas.{ending}"
+    rows = [[trial + first, *row] for trial, row in enumerate(values().tolist())]
+    path.write_text("\n".join(mark.join(map(str, row)) for row in rows))
+    ids = given(tmp_path)["stimulus"]
+    with pytest.raises(InputError) as caught:
+        pack(tmp_path / "o.h5", responses=path, stimulus=ids, images=None)
+    says = f"{path}, column 1: expected measured numbers, found the numbers of the lines (an index column?); take the"
+    assert says in str(caught.value)
+    path.write_text("\n".join(mark.join(map(str, row[1:])) for row in rows))
+    pack(tmp_path / "o.h5", responses=path, stimulus=ids, images=None)
+    assert open_recording(tmp_path / "o.h5").responses.values.shape == values().shape
+
+
 def test_an_absent_table_and_a_foreign_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "b.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(600))
     with pytest.raises(InputError, match=r"b\.mat: .* found a MATLAB 5 file; store its arrays as \.npy"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from brain.catalogue import Catalogue
-from brain.errors import InputError, UsageError
+from brain.errors import InputError, UsageError, expected
 from brain.files import present
 from brain.origin import simulated_by
 from brain.types import Recording, Split
@@ -119,6 +119,10 @@ def parse_fields(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         ours, equals, theirs = (piece.strip() for piece in part.partition("="))
         if not (ours and equals and theirs):
-            raise UsageError(f"fields are given as ours=theirs,ours=theirs; came {part!r}")
+            then = "write them as stimulus=figure,group=run"
+            raise UsageError(expected("--fields", "OURS=THEIRS,OURS=THEIRS", repr(part), then))
+        if ours in fields:
+            found = f"two, {fields[ours]!r} and {theirs!r}"
+            raise UsageError(expected(f"--fields {ours}", "one name", found, "keep the one you mean"))
         fields[ours] = theirs
     return fields

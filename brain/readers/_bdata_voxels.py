@@ -19,7 +19,7 @@ NEAR = 1e-2
 
 def regions_in(file: BDataFile) -> dict[str, Bool]:
     """name -> (voxel,) bool over all voxels of the file, hemispheres united."""
-    return united(file.masks)
+    return united(file.masks, f"{file.path}, metadata/key")
 
 
 def choose_voxels(masks: Mapping[str, Bool], *, asked: str, voxels: int) -> Int:

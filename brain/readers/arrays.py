@@ -22,7 +22,7 @@ from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, counted, expected
-from brain.files import HDF5_MAGIC, ZIP_MAGIC, composed, optional, present
+from brain.files import ZIP_MAGIC, composed, is_hdf5, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
 from brain.origin import plain
@@ -115,6 +115,7 @@ class Box:
                 raise InputError(
                     expected(f"{self.path}, {theirs}", FIELDS.get(name, "an array"), "a group", "rename it")
                 )
+            self._note(data.values())
             return hdf5.plain(data[theirs], f"{self.path}, {theirs}")
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
@@ -125,6 +126,7 @@ class Box:
             arrays = npz.read_npz(self.path, inside)
         else:
             with hdf5.open_hdf5(self.path, [], optional=[theirs]) as data:
+                self._note(data.values())
                 arrays = {key: hdf5.plain(dataset, f"{self.path}, {key}") for key, dataset in data.items()}
         if theirs in arrays:
             then = f"call the array {theirs}/<name>, each its own"
@@ -132,9 +134,12 @@ class Box:
         return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items()}
 
     def images(self) -> tuple[ArrayImages, int]:
-        """The opener of the field `images`, not yet told whose is whose, and how many there are. HDF5 is streamed."""
+        """The opener of the field `images`, not yet told whose is whose, and how many there are.
+
+        HDF5 is streamed, but not what MATLAB saved: one image is strewn over the whole data set there.
+        """
         theirs, where = self.fields.get("images", "images"), f"{self.path}, images"
-        if not self.is_hdf5:
+        if not self.is_hdf5 or self._strewn(theirs):
             whole = self.read("images")
             return array_images(whole.__getitem__, shape=whole.shape, dtype=whole.dtype, where=where), len(whole)
         with hdf5.open_hdf5(self.path, [theirs], streamed=[theirs]) as data:
@@ -145,6 +150,15 @@ class Box:
                 look = np.unique(np.linspace(0, shape[0] - 1, LOOK_AT).astype(int)).tolist()
             opener = array_images(images.__getitem__, shape=shape, dtype=dtype, where=where, look=look)
         return replace(opener, row=Hdf5Rows(self.path, theirs)), int(shape[0])
+
+
+    def _strewn(self, theirs: str) -> bool:
+        with hdf5.open_hdf5(self.path, [theirs], streamed=[theirs]) as data:
+            return isinstance(data[theirs], hdf5.OfMatlab)
+
+    def _note(self, read: Iterable[Any]) -> None:
+        if any(isinstance(one, hdf5.OfMatlab) for one in read):
+            self.notes.append(hdf5.OF_MATLAB)
 
 
 @dataclass(frozen=True)
@@ -163,8 +177,8 @@ class Hdf5Rows:
 def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it."""
     head = _head(present(path, what="an .h5, .hdf5 or .npz file", then="give the path of one"))
-    is_hdf5 = head == HDF5_MAGIC
-    archive = not is_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
+    of_hdf5 = is_hdf5(path)
+    archive = not of_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
     names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
     leaves_out = is_yes(mapping, PARTIAL)
@@ -175,7 +189,7 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
         if theirs.split("/")[0] not in {name.split("/")[0] for name in names}:
             came = f"a file with {', '.join(names)[:200]}"
             raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, "correct --fields"))
-    return Box(path, mapping, names, is_hdf5, leaves_out)
+    return Box(path, mapping, names, of_hdf5, leaves_out)
 
 
 def _head(path: Path) -> bytes:
@@ -216,7 +230,7 @@ class Arrays:
         if not path.is_file() or not os.access(path, os.R_OK):
             return False
         named = path.suffix.lower() in (".h5", ".hdf5", ".npz")
-        return (named or _head(path) == HDF5_MAGIC) and not is_bdata(path)
+        return (named or is_hdf5(path)) and not is_bdata(path)
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The one subject of the file: its field `subject`, else the file's name."""

@@ -226,7 +226,7 @@ class BrickImages:
 
         row = int(stimulus.removeprefix("nsd"))
         then = "fetch nsddata_stimuli, or evaluate without pictures of what was seen"
-        with open_hdf5(self.path, ["imgBrick"], streamed=["imgBrick"], then=then) as file:
+        with open_hdf5(self.path, ["imgBrick"], streamed=["imgBrick"], as_stored=True, then=then) as file:
             brick = file["imgBrick"]
             if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
                 came = f"{brick.dtype} {brick.shape}"
@@ -270,7 +270,7 @@ def _inspect_shared(root: Path) -> tuple[list[str], dict[str, Any]]:
         facts[what] = (root / relative).is_file()
         lines.append(f"{what}: {relative}" if facts[what] else f"{what}: MISSING; fetch {relative}")
     if facts["images"]:
-        with open_hdf5(root / BRICK, ["imgBrick"], streamed=["imgBrick"]) as file:
+        with open_hdf5(root / BRICK, ["imgBrick"], streamed=["imgBrick"], as_stored=True) as file:
             facts["image shape"] = list(file["imgBrick"].shape)
         lines.append(f"images: {facts['image shape']}" + _against(facts["image shape"][0], IMAGES, "rows"))
     return lines, facts
