@@ -162,6 +162,27 @@ def test_whole_numbers_that_count_images_from_one_are_told(tmp_path: Path) -> No
 # lists that fit in part
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_shot_designs_whose_numbers_may_count_the_images_are_refused_until_image_ids_says(
+    tmp_path: Path, first: int
+) -> None:
+    order = np.random.default_rng(3).permutation(TRIALS)
+    images = pictures(TRIALS)
+    for ids in (order + first, np.array([f"{number:03d}" for number in order + first])):
+        with pytest.raises(InputError, match=r"expected one reading of whose image is whose.*add image_ids"):
+            read(tmp_path, stimulus=ids, images=images)
+    for image_ids, shown in ((np.arange(first, first + TRIALS), images[order]), (order + first, images)):
+        recording = read(tmp_path, stimulus=order + first, images=images, image_ids=image_ids)
+        for trial in (0, 11):
+            opened = np.asarray(recording.stimuli.open(recording.responses.stimulus[trial]))
+            np.testing.assert_array_equal(opened, shown[trial])
+    in_order = read(tmp_path, stimulus=np.arange(first, first + TRIALS), images=images)
+    assert not in_order.notes and len(in_order.stimuli.ids) == TRIALS
+    assert len(read(tmp_path, stimulus=order + 7, images=images).stimuli.ids) == TRIALS
+    eight = np.arange(TRIALS)[::-1] % 8
+    assert len(read(tmp_path, stimulus=eight, images=pictures()[eight]).stimuli.ids) == 8
+
+
 def test_captions_and_labels_that_fit_in_part_are_counted(tmp_path: Path) -> None:
     named = [*IDS[:5], "07", "08"]
     fit = {"captions": ["a"] * 7, "caption_ids": named, "labels/kind": ["x"] * 7, "label_ids": named}

@@ -530,7 +530,34 @@ def _one_a_trial(
             came = f"two different ones, in trials {first} and {trial} (0-based)"
             then = "give each image its own id, or give image_ids"
             raise InputError(expected(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
+    if ids is not None:
+        _check_order(box, names, digests)
     return np.array(names, np.str_), rows
+
+
+def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None:
+    """Refuse ids that count the images, each once, in another order: image t may be trial t's, or image k stimulus k's.
+
+    Where an id comes twice, its images were equal, which only trials' own images are.
+    """
+    numbers = [int(name) for name in names if name.isdecimal()]
+    first = min(numbers, default=0)
+    if first not in (0, 1) or sorted(numbers) != list(range(first, first + len(names))):
+        return
+    trial = next((one for one, number in enumerate(numbers) if digests[number - first] != digests[one]), None)
+    if trial is None:
+        return
+    count, name = len(names), names[trial]
+    found = (
+        f"{count} images for {count} trials whose stimuli are the numbers {first} to {first + count - 1} in another "
+        f"order: image {trial} may be that of trial {trial}, or image {numbers[trial] - first} that of its stimulus "
+        f"{name!r}"
+    )
+    then = (
+        f"add image_ids: the numbers in order (numpy.arange({first}, {first + count})) if image k is of stimulus k, "
+        "the stimulus of each trial if image t is what trial t showed"
+    )
+    raise InputError(expected(f"{box.path}, images", "one reading of whose image is whose", found, then))
 
 
 def _folder(box: Box) -> Path | None:
