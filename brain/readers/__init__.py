@@ -12,7 +12,8 @@ from brain.catalogue import Catalogue
 from brain.errors import InputError, UsageError
 from brain.files import present
 from brain.origin import simulated_by
-from brain.types import Recording, Split
+from brain.readers._finished import finished
+from brain.types import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,33 +72,10 @@ def open_recording(
     Data that no reader knows, and damaged ones, are an InputError.
     """
     found = reader_of(Path(path), reader)
-    recording = _with_trials(
+    recording = finished(
         found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
     )
     return replace(recording, simulated=recording.simulated or simulated_by(path))
-
-
-def _with_trials(recording: Recording) -> Recording:
-    """The recording with splits over stimuli that have trials; what sessions or dropped trials took is noted.
-
-    A split of which a half has no trials at all is left out, with a note.
-    """
-    there = set(recording.responses.stimulus.tolist())
-    splits: list[Split] = []
-    notes: list[str] = []
-    for split in recording.splits:
-        train, test = (tuple(one for one in half if one in there) for half in (split.train, split.test))
-        lost = len(split.train) + len(split.test) - len(train) - len(test)
-        if not lost:
-            splits.append(split)
-            continue
-        said = f"split {split.name}: {lost} of {len(split.train) + len(split.test)} stimuli have no trial that is read"
-        if train and test:
-            splits.append(Split(name=split.name, train=train, test=test))
-        else:
-            said += f", so that its {'test' if train else 'training'} half is empty and it is left out"
-        notes.append(said)
-    return replace(recording, splits=tuple(splits), notes=(*recording.notes, *notes)) if notes else recording
 
 
 def reader_of(path: Path, name: str = "") -> Reader:
