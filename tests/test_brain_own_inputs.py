@@ -15,7 +15,7 @@ from PIL import Image
 from brain.errors import InputError
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
-from brain.types import Recording
+from brain.types import Recording, VoxelSpace
 
 TRIALS, VOXELS = 24, 6
 IDS = [f"pic{number}" for number in range(8)]
@@ -103,6 +103,30 @@ def test_what_has_no_axis_or_two_is_told(tmp_path: Path) -> None:
 def test_whole_numbers_are_never_cut_to_fit(tmp_path: Path, field: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="whole numbers"):
         read(tmp_path, **field)
+
+
+AFFINES = {
+    "zeros": np.zeros((4, 4)),
+    "flat": np.diag([2.0, 2, 0, 1]),
+    "transposed": np.array([[2.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [9, 9, 9, 1]]),
+    "two equal edges": np.array([[2.0, 2, 0, 0], [1, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]),
+    "NaN": np.full((4, 4), np.nan),
+}
+
+
+@pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
+def test_an_affine_that_puts_voxels_into_one_place_is_refused_as_it_is_read(tmp_path: Path, affine: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"data\.npz, affine: expected an affine \(4, 4\)"):
+        read(tmp_path, affine=affine)
+    with pytest.raises(InputError, match="voxel space of anna, affine: expected an affine"):
+        VoxelSpace(
+            subject="anna", name="native", betas="native", unit="z", shape=(2, 1, 1), affine=affine, ijk=np.eye(2, 3)
+        )
+
+
+def test_an_affine_in_metres_is_one(tmp_path: Path) -> None:
+    affine = np.diag([1e-3, 1e-3, 1e-3, 1])
+    assert np.array_equal(read(tmp_path, affine=affine).responses.space.affine, affine)
 
 
 # ids

@@ -75,7 +75,8 @@ def _equal_trials(recording: Recording) -> tuple[str, ...]:
         why = "files joined twice? repeats and noise ceilings count them as measured anew"
         notes.append(f"{_trials(again)} {said} of the same stimulus: {why}")
     if others and recording.stimuli.modality == "image":  # windows of sounds share their scans
-        notes.append(f"{_trials(others)} {said} of another stimulus: rows shifted, or filled where nothing was measured?")
+        why = "rows shifted, or filled where nothing was measured?"
+        notes.append(f"{_trials(others)} {said} of another stimulus: {why}")
     return tuple(notes)
 
 

@@ -25,6 +25,7 @@ from brain.errors import InputError, UsageError, counted, expected
 from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
 from brain.json_files import as_object, read_json
 from brain.leaks import content_sha256
+from brain.nifti import must_be_affine
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
@@ -425,7 +426,7 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
         betas=_text(box, "betas", "native"),
         unit=_text(box, "unit", "native"),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=_numbers(box, "affine", (4, 4)) if "affine" in box else np.eye(4),
+        affine=must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4),
         ijk=ijk,
     )
 
