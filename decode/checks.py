@@ -192,7 +192,8 @@ def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
         mine = responses.voxels(responses.space.columns_of(replace(mapping.voxels, unit=unit)))
         found = SessionScaler.fit(mine, mine.of(folds[0].train))
         same = np.array_equal(found.sessions, known.sessions) and unit == mapping.unit
-        if not same or not np.isclose(found.mean, known.mean, atol=ALIKE * known.std).all():
+        alike = [(found.mean, known.mean), (found.std, known.std)]
+        if not same or not all(np.isclose(one, other, atol=ALIKE * known.std).all() for one, other in alike):
             raise InputError(
                 expected(
                     recording.source, f"the trials that {run.path} was fitted on", "other responses to its stimuli",
