@@ -105,6 +105,48 @@ def test_whole_numbers_are_never_cut_to_fit(tmp_path: Path, field: dict[str, Any
         read(tmp_path, **field)
 
 
+def test_copies_that_were_saved_anew_are_told_where_no_stimulus_names_them(tmp_path: Path) -> None:
+    smooth = np.kron(np.random.default_rng(4).integers(20, 235, (8, 4, 4)), np.ones((8, 8))).astype(np.int64)
+    noise = np.random.default_rng(5).integers(-2, 3, (TRIALS, 32, 32))
+    shown = np.arange(TRIALS) % 8
+    anew = (smooth[shown] + noise).astype(np.uint8)
+    recording = read(tmp_path, stimulus=None, images=anew)
+    (note,) = recording.notes
+    assert len(recording.stimuli.ids) == TRIALS and "24 of 24 looked at are nearly another one" in note
+    assert "give `stimulus`" in note
+    assert read(tmp_path, stimulus=None, images=smooth[shown].astype(np.uint8)).notes == ()
+    assert read(tmp_path, images=anew[:8], image_ids=IDS).notes == ()
+
+
+def test_pictures_of_several_sizes_are_told_with_what_becomes_of_them(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "a/images", [f"{name}.png" for name in IDS])
+    assert read(tmp_path / "a", images=None).notes == ()
+    for name, size in (("pic0.png", (12, 10)), ("pic3.png", (12, 10))):
+        Image.new("RGB", size, "red").save(tmp_path / "a/images" / name)
+    (note,) = read(tmp_path / "a", images=None).notes
+    assert note == (
+        "pictures are of 2 sizes, 6 x 5 (6), 12 x 10 (2): each is scaled to the one size that a recipe reads and draws"
+    )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (5, 6), "blue").save(tmp_path / "a/images/pic1.png", exif=turned)  # upright it is 6 x 5
+    assert read(tmp_path / "a", images=None).notes == (note,)
+    Image.new("RGB", (24, 10), "blue").save(tmp_path / "a/images/pic1.png")
+    (note,) = read(tmp_path / "a", images=None).notes
+    assert "6 x 5 (5), 12 x 10 (2), 24 x 10 (1)" in note and "its centre alone" in note
+    (tmp_path / "a/images/pic2.png").write_bytes(b"no picture at all")
+    assert "6 x 5 (4)" in read(tmp_path / "a", images=None).notes[0]
+
+
+def test_images_that_are_dark_throughout_are_told(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 3, 30).reshape(1, 5, 6) * np.ones((8, 1, 1))
+    for images, reach in ((pictures() / 2.55, "99.6"), (ramp, "3"), (pictures() // 4, "63")):
+        (note,) = read(tmp_path, images=images, image_ids=IDS).notes
+        assert note.startswith(f"images: numbers that reach {reach}") and "are taken as 0..255" in note
+    for images in (pictures(), pictures() / 255, pictures().astype(np.float32), pictures() > 99):
+        assert read(tmp_path, images=images, image_ids=IDS).notes == ()
+
+
 AFFINES = {
     "zeros": np.zeros((4, 4)),
     "flat": np.diag([2.0, 2, 0, 1]),

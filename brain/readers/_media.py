@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import listed, present
-from brain.pictures import SUFFIXES, open_image
+from brain.pictures import SUFFIXES, open_image, size_of
 from brain.waveforms import read_wave
 
 IMAGE_ENDINGS = SUFFIXES
@@ -23,6 +24,8 @@ HAIR = 0.01
 """How far, as a share of white, the numbers of float images may lie outside: what interpolating pictures leaves."""
 FAINT = 2.0
 """Float images that reach further than 1 and not further than this are neither 0..1 nor 0..255."""
+DIM = 100.0
+"""Images in 0..255 of which none is brighter may be per cent, or another scale."""
 NAMED = 3
 """Ids or files that are named as examples."""
 
@@ -104,8 +107,11 @@ def array_images(
         raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
     count = outside[top == 255]
     reach = f"they reach {lowest:.8g}..{highest:.8g}"
-    note = f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"
-    return ArrayImages(row=row, rows={}, top=top, where=where, note=note if count else "")
+    notes = [f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"] * (count > 0)
+    if top == 255 and highest <= DIM:
+        then = "divide them by the number that is white if it is another"
+        notes.append(f"images: numbers that reach {highest:.8g} are taken as 0..255, which shows them dark; {then}")
+    return ArrayImages(row=row, rows={}, top=top, where=where, note="; ".join(notes))
 
 
 def _bounds(values: NDArray[Any]) -> tuple[float, float]:
@@ -159,6 +165,19 @@ class FolderMedia:
         """The image or sound of that id."""
         path = self.files[stimulus]
         return read_wave(path) if path.suffix.lower() in SOUND_ENDINGS else open_image(path)
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where the pictures are of several sizes, and what becomes of them; headers alone are read."""
+        pictures = [path for path in self.files.values() if path.suffix.lower() in IMAGE_ENDINGS]
+        sizes = Counter(size for path in pictures if (size := size_of(path)))
+        if len(sizes) < 2:
+            return ()
+        named = ", ".join(f"{width} x {height} ({count})" for (width, height), count in sizes.most_common(NAMED))
+        more = f" and {len(sizes) - NAMED} more" * (len(sizes) > NAMED)
+        then = "each is scaled to the one size that a recipe reads and draws"
+        if len({width / height for width, height in sizes}) > 1:
+            then += ", of another shape its centre alone, so that its edges are neither read nor judged"
+        return (f"pictures are of {len(sizes)} sizes, {named}{more}: {then}",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, counted, expected
 from brain.files import HDF5_MAGIC, ZIP_MAGIC, optional, present
 from brain.json_files import as_object, read_json
-from brain.leaks import content_sha256
+from brain.leaks import NEAR, content_sha256, look_at, twins_of
 from brain.nifti import must_be_affine
 from brain.origin import plain
 from brain.readers import Inspection
@@ -67,6 +67,8 @@ LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
 """From so many stimuli a tenth is a test set."""
+COPIES, COPIES_OF = 4000, 64
+"""Images without names among which copies are looked for, and of how many of them."""
 LOOK_BYTES = 2**28
 """Images in HDF5 are all looked at, to tell what numbers they hold, up to so many bytes; else LOOK_AT of them are."""
 LOOK_AT = 256
@@ -473,6 +475,7 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
     if folder is None:
         return ids, _described(box, known, NoMedia(where=str(box.path)), "image")
     opener, modality = folder_media(folder, known)
+    box.notes.extend(opener.notes())
     return ids, _described(box, known, opener, modality)
 
 
@@ -533,7 +536,21 @@ def _one_a_trial(
             raise InputError(expected(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
     if ids is not None:
         _check_order(box, names, digests)
+    else:
+        box.notes.extend(_near_copies(images, dict(list(rows.items())[:COPIES])))
     return np.array(names, np.str_), rows
+
+
+def _near_copies(images: ArrayImages, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence where images that nobody named differ by no more than copies do that were compressed or scaled."""
+    looks = look_at(((name, images.image(row)) for name, row in rows.items()), count=len(rows))
+    some = looks.ids[:: -(-len(looks.ids) // COPIES_OF)]
+    twins = [twin for twin in twins_of(looks, looks.of(some)) if twin.train != twin.test]
+    if not twins:
+        return ()
+    count = f"{len({twin.test for twin in twins})} of {len(some)} looked at"
+    said = f"images: {count} are nearly another one (likeness from {NEAR}), and each counts as a stimulus of its own"
+    return (f"{said}: where they are copies of one, saved anew, give `stimulus`, the id of what each trial showed",)
 
 
 def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None:

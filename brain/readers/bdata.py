@@ -339,7 +339,7 @@ def _shown(path: Path, rows: Rows, fields: Mapping[str, str]) -> Shown:
     if folder is not None and _has_images(folder):
         opener, modality = folder_media(folder, ids)
         stimuli = Stimuli(ids=ids, modality=modality, opener=opener)
-        return Shown(stimuli=stimuli, kept=shown, splits={}, notes=())
+        return Shown(stimuli=stimuli, kept=shown, splits={}, notes=opener.notes())
     clips = find_clips(homes, given)
     if clips.folder is None and not any(SLIDE in name for name in ids):
         stimuli = Stimuli(ids=ids, modality="image", opener=NoMedia(where=str(path)))
