@@ -17,12 +17,26 @@ from brain.types import Recording
 
 
 @dataclass(frozen=True, kw_only=True)
+class Apart:
+    """Sessions in files of their own, which can be read one by one: those that are `there`; `note` on absent ones."""
+
+    there: tuple[int, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `problems`: one sentence each."""
+    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `problems`: one sentence each.
+
+    recording  what was read for it, where that was all, as `Reader.read` gives it: nobody reads it again
+    sessions   subject -> its sessions, where these lie in files of their own
+    """
 
     lines: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    recording: Recording | None = field(default=None, repr=False)
+    sessions: Mapping[str, Apart] = field(default_factory=dict)
 
 
 class Reader(Protocol):
@@ -72,9 +86,13 @@ def open_recording(
     Data that no reader knows, and damaged ones, are an InputError.
     """
     found = reader_of(Path(path), reader)
-    recording = finished(
-        found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
-    )
+    given = found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
+    return as_opened(given, path)
+
+
+def as_opened(given: Recording, path: Path | str) -> Recording:
+    """A reader's recording of `path` as `open_recording` gives it: finished, and with who simulated it."""
+    recording = finished(given)
     return replace(recording, simulated=recording.simulated or simulated_by(path))
 
 

@@ -281,7 +281,7 @@ class Arrays:
             "fields": understood,
             "ignored": ignored,
         }
-        return Inspection(lines=tuple(lines), facts=facts)
+        return Inspection(lines=tuple(lines), facts=facts, recording=recording)
 
 
 def field_sha256(values: Any) -> str:
