@@ -70,7 +70,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
             return
         folds = folds_of(recording, settings.fit.split, run)
         ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
-        check_folds(folds, settings, judged=judged)
+        check_folds(folds, settings, judged=judged, sound=recording.stimuli.modality == "sound")
 
     together([
         lambda: check_regions(recording, settings),
@@ -114,10 +114,10 @@ def check_regions(recording: Recording, settings: Settings) -> None:
     )
 
 
-def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool) -> None:
+def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sound: bool = True) -> None:
     """Refuses (InputError) too few training stimuli for the folds inside them, or too few tested ones to compare."""
-    fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train))))
-    count = len(set(groups_of(fewest.train)))
+    fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train, sound=sound))))
+    count = len(set(groups_of(fewest.train, sound=sound)))
     then = f"ask for --folds {count}" if count > 1 else "name another --split, or give data of more stimuli"
     if count < settings.fit.folds:
         raise InputError(

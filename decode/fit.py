@@ -202,12 +202,13 @@ def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> N
 
 def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, fit: FitSettings) -> None:
     """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
+    sound = recording.stimuli.modality == "sound"
     for fold in folds:
-        guard(fold, fold.train)
+        guard(fold, fold.train, sound=sound)
         guard_statistics(recording.responses, fold)
     looks = look_at_all(recording.stimuli, sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
     for fold in folds:
-        guard(fold, fold.train, looks)
+        guard(fold, fold.train, looks, sound=sound)
     report = leak_report(folds, looks)
     penalty = _penalty(folds, fit)
     write_json(run.report / "leaks.json", {**report, "penalty": penalty, "sentences": [*report["sentences"], penalty]})

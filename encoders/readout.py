@@ -31,6 +31,7 @@ from encoders.micro_batches import in_micro_batches
 from encoders.patches import Patches, cut_cortex
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeFit, RidgeSettings, fit_ridge, predict_rows
+from encoders.spaces import of_sounds
 from encoders.storage import read_tensors, write_tensors
 from encoders.training import Plan
 
@@ -194,6 +195,7 @@ def _ridge(
         folds=ridge.folds,
         seed=ridge.seed,
         chunk=ridge.chunk,
+        sound=of_sounds(trials.space.name),
         per_target=ridge.per_target,
     )
     return fit, ids, truth

@@ -10,12 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from brain.errors import InputError
+from brain.leaks import guard
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
 from brain.types import Recording, VoxelSpace
+from encoders.ridge import fit_ridge
 
 TRIALS, VOXELS = 24, 6
 IDS = [f"pic{number}" for number in range(8)]
@@ -486,3 +489,35 @@ def test_an_absent_table_and_a_foreign_file_are_told(tmp_path: Path) -> None:
         pack(tmp_path / "o.h5", responses=tmp_path / "b.mat", stimulus=None, images=None)
     with pytest.raises(InputError, match=r"none\.csv: .* no such file"):
         pack(tmp_path / "o.h5", **given(tmp_path), images=None, captions=tmp_path / "none.csv")
+
+
+# groups
+
+
+def test_pictures_called_slides_are_no_windows_of_one_clip(tmp_path: Path) -> None:
+    slides = [f"deck_slide{number}" for number in range(8)]
+    shown = [slides[number % 8] for number in range(TRIALS)]
+    recording = read(tmp_path, stimulus=shown, images=pictures(), image_ids=slides)
+    assert len(recording.folds("leave-out")) == 8
+    assert all(len(fold.train) == 7 and len(fold.test) == 1 for fold in recording.splits)
+    many = [f"deck_slide{number}" for number in range(60)]
+    once = {"responses": np.random.default_rng(2).normal(size=(60, VOXELS)), "stimulus": many}
+    split = {"split/mine/train": many[:50], "split/mine/test": many[50:]}
+    large = read(tmp_path, **once, images=pictures(60), image_ids=many, **split)
+    guard(large.split("mine"), large.split("mine").train, sound=False)
+    tenth = read(tmp_path, **once, images=pictures(60), image_ids=many).split("tenth-by-hash")
+    assert (len(tenth.train), len(tenth.test)) == (54, 6)
+    fit = {"alphas": (1.0, 10.0), "folds": 5, "seed": 0, "chunk": 100}
+    x, y = large.responses.values, large.responses.values[:, :2]
+    assert fit_ridge(x, y, groups=many, **fit, sound=False).cv_prediction.shape == (60, 2)
+    with pytest.raises(InputError, match="1 training stimuli cannot make 5 folds"):
+        fit_ridge(x, y, groups=many, **fit)
+
+
+def test_sounds_called_slides_are_windows_of_one_clip_still(tmp_path: Path) -> None:
+    slides = [f"talk{number // 4}_slide{number % 4}" for number in range(8)]
+    (tmp_path / "sounds").mkdir()
+    for name in slides:
+        soundfile.write(tmp_path / f"sounds/{name}.wav", np.random.default_rng(0).normal(size=8000) * 0.1, 16000)
+    recording = read(tmp_path, stimulus=[slides[number % 8] for number in range(TRIALS)])
+    assert all(len(fold.train) == 4 for fold in recording.folds("leave-out"))

@@ -230,7 +230,9 @@ class Arrays:
         rows = rows[kept]
         box.notes.extend(dropped)
         usable, masked = _usable(path, responses)
-        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown)
+        # without pictures nobody knows that ids called like windows are none
+        sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
+        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
@@ -660,7 +662,7 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
 
 
 def _splits(
-    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str]
+    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str], sound: bool
 ) -> tuple[Split, ...]:
     """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
 
@@ -671,14 +673,14 @@ def _splits(
         groups: dict[str, set[str]] = {}
         for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
-        return (*splits, *leave_out(dict(sorted(groups.items()))))
+        return (*splits, *leave_out(dict(sorted(groups.items())), sound=sound))
     if splits:
         return splits
     ids = sorted(set(stimulus.tolist()))
     if len(ids) < 2:
         return ()
-    tenth = (tenth_by_hash(ids),) if len(ids) >= TENTH_FROM else ()
-    return (*tenth, *(leave_out({name: [name] for name in ids}) if len(ids) <= LEAVE_OUT_UP_TO else ()))
+    tenth = (tenth_by_hash(ids, sound=sound),) if len(ids) >= TENTH_FROM else ()
+    return (*tenth, *(leave_out({name: [name] for name in ids}, sound=sound) if len(ids) <= LEAVE_OUT_UP_TO else ()))
 
 
 def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:
