@@ -114,7 +114,7 @@ def check_regions(recording: Recording, settings: Settings) -> None:
     )
 
 
-def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sound: bool = True) -> None:
+def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sound: bool) -> None:
     """Refuses (InputError) too few training stimuli for the folds inside them, or too few tested ones to compare."""
     fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train, sound=sound))))
     count = len(set(groups_of(fewest.train, sound=sound)))

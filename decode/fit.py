@@ -151,7 +151,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
         )
-    check_folds(folds, settings, judged=False)
+    check_folds(folds, settings, judged=False, sound=recording.stimuli.modality == "sound")
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
