@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.memory import contiguous
-from brain.nifti import moved
+from brain.nifti import moved, must_be_affine
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -64,10 +64,9 @@ class VoxelSpace:
     ijk: Int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
+        where = f"voxel space of {self.subject}, affine"
+        object.__setattr__(self, "affine", must_be_affine(np.asarray(self.affine, np.float64), where))
         object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
-        if self.affine.shape != (4, 4):
-            raise InputError(f"voxel space of {self.subject}: the affine must be (4, 4), found {self.affine.shape}")
         if self.ijk.ndim != 2 or self.ijk.shape[1] != 3:
             raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), found {self.ijk.shape}")
 

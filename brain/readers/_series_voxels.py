@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from brain import hdf5
 from brain.errors import InputError, expected
 from brain.files import listed, optional
-from brain.nifti import Grid, grid_of, moved, on_grid, read_volume, unplaced
+from brain.nifti import Grid, grid_of, moved, must_be_affine, on_grid, read_volume, unplaced
 from brain.readers._auditory import united
 from brain.readers._runs import Run, shape_of
 from brain.tables import as_mask
@@ -91,15 +91,10 @@ def _stored(path: Path, run: Run) -> Places:
     if not whole or ijk.min() < 0 or ijk.max() >= LONGEST or len(np.unique(ijk, axis=0)) < len(ijk):
         came = f"ijk {ijk.dtype} {ijk.shape}"
         raise InputError(expected(path, "ijk (voxel, 3), a place of its own each", came, "correct it"))
-    if affine is not None and not _is_affine(affine):
-        raise InputError(expected(f"{path}, affine", "(4, 4) numbers", f"{affine.dtype} {affine.shape}", "correct it"))
+    if affine is not None:
+        affine = must_be_affine(affine, f"{path}, affine")
     checked = {name: as_mask(mask, f"{path}, regions/{name}", len(ijk)) for name, mask in masks.items()}
     return _placed(path, run, ijk.astype(np.int64), affine, united(checked, f"{path}, regions"))
-
-
-def _is_affine(affine: NDArray[np.generic]) -> bool:
-    plain = affine.shape == (4, 4) and affine.dtype.kind in "iuf"
-    return bool(plain and np.isfinite(affine).all() and abs(np.linalg.det(affine.astype(np.float64))) > 1e-9)
 
 
 def _placed(path: Path, run: Run, ijk: Int, affine: NDArray[np.generic] | None, masks: Mapping[str, Bool]) -> Places:

@@ -24,7 +24,8 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, counted, expected
 from brain.files import ZIP_MAGIC, composed, is_hdf5, optional, present
 from brain.json_files import as_object, read_json
-from brain.leaks import content_sha256
+from brain.leaks import NEAR, content_sha256, look_at, twins_of
+from brain.nifti import must_be_affine
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
@@ -78,6 +79,8 @@ LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
 """From so many stimuli a tenth is a test set."""
+COPIES, COPIES_OF = 4000, 64
+"""Images without names among which copies are looked for, and of how many of them."""
 LOOK_BYTES = 2**28
 """Images in HDF5 are all looked at, to tell what numbers they hold, up to so many bytes; else LOOK_AT of them are."""
 LOOK_AT = 256
@@ -258,7 +261,9 @@ class Arrays:
         rows = rows[kept]
         box.notes.extend(dropped)
         usable, masked = _usable(path, responses)
-        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown)
+        # without pictures nobody knows that ids called like windows are none
+        sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
+        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
@@ -309,7 +314,7 @@ class Arrays:
             "fields": understood,
             "ignored": ignored,
         }
-        return Inspection(lines=tuple(lines), facts=facts)
+        return Inspection(lines=tuple(lines), facts=facts, recording=recording)
 
 
 def field_sha256(values: Any) -> str:
@@ -460,7 +465,7 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
         betas=_text(box, "betas", "native"),
         unit=_text(box, "unit", "native"),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=_numbers(box, "affine", (4, 4)) if "affine" in box else np.eye(4),
+        affine=must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4),
         ijk=ijk,
     )
 
@@ -511,7 +516,7 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
         return ids, _described(box, known, NoMedia(where=str(box.path)), "image")
     opener, modality = folder_media(folder, known, partial=box.partial, then=GO_ON)
     missing = in_part(known, opener.files)
-    box.notes.extend(filter(None, [without_media(known, missing)]))
+    box.notes.extend(filter(None, [without_media(known, missing), *opener.notes()]))
     return ids, _described(box, tuple(opener.files), opener, modality, without=missing)
 
 
@@ -575,7 +580,48 @@ def _one_a_trial(
             came = f"two different ones, in trials {first} and {trial} (0-based)"
             then = "give each image its own id, or give image_ids"
             raise InputError(expected(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
+    if ids is not None:
+        _check_order(box, names, digests)
+    else:
+        box.notes.extend(_near_copies(images, dict(list(rows.items())[:COPIES])))
     return np.array(names, np.str_), rows
+
+
+def _near_copies(images: ArrayImages, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence where images that nobody named differ by no more than copies do that were compressed or scaled."""
+    looks = look_at(((name, images.image(row)) for name, row in rows.items()), count=len(rows))
+    some = looks.ids[:: -(-len(looks.ids) // COPIES_OF)]
+    twins = [twin for twin in twins_of(looks, looks.of(some)) if twin.train != twin.test]
+    if not twins:
+        return ()
+    count = f"{len({twin.test for twin in twins})} of {len(some)} looked at"
+    said = f"images: {count} are nearly another one (likeness from {NEAR}), and each counts as a stimulus of its own"
+    return (f"{said}: where they are copies of one, saved anew, give `stimulus`, the id of what each trial showed",)
+
+
+def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None:
+    """Refuse ids that count the images, each once, in another order: image t may be trial t's, or image k stimulus k's.
+
+    Where an id comes twice, its images were equal, which only trials' own images are.
+    """
+    numbers = [int(name) for name in names if name.isdecimal()]
+    first = min(numbers, default=0)
+    if first not in (0, 1) or sorted(numbers) != list(range(first, first + len(names))):
+        return
+    trial = next((one for one, number in enumerate(numbers) if digests[number - first] != digests[one]), None)
+    if trial is None:
+        return
+    count, name = len(names), names[trial]
+    found = (
+        f"{count} images for {count} trials whose stimuli are the numbers {first} to {first + count - 1} in another "
+        f"order: image {trial} may be that of trial {trial}, or image {numbers[trial] - first} that of its stimulus "
+        f"{name!r}"
+    )
+    then = (
+        f"add image_ids: the numbers in order (numpy.arange({first}, {first + count})) if image k is of stimulus k, "
+        "the stimulus of each trial if image t is what trial t showed"
+    )
+    raise InputError(expected(f"{box.path}, images", "one reading of whose image is whose", found, then))
 
 
 def _folder(box: Box) -> Path | None:
@@ -663,7 +709,7 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
 
 
 def _splits(
-    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str]
+    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str], sound: bool
 ) -> tuple[Split, ...]:
     """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
 
@@ -674,14 +720,14 @@ def _splits(
         groups: dict[str, set[str]] = {}
         for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
-        return (*splits, *leave_out(dict(sorted(groups.items()))))
+        return (*splits, *leave_out(dict(sorted(groups.items())), sound=sound))
     if splits:
         return splits
     ids = sorted(set(stimulus.tolist()))
     if len(ids) < 2:
         return ()
-    tenth = (tenth_by_hash(ids),) if len(ids) >= TENTH_FROM else ()
-    return (*tenth, *(leave_out({name: [name] for name in ids}) if len(ids) <= LEAVE_OUT_UP_TO else ()))
+    tenth = (tenth_by_hash(ids, sound=sound),) if len(ids) >= TENTH_FROM else ()
+    return (*tenth, *(leave_out({name: [name] for name in ids}, sound=sound) if len(ids) <= LEAVE_OUT_UP_TO else ()))
 
 
 def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:
