@@ -27,6 +27,8 @@ COMMANDS = {
     "app": "[RUN ...]           finished runs in a browser: seen, heard, drawn again, judged",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
+RESUMED = ("fit", "decode", "study", "synthesize")
+"""The commands that go on where they were stopped; the others begin anew, or are over at once."""
 
 EXITS = (
     "Exit codes: 0 done, 2 usage, 3 bad input, 4 no room (disk or memory) or no rights, "
@@ -37,7 +39,7 @@ EXITS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; an error meant for people is one sentence on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return commands.command("afterimage", lambda: _answer(words))
+    return commands.command("afterimage", lambda: _answer(words), resumes=bool({*words[:1]} & {*RESUMED}))
 
 
 def overview() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from brain import flags
+from brain.errors import UsageError, expected
 from decode.recipes import CATALOGUE, DEFAULT
 from decode.settings import Settings
 
@@ -66,3 +67,12 @@ def named(flag: str, words: Sequence[str], default: str) -> str:
         elif word.startswith(f"{flag}="):
             value = word.partition("=")[2]
     return value
+
+
+def given_once(words: Sequence[str], flags: Sequence[str]) -> None:
+    """Refuses (UsageError) a flag of several values that is given twice: the reader of flags would keep the last."""
+    given = [word.partition("=")[0] for word in words]
+    for flag in flags:
+        if given.count(flag) > 1:
+            then = f"write {flag} once with all its values behind it"
+            raise UsageError(expected("command line", f"{flag} once", f"it {given.count(flag)} times", then))

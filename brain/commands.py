@@ -38,11 +38,14 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
-def command(name: str, run: Callable[[], int | None]) -> int:
-    """Runs one command and returns its exit code; what stops it is one sentence on stderr that begins with `name`."""
+def command(name: str, run: Callable[[], int | None], *, resumes: bool = False) -> int:
+    """Runs one command and returns its exit code; what stops it is one sentence on stderr that begins with `name`.
+
+    resumes  whether the same command again goes on where a signal stopped it, which the sentence then says
+    """
     with plain_output(), interruptible():
         try:
-            code = _outcome(name, run)
+            code = _outcome(name, run, resumes=resumes)
         except SystemExit:  # the reader of flags has explained itself
             _flushed(name, 0)
             raise
@@ -86,7 +89,7 @@ def readable(words: Sequence[str]) -> None:
             raise UsageError(expected("command line", "names in UTF-8", shown, "rename the file or folder"))
 
 
-def _outcome(name: str, run: Callable[[], int | None]) -> int:
+def _outcome(name: str, run: Callable[[], int | None], *, resumes: bool) -> int:
     try:
         from brain.progress import beating  # signals are heard from before this import on
 
@@ -99,7 +102,8 @@ def _outcome(name: str, run: Callable[[], int | None]) -> int:
     except KeyboardInterrupt as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
         how = signal.Signals(number).name
-        return _say(name, f"stopped by {how}; the same command again goes on where it stopped", 128 + number)
+        again = "; the same command again goes on where it stopped" if resumes else ""
+        return _say(name, f"stopped by {how}{again}", 128 + number)
     except (MemoryError, OSError, ValueError, RuntimeError) as error:
         told = _told(error)
         if told is None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from brain.errors import AfterimageError, InputError, expected
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+BLOCKS = (0, 512, 1024, 2048, 4096)
+"""Where HDF5 may begin: what is before is its writer's own, 512 bytes of MATLAB's."""
 ZIP_MAGIC = b"PK\x03\x04"
 GZIP_MAGIC = b"\x1f\x8b"
 NPY_MAGIC = b"\x93NUMPY"
@@ -121,6 +123,13 @@ def check_magic(path: Path, magic: bytes, *, what: str, then: str = AGAIN) -> No
         raise foreign(path, head, what=what, then=then)
 
 
+def is_hdf5(path: Path) -> bool:
+    """Does a readable file begin as HDF5 does, at once or behind a block of its writer's, such as MATLAB's?"""
+    with open(path, "rb") as file:
+        head = file.read(BLOCKS[-1] + len(HDF5_MAGIC))
+    return any(head.startswith(HDF5_MAGIC, place) for place in BLOCKS)
+
+
 def foreign(path: object, head: bytes, *, what: str, then: str = AGAIN) -> InputError:
     """The error about a file that is something else by its first bytes, `head`, with the next step that fits it."""
     kind = kind_of(head)
@@ -148,15 +157,20 @@ def kind_of(head: bytes) -> str:
         b"\x89PNG": "a PNG image",
         b"\xff\xd8\xff": "a JPEG image",
         b"%!PS": "a PostScript file",
-        b"RIFF": "a wav file",
+        b"RIFX": "a wav file of the other byte order",
         b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
         b"\x00\x05\x16\x07": "the companion file that a Mac leaves on other disks (it holds no data)",
     }
+    if head.startswith(b"RIFF"):  # a container: what is in it stands behind its length
+        riffs = {b"WAVE": "a wav file", b"WEBP": "a WebP image", b"AVI ": "an AVI film"}
+        return riffs.get(head[8:12], f"a RIFF file of {head[8:12]!r}")
     for magic, kind in magics.items():
         if head.startswith(magic):
             return kind
-    if head[344:348] in (b"n+1\0", b"ni1\0"):
+    if head[344:348] == b"n+1\0" or head[4:8] == b"n+2\0":
         return "a NIfTI file"
+    if head[344:348] == b"ni1\0" or head[4:8] == b"ni2\0":
+        return "the header of a NIfTI pair (.hdr and .img)"
     if not any(head):
         return "a file of zeros"
     return f"a file that begins with {head[:8]!r}"
@@ -165,7 +179,7 @@ def kind_of(head: bytes) -> str:
 _NEXT = {
     "a git-lfs pointer (its content was not fetched: git lfs pull)": "run `git lfs pull`",
     "a git-annex pointer (its content was not fetched: datalad get)": "run `datalad get` on it",
-    "a MATLAB 7.3 file": "store its arrays as HDF5 with your own names (docs/own_data.md)",
+    "a MATLAB 7.3 file": "store its arrays under the names of docs/own_data.md and give that file by itself",
     "a MATLAB 5 file": "store its arrays as .npy or .h5 (docs/own_data.md)",
 }
 

@@ -1,7 +1,10 @@
 """Opening HDF5 files that others wrote: whole, of the right kind, and reaching nothing outside themselves.
 
     with open_hdf5(path, ["responses"], optional=["roi"]) as data:
-        data["responses"][:]; data["roi/V1"][:]
+        data["responses"][:]; plain(data["roi/V1"], path)
+
+What MATLAB saved (v7.3) comes as MATLAB shows it: (image, height, width, 3) there is that here, though the file has the
+axes reversed.
 
 Only what is asked for is reachable. External and soft links, external storage, virtual data sets, hard-link loops,
 data sets that claim far more than the file holds or of which a part was never written, and types other than numbers
@@ -10,9 +13,11 @@ and text are refused.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import AfterimageError, InputError, expected
-from brain.files import HDF5_MAGIC, check_magic, present
+from brain.files import AGAIN, foreign, is_hdf5, present
 from brain.hdf5_heaps import check_heaps
 from brain.names import one_line
 
@@ -34,6 +39,11 @@ RATIO, RATIO_FROM = 2000, 2**24
 OBJECTS = 10000
 FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 """Registered filters that h5py does not bring, by number."""
+KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
+    f"{sign}int{8 * width}": f"{sign or 'i'}{width}" for sign in ("", "u") for width in (1, 2, 4, 8)
+}
+"""MATLAB's classes of plain arrays, and the types in which they are saved."""
+OF_MATLAB = "saved by MATLAB: axes are read in MATLAB's order"
 UNCOMPRESSED = "write the data again with gzip or without compression"
 
 
@@ -45,17 +55,19 @@ def open_hdf5(
     optional: Sequence[str] = (),
     streamed: Sequence[str] = (),
     sparse: Sequence[str] = (),
+    as_stored: bool = False,
     then: str = "fetch the file again",
-) -> Iterator[dict[str, h5py.Dataset]]:
+) -> Iterator[dict[str, Any]]:
     """The data sets named by `keys` and, where present, by `optional`, as name -> h5py.Dataset (open inside `with`).
 
     An optional name may be a group: it gives its data sets as "group/name". Those in `streamed` are read row by row
-    and may be larger than memory. Of those in `sparse` a part may never have been written, and whoever reads them asks
-    about each. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest
+    and may be larger than memory; of those in `sparse` a part may never have been written, and whoever reads them asks
+    about each. Data sets that MATLAB saved are `OfMatlab`, in MATLAB's order of axes, unless `as_stored` says that the
+    format has an order of its own. A file that is cut short, foreign, damaged or unsafe is an InputError, at the latest
     when its data are read inside `with`.
     """
     present(path, what="an HDF5 file", then=then)
-    check_magic(path, HDF5_MAGIC, what="an HDF5 file")
+    _must_be_hdf5(path)
     file = _open(path, then)
     with file:
         try:
@@ -70,10 +82,10 @@ def open_hdf5(
             if groups:
                 raise InputError(expected(f"{path}, {groups[0]}", "a data set", "a group", "store an array there"))
             for key, dataset in found.items():
-                _check(dataset, key, path, streamed=key in streamed)
+                _check(dataset, key, path, streamed=key in streamed, as_stored=as_stored)
                 if key not in sparse:
                     must_be_written(dataset, f"{path}, {key}")
-            yield found
+            yield found if as_stored else {key: _as_saved(dataset) for key, dataset in found.items()}
         except (AfterimageError, MemoryError):
             raise
         except Exception as error:
@@ -86,7 +98,7 @@ def open_hdf5(
 def names_in(path: Path) -> tuple[str, ...]:
     """The names at the root of an HDF5 file, sorted; nothing behind them is opened."""
     present(path, what="an HDF5 file", then="give the path of one")
-    check_magic(path, HDF5_MAGIC, what="an HDF5 file")
+    _must_be_hdf5(path)
     with _open(path, "fetch the file again") as file:
         try:
             return tuple(one_line(name, path) for name in sorted(file))
@@ -96,11 +108,87 @@ def names_in(path: Path) -> tuple[str, ...]:
             raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
 
 
-def plain(dataset: h5py.Dataset, where: object) -> NDArray[Any]:
-    """A whole data set as an array: text as str, everything else as it is; text that is not UTF-8 is an InputError."""
+def plain(dataset: Any, where: object) -> NDArray[Any]:
+    """A whole data set as an array: text as str, MATLAB's logicals as bool, everything else as it is.
+
+    Text that is not UTF-8 (of MATLAB's: UTF-16) is an InputError.
+    """
+    if isinstance(dataset, OfMatlab):
+        return _plain_of_matlab(dataset, where)
     if h5py.check_string_dtype(dataset.dtype) is None:
         return np.asarray(dataset[()])
     return texts(np.asarray(dataset.asstr("utf-8", errors="surrogateescape")[()], np.str_), where)
+
+
+@dataclass(frozen=True)
+class OfMatlab:
+    """A data set that MATLAB saved, with the axes that it has there; the file has them in reverse.
+
+    As of h5py: `shape`, `ndim`, `dtype`, `nbytes`, and numbers and slices in brackets.
+    """
+
+    stored: Any
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of its numbers; 8 bits for logicals and 16 for chars."""
+        return np.dtype(self.stored.dtype if self.size else KINDS[self.kind])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its numbers."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        if not self.size:  # what the file has in its place is the shape
+            return np.asarray(np.empty(self.shape, self.dtype)[key])
+        asked = key if isinstance(key, tuple) else (key,)
+        whole = (*asked, *(slice(None) for _ in range(self.ndim - len(asked))))
+        return np.asarray(self.stored[whole[::-1]]).T
+
+
+def _as_saved(dataset: h5py.Dataset) -> Any:
+    kind = _kind_of_matlab(dataset)
+    if not kind:
+        return dataset
+    empty = "MATLAB_empty" in dataset.attrs
+    shape = np.asarray(dataset[()]).ravel().tolist() if empty else dataset.shape[::-1]
+    return OfMatlab(dataset, kind, tuple(int(length) for length in shape))
+
+
+def _kind_of_matlab(dataset: h5py.Dataset) -> str:
+    """MATLAB's class of a data set, "" where MATLAB did not save it."""
+    kind = dataset.attrs.get("MATLAB_class", b"")
+    return kind.decode("utf-8", "replace") if isinstance(kind, bytes) else str(kind)
+
+
+def _plain_of_matlab(dataset: OfMatlab, where: object) -> NDArray[Any]:
+    """The array; a char matrix as (row,) text without the blanks that fill its rows."""
+    values = np.ascontiguousarray(dataset[()])
+    if dataset.kind == "logical" and values.dtype.itemsize == 1:
+        return values.view(np.bool_)
+    if dataset.kind != "char":
+        return values
+    try:
+        rows = [row.astype("<u2").tobytes().decode("utf-16-le") for row in np.atleast_2d(values)]
+    except UnicodeError as error:
+        raise InputError(expected(where, "text in UTF-16", "other bytes", "store the text again")) from error
+    return np.array([row.rstrip(" ") for row in rows], np.str_)
 
 
 def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
@@ -113,6 +201,12 @@ def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
     except UnicodeError as error:
         found = f"other bytes ({ascii(str(error.object))[:60]})" if hasattr(error, "object") else "other bytes"
         raise InputError(expected(where, "text in UTF-8", found, "store the text again as UTF-8")) from error
+
+
+def _must_be_hdf5(path: Path) -> None:
+    if not is_hdf5(path):
+        with open(path, "rb") as file:
+            raise foreign(path, file.read(512), what="an HDF5 file", then=AGAIN)
 
 
 def _open(path: Path, then: str) -> h5py.File:
@@ -182,13 +276,17 @@ def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset],
         raise InputError(expected(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
 
 
-def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> None:
+def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_stored: bool) -> None:
     where = f"{path}, {key}"
     if dataset.shape is None:
         raise InputError(expected(where, "an array", "an entry without values", "store the values, or leave it out"))
     if dataset.external or dataset.is_virtual:
         kind = "external storage" if dataset.external else "a virtual data set"
         raise InputError(expected(where, "data in the file itself", kind, "copy the data into the file"))
+    kind = _kind_of_matlab(dataset)
+    if kind and kind not in KINDS:
+        then = "store a plain array, ids as char(ids) with a row each"
+        raise InputError(expected(where, "numbers, logicals or chars", f"MATLAB's {kind[:40]}", then))
     if dataset.dtype.kind not in "iufbSU" and h5py.check_string_dtype(dataset.dtype) is None:
         raise InputError(expected(where, "numbers or text", f"type {dataset.dtype}", "store plain arrays"))
     absent = _filter_absent(dataset)
@@ -198,10 +296,12 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool) -> No
     check_heaps(dataset)
     claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
     if streamed:
-        rows = max(dataset.shape[0], 1) if dataset.shape else 1
-        chunk = _product(dataset.chunks or ()) * dataset.dtype.itemsize
+        lengths = dataset.shape[::-1] if kind and not as_stored else dataset.shape
+        rows = max(lengths[0], 1) if lengths else 1
+        chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         if max(claims // rows, chunk) > STREAM_LIMIT:
-            raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", f"{claims // rows}", "check the file"))
+            came = f"{claims // rows} in chunks of {chunk}"
+            raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", came, "store smaller rows and chunks"))
     elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
@@ -216,7 +316,7 @@ def must_be_written(dataset: h5py.Dataset, where: str) -> None:
         if not dataset.id.get_storage_size():
             raise InputError(expected(where, "values", "none that were ever written (the writer stopped?)", then))
         return
-    chunks = _product([-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True)])
+    chunks = math.prod(-(-length // step) for length, step in zip(dataset.shape, dataset.chunks, strict=True))
     written = int(dataset.id.get_num_chunks())
     if written < chunks:
         found = f"{written} of {chunks} chunks that were ever written (the writer stopped?)"
@@ -231,10 +331,3 @@ def _filter_absent(dataset: h5py.Dataset) -> str:
         if not h5py.h5z.filter_avail(code):
             return FILTERS.get(code) or name.decode("utf-8", "replace").strip("\0") or f"filter {code}"
     return ""
-
-
-def _product(numbers: Sequence[int]) -> int:
-    product = 1
-    for number in numbers:
-        product *= number
-    return product

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from brain.errors import InputError, expected
 
 POINTER = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
-"""What stands in the data set for each text: its length, the address of its heap, its number there."""
+"""What stands in the data set for each text: its length, its heap's address behind the user block, its number there."""
 HEAD = 16
 """Bytes of a heap's head, and of an object's."""
 
@@ -35,12 +35,12 @@ def check_heaps(dataset: h5py.Dataset) -> None:
     text = h5py.check_string_dtype(dataset.dtype)
     if text is None or text.length is not None or not dataset.size:
         return
-    path = Path(dataset.file.filename)
+    path, before = Path(dataset.file.filename), int(dataset.file.userblock_size)
     with open(path, "rb") as file:
         for raw in _stored(dataset, file):
             whole = raw[: len(raw) - len(raw) % POINTER.itemsize]
             for at in np.unique(np.frombuffer(whole, POINTER)["heap"]).tolist():
-                if at and not _ends(file, at):
+                if at and not _ends(file, at + before):
                     where = f"{path}, {str(dataset.name).lstrip('/')}"
                     raise InputError(expected(where, "intact text", "damaged text", "fetch the file again"))
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from brain.errors import InputError, counted, expected
 from brain.progress import progress
-from brain.readers import Reader, open_recording, reader_of
+from brain.readers import Apart, Inspection, Reader, as_opened, open_recording, reader_of
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
 WHOLE = 4 * 2**30
-"""Bytes on disk up to which all sessions are read; of larger data the first alone."""
+"""Bytes on disk up to which all sessions are read; of larger data whose sessions lie apart, the first that is there."""
 STIMULI = 12
 """Stimuli that are opened: the first, the last, and some between."""
 FEWEST, FEW = 3, 20
@@ -51,16 +51,25 @@ class Look:
     problems: tuple[str, ...] = ()
 
 
-def look(path: Path, *, reader: str = "", subject: str = "", fields: Mapping[str, str] | None = None) -> Look:
+def look(
+    path: Path,
+    *,
+    reader: str = "",
+    subject: str = "",
+    sessions: Sequence[int] = (),
+    fields: Mapping[str, str] | None = None,
+) -> Look:
     """Everything that can be said of the data at `path`; only what is no data at all is raised (InputError).
 
-    `reader`, `subject` and `fields` as in `open_recording`; no subject looks at each.
+    `reader`, `subject`, `sessions` and `fields` as in `open_recording`; no subject looks at each. Sessions that are
+    absent are a note, where those that are there can be read without them.
     """
     fields = dict(fields or {})
     found = reader_of(path, reader)
     lines, problems = [f"{path}: {found.title} (reader {found.name})"], list[str]()
     facts: dict[str, Any] = {"path": str(path), "reader": found.name, "subjects": {}}
     notes: list[str] = []
+    seen = Inspection(lines=())
     try:
         seen = found.inspect(path, fields=fields)
         lines += seen.lines
@@ -72,13 +81,12 @@ def look(path: Path, *, reader: str = "", subject: str = "", fields: Mapping[str
         subjects = (subject,)
     for one in progress(subjects, desc="reading responses and stimuli", unit="subject"):
         try:
-            recording, read = _opened(found, path, one, fields)
+            part = _subject(found, path, one, sessions=tuple(sessions), fields=fields, seen=seen)
         except InputError as error:
             problems.append(str(error))
             continue
-        part = _looked_at(recording)
-        lines += [f"{recording.responses.space.subject}, opened ({read}):", *(f"  {line}" for line in part.lines)]
-        facts["subjects"][recording.responses.space.subject] = dict(part.facts) | {"read": read}
+        lines += part.lines
+        facts["subjects"] |= part.facts
         notes += part.notes
         problems += part.problems
     facts |= {"notes": list(dict.fromkeys(notes)), "problems": list(dict.fromkeys(problems))}
@@ -87,12 +95,30 @@ def look(path: Path, *, reader: str = "", subject: str = "", fields: Mapping[str
     )
 
 
-def _opened(found: Reader, path: Path, subject: str, fields: Mapping[str, str]) -> tuple[Recording, str]:
-    """The recording, and which sessions of it were read."""
-    large = _bytes_of(path) > WHOLE
-    sessions = (1,) if large else ()
-    recording = open_recording(path, subject=subject, sessions=sessions, reader=found.name, fields=fields)
-    return recording, "session 1 alone, for the data are large" if large else "all sessions"
+def _subject(
+    found: Reader, path: Path, subject: str, *, sessions: tuple[int, ...], fields: Mapping[str, str], seen: Inspection
+) -> Look:
+    """One subject, opened: what `seen` holds of it already, the sessions asked for, or as much as is there."""
+    apart = seen.sessions.get(subject, Apart(there=()))
+    taken = sessions or apart.there
+    if not sessions and len(taken) > 1 and _bytes_of(path) > WHOLE:
+        taken = taken[:1]
+    whole, read = seen.recording, "all sessions"
+    if whole is not None and not sessions and subject in ("", whole.responses.space.subject):
+        recording = as_opened(whole, path)
+    else:
+        recording = open_recording(path, subject=subject, sessions=taken, reader=found.name, fields=fields)
+    if sessions or taken != apart.there or apart.note:
+        named = ", ".join(map(str, taken))
+        read = f"session {named} alone" if len(taken) == 1 else f"sessions {named}"
+        read += ", for the data are large" * (not sessions and taken != apart.there)
+    name, part = recording.responses.space.subject, _looked_at(recording)
+    return Look(
+        lines=(f"{name}, opened ({read}):", *(f"  {line}" for line in part.lines)),
+        facts={name: dict(part.facts) | {"read": read}},
+        notes=(*((apart.note,) if apart.note and not sessions else ()), *part.notes),
+        problems=part.problems,
+    )
 
 
 def _bytes_of(path: Path) -> int:

@@ -34,9 +34,9 @@ def as_object(
 
 
 def parsed(text: str | bytes, where: object, *, what: str = "JSON", then: str = "write it again") -> Any:
-    """What a JSON text says; no JSON, nested without end, or bytes that are no UTF-8: an InputError about `where`."""
+    """What a JSON text says, each name once; anything else, or bytes that are no UTF-8: an InputError about `where`."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique)
     except RecursionError as error:
         raise InputError(expected(where, what, "JSON nested without end", then)) from error
     except ValueError as error:
@@ -47,3 +47,12 @@ def parsed(text: str | bytes, where: object, *, what: str = "JSON", then: str = 
 def is_number(value: Any) -> TypeGuard[float]:
     """Is it a finite number as JSON has them? true and false are none, though Python counts with them as 1 and 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these names and values; a name that comes twice is a ValueError: the last would win in silence."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in it more than once")
+    return found

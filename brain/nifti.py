@@ -31,7 +31,10 @@ SPARE = 2**22
 """Bytes that a header's extensions may take."""
 NEAR = 0.02
 """Voxels by which a corner of a volume may lie beside its place in another: what headers round, and no more."""
+FLAT = 1e-6
+"""Volume of a voxel's edges, each of length 1, below which an affine puts several voxels into one place."""
 FETCH = "fetch it again"
+PAIR = "give the .nii, or join the pair with nibabel: nibabel.save(nibabel.load('x.hdr'), 'x.nii.gz')"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +99,12 @@ def _opened(path: Path, then: str, *, whole: bool) -> Iterator[tuple[Any, Grid]]
         with damage(path, what="an intact NIfTI file", then=then):
             head = file.read(540)
             file.seek(0)
-        kind = nibabel.nifti2.Nifti2Image if head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
-        if head[344:348] not in (b"n+1\0", b"ni1\0") and head[4:8] != b"n+2\0":
+        second = head[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c")
+        kind, magic = (nibabel.nifti2.Nifti2Image, head[4:8]) if second else (nibabel.Nifti1Image, head[344:348])
+        if magic in (b"ni1\0", b"ni2\0"):  # its numbers lie in another file: here the header would be read
+            found = "the header of a pair (.hdr and .img)"
+            raise InputError(expected(path, "a NIfTI file with its numbers in it", found, PAIR))
+        if magic not in (b"n+1\0", b"n+2\0"):
             raise InputError(expected(path, "a NIfTI file", f"{'gzipped, ' * zipped}{kind_of(head)}", then))
         with damage(path, what="an intact NIfTI file", then=then):
             image = kind.from_stream(file)
@@ -129,13 +136,34 @@ def _grid(path: Path, image: Any) -> Grid:
     header = image.header
     sform, qform = (get(coded=True)[0] for get in (header.get_sform, header.get_qform))
     affine = sform if sform is not None else qform
-    if affine is not None and (not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9):
+    if affine is not None and not is_affine(affine):
         raise ValueError(f"affine {_said(affine)}")
     other = None
     if sform is not None and qform is not None and not _alike(sform, qform, (x, y, z)):
         other = np.asarray(qform, np.float64)
     where = None if affine is None else np.asarray(affine, np.float64)
     return Grid(path=path, shape=(x, y, z), affine=where, other=other)
+
+
+def is_affine(affine: NDArray[Any]) -> bool:
+    """Is this (4, 4), finite, with 0 0 0 1 for its last row, and does it put every voxel into a place of its own?"""
+    if affine.shape != (4, 4) or affine.dtype.kind not in "iuf" or not np.isfinite(affine).all():
+        return False
+    wide = affine.astype(np.float64)
+    steps = np.linalg.norm(wide[:3, :3], axis=0)  # in millimetres or metres: what counts is the shape of a voxel
+    flat = not steps.all() or abs(np.linalg.det(wide[:3, :3] / steps)) < FLAT
+    return not flat and np.array_equal(wide[3], (0, 0, 0, 1))
+
+
+def must_be_affine(affine: NDArray[Any], where: object) -> NDArray[np.float64]:
+    """The affine as (4, 4) float64; what is none (`is_affine`) is an InputError about `where`."""
+    if is_affine(affine):
+        return np.asarray(affine, np.float64)
+    found, then = f"{affine.dtype} {affine.shape}", "correct it, or leave it out"
+    if affine.shape == (4, 4):
+        found = str(affine.tolist())
+        then = "store its transpose" if is_affine(affine.T) else then
+    raise InputError(expected(where, "an affine (4, 4) that tells voxels apart, last row 0 0 0 1", found, then))
 
 
 def _alike(first: NDArray[Any], second: NDArray[Any], shape: tuple[int, int, int]) -> bool:

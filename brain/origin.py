@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def simulated_by(source: Path | str) -> str:
     """What simulated the data in this folder, or in the folder of this file; "" where no simulator has signed.
 
     A marker above counts below the parts that simulators write alone: recorded data beside simulated ones stay
-    recorded. A marker that cannot be read still says that the data are simulated.
+    recorded. A marker that cannot be read (damaged, a link that was not fetched, a folder of that name) still says that
+    the data are simulated.
     """
     place = Path(source)
     for one in dict.fromkeys((place.absolute(), place.resolve())):
@@ -48,17 +50,17 @@ def sign_parts(root: Path, facts: Mapping[str, Any]) -> None:
     """Put the marker into every part of a simulator's folder, each of which may be opened or copied alone."""
     for part in PARTS:
         # unlabelled trials have a marker of their own, which says how many there are
-        if (root / part).is_dir() and not (root / part / MARKER).exists():
+        if (root / part).is_dir() and not os.path.lexists(root / part / MARKER):
             sign(root / part, {**facts, "part": part})
 
 
 def _marker(folder: Path) -> Path | None:
     """The marker that is valid for this folder: its own, else that of the simulator's folder which it is a part of."""
     own = folder / MARKER
-    if own.is_file():
+    if os.path.lexists(own):
         return own
     above = [one.parent / MARKER for one in (folder, *folder.parents) if one.name in PARTS]
-    return next((marker for marker in above if marker.is_file()), None)
+    return next((marker for marker in above if os.path.lexists(marker)), None)
 
 
 def _said(marker: Path) -> str:

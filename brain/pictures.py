@@ -2,6 +2,7 @@
 
     open_image(path)           -> PIL image, mode RGB, upright
     decode_image(data, path)   -> the same of bytes in memory
+    size_of(path)              -> (width, height) by the header alone
 
 What does not show in one certain way is refused: floating point and 32-bit pixels, animations, and whatever is in none
 of `FORMATS`, for Pillow's others start programs (PostScript) or are no pictures of a study.
@@ -24,6 +25,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 MOVING = ("GIF", "WEBP", "PNG", "TIFF")
 """Formats whose second picture makes an animation or a stack; a JPEG's is a camera's preview."""
+ORIENTATION = 0x0112
+"""The EXIF tag that turns a picture; 5 to 8 lay it on its side."""
 LARGEST_FILE = 256 * 2**20
 LARGEST_IMAGE = 64_000_000
 """A file of more bytes, or a picture of more pixels, is refused before it is decoded."""
@@ -37,6 +40,22 @@ def read_bytes(path: Path, *, what: str = "image") -> bytes:
 def open_image(path: Path) -> Image.Image:
     """The image file at `path` as 8-bit RGB (see `decode_image`)."""
     return decode_image(read_bytes(path), path)
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """(width, height) of the upright picture by its header; None where that says none, of which `open_image` says why.
+
+    An absent file is an InputError.
+    """
+    present(path, what="a readable image file", then="restore the file", limit=LARGEST_FILE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with damage(path, what="an image", then="replace the file"), Image.open(path, formats=FORMATS) as picture:
+                turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+                return (picture.height, picture.width) if turned else (picture.width, picture.height)
+        except InputError:
+            return None
 
 
 def decode_image(data: bytes, path: object) -> Image.Image:

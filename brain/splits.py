@@ -31,17 +31,18 @@ def clip_of(stimulus: str) -> str:
     return re.sub(rf"{SLIDE}\d+$", "", stimulus)
 
 
-def groups_of(ids: Iterable[str]) -> NDArray[np.str_]:
+def groups_of(ids: Iterable[str], *, sound: bool = True) -> NDArray[np.str_]:
     """(stimulus,) the group of each, of which no part may be trained on while another is tested: the clip of a window.
 
-    Pictures and whole sounds are groups of their own, so that grouping changes nothing for them.
+    Whole sounds are groups of their own, and so are pictures (not `sound`), whatever they are called.
     """
-    return np.array([clip_of(str(name)) for name in ids], np.str_)
+    return np.array([clip_of(str(name)) if sound else str(name) for name in ids], np.str_)
 
 
-def check_groups(split: Split) -> None:
+def check_groups(split: Split, *, sound: bool = True) -> None:
     """Refuse (InputError) a split that trains on one window of a clip and tests another."""
-    both = sorted(set(groups_of(split.train).tolist()) & set(groups_of(split.test).tolist()))
+    train, test = (set(groups_of(half, sound=sound).tolist()) for half in (split.train, split.test))
+    both = sorted(train & test)
     if both:
         raise InputError(
             f"split {split.name!r}: {len(both)} clips have windows in training and test alike (first: {both[0]}), "
@@ -62,7 +63,7 @@ def _number(stimulus: str) -> int:
     return int(tail) if tail != stimulus else 0
 
 
-def leave_out(groups: Mapping[str, Iterable[str]]) -> tuple[Split, ...]:
+def leave_out(groups: Mapping[str, Iterable[str]], *, sound: bool = True) -> tuple[Split, ...]:
     """One split a group, "leave-out-<group>": its stimuli are the test, all others the training.
 
     `groups`: group -> the stimuli shown in it. A stimulus of several groups is tested in each and trains in none of
@@ -73,8 +74,10 @@ def leave_out(groups: Mapping[str, Iterable[str]]) -> tuple[Split, ...]:
     everything = set().union(*members.values()) if members else set()
     splits = []
     for group, test in members.items():
-        clips = set(groups_of(test).tolist())
-        train = {name for name in everything - test if clip_of(name) not in clips}
+        clips = set(groups_of(test, sound=sound).tolist())
+        others = sorted(everything - test)
+        theirs = groups_of(others, sound=sound).tolist()
+        train = {name for name, clip in zip(others, theirs, strict=True) if clip not in clips}
         if not train:
             raise InputError(
                 f"group {group!r} shows every stimulus, so that leaving it out leaves nothing to train on; "
@@ -84,19 +87,22 @@ def leave_out(groups: Mapping[str, Iterable[str]]) -> tuple[Split, ...]:
     return tuple(splits)
 
 
-def tenth_by_hash(ids: Iterable[str]) -> Split:
+def tenth_by_hash(ids: Iterable[str], *, sound: bool = True) -> Split:
     """About a tenth of the stimuli as the test set, by the digest of their ids: the same on every machine, for ever.
 
     Of windows it is a tenth of the clips, by the digest of the clip.
     """
-    known = set(ids)
-    ranked = sorted({clip_of(name) for name in known}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    known = sorted(set(ids))
+    clips = groups_of(known, sound=sound).tolist()
+    ranked = sorted(set(clips), key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     tests = set(ranked[: max(1, len(ranked) // 10)])
-    test = {name for name in known if clip_of(name) in tests}
-    return Split(name="tenth-by-hash", train=tuple(known - test), test=tuple(test))
+    test = {name for name, clip in zip(known, clips, strict=True) if clip in tests}
+    return Split(name="tenth-by-hash", train=tuple(set(known) - test), test=tuple(test))
 
 
-def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: int) -> tuple[Split, ...]:
+def cluster_splits(
+    ids: Sequence[str], features: NDArray[Any], *, k: int, seed: int, sound: bool = True
+) -> tuple[Split, ...]:
     """k splits "cluster-<k>-0", ...: one cluster of like stimuli is the test, the others the training.
 
     The windows of a clip go together, by the mean of their features.
@@ -113,7 +119,7 @@ def cluster_splits(ids: Sequence[str], features: NDArray[Any], *, k: int, seed: 
         )
     order = np.argsort(np.array(ids, np.str_))
     names = [ids[place] for place in order]
-    clips, whose = np.unique(groups_of(names), return_inverse=True)
+    clips, whose = np.unique(groups_of(names, sound=sound), return_inverse=True)
     values = np.stack([values[order][whose == clip].mean(axis=0) for clip in range(len(clips))])
     different = len(np.unique(values, axis=0))
     if not 2 <= k <= different:

@@ -233,7 +233,8 @@ def read_records(
 ) -> list[dict[str, str]]:
     """The rows of a table with a head line, column -> text without blanks around it.
 
-    `needed` are columns that must be there, once each; they and a row of more or fewer cells are an InputError.
+    `needed` are columns that must be there; they, two columns of one name and a row of more or fewer cells are an
+    InputError.
     """
     lines = cells(path, mark=mark, quoted=quoted)
     head, rows = ([one_line(name, f"{path}, line 1") for name in lines[0][1]], lines[1:]) if lines else ([], [])
@@ -242,9 +243,13 @@ def read_records(
             found = f"{len(row)} ({row[len(head)]!r} has no column)"
             raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells", found, "correct the row"))
     for name in needed:
-        if head.count(name) != 1:
+        if name not in head:
             found = f"the columns {', '.join(head)[:120] or 'none'}"
-            raise InputError(expected(path, f"the column {name!r}{' once' * (name in head)}", found, then))
+            raise InputError(expected(path, f"the column {name!r}", found, then))
+    twice = next((name for name in head if name and head.count(name) > 1), None)
+    if twice is not None:
+        found = f"two (the columns {', '.join(head)[:120]})"
+        raise InputError(expected(path, f"the column {twice!r} once", found, "rename one, or take it out"))
     for line, row in rows:
         if len(row) != len(head):
             raise InputError(expected(f"{path}, line {line}", f"{len(head)} cells as in its head", f"{len(row)}", _ROW))

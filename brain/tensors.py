@@ -1,7 +1,7 @@
 """Weights on disk: the one place where safetensors files, and the few pickles of published networks, are read.
 
     contents = header(path)                    names, types, shapes and metadata; no number is read
-    sound(path)                                the same, and that no number is NaN or infinite
+    finite_header(path)                        the same, and that no number is NaN or infinite
     arrays, metadata = read_arrays(path)       as numpy
     weights = read_torch(path)                 as torch, on the processor
     weights = read_pickle(path)                a .pth, without running what a pickle may hold
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import AGAIN, ZIP_MAGIC, damage, foreign, present
+from brain.json_files import unique
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,15 +38,22 @@ BITS: Mapping[str, int] = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64, "C64": 64,
 }  # fmt: skip
-EXPONENTS: Mapping[str, tuple[str, int]] = {
-    "F16": ("<u2", 0x7C00),
-    "BF16": ("<u2", 0x7F80),
-    "F32": ("<u4", 0x7F800000),
-    "C64": ("<u4", 0x7F800000),
-    "F64": ("<u8", 0x7FF0000000000000),
-    "F8_E5M2": ("u1", 0x7C),
+NOT_FINITE: Mapping[str, tuple[str, int, int]] = {
+    "F16": ("<u2", 0x7C00, 0x7C00),
+    "BF16": ("<u2", 0x7F80, 0x7F80),
+    "F32": ("<u4", 0x7F800000, 0x7F800000),
+    "C64": ("<u4", 0x7F800000, 0x7F800000),
+    "F64": ("<u8", 0x7FF0000000000000, 0x7FF0000000000000),
+    "F8_E5M2": ("u1", 0x7C, 0x7C),
+    "F8_E4M3": ("u1", 0x7F, 0x7F),
+    "F8_E8M0": ("u1", 0xFF, 0xFF),
+    "F8_E4M3FNUZ": ("u1", 0xFF, 0x80),
+    "F8_E5M2FNUZ": ("u1", 0xFF, 0x80),
 }
-"""Type -> the integer of its width and the bits that are all set in NaN and infinity, and in no other number."""
+"""Type -> the integer of its width, a mask, and what NaN and infinity are under it and no other number is.
+
+The types of 4 and 6 bits have neither.
+"""
 CHUNK = 2**22
 
 
@@ -91,10 +99,10 @@ def header(path: Path, *, what: str = WHAT, then: str = AGAIN) -> Header:
     return Header(tensors=slots, metadata=metadata)
 
 
-def sound(path: Path, *, what: str = WHAT, then: str = AGAIN) -> Header:
+def finite_header(path: Path, *, what: str = WHAT, then: str = AGAIN) -> Header:
     """`header`, and every number of floating point read: the first tensor with NaN or infinity is an InputError.
 
-    A file that was found sound is not read again by this process until its size or its time change.
+    A file that was found so is not read again by this process until its size or its time change.
     """
     found = header(path, what=what, then=then)
     facts = path.stat()
@@ -136,15 +144,18 @@ def read_pickle(path: Path, *, what: str = "weights", then: str = AGAIN) -> dict
     if not isinstance(state, Mapping):
         raise InputError(expected(path, f"{what} by name", type(state).__name__, then))
     for name, value in state.items():
-        if isinstance(value, torch.Tensor) and value.is_floating_point() and not bool(value.isfinite().all()):
-            raise InputError(expected(path, f"{what}, finite numbers all", f"NaN or infinity in {name!r}", then))
+        if isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex()):
+            with damage(path, what=what, then=then):  # torch looks into few types of 8 bits, and into none of 4
+                finite = bool((value.float() if value.itemsize == 1 else value).isfinite().all())
+            if not finite:
+                raise InputError(expected(path, f"{what}, finite numbers all", f"NaN or infinity in {name!r}", then))
     return {str(name): value for name, value in state.items()}
 
 
 def _parsed(text: bytes, path: Path, *, what: str, then: str) -> dict[str, Any]:
-    """The header's JSON object; here and not in `brain.json_files`, for a name that comes twice is damage."""
+    """The header's JSON object; here and not in `brain.json_files`, for it is the file that is damaged, not JSON."""
     try:
-        found = json.JSONDecoder(object_pairs_hook=_unique).decode(text.decode("utf-8"))
+        found = json.JSONDecoder(object_pairs_hook=unique).decode(text.decode("utf-8"))
     except RecursionError as error:
         raise InputError(expected(path, what, "a damaged header (JSON nested without end)", then)) from error
     except ValueError as error:
@@ -155,14 +166,6 @@ def _parsed(text: bytes, path: Path, *, what: str, then: str) -> dict[str, Any]:
     return found
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in it more than once")
-    return found
-
-
 def _slot(name: str, fact: Any, path: Path, *, first: int, what: str, then: str) -> Slot:
     try:
         dtype, shape, (begin, end) = str(fact["dtype"]), tuple(fact["shape"]), fact["data_offsets"]
@@ -170,7 +173,10 @@ def _slot(name: str, fact: Any, path: Path, *, first: int, what: str, then: str)
         found = f"a damaged header (no dtype, shape and data_offsets of {name!r})"
         raise InputError(expected(path, what, found, then)) from error
     whole = all(type(one) is int and one >= 0 for one in (*shape, begin, end))
-    if dtype not in BITS or not whole or math.prod(shape) * BITS[dtype] != 8 * (end - begin):
+    if dtype not in BITS:
+        found = f"a header with a type that is not known ({name!r}: {dtype[:40]})"
+        raise InputError(expected(path, what, found, "store the weights in a type of torch"))
+    if not whole or math.prod(shape) * BITS[dtype] != 8 * (end - begin):
         found = f"a damaged header ({name!r}: {dtype} of shape {list(shape)} in bytes {begin} to {end})"
         raise InputError(expected(path, what, found, then))
     return Slot(dtype=dtype, shape=shape, begin=first + begin, end=first + end)
@@ -192,16 +198,15 @@ def _fill(slots: Mapping[str, Slot], path: Path, *, first: int, size: int, what:
 def _first_not_finite(path: Path, size: int, changed: int) -> str:
     """The name of the first tensor with a number that is not finite, "" where there is none."""
     for name, slot in header(path).tensors.items():
-        if slot.dtype in EXPONENTS and any(_not_finite(part, slot.dtype) for part in _bytes(path, slot)):
+        if slot.dtype in NOT_FINITE and any(_not_finite(part, slot.dtype) for part in _bytes(path, slot)):
             return name
     return ""
 
 
 def _not_finite(part: bytes, dtype: str) -> bool:
-    kind, exponent = EXPONENTS[dtype]
+    kind, mask, marks = NOT_FINITE[dtype]
     bits = np.frombuffer(part, kind)
-    mask = bits.dtype.type(exponent)
-    return bool(((bits & mask) == mask).any())
+    return bool(((bits & bits.dtype.type(mask)) == bits.dtype.type(marks)).any())
 
 
 def _bytes(path: Path, slot: Slot) -> Iterator[bytes]:

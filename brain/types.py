@@ -24,7 +24,7 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.memory import contiguous
 from brain.names import one_line
-from brain.nifti import moved
+from brain.nifti import moved, must_be_affine
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
@@ -67,10 +67,9 @@ class VoxelSpace:
     def __post_init__(self) -> None:
         for fact in ("subject", "name", "betas", "unit"):
             one_line(getattr(self, fact), fact)
-        object.__setattr__(self, "affine", np.asarray(self.affine, np.float64))
+        where = f"voxel space of {self.subject}, affine"
+        object.__setattr__(self, "affine", must_be_affine(np.asarray(self.affine, np.float64), where))
         object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
-        if self.affine.shape != (4, 4):
-            raise InputError(f"voxel space of {self.subject}: the affine must be (4, 4), found {self.affine.shape}")
         if self.ijk.ndim != 2 or self.ijk.shape[1] != 3:
             raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), found {self.ijk.shape}")
 

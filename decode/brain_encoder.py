@@ -61,7 +61,7 @@ def fitted(recording: Recording, fold: Split, bench: Bench, *, show: Show, setti
     ridge = RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
     fit = fit_ridge(
         features, train.values, groups=train.ids, alphas=ridge.alphas, folds=ridge.folds, seed=ridge.seed,
-        chunk=ridge.chunk,
+        chunk=ridge.chunk, sound=recording.stimuli.modality == "sound",
     )  # fmt: skip
     tested = scaler.apply(responses.trials(responses.of(fold.test)))
     measured = average_repeats(tested)

@@ -83,7 +83,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
             return
         folds = folds_of(recording, settings.fit.split, run)
         ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
-        check_folds(folds, settings, judged=judged)
+        check_folds(folds, settings, judged=judged, sound=recording.stimuli.modality == "sound")
 
     together([
         lambda: check_regions(recording, settings),
@@ -128,10 +128,10 @@ def check_regions(recording: Recording, settings: Settings) -> None:
     )
 
 
-def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool) -> None:
+def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sound: bool) -> None:
     """Refuses (InputError) too few training stimuli for the folds inside them, or too few tested ones to compare."""
-    fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train))))
-    count = len(set(groups_of(fewest.train)))
+    fewest = min(folds, key=lambda fold: len(set(groups_of(fold.train, sound=sound))))
+    count = len(set(groups_of(fewest.train, sound=sound)))
     then = f"ask for --folds {count}" if count > 1 else "name another --split, or give data of more stimuli"
     if count < settings.fit.folds:
         raise InputError(
@@ -316,7 +316,8 @@ def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
         mine = responses.voxels(responses.space.columns_of(replace(mapping.voxels, unit=unit)))
         found = SessionScaler.fit(mine, mine.of(folds[0].train))
         same = np.array_equal(found.sessions, known.sessions) and unit == mapping.unit
-        if not same or not np.isclose(found.mean, known.mean, atol=ALIKE * known.std).all():
+        alike = [(found.mean, known.mean), (found.std, known.std)]
+        if not same or not all(np.isclose(one, other, atol=ALIKE * known.std).all() for one, other in alike):
             raise InputError(
                 expected(
                     recording.source, f"the trials that {run.path} was fitted on", "other responses to its stimuli",

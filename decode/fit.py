@@ -153,7 +153,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
         )
-    check_folds(folds, settings, judged=False)
+    check_folds(folds, settings, judged=False, sound=recording.stimuli.modality == "sound")
     ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
     guard_folds(run, recording, folds, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
@@ -212,12 +212,13 @@ def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> N
 
 def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, fit: FitSettings) -> None:
     """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
+    sound = recording.stimuli.modality == "sound"
     for fold in folds:
-        guard(fold, fold.train)
+        guard(fold, fold.train, sound=sound)
         guard_statistics(recording.responses, fold)
     looks = look_at_all(recording.stimuli, sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
     for fold in folds:
-        guard(fold, fold.train, looks)
+        guard(fold, fold.train, looks, sound=sound)
     report = leak_report(folds, looks)
     for said in copied_lines(report):
         print(said)

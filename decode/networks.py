@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from brain.errors import InputError, UsageError
 from brain.leaks import guard, look_at
 from brain.readers import open_recording, parse_fields, reader_of
-from brain.splits import clip_of, groups_of
+from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Recording, Split
 from decode.fit import columns_of, ridge_settings
@@ -97,7 +97,8 @@ def lent_trials(
     sides = ((other.stimuli, split.train), (recording.stimuli, fold.test))
     opened = ((name, stimuli.open(name)) for stimuli, names in sides for name in names)
     looks = look_at(opened, count=len(split.train) + len(fold.test))
-    guard(Split(name=fold.name, train=split.train, test=fold.test), split.train, looks)
+    lent = Split(name=fold.name, train=split.train, test=fold.test)
+    guard(lent, split.train, looks, sound=other.stimuli.modality == "sound")
     path = run.conditions(space.card.name, f"true-{subject}")
     if not path.is_file():
         ids = sorted(set(other.responses.stimulus.tolist()))
@@ -115,8 +116,10 @@ def lent_split(other: Recording, fold: Split) -> Split:
     """
     named = fold.name if fold.name in {split.name for split in other.splits} else ""
     own, shown = other.split(named), set(other.responses.stimulus.tolist())
-    tested = set(groups_of(fold.test).tolist())
-    train = tuple(name for name in own.train if name in shown and clip_of(name) not in tested)
+    sound = other.stimuli.modality == "sound"
+    tested = set(groups_of(fold.test, sound=sound).tolist())
+    clips = groups_of(own.train, sound=sound).tolist()
+    train = tuple(name for name, clip in zip(own.train, clips, strict=True) if name in shown and clip not in tested)
     if not train:
         raise InputError(
             f"{other.responses.space.subject}: split {fold.name!r} tests every stimulus it could lend a trunk by; "
@@ -142,7 +145,7 @@ def accelerator_on(device: str) -> Any:
 def _share(recording: Recording, fold: Split) -> float:
     """The share that validates: more than usual where it would be too few stimuli to settle a restoration by."""
     shown = recording.responses.stimulus[recording.responses.of(fold.train)]
-    count = len(set(groups_of(shown.tolist()).tolist()))
+    count = len(set(groups_of(shown.tolist(), sound=recording.stimuli.modality == "sound").tolist()))
     if count < 2 * FEWEST:
         raise InputError(
             f"split {fold.name!r}: {count} training stimuli cannot spare the {FEWEST} by which a network is stopped "

@@ -18,6 +18,7 @@ from brain.types import Recording, Responses, Split
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings
 from encoders.conditions import Conditions
+from encoders.spaces import of_sounds
 from encoders.storage import read_json, write_json
 
 
@@ -71,7 +72,8 @@ def cluster_count(recording: Recording, wanted: str) -> int:
 
 def write_clusters(run: RunFolder, conditions: Conditions, *, k: int, seed: int) -> None:
     """Writes RUN/splits/cluster-<k>.json: the clusters of these stimuli by the angle between their conditions."""
-    splits = cluster_splits(conditions.ids, _directions(conditions), k=k, seed=seed)
+    sound = of_sounds(conditions.space.name)
+    splits = cluster_splits(conditions.ids, _directions(conditions), k=k, seed=seed, sound=sound)
     write_json(
         _clusters_path(run, k),
         {

@@ -94,14 +94,15 @@ def voxel_scores(
     held_out = len(folds) == 1 and len(fold.test) >= FEWEST
     train = fold.train if held_out else tuple(sorted({*fold.train, *fold.test}))
     test = fold.test if held_out else train
-    z = _standardised(recording.responses, train)
+    z, sound = _standardised(recording.responses, train), recording.stimuli.modality == "sound"
     fitted, tested = average_repeats(z.trials(z.of(train))), average_repeats(z.trials(z.of(test)))
     best, accuracy = np.full(len(z.space), -np.inf, np.float32), np.zeros(len(z.space), np.float32)
     for conditions in true.values():
         scored = voxel_prediction(
             conditions.take(fitted.ids).values, fitted.values,
             x_test=conditions.take(tested.ids).values, y_test=tested.values,
-            groups=fitted.ids, settings=replace(ridge, folds=min(ridge.folds, len(set(groups_of(fitted.ids))))),
+            groups=fitted.ids, sound=sound,
+            settings=replace(ridge, folds=min(ridge.folds, len(set(groups_of(fitted.ids, sound=sound))))),
         )  # fmt: skip
         better = scored.cv > best
         best = np.where(better, scored.cv, best)

@@ -36,12 +36,13 @@ def voxel_prediction(
     y_test: Float,
     groups: Sequence[str],
     settings: RidgeSettings,
+    sound: bool = True,
 ) -> VoxelAccuracy:
     """Fit features -> voxels on the training stimuli and correlate on both sides.
 
     x, x_test  (stimulus, *shape) features, such as Conditions.values in pixels, vae-latent or clip-image
     y, y_test  (stimulus, voxel) responses averaged over repeats, in one unit
-    groups     (stimulus,) ids of the training stimuli
+    groups     (stimulus,) ids of the training stimuli; of `sound` a clip's windows share a fold
     """
     flat, flat_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
     if len(x_test) != len(y_test) or y.shape[1:] != y_test.shape[1:]:
@@ -57,6 +58,7 @@ def voxel_prediction(
         seed=settings.seed,
         chunk=settings.chunk,
         per_target=settings.per_target,
+        sound=sound,
     )
     test = columnwise_correlation(fit.predict(flat_test), y_test)
     return VoxelAccuracy(test=test, cv=columnwise_correlation(fit.cv_prediction, y))

@@ -35,7 +35,7 @@ def checked(folder: Path, *, numbers: bool = True, then: str = AGAIN) -> Path:
     for path in listed(folder, "*config.json", "*index.json"):
         refuse_code(read_json(path, then=then), path)
     for path in listed(folder, "*.safetensors"):
-        (tensors.sound if numbers else tensors.header)(path, then=then)
+        (tensors.finite_header if numbers else tensors.header)(path, then=then)
     for path in listed(folder, "*.safetensors.index.json"):
         _all_shards(path, then=then)
     return folder

@@ -134,7 +134,7 @@ def labelled_trials(
     scaled = scaler.apply(training)
     _guard(training, scaled, test=whole.trials(whole.of(split.test)), scaler=scaler)
     mine = scaled.trials(scaled.of(known))
-    groups = groups_of(mine.stimulus.tolist())
+    groups = groups_of(mine.stimulus.tolist(), sound=recording.stimuli.modality == "sound")
     names = np.unique(groups)
     if len(names) < 2:
         raise InputError(f"{whole.space.subject}: {len(names)} labelled stimuli; one more is needed to validate on")

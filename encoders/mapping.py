@@ -30,6 +30,7 @@ from encoders.map_contract import (
 )
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeSettings, fit_ridge, low_rank, predict_rows
+from encoders.spaces import of_sounds
 from encoders.storage import Arrays
 
 KIND = "mapping"
@@ -198,6 +199,7 @@ def fit_ranks(
         seed=ridge.seed,
         chunk=ridge.chunk,
         per_target=ridge.per_target,
+        sound=of_sounds(conditions.space.name),
     )
     found = []
     for rank in ranks:

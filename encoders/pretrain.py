@@ -25,7 +25,7 @@ from encoders.settings import PretrainSettings
 def main(words: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     given = list(sys.argv[1:] if words is None else words)
-    return command("pretrain", lambda: _run(given))
+    return command("pretrain", lambda: _run(given), resumes=True)
 
 
 def _run(words: list[str]) -> None:

@@ -32,6 +32,7 @@ from encoders.patches import Patches, cut_cortex
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeFit, RidgeSettings, fit_ridge, predict_rows
 from encoders.settings import MaskedSettings, Plan
+from encoders.spaces import of_sounds
 from encoders.storage import read_tensors, write_tensors
 
 KIND = "masked-readout"
@@ -194,6 +195,7 @@ def _ridge(
         folds=ridge.folds,
         seed=ridge.seed,
         chunk=ridge.chunk,
+        sound=of_sounds(trials.space.name),
         per_target=ridge.per_target,
     )
     return fit, ids, truth

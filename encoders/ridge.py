@@ -120,12 +120,13 @@ def fit_ridge(
     seed: int,
     chunk: int,
     per_target: bool = True,
+    sound: bool = True,
 ) -> RidgeFit:
     """Fit y on x with one penalty a target (or one for all), chosen by cross-validation with folds grouped by stimulus.
 
     x       (sample, voxel) float32, finite; a voxel that never moves gets weight 0
     y       (sample, target) float32, finite
-    groups  (sample,) the stimulus of each sample; its samples always share a fold
+    groups  (sample,) the stimulus of each sample; its samples share a fold, and so do the windows of a `sound`
     alphas  penalties to try; `folds`, `seed`, `chunk` and `per_target` as in `RidgeSettings`
     Errors: shapes that do not fit, NaN, fewer stimuli than folds -> `InputError`. Source: the module's docstring;
     the same numbers as himalaya's and scikit-learn's RidgeCV with the same folds.
@@ -133,7 +134,7 @@ def fit_ridge(
     grid = tuple(sorted({float(alpha) for alpha in alphas}))
     RidgeSettings(alphas=grid, folds=folds, seed=seed, chunk=chunk)  # refuses what cannot be used
     x, y = _checked(x, y, samples=len(groups))
-    fold = grouped_folds(groups, folds=folds, seed=seed)
+    fold = grouped_folds(groups, folds=folds, seed=seed, sound=sound)
     penalties = np.array(grid)
     constant = np.ptp(y, axis=0) == 0
     gram = _kernel(x) if len(x) <= x.shape[1] else None
@@ -205,13 +206,15 @@ def low_rank(fit: RidgeFit, x: Float, *, rank: int) -> RidgeFit:
     )
 
 
-def grouped_folds(groups: Sequence[str] | NDArray[np.str_], *, folds: int, seed: int) -> Int:
+def grouped_folds(
+    groups: Sequence[str] | NDArray[np.str_], *, folds: int, seed: int, sound: bool = True
+) -> Int:
     """(sample,) int64: each sample's fold. All samples of a stimulus share one; folds differ by one stimulus at most.
 
-    Windows of one clip overlap and share a fold too: the clip is what is folded. Depends on the set of stimuli and the
-    seed only, never on the order of rows. Too few stimuli: `InputError`.
+    Windows of one clip overlap and share a fold too (of `sound`): the clip is what is folded. Depends on the set of
+    stimuli and the seed only, never on the order of rows. Too few stimuli: `InputError`.
     """
-    unique, member = np.unique(groups_of(np.asarray(groups, np.str_).tolist()), return_inverse=True)
+    unique, member = np.unique(groups_of(np.asarray(groups, np.str_).tolist(), sound=sound), return_inverse=True)
     if len(unique) < folds:
         raise InputError(f"ridge: {len(unique)} training stimuli cannot make {folds} folds; give more, or fewer folds")
     shuffled = np.random.default_rng(seed).permutation(len(unique))

@@ -33,6 +33,7 @@ from encoders.residual import Made, Residual, ResidualLoss, ResidualSettings, ad
 from encoders.restore import Restoration
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.settings import Plan
+from encoders.spaces import of_sounds
 from encoders.storage import Arrays, read_tensors, write_tensors
 
 KIND = "residual-map"
@@ -275,7 +276,7 @@ def _starting_adapter(shared: ResidualMap, trials: Labelled, ridge: RidgeSetting
     given = np.asarray(np.column_stack([z, np.ones(len(z))]) @ shared.expected, np.float32)
     fit = fit_ridge(
         values, given, groups=ids, alphas=ridge.alphas, folds=ridge.folds, seed=ridge.seed, chunk=ridge.chunk,
-        per_target=ridge.per_target,
+        per_target=ridge.per_target, sound=of_sounds(trials.space.name),
     )  # fmt: skip
     adapter = nn.Linear(len(trials.voxels), given.shape[1])
     with torch.no_grad():

@@ -190,8 +190,9 @@ def fit_voxelwise(tower: Tower, features: Float, test_features: Float, *, data: 
     """The encoder of these data on unit-norm features (stimulus, feature), scored on the test stimuli's features."""
     ridge = RidgeSettings(alphas=PENALTIES, seed=seed)
     fit = fit_ridge(
-        features, data.responses, groups=data.ids, alphas=ridge.alphas, folds=ridge.folds, seed=seed, chunk=ridge.chunk
-    )
+        features, data.responses, groups=data.ids, alphas=ridge.alphas, folds=ridge.folds, seed=seed, chunk=ridge.chunk,
+        sound=False,
+    )  # fmt: skip
     bias = (fit.y_mean - fit.x_mean @ fit.weights).astype(np.float32)
     guess = fit.predict(test_features)
     r2 = {

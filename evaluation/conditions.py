@@ -75,7 +75,7 @@ def _score(decoded: Conditions, true: Conditions, generated: Conditions | None, 
         return ConditionScore(**facts)
     before, behind = units(decoded.take(both), true), units(generated.take(both), true)
     after, after_low, after_high = _mean(behind, chances)
-    loss, loss_low, loss_high = _mean(before - behind, chances)
+    loss, loss_low, loss_high = _mean(before - behind, chances, least=-1.0)
     return ConditionScore(
         **facts, after=after, after_low=after_low, after_high=after_high, loss=loss, loss_low=loss_low,
         loss_high=loss_high,
@@ -97,6 +97,7 @@ def units(conditions: Conditions, true: Conditions) -> Wide:
     return units_of(values, distractor)
 
 
-def _mean(values: Wide, chances: Chances) -> tuple[float, float, float]:
+def _mean(values: Wide, chances: Chances, *, least: float = 0.0) -> tuple[float, float, float]:
+    """The mean and its interval, which ends where the measure does: two-way lies in 0..1, a loss from -1 on."""
     low, high = chances.interval(values)
-    return float(values.mean()), low, high
+    return float(values.mean()), max(low, least), min(high, 1.0)

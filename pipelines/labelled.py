@@ -153,7 +153,7 @@ def labelled_trials(
         raise UsageError("double conditioning draws pictures and these data are of sounds; choose other data")
     chosen = split or recording.split()
     used = tuple(sorted(chosen.train if names is None else names))
-    guard(chosen, used, look_at_all(recording.stimuli, sorted({*used, *chosen.test})))
+    guard(chosen, used, look_at_all(recording.stimuli, sorted({*used, *chosen.test})), sound=False)
     whole = recording.responses.voxels(recording.columns(regions)) if regions else recording.responses
     contract, training = _standardised(whole, chosen, used, patch=patch)
     if trials == "averaged":

@@ -94,7 +94,7 @@ def start_from_ridge(
     x, y = tokens_of(prompter, learn, targets.ids), np.concatenate([flat[name] / scale[name] for name in flat], 1)
     fit = fit_ridge(
         x, y, groups=targets.ids, alphas=ridge.alphas, folds=min(ridge.folds, len(x)), seed=ridge.seed,
-        chunk=ridge.chunk, per_target=ridge.per_target,
+        chunk=ridge.chunk, per_target=ridge.per_target, sound=False,
     )  # fmt: skip
     read, say = _factors(fit, x, prompter.sizes.rank)
     count = len(read)

@@ -144,7 +144,7 @@ def test_arrays_are_packed_without_code(tmp_path: Path, capsys: pytest.CaptureFi
     with h5py.File(tmp_path / "mine.h5") as file:
         assert file["responses"].shape == (24, 5) and "V1" in file["roi"]
     assert main([*words, "--columns", "group"]) == 2
-    assert "NAME=FILE" in said(capsys)
+    assert "--columns: expected NAME=FILE, found 'group'; write --columns session=sessions.txt" in said(capsys)
 
 
 def test_a_simulation_is_whole_or_not_there_and_is_not_made_twice(
@@ -173,8 +173,10 @@ def test_a_keyboard_interrupt_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "_run", stopped)
-    assert main(["study"]) == 130
-    assert "goes on where it stopped" in said(capsys)
+    for name in cli.COMMANDS:
+        assert main([name]) == 130
+        again = "; the same command again goes on where it stopped"
+        assert said(capsys) == f"afterimage: stopped by SIGINT{again * (name in cli.RESUMED)}\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def work():
         time.sleep(0.2)
         part.unlink()
 
-sys.exit(command("sleeper", work))
+sys.exit(command("sleeper", work, resumes=len(sys.argv) > 2))
 """
 
 
@@ -66,19 +66,21 @@ def started(
     return process
 
 
+@pytest.mark.parametrize("resumes", [[], ["resumes"]])
 @pytest.mark.parametrize("number", ENDS, ids=lambda number: number.name)
 def test_a_signal_ends_with_one_sentence_its_code_and_nothing_half_written(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, resumes: list[str], tmp_path: Path
 ) -> None:
     part = tmp_path / "part"
-    process = started(["-c", SLEEPER, str(part)], part.exists)
+    process = started(["-c", SLEEPER, str(part), *resumes], part.exists)
     process.send_signal(number)
     if number != signal.SIGINT:  # such as a terminal that closes, which says so twice
         time.sleep(0.05)
         process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == ENDS[number]
-    assert err == f"sleeper: stopped by {number.name}; the same command again goes on where it stopped\n"
+    again = "; the same command again goes on where it stopped" if resumes else ""
+    assert err == f"sleeper: stopped by {number.name}{again}\n"
     assert not part.exists()
 
 
@@ -430,6 +432,8 @@ def test_a_device_that_is_not_there_is_said_before_anything_else(
 def test_devices_that_are_there_are_taken() -> None:
     for device in devices():
         check_device(device)
+        if ":" not in device:
+            check_device(f"{device}:0")  # the first of a kind by its number
     if "cuda" not in devices():
         with pytest.raises(UsageError, match=r"--device: expected one that torch sees here .*, found cuda; "):
             check_device("cuda")

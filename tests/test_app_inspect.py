@@ -11,10 +11,14 @@ import pytest
 from PIL import Image
 
 from app.cli import main
-from brain.errors import UsageError
+from brain import inspection
+from brain.errors import InputError, UsageError
 from brain.inspection import Look, look
+from brain.readers import open_recording
+from brain.readers.arrays import Arrays
 from brain.simulated.tiny import tiny_nsd
 from brain.simulated.tiny_listener import tiny_listener
+from brain.types import Recording
 
 TRIALS, VOXELS = 30, 8
 IDS = np.array([f"s{number:02d}" for number in range(TRIALS)])
@@ -53,6 +57,24 @@ def test_what_is_there_is_counted_and_the_default_split_is_named(tmp_path: Path)
     assert "captions: for 20 of 30 stimuli" in page
     assert any("found none for 10 of 30 (first: s20)" in note for note in found.notes)
     assert found.problems == ()
+
+
+@pytest.mark.parametrize(("count", "says"), [(19, True), (20, False)])
+def test_few_training_stimuli_are_noted_before_numbers_are_made_of_them(
+    count: int, says: bool, tmp_path: Path
+) -> None:
+    halves = {"split/own/train": IDS[:count], "split/own/test": IDS[count:]}
+    found = looked(tmp_path, **halves)
+    note = f"expected 20 training stimuli or more, found {count}; read its numbers with care"
+    assert any(note in one for one in found.notes) == says and found.problems == ()
+
+
+def test_of_data_that_are_large_the_first_session_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = {"session": np.arange(TRIALS) % 2 + 1}
+    assert "opened (all sessions):" in "\n".join(looked(tmp_path, **sessions).lines)
+    monkeypatch.setattr("brain.inspection.WHOLE", 100)
+    page = "\n".join(looked(tmp_path, **sessions).lines)
+    assert "opened (session 1 alone, for the data are large):" in page and "15 trials of 15 stimuli" in page
 
 
 def test_names_of_ones_own_are_said_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,3 +177,60 @@ def test_one_subject_is_looked_at(tmp_path: Path) -> None:
     assert list(look(root, subject="subj01").facts["subjects"]) == ["subj01"]
     with pytest.raises(UsageError, match="no subject is called 'subj02'"):
         look(root, subject="subj02")
+
+
+def test_data_are_read_once_and_large_files_of_any_sessions_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Path] = []
+    reader = Arrays.read
+
+    def counted(self: Arrays, path: Path, **how: Any) -> Recording:
+        reads.append(path)
+        return reader(self, path, **how)
+
+    monkeypatch.setattr(Arrays, "read", counted)
+    monkeypatch.setattr(inspection, "WHOLE", 0)
+    session = np.repeat([3, 5], TRIALS // 2)
+    found = looked(tmp_path, session=session)
+    assert found.problems == () and "30 trials of 30 stimuli, each shown once, in 2 sessions" in "\n".join(found.lines)
+    assert len(reads) == 1
+    alone = look(tmp_path / "mine.npz", sessions=[5])
+    assert "mine, opened (session 5 alone):" in alone.lines and alone.facts["subjects"]["mine"]["trials"] == 15
+    assert any("session 1" in problem for problem in look(tmp_path / "mine.npz", sessions=[1]).problems)
+
+
+def test_sessions_of_nsd_that_were_not_fetched_are_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tiny_nsd(tmp_path, sessions=3, trials=24).root
+    (absent,) = root.rglob("betas_session01.hdf5")
+    absent.unlink()
+    found = look(root)
+    assert found.problems == () and "subj01, opened (sessions 2, 3):" in found.lines
+    assert any("without session 1; fetch them, or read what is there with --sessions 2 3" in one for one in found.notes)
+    with pytest.raises(InputError, match="without session 1"):
+        open_recording(root)
+    assert main(["inspect", str(root), "--sessions", "2", "3"]) == 0
+    page = capsys.readouterr().out
+    assert "opened (sessions 2, 3)" in page and "without session 1" not in page
+    assert main(["inspect", str(root), "--sessions", "1"]) == 3
+    monkeypatch.setattr(inspection, "WHOLE", 0)
+    large = look(root)
+    assert large.problems == () and "subj01, opened (session 2 alone, for the data are large):" in large.lines
+    assert any("without session 1" in note for note in large.notes)
+
+
+def test_a_sweep_of_lags_that_cannot_be_made_leaves_the_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "mine.npz", **arrays())
+    assert main(["inspect", str(tmp_path / "mine.npz"), "--lags"]) == 3
+    page = capsys.readouterr().out
+    assert "30 trials of 30 stimuli" in page and "lags of mine: not swept" in page and "wrong: " in page
+    assert main(["inspect", str(tmp_path / "mine.npz"), "--lags", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["problems"]
+    np.savez(tmp_path / "mine.npz", **arrays(stimulus=IDS[np.arange(TRIALS) % 2]))
+    assert main(["inspect", str(tmp_path / "mine.npz"), "--lags"]) == 3
+    page = capsys.readouterr().out
+    assert "lags of mine: not swept, for something is wrong with the data" in page and page.count("wrong: ") == 1

@@ -157,7 +157,7 @@ def test_fields_can_be_named_by_flag_or_by_a_file_beside(tmp_path: Path) -> None
         open_recording(path, fields={"stimuli": "figure"})
     with pytest.raises(InputError, match="'figures' for stimulus"):
         open_recording(path, fields={"stimulus": "figures"})
-    with pytest.raises(UsageError, match="ours=theirs"):
+    with pytest.raises(UsageError, match="OURS=THEIRS.* found 'stimulus'; write them as stimulus=figure,group=run"):
         parse_fields("stimulus")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from brain.errors import InputError
 from brain.hdf5 import names_in, open_hdf5, plain
-from brain.npz import read_npz
+from brain.npz import read_npy, read_npz
 
 
 @pytest.fixture
@@ -62,6 +62,12 @@ def test_a_truncated_file_is_told_with_both_sizes(whole: Path, keep: float) -> N
         (b"\x80\x04\x95pickle", "a Python pickle"),
         (b"\x1f\x8b\x08....", "a gzip file"),
         (b"\0" * 344 + b"n+1\0", "a NIfTI file"),
+        (b"\x1c\2\0\0n+2\0\r\n\x1a\n", "a NIfTI file"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "a wav file"),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", "a WebP image"),
+        (b"RIFF\x24\0\0\0AVI LIST", "an AVI film"),
+        (b"RIFF\x24\0\0\0RMIDdata", "a RIFF file of b'RMID'"),
+        (b"RIFF", "a RIFF file of b''"),
         (b"hello, world", "begins with b'hello, w'"),
     ],
 )
@@ -155,6 +161,18 @@ def test_a_streamed_data_set_may_be_large_but_not_its_rows(tmp_path: Path) -> No
         pass
 
 
+def test_a_streamed_row_must_not_cost_a_chunk_that_is_larger_than_memory(tmp_path: Path) -> None:
+    path = tmp_path / "brick.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("packed", (2**28, 8), "u1", chunks=(2**26, 8), compression="gzip")
+        file.create_dataset("apart", (2**28, 8), "u1", chunks=(2**20, 8), compression="gzip")
+    says = f"packed: expected rows below {2**28} bytes, found 8 in chunks of {2**29}; store smaller rows and chunks"
+    with pytest.raises(InputError, match=says), open_hdf5(path, ["packed"], streamed=["packed"]):
+        pass
+    with open_hdf5(path, ["apart"], streamed=["apart"]) as data:
+        assert not data["apart"][2**27].any()
+
+
 def test_a_flipped_bit_under_a_checksum_is_told(tmp_path: Path) -> None:
     path = tmp_path / "checked.h5"
     values = np.arange(500.0)
@@ -195,6 +213,26 @@ def test_an_npz_archive_gives_plain_arrays(tmp_path: Path) -> None:
         read_npz(path, ["betas"])
 
 
+@pytest.mark.parametrize("kind", ["<f8", ">f4", ">i2", "<U3", ">U3"])
+@pytest.mark.parametrize("shape", [(2, 3), (4, 2, 3), (5,), ()])
+def test_arrays_in_either_order_of_axes_and_bytes_come_back_element_by_element(
+    tmp_path: Path, kind: str, shape: tuple[int, ...]
+) -> None:
+    rows = np.arange(int(np.prod(shape))).reshape(shape).astype(kind)
+    columns = np.array(rows, order="F")
+    assert columns.flags.f_contiguous and np.isfortran(columns) == (len(shape) > 1)
+    np.save(tmp_path / "own.npy", columns)
+    np.savez(tmp_path / "own.npz", columns=columns, rows=rows)
+    np.savez_compressed(tmp_path / "packed.npz", columns=columns)
+    read = [read_npy(tmp_path / "own.npy"), *read_npz(tmp_path / "own.npz", ["columns", "rows"]).values()]
+    read += read_npz(tmp_path / "packed.npz", ["columns"]).values()
+    assert len(read) == 4
+    for values in read:
+        assert values.dtype.kind == rows.dtype.kind and values.shape == shape
+        for place in np.ndindex(*shape):
+            assert values[place] == rows[place]
+
+
 def test_a_pickled_member_is_never_loaded(tmp_path: Path) -> None:
     path = tmp_path / "objects.npz"
     np.savez(path, data=np.array([{"a": 1}], object))
@@ -228,6 +266,35 @@ def test_a_truncated_npz_is_told(tmp_path: Path, keep: float) -> None:
         read_npz(path, ["data"])
 
 
+def without_an_end(whole: bytes, heap: int) -> bytes:
+    """The file with a heap whose free space has no size: the library would look for its end for ever."""
+    changed = bytearray(whole)
+    place, ends = heap + 16, heap + int.from_bytes(whole[heap + 8 : heap + 16], "little")
+    while int.from_bytes(whole[place : place + 2], "little"):
+        place += 16 + -(-int.from_bytes(whole[place + 8 : place + 16], "little") // 8) * 8
+    assert place < ends
+    changed[place + 8 : place + 16] = bytes(8)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("packed", [{}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True}])
+def test_the_heaps_of_the_last_chunk_are_walked_too(packed: dict[str, Any], tmp_path: Path) -> None:
+    path, words = tmp_path / "text.h5", np.array([f"{number}" * 700 for number in range(10, 34)], object)
+    with h5py.File(path, "w") as file:
+        text = file.create_dataset("text", (24,), h5py.string_dtype(), chunks=(8,), **packed)
+        for start in range(0, 24, 8):
+            text[start : start + 8] = words[start : start + 8]
+            file.flush()
+            file[f"behind it {start}"] = np.zeros(5000)  # so that the heap cannot grow and the next chunk gets another
+    whole = path.read_bytes()
+    assert whole.count(b"GCOL") >= 3
+    with open_hdf5(path, ["text"]) as data:
+        assert plain(data["text"], path).tolist() == words.tolist()
+    path.write_bytes(without_an_end(whole, whole.rindex(b"GCOL")))
+    with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]):
+        pass
+
+
 @pytest.mark.parametrize("how", ["plain", "gzip", "shuffled", "scalar", "latest"])
 def test_text_whose_heap_has_no_end_is_refused_and_whole_text_is_read(how: str, tmp_path: Path) -> None:
     path, words = tmp_path / "text.h5", np.array([f"word {number}" for number in range(40)], object)
@@ -240,13 +307,7 @@ def test_text_whose_heap_has_no_end_is_refused_and_whole_text_is_read(how: str, 
         file.create_dataset("text", data=value, dtype=h5py.string_dtype(), **packed)
     with open_hdf5(path, ["text"]) as data:
         assert np.array_equal(plain(data["text"], path), np.asarray(value, np.str_))
-    whole = bytearray(path.read_bytes())
-    heap = whole.index(b"GCOL")
-    place, ends = heap + 16, heap + int.from_bytes(whole[heap + 8 : heap + 16], "little")
-    while int.from_bytes(whole[place : place + 2], "little"):
-        place += 16 + -(-int.from_bytes(whole[place + 8 : place + 16], "little") // 8) * 8
-    assert place < ends
-    whole[place + 8 : place + 16] = bytes(8)  # free space without a size: the library would look for its end for ever
-    path.write_bytes(whole)
+    whole = path.read_bytes()
+    path.write_bytes(without_an_end(whole, whole.index(b"GCOL")))
     with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]):
         pass

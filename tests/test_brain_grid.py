@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
+from brain.files import kind_of
 from brain.nifti import canonical, grid_of, moved, on_grid, read_volume, unplaced
 from brain.readers import open_recording
 from brain.simulated.tiny import tiny_nsd
@@ -230,3 +231,20 @@ def test_gzip_that_is_cut_after_its_numbers_is_refused(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()))[:-6])
     with pytest.raises(InputError, match="an intact NIfTI file"):
         read_volume(path)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair])
+@pytest.mark.parametrize("joined", [True, False])
+def test_half_a_pair_is_refused_whatever_it_is_called(tmp_path: Path, kind: type, joined: bool) -> None:
+    values = np.arange(24 * 200, dtype=np.int16).reshape(40, 40, 3)
+    nibabel.save(kind(values, np.eye(4)), tmp_path / "t1.hdr")
+    head, numbers = ((tmp_path / f"t1.{end}").read_bytes() for end in ("hdr", "img"))
+    path = tmp_path / "t1.nii"
+    path.write_bytes(head + numbers * joined)
+    with pytest.raises(InputError) as caught:
+        read_volume(path)
+    says = "t1.nii: expected a NIfTI file with its numbers in it, found the header of a pair (.hdr and .img); give the"
+    assert says in str(caught.value) and "nibabel.save(nibabel.load('x.hdr'), 'x.nii.gz')" in str(caught.value)
+    assert kind_of(head) == "the header of a NIfTI pair (.hdr and .img)"
+    nibabel.save(nibabel.load(tmp_path / "t1.hdr"), path)  # what the sentence says to do
+    np.testing.assert_array_equal(read_volume(path).values, values)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from brain.origin import sign, simulated_by
+from brain.origin import sign, sign_parts, simulated_by
 from brain.pack import pack
 from brain.readers import open_recording
 from brain.simulated.tiny import tiny_nsd
@@ -104,6 +105,28 @@ def test_the_field_of_a_file_is_one_short_line(tmp_path: Path) -> None:
 def test_a_marker_that_cannot_be_read_still_marks(tmp_path: Path, marker: str) -> None:
     (tmp_path / "simulation.json").write_text(marker)
     assert simulated_by(tmp_path) == "afterimage simulate"
+
+
+def lay_dead_link(marker: Path) -> None:
+    marker.symlink_to(".git/annex/objects/not-fetched")
+
+
+@pytest.mark.parametrize("lay", [lay_dead_link, Path.mkdir, lambda marker: marker.symlink_to(marker.name)])
+def test_a_marker_that_was_not_fetched_or_is_a_folder_still_marks(tmp_path: Path, lay: Callable[[Path], None]) -> None:
+    for part in ("bids/sub-01/func", "mine"):
+        (tmp_path / part).mkdir(parents=True)
+    lay(tmp_path / "simulation.json")
+    np.save(tmp_path / "responses.npy", np.zeros((2, 2)))
+    for place in (".", "responses.npy", "bids", "bids/sub-01/func"):
+        assert simulated_by(tmp_path / place) == "afterimage simulate", place
+    assert simulated_by(tmp_path / "mine") == ""
+
+
+def test_signing_the_parts_leaves_a_marker_that_was_not_fetched_alone(tmp_path: Path) -> None:
+    (tmp_path / "bids").mkdir()
+    lay_dead_link(tmp_path / "bids/simulation.json")
+    sign_parts(tmp_path, {"seed": 0})
+    assert (tmp_path / "bids/simulation.json").is_symlink()
 
 
 def test_a_marker_may_say_who_simulated(tmp_path: Path) -> None:

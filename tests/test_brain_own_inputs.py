@@ -10,12 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from brain.errors import InputError, UsageError
+from brain.leaks import guard
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
-from brain.types import Recording
+from brain.types import Recording, VoxelSpace
+from encoders.ridge import fit_ridge
 
 TRIALS, VOXELS = 24, 6
 IDS = [f"pic{number}" for number in range(8)]
@@ -103,6 +106,72 @@ def test_what_has_no_axis_or_two_is_told(tmp_path: Path) -> None:
 def test_whole_numbers_are_never_cut_to_fit(tmp_path: Path, field: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="whole numbers"):
         read(tmp_path, **field)
+
+
+def test_copies_that_were_saved_anew_are_told_where_no_stimulus_names_them(tmp_path: Path) -> None:
+    smooth = np.kron(np.random.default_rng(4).integers(20, 235, (8, 4, 4)), np.ones((8, 8))).astype(np.int64)
+    noise = np.random.default_rng(5).integers(-2, 3, (TRIALS, 32, 32))
+    shown = np.arange(TRIALS) % 8
+    anew = (smooth[shown] + noise).astype(np.uint8)
+    recording = read(tmp_path, stimulus=None, images=anew)
+    (note,) = recording.notes
+    assert len(recording.stimuli.ids) == TRIALS and "24 of 24 looked at are nearly another one" in note
+    assert "give `stimulus`" in note
+    assert read(tmp_path, stimulus=None, images=smooth[shown].astype(np.uint8)).notes == ()
+    assert read(tmp_path, images=anew[:8], image_ids=IDS).notes == ()
+
+
+def test_pictures_of_several_sizes_are_told_with_what_becomes_of_them(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "a/images", [f"{name}.png" for name in IDS])
+    assert read(tmp_path / "a", images=None).notes == ()
+    for name, size in (("pic0.png", (12, 10)), ("pic3.png", (12, 10))):
+        Image.new("RGB", size, "red").save(tmp_path / "a/images" / name)
+    (note,) = read(tmp_path / "a", images=None).notes
+    assert note == (
+        "pictures are of 2 sizes, 6 x 5 (6), 12 x 10 (2): each is scaled to the one size that a recipe reads and draws"
+    )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (5, 6), "blue").save(tmp_path / "a/images/pic1.png", exif=turned)  # upright it is 6 x 5
+    assert read(tmp_path / "a", images=None).notes == (note,)
+    Image.new("RGB", (24, 10), "blue").save(tmp_path / "a/images/pic1.png")
+    (note,) = read(tmp_path / "a", images=None).notes
+    assert "6 x 5 (5), 12 x 10 (2), 24 x 10 (1)" in note and "its centre alone" in note
+    (tmp_path / "a/images/pic2.png").write_bytes(b"no picture at all")
+    assert "6 x 5 (4)" in read(tmp_path / "a", images=None).notes[0]
+
+
+def test_images_that_are_dark_throughout_are_told(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 3, 30).reshape(1, 5, 6) * np.ones((8, 1, 1))
+    for images, reach in ((pictures() / 2.55, "99.6"), (ramp, "3"), (pictures() // 4, "63")):
+        (note,) = read(tmp_path, images=images, image_ids=IDS).notes
+        assert note.startswith(f"images: numbers that reach {reach}") and "are taken as 0..255" in note
+    for images in (pictures(), pictures() / 255, pictures().astype(np.float32), pictures() > 99):
+        assert read(tmp_path, images=images, image_ids=IDS).notes == ()
+
+
+AFFINES = {
+    "zeros": np.zeros((4, 4)),
+    "flat": np.diag([2.0, 2, 0, 1]),
+    "transposed": np.array([[2.0, 0, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [9, 9, 9, 1]]),
+    "two equal edges": np.array([[2.0, 2, 0, 0], [1, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]]),
+    "NaN": np.full((4, 4), np.nan),
+}
+
+
+@pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
+def test_an_affine_that_puts_voxels_into_one_place_is_refused_as_it_is_read(tmp_path: Path, affine: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"data\.npz, affine: expected an affine \(4, 4\)"):
+        read(tmp_path, affine=affine)
+    with pytest.raises(InputError, match="voxel space of anna, affine: expected an affine"):
+        VoxelSpace(
+            subject="anna", name="native", betas="native", unit="z", shape=(2, 1, 1), affine=affine, ijk=np.eye(2, 3)
+        )
+
+
+def test_an_affine_in_metres_is_one(tmp_path: Path) -> None:
+    affine = np.diag([1e-3, 1e-3, 1e-3, 1])
+    assert np.array_equal(read(tmp_path, affine=affine).responses.space.affine, affine)
 
 
 # ids
@@ -206,6 +275,27 @@ def test_whole_numbers_that_count_images_from_one_are_told(tmp_path: Path) -> No
 
 
 # lists that fit in part
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_shot_designs_whose_numbers_may_count_the_images_are_refused_until_image_ids_says(
+    tmp_path: Path, first: int
+) -> None:
+    order = np.random.default_rng(3).permutation(TRIALS)
+    images = pictures(TRIALS)
+    for ids in (order + first, np.array([f"{number:03d}" for number in order + first])):
+        with pytest.raises(InputError, match=r"expected one reading of whose image is whose.*add image_ids"):
+            read(tmp_path, stimulus=ids, images=images)
+    for image_ids, shown in ((np.arange(first, first + TRIALS), images[order]), (order + first, images)):
+        recording = read(tmp_path, stimulus=order + first, images=images, image_ids=image_ids)
+        for trial in (0, 11):
+            opened = np.asarray(recording.stimuli.open(recording.responses.stimulus[trial]))
+            np.testing.assert_array_equal(opened, shown[trial])
+    in_order = read(tmp_path, stimulus=np.arange(first, first + TRIALS), images=images)
+    assert not in_order.notes and len(in_order.stimuli.ids) == TRIALS
+    assert len(read(tmp_path, stimulus=order + 7, images=images).stimuli.ids) == TRIALS
+    eight = np.arange(TRIALS)[::-1] % 8
+    assert len(read(tmp_path, stimulus=eight, images=pictures()[eight]).stimuli.ids) == 8
 
 
 def test_captions_and_labels_that_fit_in_part_are_counted(tmp_path: Path) -> None:
@@ -441,6 +531,22 @@ def test_pack_names_the_file_and_the_line_that_is_wrong(tmp_path: Path, flag: st
     assert not (tmp_path / "o.h5").exists()
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(("ending", "mark"), [("csv", ","), ("tsv", "\t"), ("txt", " ")])
+def test_the_numbers_of_trials_do_not_become_a_voxel(tmp_path: Path, first: int, ending: str, mark: str) -> None:
+    path = tmp_path / f"betas.{ending}"
+    rows = [[trial + first, *row] for trial, row in enumerate(values().tolist())]
+    path.write_text("\n".join(mark.join(map(str, row)) for row in rows))
+    ids = given(tmp_path)["stimulus"]
+    with pytest.raises(InputError) as caught:
+        pack(tmp_path / "o.h5", responses=path, stimulus=ids, images=None)
+    says = f"{path}, column 1: expected measured numbers, found the numbers of the lines (an index column?); take the"
+    assert says in str(caught.value)
+    path.write_text("\n".join(mark.join(map(str, row[1:])) for row in rows))
+    pack(tmp_path / "o.h5", responses=path, stimulus=ids, images=None)
+    assert open_recording(tmp_path / "o.h5").responses.values.shape == values().shape
+
+
 def test_an_absent_table_and_a_foreign_file_are_told(tmp_path: Path) -> None:
     (tmp_path / "b.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(600))
     with pytest.raises(InputError, match=r"b\.mat: .* found a MATLAB 5 file; store its arrays as \.npy"):
@@ -511,3 +617,35 @@ def test_ids_that_differ_by_a_file_ending_alone_are_told_so(tmp_path: Path, one:
 def test_sessions_that_are_text_are_to_be_numbered(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"{name}: .* found text such as 'run-01'; number them: 1 for 'run-01',"):
         read(tmp_path, images=pictures(), image_ids=IDS, **{name: ["run-01", "run-02"] * 12})
+
+
+# groups
+
+
+def test_pictures_called_slides_are_no_windows_of_one_clip(tmp_path: Path) -> None:
+    slides = [f"deck_slide{number}" for number in range(8)]
+    shown = [slides[number % 8] for number in range(TRIALS)]
+    recording = read(tmp_path, stimulus=shown, images=pictures(), image_ids=slides)
+    assert len(recording.folds("leave-out")) == 8
+    assert all(len(fold.train) == 7 and len(fold.test) == 1 for fold in recording.splits)
+    many = [f"deck_slide{number}" for number in range(60)]
+    once = {"responses": np.random.default_rng(2).normal(size=(60, VOXELS)), "stimulus": many}
+    split = {"split/mine/train": many[:50], "split/mine/test": many[50:]}
+    large = read(tmp_path, **once, images=pictures(60), image_ids=many, **split)
+    guard(large.split("mine"), large.split("mine").train, sound=False)
+    tenth = read(tmp_path, **once, images=pictures(60), image_ids=many).split("tenth-by-hash")
+    assert (len(tenth.train), len(tenth.test)) == (54, 6)
+    fit = {"alphas": (1.0, 10.0), "folds": 5, "seed": 0, "chunk": 100}
+    x, y = large.responses.values, large.responses.values[:, :2]
+    assert fit_ridge(x, y, groups=many, **fit, sound=False).cv_prediction.shape == (60, 2)
+    with pytest.raises(InputError, match="1 training stimuli cannot make 5 folds"):
+        fit_ridge(x, y, groups=many, **fit)
+
+
+def test_sounds_called_slides_are_windows_of_one_clip_still(tmp_path: Path) -> None:
+    slides = [f"talk{number // 4}_slide{number % 4}" for number in range(8)]
+    (tmp_path / "sounds").mkdir()
+    for name in slides:
+        soundfile.write(tmp_path / f"sounds/{name}.wav", np.random.default_rng(0).normal(size=8000) * 0.1, 16000)
+    recording = read(tmp_path, stimulus=[slides[number % 8] for number in range(TRIALS)])
+    assert all(len(fold.train) == 4 for fold in recording.folds("leave-out"))

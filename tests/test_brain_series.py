@@ -187,13 +187,25 @@ def test_two_statements_of_the_tr_must_agree(broken: Path, listener: TinyListene
     nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
     assert "found 1.28 s in the JSON sidecar and 1.5 s in the NIfTI header" in refused(broken)
     assert read(broken, tr_s="1.28").notes[3:] == (
-        "the repetition time is 1.28 s as asked for, against 1.5 s in the NIfTI header",
+        "the repetition time is 1.28 s as asked for, against 1.5 s in the NIfTI header of ses-01 run-01",
     )
     (broken / SIDECAR).unlink()
     assert "TR 1.28 and 1.5 s" in read(broken).notes[0]
     image.header.set_xyzt_units("mm", "sec")
     nibabel.save(image, (broken / f"{FUNC}_bold.nii.gz"))
     assert "at most 60 s, found 1500 s (milliseconds?) in the NIfTI header" in refused(broken)
+
+
+def test_sidecars_of_all_runs_are_asked_about_the_tr_that_was_given(broken: Path) -> None:
+    sidecars = sorted(broken.glob("bids/sub-01/ses-*/func/*_bold.json"))
+    facts = json.loads(sidecars[-1].read_text())
+    sidecars[-1].write_text(json.dumps({**facts, "RepetitionTime": 2.5}))
+    says = "the repetition time is 1.28 s as asked for, against"
+    last = " ".join(sidecars[-1].name.split("_")[number] for number in (1, 3))
+    assert read(broken, tr_s="1.28").notes[3:] == (f"{says} 2.5 s in the JSON sidecar of {last}",)
+    for path in sidecars:
+        path.write_text(json.dumps({**facts, "RepetitionTime": 2.5}))
+    assert read(broken, tr_s="1.28").notes[3:] == (f"{says} 2.5 s in the JSON sidecar",)
 
 
 def test_timing_faults_are_one_sentence(broken: Path) -> None:
@@ -438,6 +450,46 @@ def test_a_mask_of_labels_is_refused(broken: Path, listener: TinyListener) -> No
     labels = np.arange(120, dtype=np.int16).reshape(5, 6, 4) % 4
     nibabel.save(nibabel.Nifti1Image(labels, listener.voxels.affine), path)
     assert "A1.nii.gz: expected a mask of 0 and 1, found [1, 2, 3]" in refused(broken)
+
+
+def test_two_masks_of_one_name_or_of_the_brain_are_refused(broken: Path, listener: TinyListener) -> None:
+    series = as_images(broken, listener)
+    (broken / "bids/sub-01/rois.h5").unlink()
+    rois = broken / "bids/sub-01/rois"
+    shutil.copyfile(rois / "A1.nii.gz", rois / "atlas.A1.nii.gz")
+    assert "rois: expected one region called 'A1', or its left and right halves, found 2, 'A1', 'at" in refused(broken)
+    whole = rois / "A1.nii.gz"
+    for path in series:
+        path.rename(str(path).replace("_bold", "_desc-preproc_bold"))
+    first = series[0].name.removesuffix("_bold.nii.gz")
+    for name in (f"{first}_desc-brain_mask.nii.gz", f"{first}_space-T1w_desc-brain_mask.nii.gz"):
+        shutil.copyfile(whole, series[0].with_name(name))
+    shutil.rmtree(rois)
+    assert f"expected one mask of the brain beside it, found 2, {first}_desc-brain_mask.nii.gz and" in refused(broken)
+    series[0].with_name(f"{first}_space-T1w_desc-brain_mask.nii.gz").unlink()
+    assert read(broken).responses.values.shape[1] == 10
+
+
+@pytest.mark.parametrize("again", ["bids/sub-01/func/{}", "bids/sub-01/ses-01/func/{}"])
+def test_a_run_that_is_there_twice_is_refused(broken: Path, again: str) -> None:
+    events = broken / f"{FUNC}_events.tsv"
+    name = events.name if "ses-01" not in again else events.name.replace("run-01", "run-1")
+    (broken / again.format(name)).parent.mkdir(exist_ok=True)
+    shutil.copyfile(events, broken / again.format(name))
+    says = refused(broken)
+    assert "expected one file of the events of sub-1_ses-1_task-listen_run-1, found two, sub-01/" in says
+
+
+def test_sessions_of_words_and_numbers_are_counted_and_never_merge(broken: Path) -> None:
+    folder = broken / "bids/sub-01"
+    assert np.unique(read(broken).responses.session).tolist() == [1, 2]
+    (folder / "ses-01").rename(folder / "ses-post")
+    for path in (folder / "ses-post/func").iterdir():
+        path.rename(path.with_name(path.name.replace("ses-01", "ses-post")))
+    (folder / "ses-02").rename(folder / "ses-2")
+    for path in (folder / "ses-2/func").iterdir():
+        path.rename(path.with_name(path.name.replace("ses-02", "ses-2")))
+    assert np.unique(read(broken).responses.session).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("place", ["bids", "bids/sub-01", "bids/sub-01/ses-01"])

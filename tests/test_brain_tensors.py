@@ -39,7 +39,7 @@ def pack(path: Path, header: bytes | dict[str, Any], data: bytes = b"") -> Path:
 
 
 def test_what_is_whole_is_read_as_it_was_written(file: Path) -> None:
-    header = tensors.sound(file)
+    header = tensors.finite_header(file)
     assert header.metadata == {"made": "here"} and header.tensors["a"].shape == (2, 3)
     assert {name: slot.dtype for name, slot in header.tensors.items()} == {
         "a": "F32", "b": "I64", "empty": "F32", "one": "F16"
@@ -68,7 +68,7 @@ def test_what_is_whole_is_read_as_it_was_written(file: Path) -> None:
 )  # fmt: skip
 def test_what_is_something_else_is_said(file: Path, content: bytes, found: str) -> None:
     file.write_bytes(content)
-    for read in (tensors.header, tensors.sound, tensors.read_arrays, tensors.read_torch):
+    for read in (tensors.header, tensors.finite_header, tensors.read_arrays, tensors.read_torch):
         with pytest.raises(InputError, match=f"expected my weights, found {found}") as said:
             read(file, what="my weights", then="fetch it")
         assert "\n" not in str(said.value)
@@ -82,7 +82,7 @@ def test_what_is_no_file_is_said_before_it_is_opened(tmp_path: Path) -> None:
         ("pipe", "a pipe"), ("dead", "a link to a file that has not been fetched; run `datalad get`"),
         ("folder", "a folder"), ("absent", "no such file"),
     ):  # fmt: skip
-        for read in (tensors.sound, tensors.read_pickle):
+        for read in (tensors.finite_header, tensors.read_pickle):
             with pytest.raises(InputError, match=f"found {found}"):
                 read(tmp_path / name)
 
@@ -127,6 +127,7 @@ def test_a_damaged_header_is_one_sentence(tmp_path: Path, header: bytes | dict[s
     path = pack(tmp_path / "w.safetensors", header, b"\0" * 8)
     with pytest.raises(InputError, match="expected weights in safetensors, found a (damaged )?header") as said:
         tensors.header(path)
+    assert ("a type that is not known ('a': F33)" in str(said.value)) == (b"F33" in path.read_bytes())
     assert "\n" not in str(said.value) and len(str(said.value)) < 400 + len(str(path))
 
 
@@ -145,9 +146,46 @@ def test_numbers_that_are_not_finite_are_named_in_every_type(tmp_path: Path, kin
     wide = {name: one if name == "index" else one.to(getattr(torch, kind)) for name, one in weights.items()}
     save_torch(wide, path)
     with pytest.raises(InputError, match="NaN or infinity in 'b.bad'"):
-        tensors.sound(path)
+        tensors.finite_header(path)
     save_torch(wide | {"b.bad": wide["a.fine"].clone()}, path)
-    assert tensors.sound(path).tensors.keys() == wide.keys()
+    assert tensors.finite_header(path).tensors.keys() == wide.keys()
+
+
+EIGHTS = {
+    "float8_e4m3fn": "F8_E4M3", "float8_e4m3fnuz": "F8_E4M3FNUZ", "float8_e5m2": "F8_E5M2",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ", "float8_e8m0fnu": "F8_E8M0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EIGHTS)
+def test_each_number_of_eight_bits_is_told_from_nan_as_torch_tells_it(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "w.safetensors"
+    finite = torch.arange(256).to(torch.uint8).view(getattr(torch, kind)).float().isfinite().tolist()
+    assert 1 <= finite.count(False) <= 8
+    for code in range(256):
+        pack(path, {"a": {"dtype": EIGHTS[kind], "shape": [2], "data_offsets": [0, 2]}}, bytes([56, code]))
+        os.utime(path, ns=(code, code))
+        if finite[code]:
+            tensors.finite_header(path)
+        else:
+            with pytest.raises(InputError, match="NaN or infinity in 'a'"):
+                tensors.finite_header(path)
+
+
+def test_every_type_is_looked_into_or_has_no_nan() -> None:
+    whole = {name for name in tensors.BITS if name == "BOOL" or name[0] in "UI"}
+    narrow = {"F4", "F6_E2M3", "F6_E3M2"}  # OCP microscaling formats: neither NaN nor infinity
+    assert set(tensors.BITS) == {*tensors.NOT_FINITE, *whole, *narrow}
+    assert set(EIGHTS.values()) == {name for name in tensors.NOT_FINITE if tensors.BITS[name] == 8}
+
+
+@pytest.mark.parametrize("kind", [*EIGHTS, "complex64", "float16"])
+def test_pickles_of_every_type_are_looked_into(tmp_path: Path, kind: str) -> None:
+    torch.save({"fine": torch.ones(2).to(getattr(torch, kind))}, tmp_path / "w.pth")
+    assert tensors.read_pickle(tmp_path / "w.pth").keys() == {"fine"}
+    torch.save({"bad": torch.tensor([1.0, float("nan")]).to(getattr(torch, kind))}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="NaN or infinity in 'bad'"):
+        tensors.read_pickle(tmp_path / "w.pth")
 
 
 def test_a_number_in_the_last_chunk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +194,7 @@ def test_a_number_in_the_last_chunk_is_found(tmp_path: Path, monkeypatch: pytest
     values[-1] = np.nan
     save_file({"long": values}, tmp_path / "w.safetensors")
     with pytest.raises(InputError, match="'long'"):
-        tensors.sound(tmp_path / "w.safetensors")
+        tensors.finite_header(tmp_path / "w.safetensors")
 
 
 def test_bfloat16_as_numpy_is_one_sentence(tmp_path: Path) -> None:

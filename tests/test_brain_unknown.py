@@ -15,7 +15,7 @@ from brain.readers import open_recording
     [
         (["x.csv"], r"found an array or a table; .*`afterimage pack data\.h5 --responses \S*x\.csv --stimulus"),
         (["x.npy"], r"found an array or a table; .*--responses \S*x\.npy"),
-        (["x.mat"], r"found a MATLAB file; read it with scipy\.io\.loadmat .*`afterimage pack"),
+        (["x.mat"], r"found a MATLAB file; read it with scipy\.io\.loadmat, .*`afterimage pack"),
         (["x.nii.gz"], r"found a NIfTI file; .*under 'From NIfTI' in docs/own_data\.md"),
         (["a.nii", "b.nii.gz"], r"found a folder of 2 such files as b\.nii\.gz, a NIfTI file"),
         (["a.csv", "long.npy"], r"found a folder of 2 such files as long\.npy, .*--responses \S*long\.npy"),

@@ -150,6 +150,17 @@ def test_damaged_and_odd_sounds_are_refused(tmp_path: Path) -> None:
     refused(tmp_path / "slow.wav", "rate")
 
 
+def test_samples_of_all_channels_are_counted_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brain.waveforms.MOST", 8 * RATE - 1)
+    soundfile.write(tmp_path / "seven.wav", np.tile(tone()[:, None], 7), RATE)
+    assert len(read_wave(tmp_path / "seven.wav")[0]) == RATE
+    soundfile.write(tmp_path / "eight.wav", np.tile(tone()[:, None], 8), RATE)
+    refused(tmp_path / "eight.wav", "in all channels, found 8 channels of 16000; keep one channel")
+    assert len(read_wave(tmp_path / "eight.wav", seconds=0.5)[0]) == RATE // 2
+
+
 @pytest.mark.parametrize(
     ("wave", "rate", "words"),
     [

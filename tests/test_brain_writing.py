@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import resource
 import signal
@@ -18,6 +19,7 @@ import pytest
 
 from brain.errors import InputError, StorageError
 from brain.writing import (
+    _Held,
     appending,
     claim,
     inside,
@@ -157,6 +159,36 @@ def test_hdf5_on_a_full_disk_ends_in_a_sentence_and_not_in_a_crash(limit: int, t
     assert (result.returncode, result.stderr) == (4, "")
     assert "x.h5: expected room and rights to write, found File too large" in result.stdout
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_lock_that_its_holder_removes_meanwhile_is_taken_anew(
+    anew: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between our opening of the file and our lock on it another ends, and perhaps a third begins."""
+    file, truly, left = tmp_path / ".x.lock", fcntl.flock, [True]
+
+    def flock(handle: int, how: int) -> None:
+        if left and left.pop():
+            file.unlink()
+            if anew:
+                file.touch()
+        truly(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with claim(tmp_path / "x"):
+        assert file.read_text() == f"process {os.getpid()}"
+        with pytest.raises(StorageError, match=f"x: process {os.getpid()} is working here"), claim(tmp_path / "x"):
+            pass
+    assert not file.exists()
+
+
+def test_what_hdf5_reads_behind_the_end_of_its_file_is_zeros(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    buffer = bytearray(b"\xff" * 8)
+    with (tmp_path / "x").open("r+b", buffering=0) as raw:
+        assert _Held(raw).readinto(buffer) == 8
+    assert bytes(buffer) == b"abc\0\0\0\0\0"
 
 
 def test_temporaries_of_the_dead_are_swept_and_those_of_the_living_kept(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from app.cli import main
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
 from brain.readers import open_recording
-from decode.checks import check_lengths, filled_up, longest_of, together
+from decode.checks import check_lengths, filled_up, longest_of, must_be_its_own, together
 from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
 from evaluation.report import _picked
@@ -302,6 +302,25 @@ def test_data_of_others_are_refused_before_the_run_notes_them(
         assert "was fitted on, found other responses to its stimuli" in capsys.readouterr().err
         assert (copy / "settings.json").read_bytes() == before
     assert main(["decode", str(copy), "--seeds", "2"]) == 0
+
+
+def test_data_of_the_same_means_and_another_spread_are_others(run: Path, planted: Path, tmp_path: Path) -> None:
+    recording = open_recording(planted)
+    responses, train = recording.responses, recording.responses.of(recording.folds()[0].train)
+
+    def wider(file: Any) -> None:
+        values = responses.values.copy()
+        for session in np.unique(responses.session):
+            rows = responses.session == session
+            mean = values[rows & train].mean(axis=0, dtype=np.float64)
+            values[rows] = mean + 1.01 * (values[rows] - mean)
+        file["responses"][...] = values
+
+    copy = RunFolder(copied(run, tmp_path / "run"))
+    fit = copy.stored()[0].fit
+    must_be_its_own(copy, changed(planted, tmp_path / "same" / planted.name, lambda file: None), fit)
+    with pytest.raises(InputError, match="was fitted on, found other responses to its stimuli"):
+        must_be_its_own(copy, changed(planted, tmp_path / "else" / planted.name, wider), fit)
 
 
 def test_a_run_that_moved_without_its_data_is_judged_where_they_are(

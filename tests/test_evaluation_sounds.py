@@ -27,7 +27,7 @@ from brain.memory import fresh
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mel import DEFAULT, log_mel
 from evaluation.audit import audit
-from evaluation.conditions import score_conditions
+from evaluation.conditions import score_conditions, units
 from evaluation.export import export
 from evaluation.judges import find_judge, judge_of
 from evaluation.judges._weights import FOLDER
@@ -160,6 +160,27 @@ def test_what_the_generator_loses_is_a_number(report: Report) -> None:
     assert score_conditions(report.home / "nowhere", Chances(seed=0, bootstrap=100, permutations=0)) == ()
     page = report.page.read_text()
     assert "Before and after the generator" in page and "As a set" in page
+
+
+def test_intervals_of_conditions_end_where_two_way_does(tmp_path: Path) -> None:
+    space = SpaceCard(name="clap", model="m", revision="r", layer="l", normalisation="n", shape=(3,))
+    beyond = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        true = rng.normal(size=(12, 3)).astype(np.float32)
+        ids = tuple(f"s{number:02d}" for number in range(12))
+        home = tmp_path / str(seed)
+        for row, size in (("true", 0.0), ("decoded", 0.3), ("generated", 3.0)):
+            values = true + size * rng.normal(size=true.shape).astype(np.float32)
+            Conditions(space=space, values=values, ids=ids).save(home / "conditions" / f"clap.{row}.safetensors")
+        chances = Chances(seed=0, bootstrap=200, permutations=0)
+        (found,) = score_conditions(home, chances)
+        loaded = [Conditions.load(home / "conditions" / f"clap.{row}.safetensors") for row in ("decoded", "true")]
+        beyond += chances.interval(units(*loaded))[1] > 1
+        assert 0 <= found.low <= found.two_way <= found.high <= 1
+        assert found.after_low is not None and found.after_low >= 0 and found.loss_high is not None
+        assert found.loss_high <= 1
+    assert beyond
 
 
 def test_set_scores_have_a_floor_and_copies_lie_below_it(report: Report) -> None:

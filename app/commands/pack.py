@@ -7,9 +7,11 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from app.flags import parse
+from app.flags import given_once, parse
 from brain.bounds import within
-from brain.errors import UsageError
+from brain.errors import UsageError, expected
+
+EXAMPLES = {"--columns": "session=sessions.txt", "--regions": "V1=v1.npy V2=v2.npy"}
 
 
 def run(words: Sequence[str]) -> None:
@@ -60,6 +62,7 @@ def run(words: Sequence[str]) -> None:
         )
 
     said: list[str] = []
+    given_once(words, tuple(EXAMPLES))
     out = parse(pack, command="pack", words=words)
     from brain.readers import reader_of
 
@@ -72,6 +75,10 @@ def _files(entries: Sequence[str], *, flag: str) -> dict[str, Path]:
     for entry in entries:
         name, equals, file = entry.partition("=")
         if not (name and equals and file):
-            raise UsageError(f"{flag}: expected NAME=FILE, found {entry!r}")
+            then = f"write {flag} {EXAMPLES[flag]}"
+            raise UsageError(expected(flag, "NAME=FILE", repr(entry), then))
+        if name in files:
+            found = f"two, {str(files[name])!r} and {file!r}"
+            raise UsageError(expected(f"{flag} {name}", "one file", found, "keep the one you mean, or rename one"))
         files[name] = Path(file)
     return files

@@ -9,19 +9,34 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from brain.catalogue import Catalogue
-from brain.errors import UsageError
+from brain.errors import UsageError, expected
 from brain.files import present
 from brain.origin import simulated_by
-from brain.types import Recording, Split
+from brain.readers._finished import finished
+from brain.types import Recording
+
+
+@dataclass(frozen=True, kw_only=True)
+class Apart:
+    """Sessions in files of their own, which can be read one by one: those that are `there`; `note` on absent ones."""
+
+    there: tuple[int, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `problems`: one sentence each."""
+    """What a reader finds: `lines` for people, `facts` (JSON) for programs, `problems`: one sentence each.
+
+    recording  what was read for it, where that was all, as `Reader.read` gives it: nobody reads it again
+    sessions   subject -> its sessions, where these lie in files of their own
+    """
 
     lines: tuple[str, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    recording: Recording | None = field(default=None, repr=False)
+    sessions: Mapping[str, Apart] = field(default_factory=dict)
 
 
 class Reader(Protocol):
@@ -73,33 +88,14 @@ def open_recording(
     Data that no reader knows, and damaged ones, are an InputError.
     """
     found = reader_of(Path(path), reader)
-    recording = _with_trials(
-        found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
-    )
+    given = found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
+    return as_opened(given, path)
+
+
+def as_opened(given: Recording, path: Path | str) -> Recording:
+    """A reader's recording of `path` as `open_recording` gives it: finished, and with who simulated it."""
+    recording = finished(given)
     return replace(recording, simulated=recording.simulated or simulated_by(path))
-
-
-def _with_trials(recording: Recording) -> Recording:
-    """The recording with splits over stimuli that have trials; what sessions or dropped trials took is noted.
-
-    A split of which a half has no trials at all is left out, with a note.
-    """
-    there = set(recording.responses.stimulus.tolist())
-    splits: list[Split] = []
-    notes: list[str] = []
-    for split in recording.splits:
-        train, test = (tuple(one for one in half if one in there) for half in (split.train, split.test))
-        lost = len(split.train) + len(split.test) - len(train) - len(test)
-        if not lost:
-            splits.append(split)
-            continue
-        said = f"split {split.name}: {lost} of {len(split.train) + len(split.test)} stimuli have no trial that is read"
-        if train and test:
-            splits.append(Split(name=split.name, train=train, test=test))
-        else:
-            said += f", so that its {'test' if train else 'training'} half is empty and it is left out"
-        notes.append(said)
-    return replace(recording, splits=tuple(splits), notes=(*recording.notes, *notes)) if notes else recording
 
 
 def reader_of(path: Path, name: str = "") -> Reader:
@@ -126,6 +122,10 @@ def parse_fields(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         ours, equals, theirs = (piece.strip() for piece in part.partition("="))
         if not (ours and equals and theirs):
-            raise UsageError(f"fields are given as ours=theirs,ours=theirs; came {part!r}")
+            then = "write them as stimulus=figure,group=run"
+            raise UsageError(expected("--fields", "OURS=THEIRS,OURS=THEIRS", repr(part), then))
+        if ours in fields:
+            found = f"two, {fields[ours]!r} and {theirs!r}"
+            raise UsageError(expected(f"--fields {ours}", "one name", found, "keep the one you mean"))
         fields[ours] = theirs
     return fields

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
+from brain.nifti import is_affine
 from brain.readers._auditory import GROUPS, united
 from brain.readers._bdata_file import BDataFile
 from brain.types import Bool, Int, VoxelSpace
@@ -19,7 +20,7 @@ NEAR = 1e-2
 
 def regions_in(file: BDataFile) -> dict[str, Bool]:
     """name -> (voxel,) bool over all voxels of the file, hemispheres united."""
-    return united(file.masks)
+    return united(file.masks, f"{file.path}, metadata/key")
 
 
 def choose_voxels(masks: Mapping[str, Bool], *, asked: str, voxels: int) -> Int:
@@ -48,6 +49,8 @@ def space_of(file: BDataFile, *, subject: str) -> tuple[VoxelSpace, str]:
         )  # fmt: skip
     if ijk is not None and millimetres is not None:
         affine = _affine(ijk, millimetres)
+        if not is_affine(affine):  # all voxels in one plane
+            affine, said = np.eye(4), "the voxels' places do not tell their millimetres: voxels are 1 mm apart"
     elif millimetres is not None:
         ijk, affine, said = _grid(millimetres)
     if ijk is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import composed, listed, present
-from brain.pictures import SUFFIXES, open_image
+from brain.pictures import SUFFIXES, open_image, size_of
 from brain.waveforms import read_wave
 
 IMAGE_ENDINGS = SUFFIXES
@@ -25,6 +26,8 @@ FAINT = 2.0
 """Float images that reach further than 1 and not further than this are neither 0..1 nor 0..255."""
 GO_ON = ", or go on without their trials by --fields partial=yes"
 """What else can be done about stimuli without a picture or a sound, where a reader knows the field `partial`."""
+DIM = 100.0
+"""Images in 0..255 of which none is brighter may be per cent, or another scale."""
 NAMED = 3
 """Ids or files that are named as examples."""
 
@@ -106,8 +109,11 @@ def array_images(
         raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
     count = outside[top == 255]
     reach = f"they reach {lowest:.8g}..{highest:.8g}"
-    note = f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"
-    return ArrayImages(row=row, rows={}, top=top, where=where, note=note if count else "")
+    notes = [f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"] * (count > 0)
+    if top == 255 and highest <= DIM:
+        then = "divide them by the number that is white if it is another"
+        notes.append(f"images: numbers that reach {highest:.8g} are taken as 0..255, which shows them dark; {then}")
+    return ArrayImages(row=row, rows={}, top=top, where=where, note="; ".join(notes))
 
 
 def _bounds(values: NDArray[Any]) -> tuple[float, float]:
@@ -161,6 +167,19 @@ class FolderMedia:
         """The image or sound of that id."""
         path = self.files[stimulus]
         return read_wave(path) if path.suffix.lower() in SOUND_ENDINGS else open_image(path)
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where the pictures are of several sizes, and what becomes of them; headers alone are read."""
+        pictures = [path for path in self.files.values() if path.suffix.lower() in IMAGE_ENDINGS]
+        sizes = Counter(size for path in pictures if (size := size_of(path)))
+        if len(sizes) < 2:
+            return ()
+        named = ", ".join(f"{width} x {height} ({count})" for (width, height), count in sizes.most_common(NAMED))
+        more = f" and {len(sizes) - NAMED} more" * (len(sizes) > NAMED)
+        then = "each is scaled to the one size that a recipe reads and draws"
+        if len({width / height for width, height in sizes}) > 1:
+            then += ", of another shape its centre alone, so that its edges are neither read nor judged"
+        return (f"pictures are of {len(sizes)} sizes, {named}{more}: {then}",)
 
 
 @dataclass(frozen=True, kw_only=True)

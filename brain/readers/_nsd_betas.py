@@ -112,7 +112,7 @@ def _refuse_shape(path: Path, want: Sequence[int], came: Sequence[int]) -> None:
 
 def _read_hdf5(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
     shape = (*grid.shape, trials)
-    with open_hdf5(path, ["betas"], streamed=["betas"], sparse=["betas"], then=FETCH) as file:
+    with open_hdf5(path, ["betas"], streamed=["betas"], sparse=["betas"], as_stored=True, then=FETCH) as file:
         betas = file["betas"]
         _refuse_shape(path, shape[::-1], betas.shape)
         if betas.chunks is None or betas.chunks[1:] != (1, 1, 1):

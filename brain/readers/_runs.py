@@ -7,7 +7,8 @@ sub-01/[ses-01/]func/sub-01_task-listen_run-01_bold.h5       key "data" (time, v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,13 @@ def _events_in(root: Path) -> list[Path]:
 def find_runs(root: Path, subject: str, *, series: str = "") -> tuple[Run, ...]:
     """The subject's runs in the order of their names; `series` is a text that the series' name must contain.
 
-    A run without a series, or with several, is an InputError.
+    Sessions keep their numbers where all are numbers, else they are counted. A run without a series, or with several,
+    and a run that is there twice are an InputError.
     """
     found = [events for events in _events_in(root) if events.relative_to(root).parts[0] == subject]
+    _refuse_twice(root, found)
     sessions = sorted({_entity(events, "ses") for events in found})
+    counted = all(session.isdigit() for session in sessions)
     runs = []
     for events in found:
         path = _series_of(root, events, series)
@@ -73,7 +77,7 @@ def find_runs(root: Path, subject: str, *, series: str = "") -> tuple[Run, ...]:
         runs.append(
             Run(
                 subject=subject,
-                session=int(session) if session.isdigit() else sessions.index(session) + 1,
+                session=int(session) if counted else sessions.index(session) + 1,
                 label=" ".join(words) or events.name.removesuffix("_events.tsv"),
                 events=events,
                 series=path,
@@ -81,6 +85,18 @@ def find_runs(root: Path, subject: str, *, series: str = "") -> tuple[Run, ...]:
             )
         )
     return tuple(runs)
+
+
+def _refuse_twice(root: Path, found: Sequence[Path]) -> None:
+    """A run whose events lie there twice, under a session's folder and above it or as run-1 and run-01, is one run."""
+    seen: dict[str, Path] = {}
+    for events in found:
+        run = re.sub(r"-0+(?=\d)", "-", events.name)
+        first = seen.setdefault(run, events)
+        if first != events:
+            came = f"two, {first.relative_to(root)} and {events.relative_to(root)}"
+            then = "take one away, or give each its own session and run"
+            raise InputError(expected(root, f"one file of the events of {run.removesuffix('_events.tsv')}", came, then))
 
 
 def subjects_in(root: Path) -> tuple[str, ...]:
@@ -169,11 +185,19 @@ def known_trs(run: Run) -> dict[str, float]:
     return {who: float(tr) for who, tr in trs.items() if tr is not None and np.isfinite(tr) and tr > 0}
 
 
-def contradicted(run: Run, tr_s: float) -> tuple[str, ...]:
-    """One sentence where a repetition time that was asked for is not what sidecar or header say."""
-    said = {} if _unclear(run) else known_trs(run)
-    others = [f"{tr:g} s in {who}" for who, tr in said.items() if abs(tr - tr_s) > TR_NEAR * tr]
-    return (f"the repetition time is {tr_s:g} s as asked for, against {' and '.join(others)}",) if others else ()
+def contradicted(runs: Sequence[Run], tr_s: float) -> tuple[str, ...]:
+    """Sentences where a repetition time that was asked for is not what sidecars or headers say, and of which runs."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        said = {} if _unclear(run) else known_trs(run)
+        others = [f"{tr:g} s in {who}" for who, tr in said.items() if abs(tr - tr_s) > TR_NEAR * tr]
+        if others:
+            found.setdefault(" and ".join(others), []).append(run.label)
+    return tuple(
+        f"the repetition time is {tr_s:g} s as asked for, against {others}"
+        + (f" of {', '.join(labels)}" if len(labels) < len(runs) else "")
+        for others, labels in found.items()
+    )
 
 
 def _unclear(run: Run) -> bool:

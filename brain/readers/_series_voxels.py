@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from brain import hdf5
 from brain.errors import InputError, expected
 from brain.files import listed, optional
-from brain.nifti import Grid, grid_of, moved, on_grid, read_volume, unplaced
+from brain.nifti import Grid, grid_of, moved, must_be_affine, on_grid, read_volume, unplaced
 from brain.readers._auditory import united
 from brain.readers._runs import Run, shape_of
 from brain.tables import as_mask
@@ -65,12 +65,15 @@ def find_voxels(root: Path, runs: Sequence[Run]) -> Places:
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(expected(home / FOLDER, "one mask a region", f"two for {twice!r}", "take one away"))
         volumes = {name: _mask(path, grid) for name, path in zip(names, files, strict=True)}
-        return _inside(np.any(list(volumes.values()), axis=0), volumes, first, grid)
+        return _inside(np.any(list(volumes.values()), axis=0), volumes, first, grid, home=home / FOLDER)
     masks = listed(first.series.parent, f"{first.series.name.split('_desc-', 1)[0]}*_desc-brain_mask.nii*")
     if not masks:
         then = f"put masks into {home / FOLDER}, one file a region"
         raise InputError(expected(first.series, "masks of regions or of the brain", "none", then))
-    return _inside(_mask(masks[0], grid), {}, first, grid)
+    if len(masks) > 1:
+        came = f"{len(masks)}, {masks[0].name} and {masks[1].name}"
+        raise InputError(expected(first.series, "one mask of the brain beside it", came, "take the others away"))
+    return _inside(_mask(masks[0], grid), {}, first, grid, home=masks[0])
 
 
 def _stored(path: Path, run: Run) -> Places:
@@ -88,15 +91,10 @@ def _stored(path: Path, run: Run) -> Places:
     if not whole or ijk.min() < 0 or ijk.max() >= LONGEST or len(np.unique(ijk, axis=0)) < len(ijk):
         came = f"ijk {ijk.dtype} {ijk.shape}"
         raise InputError(expected(path, "ijk (voxel, 3), a place of its own each", came, "correct it"))
-    if affine is not None and not _is_affine(affine):
-        raise InputError(expected(f"{path}, affine", "(4, 4) numbers", f"{affine.dtype} {affine.shape}", "correct it"))
+    if affine is not None:
+        affine = must_be_affine(affine, f"{path}, affine")
     checked = {name: as_mask(mask, f"{path}, regions/{name}", len(ijk)) for name, mask in masks.items()}
-    return _placed(path, run, ijk.astype(np.int64), affine, united(checked))
-
-
-def _is_affine(affine: NDArray[np.generic]) -> bool:
-    plain = affine.shape == (4, 4) and affine.dtype.kind in "iuf"
-    return bool(plain and np.isfinite(affine).all() and abs(np.linalg.det(affine.astype(np.float64))) > 1e-9)
+    return _placed(path, run, ijk.astype(np.int64), affine, united(checked, f"{path}, regions"))
 
 
 def _placed(path: Path, run: Run, ijk: Int, affine: NDArray[np.generic] | None, masks: Mapping[str, Bool]) -> Places:
@@ -136,10 +134,10 @@ def _mask(path: Path, grid: Grid) -> Bool:
     return np.asarray(values > 0)
 
 
-def _inside(union: Bool, volumes: Mapping[str, Bool], run: Run, grid: Grid) -> Places:
+def _inside(union: Bool, volumes: Mapping[str, Bool], run: Run, grid: Grid, *, home: Path) -> Places:
     ijk = np.argwhere(union).astype(np.int64)
     if not len(ijk):
         raise InputError(expected(run.series, "masks that hold a voxel", "empty ones", "give other masks"))
-    masks = united({name: volume[tuple(ijk.T)] for name, volume in volumes.items()})
+    masks = united({name: volume[tuple(ijk.T)] for name, volume in volumes.items()}, home)
     affine = np.eye(4) if grid.affine is None else grid.affine
     return Places(ijk=ijk, shape=grid.shape, affine=affine, masks=masks, said=unplaced(grid), grid=grid)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
-from brain.splits import check_groups, clip_of, middle_windows, tenth_by_hash
+from brain.splits import check_groups, groups_of, middle_windows, tenth_by_hash
 from brain.tables import in_part
 from brain.types import Int, Responses, Split
 from brain.validity import Validity, without_dropped
@@ -99,30 +99,30 @@ def clip_splits(stimulus: Iterable[str], sides: Mapping[str, str], *, what: str 
 
     Sides for some clips and not for all are an InputError: the others would be in neither without a word.
     """
-    ids = sorted(set(stimulus))
-    if len({clip_of(name) for name in ids}) < 2:
+    ids, sound = sorted(set(stimulus)), what == "sound"
+    clips = dict(zip(ids, groups_of(ids, sound=sound).tolist(), strict=True))
+    if len(set(clips.values())) < 2:
         return ()
-    lost = in_part([clip_of(name) for name in ids], sides) if sides else ()
+    lost = in_part(list(clips.values()), sides) if sides else ()
     if lost:
-        total = len({clip_of(name) for name in ids})
+        total = len(set(clips.values()))
         then = "say it for all of them, or for none"
         found = f"none for {len(lost)} of {total} (first: {lost[0]})"
         raise InputError(expected(f"the sides of the {what}s", "train or test for each of them", found, then))
     if sides:
-        train = [name for name in ids if sides.get(clip_of(name)) == "train"]
-        test = [name for name in ids if sides.get(clip_of(name)) == "test"]
+        train = [name for name in ids if sides.get(clips[name]) == "train"]
+        test = [name for name in ids if sides.get(clips[name]) == "test"]
     else:
-        tenth = tenth_by_hash(ids)
+        tenth = tenth_by_hash(ids, sound=sound)
         train, test = list(tenth.train), list(tenth.test)
     if not train or not test:
         return ()
-    splits = [
-        Split(name="test-clips" if what == "sound" else "test-images", train=tuple(train), test=middle_windows(test))
-    ]
+    tests = middle_windows(test) if sound else tuple(test)
+    splits = [Split(name="test-clips" if sound else "test-images", train=tuple(train), test=tests)]
     if len(splits[0].test) < len(test):
         splits.append(Split(name="test-windows", train=tuple(train), test=tuple(test)))
     for split in splits:
-        check_groups(split)
+        check_groups(split, sound=sound)
     return tuple(splits)
 
 

@@ -9,7 +9,6 @@ from brain.errors import InputError, expected
 from brain.files import listed
 
 TABLES = (".csv", ".tsv", ".txt", ".npy")
-LOADED = "scipy.io.loadmat (of MATLAB 7.3: h5py.File, each array transposed)"
 NEXT = {
     TABLES: (
         "an array or a table",
@@ -18,7 +17,7 @@ NEXT = {
     ),
     (".mat",): (
         "a MATLAB file",
-        f"read it with {LOADED}, save each array with numpy.save, and put them into one file: "
+        "read it with scipy.io.loadmat, save each array with numpy.save, and put them into one file: "
         "`afterimage pack data.h5 --responses responses.npy --stimulus ids.txt --images FOLDER`",
     ),
     (".nii", ".nii.gz"): (

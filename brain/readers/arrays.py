@@ -22,10 +22,11 @@ from brain import hdf5, npz
 from brain.averages import count_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, counted, expected
-from brain.files import HDF5_MAGIC, ZIP_MAGIC, composed, optional, present
+from brain.files import ZIP_MAGIC, composed, is_hdf5, optional, present
 from brain.json_files import as_object, read_json
-from brain.leaks import content_sha256
+from brain.leaks import NEAR, content_sha256, look_at, twins_of
 from brain.names import one_line
+from brain.nifti import must_be_affine
 from brain.origin import plain
 from brain.readers import Inspection
 from brain.readers._bdata_file import is_bdata
@@ -83,6 +84,8 @@ LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
 """From so many stimuli a tenth is a test set."""
+COPIES, COPIES_OF = 4000, 64
+"""Images without names among which copies are looked for, and of how many of them."""
 LOOK_BYTES = 2**28
 """Images in HDF5 are all looked at, to tell what numbers they hold, up to so many bytes; else LOOK_AT of them are."""
 LOOK_AT = 256
@@ -127,6 +130,7 @@ class Box:
                 raise InputError(
                     expected(f"{self.path}, {theirs}", FIELDS.get(name, "an array"), "a group", "rename it")
                 )
+            self._note(data.values())
             return hdf5.plain(data[theirs], f"{self.path}, {theirs}")
 
     def group(self, name: str) -> dict[str, NDArray[Any]]:
@@ -137,6 +141,7 @@ class Box:
             arrays = npz.read_npz(self.path, inside)
         else:
             with hdf5.open_hdf5(self.path, [], optional=[theirs]) as data:
+                self._note(data.values())
                 arrays = {key: hdf5.plain(dataset, f"{self.path}, {key}") for key, dataset in data.items()}
         if theirs in arrays:
             then = f"call the array {theirs}/<name>, each its own"
@@ -144,9 +149,12 @@ class Box:
         return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items()}
 
     def images(self) -> tuple[ArrayImages, int]:
-        """The opener of the field `images`, not yet told whose is whose, and how many there are. HDF5 is streamed."""
+        """The opener of the field `images`, not yet told whose is whose, and how many there are.
+
+        HDF5 is streamed, but not what MATLAB saved: one image is strewn over the whole data set there.
+        """
         theirs, where = self.fields.get("images", "images"), f"{self.path}, images"
-        if not self.is_hdf5:
+        if not self.is_hdf5 or self._strewn(theirs):
             whole = self.read("images")
             return array_images(whole.__getitem__, shape=whole.shape, dtype=whole.dtype, where=where), len(whole)
         with hdf5.open_hdf5(self.path, [theirs], streamed=[theirs]) as data:
@@ -157,6 +165,15 @@ class Box:
                 look = np.unique(np.linspace(0, shape[0] - 1, LOOK_AT).astype(int)).tolist()
             opener = array_images(images.__getitem__, shape=shape, dtype=dtype, where=where, look=look)
         return replace(opener, row=Hdf5Rows(self.path, theirs)), int(shape[0])
+
+
+    def _strewn(self, theirs: str) -> bool:
+        with hdf5.open_hdf5(self.path, [theirs], streamed=[theirs]) as data:
+            return isinstance(data[theirs], hdf5.OfMatlab)
+
+    def _note(self, read: Iterable[Any]) -> None:
+        if any(isinstance(one, hdf5.OfMatlab) for one in read):
+            self.notes.append(hdf5.OF_MATLAB)
 
 
 @dataclass(frozen=True)
@@ -175,8 +192,8 @@ class Hdf5Rows:
 def open_box(path: Path, fields: Mapping[str, str]) -> Box:
     """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it."""
     head = _head(present(path, what="an .h5, .hdf5 or .npz file", then="give the path of one"))
-    is_hdf5 = head == HDF5_MAGIC
-    archive = not is_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
+    of_hdf5 = is_hdf5(path)
+    archive = not of_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
     names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
     leaves_out = is_yes(mapping, PARTIAL)
@@ -191,7 +208,7 @@ def open_box(path: Path, fields: Mapping[str, str]) -> Box:
         came = f"a file with {', '.join(names)[:200]}"
         then = "correct --fields" + (f", or put a folder {theirs!r} beside the file" if ours == "folder" else "")
         raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, then))
-    return Box(path, mapping, names, is_hdf5, leaves_out)
+    return Box(path, mapping, names, of_hdf5, leaves_out)
 
 
 def _head(path: Path) -> bytes:
@@ -232,7 +249,7 @@ class Arrays:
         if not path.is_file() or not os.access(path, os.R_OK):
             return False
         named = path.suffix.lower() in (".h5", ".hdf5", ".npz")
-        return (named or _head(path) == HDF5_MAGIC) and not is_bdata(path)
+        return (named or is_hdf5(path)) and not is_bdata(path)
 
     def subjects(self, path: Path) -> tuple[str, ...]:
         """The one subject of the file: its field `subject`, else the file's name."""
@@ -260,7 +277,9 @@ class Arrays:
         rows = rows[kept]
         box.notes.extend(dropped)
         usable, masked = _usable(path, responses)
-        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown)
+        # without pictures nobody knows that ids called like windows are none
+        sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
+        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
@@ -311,7 +330,7 @@ class Arrays:
             "fields": understood,
             "ignored": ignored,
         }
-        return Inspection(lines=tuple(lines), facts=facts)
+        return Inspection(lines=tuple(lines), facts=facts, recording=recording)
 
 
 def field_sha256(values: Any) -> str:
@@ -473,7 +492,7 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
         betas=_text(box, "betas", "native"),
         unit=_text(box, "unit", "native"),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=_numbers(box, "affine", (4, 4)) if "affine" in box else np.eye(4),
+        affine=must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4),
         ijk=ijk,
     )
 
@@ -525,7 +544,7 @@ def _stimulus(box: Box, trials: int) -> tuple[NDArray[np.str_], Stimuli]:
         return ids, _described(box, known, NoMedia(where=str(box.path), likely=likely), "image")
     opener, modality = folder_media(folder, known, partial=box.partial, then=GO_ON)
     missing = in_part(known, opener.files)
-    box.notes.extend(filter(None, [without_media(known, missing)]))
+    box.notes.extend(filter(None, [without_media(known, missing), *opener.notes()]))
     return ids, _described(box, tuple(opener.files), opener, modality, without=missing)
 
 
@@ -592,6 +611,10 @@ def _one_a_trial(
             came = f"two different ones, in trials {first} and {trial} (0-based)"
             then = "give each image its own id, or give image_ids"
             raise InputError(expected(f"{box.path}, images", f"one image for stimulus {name!r}", came, then))
+    if ids is not None:
+        _check_order(box, names, digests)
+    else:
+        box.notes.extend(_near_copies(images, dict(list(rows.items())[:COPIES])))
     return np.array(names, np.str_), rows
 
 
@@ -599,6 +622,43 @@ def _inside(path: Path, text: str) -> Path | None:
     """The folder that a text names within the file's own, or the one of the link that the file is; None for no such."""
     plain_path = bool(text) and not Path(text).is_absolute() and ".." not in Path(text).parts
     return next((file.parent / text for file in _beside(path) if plain_path and (file.parent / text).is_dir()), None)
+
+
+def _near_copies(images: ArrayImages, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence where images that nobody named differ by no more than copies do that were compressed or scaled."""
+    looks = look_at(((name, images.image(row)) for name, row in rows.items()), count=len(rows))
+    some = looks.ids[:: -(-len(looks.ids) // COPIES_OF)]
+    twins = [twin for twin in twins_of(looks, looks.of(some)) if twin.train != twin.test]
+    if not twins:
+        return ()
+    count = f"{len({twin.test for twin in twins})} of {len(some)} looked at"
+    said = f"images: {count} are nearly another one (likeness from {NEAR}), and each counts as a stimulus of its own"
+    return (f"{said}: where they are copies of one, saved anew, give `stimulus`, the id of what each trial showed",)
+
+
+def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None:
+    """Refuse ids that count the images, each once, in another order: image t may be trial t's, or image k stimulus k's.
+
+    Where an id comes twice, its images were equal, which only trials' own images are.
+    """
+    numbers = [int(name) for name in names if name.isdecimal()]
+    first = min(numbers, default=0)
+    if first not in (0, 1) or sorted(numbers) != list(range(first, first + len(names))):
+        return
+    trial = next((one for one, number in enumerate(numbers) if digests[number - first] != digests[one]), None)
+    if trial is None:
+        return
+    count, name = len(names), names[trial]
+    found = (
+        f"{count} images for {count} trials whose stimuli are the numbers {first} to {first + count - 1} in another "
+        f"order: image {trial} may be that of trial {trial}, or image {numbers[trial] - first} that of its stimulus "
+        f"{name!r}"
+    )
+    then = (
+        f"add image_ids: the numbers in order (numpy.arange({first}, {first + count})) if image k is of stimulus k, "
+        "the stimulus of each trial if image t is what trial t showed"
+    )
+    raise InputError(expected(f"{box.path}, images", "one reading of whose image is whose", found, then))
 
 
 def _folder(box: Box) -> Path | None:
@@ -687,7 +747,7 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
 
 
 def _splits(
-    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str]
+    box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str], sound: bool
 ) -> tuple[Split, ...]:
     """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
 
@@ -698,14 +758,14 @@ def _splits(
         groups: dict[str, set[str]] = {}
         for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
-        return (*splits, *leave_out(dict(sorted(groups.items()))))
+        return (*splits, *leave_out(dict(sorted(groups.items())), sound=sound))
     if splits:
         return splits
     ids = sorted(set(stimulus.tolist()))
     if len(ids) < 2:
         return ()
-    tenth = (tenth_by_hash(ids),) if len(ids) >= TENTH_FROM else ()
-    return (*tenth, *(leave_out({name: [name] for name in ids}) if len(ids) <= LEAVE_OUT_UP_TO else ()))
+    tenth = (tenth_by_hash(ids, sound=sound),) if len(ids) >= TENTH_FROM else ()
+    return (*tenth, *(leave_out({name: [name] for name in ids}, sound=sound) if len(ids) <= LEAVE_OUT_UP_TO else ()))
 
 
 def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:

@@ -26,7 +26,7 @@ from brain.readers._bdata_voxels import choose_voxels, regions_in, same_voxels, 
 from brain.readers._media import GO_ON, IMAGE_ENDINGS, NoMedia, check_ids, folder_media, without_media
 from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, poolable, read_settings, seconds_of
 from brain.readers._sounds import find_clips, given_folder, heard, homes_of, stimuli_of
-from brain.splits import SLIDE, clip_of
+from brain.splits import SLIDE, groups_of
 from brain.tables import in_part
 from brain.types import Bool, Int, Recording, Responses, Stimuli
 
@@ -110,7 +110,8 @@ class BData:
         voxels = choose_voxels(masks, asked=fields.get("voxels", ""), voxels=len(files[0].brain))
         space, placed = space_of(files[0], subject=name)
         stimulus = rows.stimulus[kept]
-        sides = _sides(path, stimulus, rows.side[kept], numbered=rows.numbered, table=shown.splits)
+        sides = _sides(path, stimulus, rows.side[kept], numbered=rows.numbered, table=shown.splits,
+                       sound=stimuli.modality == "sound")  # fmt: skip
         splits = clip_splits(stimulus.tolist(), sides, what=stimuli.modality)
         session, pooled = poolable(rows.session[kept], stimulus, splits[0] if splits else None)
         values = np.concatenate([file.responses(voxels) for file in files])
@@ -164,7 +165,8 @@ def _looked_at(path: Path, subject: str, family: Family) -> tuple[list[str], dic
     regions = {region.name: int(region.mask.sum()) for region in regions_of(masks, voxels=len(files[0].brain))}
     fault = ""
     try:
-        given = _sides(path, rows.stimulus, rows.side, numbered=rows.numbered, table=shown.splits)
+        given = _sides(path, rows.stimulus, rows.side, numbered=rows.numbered, table=shown.splits,
+                       sound=stimuli.modality == "sound")  # fmt: skip
     except InputError as error:
         given, fault = {}, str(error)
     sides = Counter(given.values())
@@ -295,7 +297,8 @@ def _whole(file: BDataFile, key: str) -> Int:
 
 
 def _sides(
-    path: Path, stimulus: NDArray[np.str_], side: NDArray[np.str_], *, numbered: bool, table: Mapping[str, str]
+    path: Path, stimulus: NDArray[np.str_], side: NDArray[np.str_], *, numbered: bool, table: Mapping[str, str],
+    sound: bool,
 ) -> dict[str, str]:
     """clip -> "train" or "test" by the files, else by the table of clips; empty where nothing says so.
 
@@ -303,9 +306,10 @@ def _sides(
     """
     sides: dict[str, str] = {}
     both: dict[str, None] = {}
-    for name, part in zip(stimulus.tolist(), side.tolist(), strict=True):
-        if name and part in ("train", "test") and sides.setdefault(clip_of(name), part) != part:
-            both[clip_of(name)] = None
+    clips = groups_of(stimulus.tolist(), sound=sound).tolist()
+    for clip, part in zip(clips, side.tolist(), strict=True):
+        if clip and part in ("train", "test") and sides.setdefault(clip, part) != part:
+            both[clip] = None
     if both:
         came = f"{min(both)!r} in both" + f" and {len(both) - 1} more" * (len(both) > 1)
         then = "take it out of one of the two"
@@ -313,7 +317,7 @@ def _sides(
             then += ", or give --fields anew=yes if these numbers are other images in the test file"
         raise InputError(expected(path, "stimuli that are training or test", came, then))
     if not sides:
-        shown = {clip_of(name) for name in stimulus.tolist() if name}
+        shown = set(filter(None, clips))
         return {clip: part for clip, part in table.items() if clip in shown}
     other = [clip for clip in sides if table.get(clip, sides[clip]) != sides[clip]]
     if other:
@@ -342,7 +346,7 @@ def _shown(path: Path, rows: Rows, fields: Mapping[str, str]) -> Shown:
         stimuli = Stimuli(ids=tuple(opener.files), modality=modality, opener=opener)
         kept = np.isin(rows.stimulus, np.array(stimuli.ids, np.str_))
         said = without_media(ids, in_part(ids, opener.files))
-        return Shown(stimuli=stimuli, kept=kept, splits={}, notes=(said,) * bool(said))
+        return Shown(stimuli=stimuli, kept=kept, splits={}, notes=(*((said,) * bool(said)), *opener.notes()))
     clips = find_clips(homes, given)
     if clips.folder is None and not any(SLIDE in name for name in ids):
         stimuli = Stimuli(ids=ids, modality="image", opener=NoMedia(where=str(path)))

@@ -17,7 +17,7 @@ from brain.json_files import read_json
 from brain.nifti import Grid, on_grid, read_volume
 from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
 from brain.origin import simulated_by
-from brain.readers import Inspection
+from brain.readers import Apart, Inspection
 from brain.readers._nsd_betas import FETCH, Betas, betas_grid, choose_betas, find_betas, read_session
 from brain.readers._nsd_regions import Atlas, on_one_grid, read_atlases, regions_at, voxels_of
 from brain.readers._nsd_trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
@@ -107,7 +107,8 @@ class NSD:
             facts["subjects"][subject] = found
         if not subjects:
             lines.append("betas: none; fetch nsddata_betas/ppdata/<subject>/func1pt8mm/<version>")
-        return Inspection(lines=tuple(lines), facts=facts)
+        sessions = {name: apart for name in subjects if (apart := _apart(path, name))}
+        return Inspection(lines=tuple(lines), facts=facts, sessions=sessions)
 
 
 def stimulus_id(nsd: int) -> str:
@@ -121,18 +122,28 @@ def _wanted_sessions(betas: Betas, trials: Trials, sessions: tuple[int, ...]) ->
     if strange:
         raise InputError(expected(betas.folder, f"a session of {done[0]}..{done[-1]}", f"{strange}", "name others"))
     chosen = sorted(set(sessions)) or done
-    missing = [session for session in chosen if session not in betas.files]
-    if missing:
-        there = " ".join(str(session) for session in betas.files)
-        raise InputError(
-            expected(
-                betas.folder,
-                f"betas of {len(chosen)} sessions",
-                f"a folder without session {', '.join(map(str, missing))}",
-                f"fetch them, or study what is there with --sessions {there}",
-            )
-        )
+    absent = _absent(betas, chosen)
+    if absent:
+        raise InputError(absent)
     return np.array(chosen, np.int64)
+
+
+def _absent(betas: Betas, sessions: Sequence[int]) -> str:
+    """A sentence on those of the `sessions` whose betas are not there, "" where all are."""
+    missing = [session for session in sessions if session not in betas.files]
+    there = " ".join(str(session) for session in betas.files)
+    want, found = f"betas of {len(sessions)} sessions", f"a folder without session {', '.join(map(str, missing))}"
+    then = f"fetch them, or read what is there with --sessions {there}"
+    return expected(betas.folder, want, found, then) if missing else ""
+
+
+def _apart(root: Path, subject: str) -> Apart | None:
+    """The sessions of the betas that would be read, where it is known which the subject did."""
+    if not ((root / DESIGN).is_file() and responses_path(root, subject).is_file()):
+        return None
+    betas, done = choose_betas(root, subject, ""), np.unique(read_trials(root, subject).session).tolist()
+    there = tuple(session for session in done if session in betas.files)
+    return Apart(there=there, note=_absent(betas, done)) if there else None
 
 
 def _space(subject: str, betas: Betas, atlases: Sequence[Atlas], grid: Grid) -> VoxelSpace:
@@ -226,7 +237,8 @@ class BrickImages:
 
         row = int(stimulus.removeprefix("nsd"))
         then = "fetch nsddata_stimuli, or evaluate without pictures of what was seen"
-        with open_hdf5(self.path, ["imgBrick"], streamed=["imgBrick"], sparse=["imgBrick"], then=then) as file:
+        how: dict[str, Any] = {"streamed": ["imgBrick"], "sparse": ["imgBrick"], "as_stored": True}
+        with open_hdf5(self.path, ["imgBrick"], **how, then=then) as file:
             brick = file["imgBrick"]
             if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
                 came = f"{brick.dtype} {brick.shape}"
@@ -270,7 +282,8 @@ def _inspect_shared(root: Path) -> tuple[list[str], dict[str, Any]]:
         facts[what] = (root / relative).is_file()
         lines.append(f"{what}: {relative}" if facts[what] else f"{what}: MISSING; fetch {relative}")
     if facts["images"]:
-        with open_hdf5(root / BRICK, ["imgBrick"], streamed=["imgBrick"], sparse=["imgBrick"]) as file:
+        how: dict[str, Any] = {"streamed": ["imgBrick"], "sparse": ["imgBrick"], "as_stored": True}
+        with open_hdf5(root / BRICK, ["imgBrick"], **how) as file:
             facts["image shape"] = list(file["imgBrick"].shape)
         lines.append(f"images: {facts['image shape']}" + _against(facts["image shape"][0], IMAGES, "rows"))
     return lines, facts

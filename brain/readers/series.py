@@ -244,7 +244,7 @@ def alignment(listening: Listening, cuts: Sequence[Cut], timing: Timing) -> tupl
         f"{' or '.join(map(str, counts))} volumes a window",
         f"{timing.dummy * len(cuts)} of {total} volumes dropped as dummies; drift removed by a polynomial and z-scored "
         "per run over all its volumes, without regard to what was heard when",
-        *contradicted(first.run, first.tr_s),
+        *contradicted([one.run for one in listening.played], first.tr_s),
     )
 
 

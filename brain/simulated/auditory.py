@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from brain.simulated.sounds import READOUTS
-from brain.tensors import read_torch, sound
+from brain.tensors import finite_header, read_torch
 from brain.waveforms import RATE
 
 SAMPLES = 40_960  # a window of 2.56 s
@@ -114,7 +114,7 @@ class AuditoryNet(nn.Module):
 def load_auditory() -> AuditoryNet:
     """The trained net, in evaluation mode, without gradients to its weights."""
     then = "install the package again, or run pipelines.miniature.sound_train"
-    sound(WEIGHTS, what="the weights of the simulated brain", then=then)
+    finite_header(WEIGHTS, what="the weights of the simulated brain", then=then)
     net = AuditoryNet()
     net.load_state_dict(read_torch(WEIGHTS))
     return net.eval().requires_grad_(False)

@@ -14,7 +14,7 @@ from torch import nn
 
 from brain.simulated.scenes import LIGHTS, POSITIONS, SETTINGS, SIZES
 from brain.simulated.things import CATEGORIES, COLOURS, KINDS
-from brain.tensors import read_torch, sound
+from brain.tensors import finite_header, read_torch
 
 PIXELS = 64
 WIDTHS = (24, 48, 96, 160)
@@ -68,7 +68,7 @@ class VentralNet(nn.Module):
 def load_ventral() -> VentralNet:
     """The trained net, in evaluation mode, without gradients to its weights."""
     then = "install the package again, or run pipelines.miniature.train"
-    sound(WEIGHTS, what="the weights of the simulated brain", then=then)
+    finite_header(WEIGHTS, what="the weights of the simulated brain", then=then)
     net = VentralNet()
     net.load_state_dict(read_torch(WEIGHTS))
     return net.eval().requires_grad_(False)

@@ -71,3 +71,8 @@ class Limited(Protocol):
 
 
 CATALOGUE: Catalogue[SpaceEntry] = Catalogue("encoders.spaces", "condition space")
+
+
+def of_sounds(name: str) -> bool:
+    """Does the space of that name encode sounds, whose windows stay together? Of one that is not known they do too."""
+    return name not in CATALOGUE.names() or CATALOGUE[name].modality == "sound"

@@ -16,7 +16,7 @@ from typing import Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
 from brain.files import present
-from brain.tensors import read_pickle, read_torch, sound
+from brain.tensors import finite_header, read_pickle, read_torch
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
 EXTRA = 'pip install "afterimage[perceptual]"'
@@ -105,7 +105,7 @@ def read_weights(place: Path) -> Mapping[str, Any]:
     """name -> tensor, without running what a pickle may hold; a damaged or foreign file is an InputError."""
     if place.suffix != ".safetensors":
         return read_pickle(place, then=AGAIN)
-    sound(place, then=AGAIN)
+    finite_header(place, then=AGAIN)
     return read_torch(place, then=AGAIN)
 
 

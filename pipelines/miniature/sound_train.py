@@ -251,4 +251,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(command("miniature", main))
+    sys.exit(command("miniature", main, resumes=True))
