@@ -19,6 +19,7 @@ from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Recording, Split
 from brain.waveforms import RATE
+from decode.content import THEN, held
 from decode.patterns import cluster_count, folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps
@@ -182,10 +183,24 @@ def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]
 
 def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
     """Refuses (InputError) data at another place than the run has noted, unless it was fitted on these very trials."""
-    if not run.card_facts().get("fitted") or run.has_its_data_at(data):
-        return
-    recording = open_data(data, fit)
+    if run.card_facts().get("fitted") and not run.has_its_data_at(data):
+        own_data(run, data, fit)
+
+
+def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
+    """The data of a fitted run, opened: others than it was fitted on, wherever they lie, are an InputError.
+
+    A run of a version that noted no digests knows its data by their place, or by the statistics of its trials.
+    """
+    recording = held(open_data(data, fit), run)
     folds = folds_of(recording, fit.split, run)
+    if not run.content.is_file() and not run.has_its_data_at(data):
+        _must_have_its_statistics(run, recording, folds, fit)
+    return recording
+
+
+def _must_have_its_statistics(run: RunFolder, recording: Recording, folds: Sequence[Split], fit: FitSettings) -> None:
+    """Refuses (InputError) trials whose means and spreads are not those that a mapping holds."""
     for space in needed_maps(fit):
         mapping, responses = load_map(run.map(space, folds[0].name)), recording.responses
         unit, known = responses.space.unit, mapping.scaler
@@ -193,12 +208,8 @@ def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
         found = SessionScaler.fit(mine, mine.of(folds[0].train))
         same = np.array_equal(found.sessions, known.sessions) and unit == mapping.unit
         if not same or not np.isclose(found.mean, known.mean, atol=ALIKE * known.std).all():
-            raise InputError(
-                expected(
-                    recording.source, f"the trials that {run.path} was fitted on", "other responses to its stimuli",
-                    "name the data it was fitted on with --data, or fit again into another --out",
-                )
-            )  # fmt: skip
+            what = f"the trials that {run.path} was fitted on"
+            raise InputError(expected(recording.source, what, "other responses to its stimuli", THEN))
 
 
 def able_recipes(recording: Recording, *, without: Sequence[str] = ()) -> list[str]:

@@ -18,6 +18,7 @@ from brain.errors import InputError, UsageError
 from brain.progress import progress
 from brain.types import Stimuli
 from decode.checks import accept, together
+from decode.content import hold
 from decode.fit import is_fitted
 from decode.hand import Hand, row_of
 from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder
@@ -184,6 +185,7 @@ def draw_missing(
     """
     from pipelines.lanes import products_tell_places
 
+    hold(opened.recording.stimuli, dict.fromkeys(name for _, name, _ in missing))
     facts = {**arithmetic(settings.machine.device), "products_tell_places": products_tell_places()}
     sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
     ladder = opened.ladder(settings, missing)

@@ -11,12 +11,13 @@ from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
-from brain.leaks import guard, guard_statistics, leak_report, look_at_all
+from brain.leaks import Looks, guard, guard_statistics, leak_report, look_at_all
 from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import check_folds, check_recording
+from decode.checks import CAPTIONED, check_folds, check_recording, own_data
+from decode.content import content_of, hold, note
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -51,6 +52,8 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
     with run.lock():
         run.must_accept(settings, data, stages)
         if is_fitted(run):
+            recording = own_data(run, data, settings.fit)
+            hold(recording.stimuli, (name for names in run.card_facts()["tested"].values() for name in names))
             run.claim(settings, data, stages)
             return f"{out}: fitted already"
         recording = open_data(data, settings.fit)
@@ -145,15 +148,24 @@ def is_fitted(run: RunFolder) -> bool:
 
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
-    find_clusters(run, recording, settings)
-    folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
+    made, stimuli = cluster_count(recording, settings.fit.split) > 0, recording.stimuli
+    folds = () if made else folds_of(recording, settings.fit.split, run)
+    guard_trials(recording, folds)
+    ids = ids_of(folds) or sorted(set(recording.responses.stimulus.tolist()))
+    looks = look_at_all(stimuli, ids)
+    captioned = any(space in CAPTIONED for space in needed_maps(settings.fit))
+    note(run, content_of(recording, looks, captioned=captioned))
+    if made:
+        find_clusters(run, recording, settings)
+        folds = folds_of(recording, settings.fit.split, run)
+        guard_trials(recording, folds)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
         )
     check_folds(folds, settings, judged=False)
-    ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
-    guard_folds(run, recording, folds, fit=settings.fit)
+    ids = ids_of(folds)
+    guard_folds(run, folds, looks, fit=settings.fit)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
@@ -189,10 +201,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
 
 
 def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> None:
-    """Where the split is of clusters: encodes every shown stimulus and writes RUN/splits/cluster-<k>.json."""
+    """Encodes every shown stimulus and writes RUN/splits/cluster-<k>.json, of the split that is asked for."""
     k = cluster_count(recording, settings.fit.split)
-    if not k:
-        return
     ids = sorted(set(recording.responses.stimulus.tolist()))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=recording.stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=recording.stimuli, ids=ids)
@@ -200,12 +210,20 @@ def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> N
     write_clusters(run, true[semantic], k=k, seed=settings.machine.seed)
 
 
-def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, fit: FitSettings) -> None:
-    """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
+def ids_of(folds: Sequence[Split]) -> list[str]:
+    """Every stimulus of these folds, sorted."""
+    return sorted({name for fold in folds for name in (*fold.train, *fold.test)})
+
+
+def guard_trials(recording: Recording, folds: Sequence[Split]) -> None:
+    """Refuses (InputError) a test stimulus in training by its name, and test statistics in the responses."""
     for fold in folds:
         guard(fold, fold.train)
         guard_statistics(recording.responses, fold)
-    looks = look_at_all(recording.stimuli, sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
+
+
+def guard_folds(run: RunFolder, folds: Sequence[Split], looks: Looks, *, fit: FitSettings) -> None:
+    """Refuses (InputError) a test stimulus among training bit for bit, and writes RUN/report/leaks.json on the rest."""
     for fold in folds:
         guard(fold, fold.train, looks)
     report = leak_report(folds, looks)

@@ -2,6 +2,7 @@
 
 RUN/settings.json     everything that was asked
 RUN/card.json         versions, commit, device, seeds, data facts, splits, spaces, stack, licences
+RUN/content.json      digests of the data, which hold others off
 RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 """
 
@@ -53,6 +54,11 @@ class RunFolder:
     @property
     def card(self) -> Path:
         return self.path / "card.json"
+
+    @property
+    def content(self) -> Path:
+        """The digests of what the run was made of (`decode/content.py`)."""
+        return self.path / "content.json"
 
     @property
     def samples(self) -> Path:
@@ -162,8 +168,13 @@ class RunFolder:
         True conditions bind no fit and references no drawing: nothing was mapped or drawn yet.
         """
         drawn = any(sample.row != REFERENCE for sample in read_rows(self.samples))
-        fitted = drawn or any((self.path / name).exists() for name in ("maps", "training"))
+        fitted = drawn or self.mapped
         return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
+
+    @property
+    def mapped(self) -> bool:
+        """Whether a mapping was fitted, or a network's training begun."""
+        return any((self.path / name).exists() for name in ("maps", "training"))
 
     def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
         raise UsageError(

@@ -30,9 +30,9 @@ from brain.progress import progress
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
 from decode.beside import beside, must_be_beside
-from decode.checks import accept, must_be_its_own
+from decode.checks import accept, own_data
 from decode.fit import standardised
-from decode.patterns import folds_of, open_data
+from decode.patterns import folds_of
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings
@@ -102,8 +102,7 @@ def synthesize(
         _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
         # encoders belong to the run and its seed, whatever seed is asked for pictures
         own = replace(settings, machine=replace(settings.machine, seed=run.stored()[0].machine.seed))
-        must_be_its_own(run, data, settings.fit)
-        recording = open_data(data, settings.fit)
+        recording = own_data(run, data, settings.fit)
         lab = Lab(run=run, recording=recording, settings=own, asks=wanted.asks, keep=to / "encoders")
         synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
         return report_synthesis(to, seed=seed)
@@ -113,7 +112,7 @@ def synthesize(
         home = run.path / FOLDER / wanted.name
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
-        lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
+        lab = Lab(run=run, recording=own_data(run, data, settings.fit), settings=settings, asks=wanted.asks)
         lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
         run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
         _into(home, lab, wanted=wanted, how=how, seed=seed)

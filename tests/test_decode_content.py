@@ -1,0 +1,161 @@
+"""A run is bound to its data by content: what was written over at its place is noticed, what moved is taken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.readers import open_recording
+from decode.content import trials_content
+from decode.run_folder import RunFolder
+
+SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
+RECIPE = ("--recipe", "pixels-ridge")
+
+
+def study(data: Path, out: Path, *more: str) -> int:
+    return main(["study", str(data), *RECIPE, "--out", str(out), *SMALL, *more])
+
+
+@pytest.fixture(scope="module")
+def fitted(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data that may be changed, and a run on them, fitted and not yet drawn from."""
+    home = tmp_path_factory.mktemp("fitted")
+    (home / "mine").mkdir()
+    shutil.copy(planted, home / "mine/data.h5")
+    change(home / "mine/data.h5", lambda _: None)
+    assert main(["fit", str(home / "mine/data.h5"), *RECIPE, "--out", str(home / "run"), "--folds", "3"]) == 0
+    return home
+
+
+@pytest.fixture
+def run(fitted: Path, tmp_path: Path) -> Path:
+    """A copy of the run, its data beside it."""
+    shutil.copytree(fitted, tmp_path / "copy")
+    return tmp_path / "copy" / "run"
+
+
+@pytest.fixture
+def mine(run: Path) -> Path:
+    """The data of that copy."""
+    return run.parent / "mine" / "data.h5"
+
+
+def change(data: Path, how: Callable[[Any], object]) -> None:
+    with h5py.File(data, "r+") as file:
+        if "packed_sha256" in file:
+            del file["packed_sha256"]
+        how(file)
+
+
+def rolled(name: str) -> Callable[[Any], None]:
+    def how(file: Any) -> None:
+        file[name][...] = np.roll(file[name][()], 1, axis=0)
+
+    return how
+
+
+def scaled(file: Any) -> None:
+    file["responses"][...] = file["responses"][()] * 2
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (rolled("stimulus"), "found the same responses in trials of other stimuli, sessions or repeats"),
+        (scaled, "found other responses to its stimuli"),
+        (rolled("images"), "stimulus 's28': expected the picture that"),
+    ],
+)
+def test_data_changed_where_they_lie_are_refused_before_any_work(
+    run: Path, mine: Path, how: Callable[[Any], None], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(mine, how)
+    commands = (["decode", str(run)], ["decode", str(run), "--to", str(tmp_path / "beside")])
+    for words in (*commands, ["study", str(mine), *RECIPE, "--out", str(run), *SMALL]):
+        assert main(words) == 3
+        err = capsys.readouterr().err
+        assert said in err and "name the data it was fitted on with --data, or fit again into another --out" in err
+    assert not list(run.rglob("*.png")) and not (tmp_path / "beside").exists()
+
+
+def test_a_finished_run_does_not_answer_for_data_that_were_changed_since(
+    run: Path, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run
+    assert study(mine, out) == 0
+    change(mine, rolled("images"))
+    assert study(mine, out) == 3
+    assert "found another picture" in capsys.readouterr().err
+    assert main(["decode", str(out), "--stimuli", "s30", "--seeds", "2"]) == 3
+    change(mine, rolled("stimulus"))
+    for command in (["evaluate", str(out), "--curves"], ["synthesize", str(out), "--region", "early"]):
+        assert main(command) == 3 and "the same responses in trials of other" in capsys.readouterr().err
+
+
+def test_fields_that_say_something_else_after_the_fit_are_noticed(
+    run: Path, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(mine, lambda file: file.create_dataset("response", data=np.roll(file["stimulus"][()], 1)))
+    (mine.parent / "data.h5.fields.json").write_text(json.dumps({"stimulus": "response"}))
+    assert main(["decode", str(run)]) == 3
+    assert "found the same responses in trials of other stimuli" in capsys.readouterr().err
+    (mine.parent / "data.h5.fields.json").unlink()
+    assert main(["decode", str(run)]) == 0
+
+
+def test_equal_data_may_move_and_trials_may_stand_in_another_order(run: Path, mine: Path, tmp_path: Path) -> None:
+    def turned(file: Any) -> None:
+        for name in ("responses", "stimulus", "session"):
+            file[name][...] = file[name][()][::-1]
+        file["repeat"] = np.zeros(72, int)
+        file["repeat"][...] = file["session"][()] - 1
+
+    far = tmp_path / "far" / mine.name
+    far.parent.mkdir()
+    shutil.copy(mine, far)
+    mine.unlink()
+    change(far, turned)
+    assert main(["decode", str(run), "--data", str(far), "--rows", "decoded"]) == 0
+
+
+def test_a_run_that_noted_nothing_is_read_as_before(run: Path, mine: Path) -> None:
+    (run / "content.json").unlink()
+    change(mine, rolled("stimulus"))
+    assert main(["decode", str(run), "--rows", "decoded"]) == 0
+
+
+def test_a_stopped_fit_goes_on_with_its_own_data_alone(
+    run: Path, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "card.json").unlink()
+    again = ["fit", str(mine), *RECIPE, "--out", str(run), "--folds", "3"]
+    change(mine, rolled("images"))
+    assert main(again) == 3
+    assert "expected what its fit was begun with, found another stimulus" in capsys.readouterr().err
+    shutil.rmtree(run / "maps")
+    before = (run / "conditions/pixels.true.safetensors").read_bytes()
+    assert main(again) == 0
+    assert (run / "conditions/pixels.true.safetensors").read_bytes() != before
+
+
+def test_the_axes_of_a_volume_may_run_another_way(planted: Path) -> None:
+    whole = open_recording(planted).responses
+    flipped = np.diag([-2.0, 2.0, 2.0, 1.0])
+    flipped[0, 3] = 16.0
+    ijk = whole.space.ijk.copy()
+    ijk[:, 0] = 8 - ijk[:, 0]
+    other = replace(whole, space=replace(whole.space, ijk=ijk, affine=flipped))
+    order = np.random.default_rng(0).permutation(90)
+    assert trials_content(other.voxels(order)) == trials_content(whole)
+    assert trials_content(whole.voxels(order[:80])) != trials_content(whole)
+    assert RunFolder(Path("x")).content == Path("x/content.json")
