@@ -9,6 +9,7 @@ RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack",
 """Settings of a fit that decide which true conditions lie in a run, or what they are."""
 SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
+LONGEST = 80
+"""Bytes of a space's, a split's or a row's name that a file's name repeats: two of them and more have to fit into 255."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -70,11 +73,22 @@ class RunFolder:
 
     def map(self, space: str, split: str) -> Path:
         """Where the mapping into `space`, fitted on the training stimuli of `split`, lies."""
-        return self.path / "maps" / f"{_plain(space)}.{_plain(split)}.safetensors"
+        return self.path / "maps" / f"{self._plain(space)}.{self._plain(split)}.safetensors"
 
     def conditions(self, space: str, row: str) -> Path:
         """Where conditions in `space` lie: row "true" (from the stimuli) or "decoded" (from the brain)."""
-        return self.path / "conditions" / f"{_plain(space)}.{_plain(row)}.safetensors"
+        return self.path / "conditions" / f"{self._plain(space)}.{self._plain(row)}.safetensors"
+
+    def _plain(self, name: str) -> str:
+        """The name as part of a file's: where letters were replaced or cut off, a digest keeps it apart from others.
+
+        Runs that noted no content are of a version that had no digests, and keep its names.
+        """
+        kept = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+        if not self.content.is_file():
+            return kept
+        short = kept.encode()[:LONGEST].decode(errors="ignore")
+        return name if short == name else f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def conditioned(self) -> Path:
@@ -243,7 +257,3 @@ def drawn_apart(stage: str, name: str) -> bool:
 
 def _relative(data: Path, run: Path) -> str:
     return os.path.relpath(data.resolve(), run.resolve())
-
-
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -17,6 +17,7 @@ from app.cli import main
 from brain.readers import open_recording
 from decode.content import trials_content
 from decode.run_folder import RunFolder
+from encoders.network_map import load_map
 
 SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
 RECIPE = ("--recipe", "pixels-ridge")
@@ -159,3 +160,30 @@ def test_the_axes_of_a_volume_may_run_another_way(planted: Path) -> None:
     assert trials_content(other.voxels(order)) == trials_content(whole)
     assert trials_content(whole.voxels(order[:80])) != trials_content(whole)
     assert RunFolder(Path("x")).content == Path("x/content.json")
+
+
+def test_names_that_differ_in_signs_alone_have_mappings_of_their_own(planted: Path, tmp_path: Path) -> None:
+    data, out, names = tmp_path / "data.h5", tmp_path / "run", ("<5", ">5", "=5")
+    shutil.copy(planted, data)
+
+    def grouped(file: Any) -> None:
+        number = [int(one[1:]) for one in file["stimulus"].asstr()[()]]
+        file["group"] = np.array([names[one % 3] for one in number], object)
+        del file["split"]
+
+    change(data, grouped)
+    assert main(["fit", str(data), *RECIPE, "--out", str(out), "--folds", "3", "--split", "leave-out"]) == 0
+    run = RunFolder(out)
+    assert len({run.map("pixels", f"leave-out-{name}") for name in names}) == 3
+    for name, split in {one["name"]: one["sha256"] for one in run.card_facts()["splits"]}.items():
+        assert load_map(run.map("pixels", name)).split == split
+    assert main(["decode", str(out), "--rows", "decoded"]) == 0
+
+
+def test_names_that_need_no_quoting_are_files_names_as_they_are(run: Path) -> None:
+    there = RunFolder(run)
+    assert there.map("clip-image", "leave-out-run_1").name == "clip-image.leave-out-run_1.safetensors"
+    assert there.map("pixels", "leave-out-A.b").name.startswith("pixels.leave-out-A_b-")
+    assert len(there.map("pixels", "\u65e5" * 120).name.encode()) < 140
+    (run / "content.json").unlink()
+    assert there.map("pixels", "leave-out-A.b").name == "pixels.leave-out-A_b.safetensors"
