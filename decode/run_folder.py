@@ -40,7 +40,7 @@ ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack",
 SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 LONGEST = 80
-"""Bytes of a space's, a split's or a row's name that a file's name repeats: two of them and more have to fit into 255."""
+"""Bytes of a space's, a split's or a row's name that a file's name repeats: more than two fit into 255."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
