@@ -16,7 +16,7 @@ import numpy as np
 
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
-from brain.standardise import SessionScaler
+from brain.standardise import SessionScaler, thin_sentence, thin_sessions
 from brain.types import Recording, Split
 from brain.waveforms import RATE
 from decode.content import THEN, held
@@ -72,6 +72,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         folds = folds_of(recording, settings.fit.split, run)
         ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
         check_folds(folds, settings, judged=judged)
+        check_sessions(recording, folds)
 
     together([
         lambda: check_regions(recording, settings),
@@ -137,6 +138,14 @@ def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool) -> 
                 "decoded`",
             )
         )  # fmt: skip
+
+
+def check_sessions(recording: Recording, folds: Sequence[Split]) -> None:
+    """Refuses (InputError) sessions of which no z-scores can be taken, for too few of their trials are training's."""
+    for fold in folds:
+        if thin := thin_sessions(recording.responses, fold.train):
+            sessions = len(np.unique(recording.responses.session))
+            raise InputError(thin_sentence(thin, where=recording.source, sessions=sessions))
 
 
 def check_captions(recording: Recording, settings: Settings, ids: Sequence[str]) -> None:

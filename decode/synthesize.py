@@ -29,6 +29,7 @@ from brain.pictures import open_image
 from brain.progress import progress
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
+from brain.writing import free_targets
 from decode.beside import beside, must_be_beside
 from decode.checks import accept, own_data
 from decode.fit import standardised
@@ -218,7 +219,8 @@ def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
 
 
 def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
-    """Refuses to put pictures of other settings beside those that are there."""
+    """Refuses to put pictures of other settings beside those that are there, and a place where no report can be."""
+    free_targets(home, ("synthesis.json", RESPONSES, "report.json", "report.html"))
     facts = read_json(home / "synthesis.json")
     for key, value in facts.get("asked", {}).items():
         if asked.get(key) != value:

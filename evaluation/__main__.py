@@ -34,7 +34,7 @@ def _run(words: list[str]) -> None:
 
         print(audit(asked.folder, judge=asked.judge, references=asked.references, train=asked.train))
         return
-    report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out)
+    report = evaluate(asked.folder, how=how, references=asked.references, out=asked.out, exported=asked.export)
     if asked.export:
         from evaluation.export import export
 

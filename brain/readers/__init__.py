@@ -12,6 +12,7 @@ from brain.catalogue import Catalogue
 from brain.errors import InputError, UsageError
 from brain.files import present
 from brain.origin import simulated_by
+from brain.readers._media import check_names
 from brain.types import Recording, Split
 
 
@@ -68,12 +69,13 @@ def open_recording(
     reader    a name of the catalogue; empty takes the reader that recognises `path`
     fields    field of the own-data format -> its name in this file (`parse_fields`)
 
-    Data that no reader knows, and damaged ones, are an InputError.
+    Data that no reader knows, damaged ones, and names that cannot be read are an InputError.
     """
     found = reader_of(Path(path), reader)
     recording = _with_trials(
         found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
     )
+    check_names(recording)
     return replace(recording, simulated=recording.simulated or simulated_by(path))
 
 
