@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ import numpy as np
 import pytest
 
 from app.cli import main
+from brain.commands import Stopped
 from brain.readers import open_recording
 from decode.content import trials_content
 from decode.run_folder import RunFolder
+from decode.spaces import BATCH
+from encoders.conditions import Conditions
 from encoders.network_map import load_map
+from encoders.spaces.pixels import PixelSpace
 
 SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
 RECIPE = ("--recipe", "pixels-ridge")
@@ -187,3 +192,47 @@ def test_names_that_need_no_quoting_are_files_names_as_they_are(run: Path) -> No
     assert len(there.map("pixels", "\u65e5" * 120).name.encode()) < 140
     (run / "content.json").unlink()
     assert there.map("pixels", "leave-out-A.b").name == "pixels.leave-out-A_b.safetensors"
+
+
+def test_a_stopped_fit_keeps_the_conditions_that_it_has_made_and_ends_in_the_same_bytes(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = RunFolder(run).stored()[1]
+    folder, path = run / "conditions", run / "conditions/pixels.true.safetensors"
+    whole, again = path.read_bytes(), ["fit", str(data), *RECIPE, "--out", str(run), "--folds", "3"]
+    for name in ("maps", "conditions"):
+        shutil.rmtree(run / name)
+    (run / "card.json").unlink()
+    opened: list[str] = []
+    encode = PixelSpace.encode
+
+    def noted(self: PixelSpace, stimuli: Any, ids: Sequence[str], *, batch: int) -> Conditions:
+        if "stop" in opened and len(opened) > 2 * BATCH:
+            raise Stopped(signal.SIGTERM)
+        opened.extend(ids)
+        return encode(self, stimuli, ids, batch=batch)
+
+    monkeypatch.setattr(PixelSpace, "encode", noted)
+    opened.append("stop")
+    assert main(again) == 143
+    assert [one.name for one in folder.iterdir()] == ["pixels.true.part0.safetensors"] and len(opened) == 33
+    opened.clear()
+    assert main(again) == 0
+    assert len(opened) == 4 and path.read_bytes() == whole  # of 36 stimuli 32 were there
+    assert [one.name for one in folder.iterdir()] == [path.name]
+
+
+def test_parts_of_other_stimuli_are_not_taken_and_what_a_kill_left_behind_is_cleared(run: Path) -> None:
+    data = RunFolder(run).stored()[1]
+    path = run / "conditions/pixels.true.safetensors"
+    whole, known = path.read_bytes(), Conditions.load(path)
+    part = path.with_name("pixels.true.part0.safetensors")
+    Conditions(space=known.space, values=known.values[1:9], ids=known.ids[1:9]).save(part)
+    (run / "card.json").unlink()
+    again = ["fit", str(data), *RECIPE, "--out", str(run), "--folds", "3"]
+    assert main(again) == 0 and not part.exists()
+    Conditions(space=known.space, values=known.values[1:9], ids=known.ids[1:9]).save(part)
+    path.unlink()
+    (run / "card.json").unlink()
+    assert main(again) == 0
+    assert path.read_bytes() == whole and not part.exists()

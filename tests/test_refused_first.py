@@ -1,4 +1,4 @@
-"""What cannot end well is refused before any work: names that no file can bear, thin sessions, targets that are links."""
+"""What cannot end well is refused before any work: names no file can bear, thin sessions, targets that are links."""
 
 from __future__ import annotations
 
