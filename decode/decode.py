@@ -117,7 +117,7 @@ def check_drawing(settings: Settings) -> None:
             f"--strength {decode.strength:g} of {decode.steps} steps leaves no step; use more steps or more strength"
         )
     if decode.method != PIXELS:
-        _check_levels(decode, resolve(settings.fit.stack))
+        _check_levels(decode, resolve(settings.fit.stack, numbers=False))
 
 
 def _check_levels(decode: DecodeSettings, stack: StackFolder) -> None:

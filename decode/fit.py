@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import CAPTIONED, check_folds, check_recording, own_data
+from decode.checks import CAPTIONED, check_folds, check_recording, own_data, together
 from decode.content import content_of, hold, note
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
@@ -41,10 +41,18 @@ SEMANTIC = ("clip-text", "clip-image")
 """Spaces whose conditions settle the clusters of a semantic hold-out, the best first; else the first space."""
 
 
-def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = ("machine", "fit")) -> str:
+def fit(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    stages: tuple[str, ...] = ("machine", "fit"),
+    later: Sequence[Callable[[], object]] = (),
+) -> str:
     """Fits every mapping of every fold into the run folder `out`, or finds them there. Returns one sentence on it.
 
-    `stages` are the settings that are asked for now; the others stay as a run has them. Errors: unknown names
+    `stages` are the settings that are asked for now; the others stay as a run has them. `later` are checks of what
+    comes after, which open more than names and are made once the data's names are known to do. Errors: unknown names
     UsageError, unusable data or a leak InputError, disk StorageError, a stack not at hand CheckpointAbsent.
     """
     run = RunFolder(out)
@@ -53,6 +61,7 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
         run.must_accept(settings, data, stages)
         if is_fitted(run):
             recording = own_data(run, data, settings.fit)
+            together(later)
             hold(recording.stimuli, (name for names in run.card_facts()["tested"].values() for name in names))
             run.claim(settings, data, stages)
             return f"{out}: fitted already"
@@ -64,13 +73,14 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
             from decode.networks import lenders
 
             lenders(recording)
+        together([lambda: check_weights(settings), *later])
         run.claim(settings, data, stages)
         fit_recording(run, recording, settings)
     return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
 
 
 def check(settings: Settings) -> None:
-    """Refuses, before any work, what cannot end well: conditions that nobody decodes, an absent stack."""
+    """Refuses, by names alone, what cannot end well: conditions that nobody decodes, an absent stack."""
     spaces, method = needed_maps(settings.fit), settings.decode.method
     if settings.fit.trials not in TRIALS:
         raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
@@ -89,6 +99,14 @@ def check(settings: Settings) -> None:
                 f"add {missing[0]}=REGION"
             )
     if method != PIXELS:
+        from pipelines.stacks import resolve
+
+        resolve(settings.fit.stack, numbers=False)
+
+
+def check_weights(settings: Settings) -> None:
+    """Refuses (InputError) a stack with damaged weights, which takes reading every one of them."""
+    if settings.decode.method != PIXELS:
         from pipelines.stacks import resolve
 
         resolve(settings.fit.stack)

@@ -114,7 +114,8 @@ def synthesize(
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
         lab = Lab(run=run, recording=own_data(run, data, settings.fit), settings=settings, asks=wanted.asks)
-        lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
+        _must_be_known(lab, wanted)
+        lab.studio(wanted, how, random=False)  # an unknowable region is said before anything is written
         run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
         _into(home, lab, wanted=wanted, how=how, seed=seed)
         return report_synthesis(home, seed=seed)
@@ -131,9 +132,7 @@ def synthesize_beside(
     """
     _must_be_fitted(lab.run)
     more = _must_be_beside(lab.run, to, wanted=wanted, how=how, seed=seed)
-    for name in wanted.signs:
-        if name not in {ask.name for ask in lab.asks}:
-            lab.recording.region(name)
+    _must_be_known(lab, wanted)
     if tell is not None:
         lab.prepare(tell)
     with beside(to) as sink, sink.lock():
@@ -152,6 +151,13 @@ def _must_be_beside(
     more = {"seed": seed, "signs": dict(wanted.signs)}
     _must_be_the_same(to, {**_asked(wanted, how), **more})
     return more
+
+
+def _must_be_known(lab: Lab, wanted: Wanted) -> None:
+    """Refuses (UsageError) a region that the data have not, before a tower is opened."""
+    for name in wanted.signs:
+        if name not in {ask.name for ask in lab.asks}:
+            lab.recording.region(name)
 
 
 def _must_be_fitted(run: RunFolder) -> None:

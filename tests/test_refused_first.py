@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from app.cli import main
 from brain.errors import InputError
@@ -16,6 +20,11 @@ from brain.readers import open_recording
 from brain.readers._media import check_ids
 from evaluation.samples import file_of
 
+HEAVY = """import sys
+from app.cli import main
+code = main(sys.argv[1:])
+print(code, [name for name in ("torch", "transformers", "diffusers") if name in sys.modules])
+"""
 RECIPE = ("--recipe", "pixels-ridge")
 
 
@@ -123,3 +132,38 @@ def test_a_file_where_the_reports_folder_should_be_is_refused_first(
     assert main(["evaluate", str(mine), "--references", str(shown), "--out", str(tmp_path / "out")]) == 3
     assert "expected a folder, or nothing yet, found something else" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "notes"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("takagi-miniature", "no region is called 'early' or 'ventral' or 'lateral'"),
+        ("unclip-miniature", "no region is called 'nsdgeneral'"),
+        ("c2f-miniature", "these data are of images and clap encodes sounds"),
+    ],
+)
+def test_what_names_alone_can_tell_is_told_before_a_network_is_imported(
+    tmp_path: Path, checkout: Path, recipe: str, said: str
+) -> None:
+    words = ["study", str(arrays(tmp_path / "data.npz")), "--recipe", recipe, "--out", str(tmp_path / "run")]
+    ended = subprocess.run(
+        [sys.executable, "-c", HEAVY, *words], capture_output=True, text=True, cwd=checkout, timeout=120, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "2 []" and said in ended.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_are_read_only_when_names_will_do(
+    tmp_path: Path, tiny_stack: Path, planted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = tmp_path / "stack"
+    shutil.copytree(tiny_stack, stack)
+    weights = next(stack.glob("unet/*.safetensors"))
+    arrays_there = load_file(weights)
+    name = next(iter(arrays_there))
+    save_file({**arrays_there, name: np.full_like(arrays_there[name], np.nan)}, weights)
+    study = ["--recipe", "takagi-miniature", "--stack", str(stack), "--out", str(tmp_path / "run")]
+    assert main(["study", str(arrays(tmp_path / "data.npz")), *study]) == 2
+    assert "no region is called" in capsys.readouterr().err
+    assert main(["study", str(planted), *study]) == 3
+    assert weights.name in capsys.readouterr().err and not (tmp_path / "run").exists()
