@@ -201,11 +201,30 @@ def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
 
     A run of a version that noted no digests knows its data by their place, or by the statistics of its trials.
     """
-    recording = held(open_data(data, fit), run)
+    recording = _of_its_subject(run, held(open_data(data, fit), run), data)
     folds = folds_of(recording, fit.split, run)
     if not run.content.is_file() and not run.has_its_data_at(data):
         _must_have_its_statistics(run, recording, folds, fit)
     return recording
+
+
+def _of_its_subject(run: RunFolder, recording: Recording, data: Path) -> Recording:
+    """The recording under the subject's name that the run knows; another subject is an InputError.
+
+    A file that names no subject is called by its own name. Renamed, it is the same subject if its content is the same.
+    """
+    responses, known = recording.responses, run.card_facts().get("data", {}).get("subject")
+    subject = responses.space.subject
+    if known in (None, subject):
+        return recording
+    if subject == data.stem and run.content.is_file():
+        print(f"{data}: by its content these are the data of subject {known}, from whom the file had its name")
+        return replace(recording, responses=replace(responses, space=replace(responses.space, subject=known)))
+    found, then = f"subject {subject!r}", THEN
+    if subject == data.stem:
+        found += ", for a file that names no subject is called by its own name"
+        then = f"call the file {known}{data.suffix} again, or fit again into another --out"
+    raise InputError(expected(recording.source, f"subject {known!r}, on whom {run.path} was fitted", found, then))
 
 
 def _must_have_its_statistics(run: RunFolder, recording: Recording, folds: Sequence[Split], fit: FitSettings) -> None:

@@ -33,6 +33,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
         asked = {**_public(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
         if _is_judged(run, settings):
+            print(f"{out}: judged already")
             return page
         from decode.brain_encoder import write_encoder
 

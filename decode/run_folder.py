@@ -19,6 +19,7 @@ from typing import Any
 
 from brain.arithmetic import changes
 from brain.errors import InputError, StorageError, UsageError, expected
+from brain.types import LEAVE_OUT
 from brain.writing import held_by, lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
@@ -41,6 +42,8 @@ SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 LONGEST = 80
 """Bytes of a space's, a split's or a row's name that a file's name repeats: more than two fit into 255."""
+UNNAMED = ("", (), [])
+"""Values of settings that name nothing, so that a default is taken."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -191,10 +194,20 @@ class RunFolder:
         return any((self.path / name).exists() for name in ("maps", "training"))
 
     def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
+        was = repr(old) if old not in UNNAMED else self._default(name)
+        asked = repr(new) if new not in UNNAMED else "the default"
         raise UsageError(
-            f"{self.path}: this run was made with {name} {old!r} and is now asked for {new!r}; "
+            f"{self.path}: this run was made with {name} {was} and is now asked for {asked}; "
             f"ask for the same, or choose another --out{then}"
         )
+
+    def _default(self, name: str) -> str:
+        """What was taken where this setting was left out, as the card says it: "'tenth-by-hash', the default"."""
+        facts = self.card_facts()
+        data, splits = facts.get("data", {}), [split["name"] for split in facts.get("splits", [])]
+        family = LEAVE_OUT if len(splits) > 1 else "".join(splits)
+        taken = {"split": family, "subject": data.get("subject"), "reader": data.get("reader")}.get(name)
+        return f"{taken!r}, the default," if taken else "the default"
 
     def card_facts(self) -> dict[str, Any]:
         """What the card says so far; nothing where there is none yet."""

@@ -236,3 +236,44 @@ def test_parts_of_other_stimuli_are_not_taken_and_what_a_kill_left_behind_is_cle
     (run / "card.json").unlink()
     assert main(again) == 0
     assert path.read_bytes() == whole and not part.exists()
+
+
+def fresh(planted: Path, home: Path) -> tuple[Path, Path]:
+    """Data that name no subject, called orig.h5, and a run fitted on them."""
+    data, out = home / "orig.h5", home / "run"
+    shutil.copy(planted, data)
+
+    def without(file: Any) -> None:
+        del file["subject"]
+
+    change(data, without)
+    assert main(["fit", str(data), *RECIPE, "--out", str(out), "--folds", "3"]) == 0
+    return data, out
+
+
+def test_a_renamed_file_is_known_by_its_content_or_told_what_its_name_means(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = fresh(planted, tmp_path)
+    data = data.rename(tmp_path / "data.h5")
+    (out / "content.json").rename(tmp_path / "content.json")
+    assert main(["decode", str(out), "--data", str(data), "--rows", "decoded"]) == 3
+    said = capsys.readouterr().err
+    assert "found subject 'data', for a file that names no subject is called by its own name" in said
+    assert "call the file orig.h5 again" in said
+    (tmp_path / "content.json").rename(out / "content.json")
+    assert main(["decode", str(out), "--data", str(data), "--rows", "decoded"]) == 0
+    assert "by its content these are the data of subject orig" in capsys.readouterr().out
+
+
+def test_what_was_taken_by_default_is_named_and_a_report_that_stands_is_said(
+    run: Path, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study(mine, run) == 0
+    capsys.readouterr()
+    assert study(mine, run) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"{run}: judged already" in lines and lines[-1] == str(run / "report/report.html")
+    assert study(mine, run, "--split", "leave-out") == 2
+    said = "this run was made with split 'held-out', the default, and is now asked for 'leave-out'; ask for the same"
+    assert said in capsys.readouterr().err
