@@ -201,7 +201,12 @@ def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
 
     A run of a version that noted no digests knows its data by their place, or by the statistics of its trials.
     """
-    recording = _of_its_subject(run, held(open_data(data, fit), run), data)
+    recording = open_data(data, fit)
+    voxels = run.card_facts().get("data", {}).get("voxels")
+    if run.content.is_file() and voxels != len(recording.responses.space):
+        what = f"the {voxels} voxels that {run.path} was fitted on"
+        raise InputError(expected(recording.source, what, str(len(recording.responses.space)), THEN))
+    recording = _of_its_subject(run, held(recording, run), data)
     folds = folds_of(recording, fit.split, run)
     if not run.content.is_file() and not run.has_its_data_at(data):
         _must_have_its_statistics(run, recording, folds, fit)

@@ -77,8 +77,17 @@ def note(run: RunFolder, made: Mapping[str, Any]) -> None:
 
 
 def content_noted(run: RunFolder) -> dict[str, Any]:
-    """What the run has noted of its data; nothing where it was fitted by a version that did not."""
-    return read_json(run.content, kind="run") if run.content.is_file() else {}
+    """What the run has noted of its data; nothing where it was fitted by a version that did not.
+
+    A file that says something else is an InputError.
+    """
+    if not run.content.is_file():
+        return {}
+    known = read_json(run.content, kind="run")
+    texts = all(isinstance(known.get(part), str) for part in ("responses", "trials", "captions"))
+    if not texts or not isinstance(known.get("stimuli"), dict):
+        raise InputError(expected(run.content, "digests of a run's data", "something else", "fit again"))
+    return known
 
 
 def held(recording: Recording, run: RunFolder) -> Recording:
@@ -96,7 +105,8 @@ def held(recording: Recording, run: RunFolder) -> Recording:
         found = "the same responses in trials of other stimuli, sessions or repeats"
         raise InputError(expected(recording.source, what, found, THEN))
     digests, stimuli = known["stimuli"], recording.stimuli
-    if known["captions"] and known["captions"] != captions_sha256(stimuli, digests):
+    captioned = known["captions"] and stimuli.captions  # data that have lost all of them are not data with others
+    if captioned and known["captions"] != captions_sha256(stimuli, digests):
         what = f"the captions that {run.path} was fitted on"
         raise InputError(expected(recording.source, what, "others", THEN))
     opener = HeldOpener(opener=stimuli.opener, digests=digests, source=recording.source, run=str(run.path))

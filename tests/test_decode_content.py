@@ -16,8 +16,9 @@ import pytest
 
 from app.cli import main
 from brain.commands import Stopped
+from brain.errors import InputError
 from brain.readers import open_recording
-from decode.content import trials_content
+from decode.content import captions_sha256, content_noted, held, trials_content
 from decode.run_folder import RunFolder
 from decode.spaces import BATCH
 from encoders.conditions import Conditions
@@ -138,6 +139,32 @@ def test_a_run_that_noted_nothing_is_read_as_before(run: Path, mine: Path) -> No
     (run / "content.json").unlink()
     change(mine, rolled("stimulus"))
     assert main(["decode", str(run), "--rows", "decoded"]) == 0
+
+
+def test_captions_bind_where_they_were_encoded(planted: Path) -> None:
+    stimuli = open_recording(planted).stimuli
+    other = replace(stimuli, captions={**stimuli.captions, "s03": ("another",)})
+    ids = stimuli.ids
+    assert captions_sha256(other, ids) != captions_sha256(stimuli, ids) == captions_sha256(stimuli, reversed(ids))
+
+
+def test_captions_that_were_changed_are_refused_where_they_were_encoded(run: Path, mine: Path) -> None:
+    noted, recording = RunFolder(run), open_recording(mine)
+    assert content_noted(noted)["captions"] == ""  # pixels-ridge encodes none
+    facts = {**content_noted(noted), "captions": captions_sha256(recording.stimuli, recording.stimuli.ids)}
+    noted.content.write_text(json.dumps(facts))
+    assert held(recording, noted).responses is recording.responses
+    lost = replace(recording, stimuli=replace(recording.stimuli, captions={}))
+    assert held(lost, noted).responses is recording.responses
+    other = replace(recording.stimuli, captions={**recording.stimuli.captions, "s03": ("another",)})
+    with pytest.raises(InputError, match="expected the captions that .* was fitted on, found others"):
+        held(replace(recording, stimuli=other), noted)
+
+
+def test_digests_that_are_none_are_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "content.json").write_text('{"responses": 3}')
+    assert main(["decode", str(run)]) == 3
+    assert "content.json: expected digests of a run's data, found something else" in capsys.readouterr().err
 
 
 def test_a_stopped_fit_goes_on_with_its_own_data_alone(
