@@ -49,7 +49,7 @@ def test_ids_are_counted_as_the_files_names_that_they_become() -> None:
     for name in ("a" * 120, cjk[:26], "%" * 80):
         check_ids([name], "here")
         assert len(file_of("decoded", name, 9999).split("/")[1].encode()) <= 255
-    with pytest.raises(InputError, match="expected an id of 240 bytes as a file's name, found one of 30 letters that"):
+    with pytest.raises(InputError, match="240 bytes or fewer as a file's name, found one of 30 letters that takes"):
         check_ids([cjk], "here")
     for name in ("a\x85b", "a\u2028b", "a\nb", "a" * 121, ""):
         with pytest.raises(InputError, match="expected a plain name"):

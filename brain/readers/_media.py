@@ -46,8 +46,9 @@ def check_ids(ids: Sequence[str], where: str) -> None:
             then = "rename it: ids become file names, so no slashes, colons or control characters"
             raise InputError(expected(subject, "a plain name", "this one", then))
         if (bytes_taken := len(quoted(name))) > LONGEST:
+            what = f"an id of {LONGEST} bytes or fewer as a file's name"
             found = f"one of {len(name)} letters that takes {bytes_taken}"
-            raise InputError(expected(subject, f"an id of {LONGEST} bytes as a file's name", found, "give shorter ids"))
+            raise InputError(expected(subject, what, found, "give shorter ids"))
 
 
 def check_names(recording: Recording) -> None:
