@@ -18,6 +18,7 @@ import numpy as np
 from brain.errors import InputError, counted, expected
 from brain.progress import progress
 from brain.readers import Apart, Inspection, Reader, as_opened, open_recording, reader_of
+from brain.standardise import thin_sentence, thin_sessions
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
 WHOLE = 4 * 2**30
@@ -233,6 +234,10 @@ def _of_splits(recording: Recording) -> Look:
             + (f", {trials[0]} and {trials[1]} trials" if not more else "")
         )
         facts.append({"name": name, "default": default, "folds": len(folds), "train": trains, "test": tests})
+        thin = thin_sessions(recording.responses, folds[0].train)
+        if default and thin:
+            sessions = len(np.unique(recording.responses.session))
+            problems.append(thin_sentence(thin, where=where, sessions=sessions))
         if default and min(trains) < FEWEST:
             then = "give more stimuli"
             problems.append(expected(where, f"{FEWEST} training stimuli or more", f"{min(trains)}", then))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError
+from brain.errors import InputError, expected
 from brain.memory import contiguous
 from brain.types import Bool, Float, Int, Responses
 
@@ -90,6 +90,22 @@ class SessionScaler:
         if missing:
             raise InputError(f"scaler: scaler.{missing[0]} is not among the stored arrays; fit again")
         return cls(sessions=arrays["scaler.sessions"], mean=arrays["scaler.mean"], std=arrays["scaler.std"])
+
+
+def thin_sessions(responses: Responses, train: Iterable[str]) -> dict[int, int]:
+    """Session -> its trials of the stimuli `train`, of sessions that have fewer than two and cannot be z-scored."""
+    rows = responses.of(train)
+    sessions, counts = np.unique(responses.session, return_inverse=True)
+    found = np.bincount(counts[rows], minlength=len(sessions))
+    return {int(one): int(count) for one, count in zip(sessions, found, strict=True) if count < 2}
+
+
+def thin_sentence(thin: Mapping[int, int], *, where: object, sessions: int) -> str:
+    """Says which of how many `sessions` have too few training trials, and what helps."""
+    first, count = next(iter(thin.items()))
+    found = f"{count} in session {first}" + (f", fewer than 2 in {len(thin)} of {sessions}" if len(thin) > 1 else "")
+    then = "leave `session` out if all was one session, name other --sessions, or choose another --split"
+    return expected(f"{where}, session", "two training trials or more in each, for z-scores", found, then)
 
 
 def _moments(responses: Responses, rows: Bool, session: int) -> tuple[Float, Float]:

@@ -76,6 +76,11 @@ class VoxelSpace:
     def __len__(self) -> int:
         return len(self.ijk)
 
+    @property
+    def placed(self) -> bool:
+        """Whether the voxels lie in a volume. Where no places were given, readers number them in a row, (n, 0, 0)."""
+        return bool(self.ijk[:, 1:].any())
+
     @cached_property
     def sha256(self) -> str:
         """The digest of everything a mapping must not be wrong about."""

@@ -11,6 +11,7 @@ named .NAME.PID.part; the next command that holds the place removes those of pro
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import gzip
 import io
@@ -18,9 +19,10 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from brain.errors import InputError, StorageError, expected
 
@@ -31,6 +33,12 @@ LIBRARYS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 CLAIM = re.compile(r"\..+\.lock")
 LONGEST = 200
 """Bytes of a file's name that its temporary repeats: with process and ending it has to fit into 255."""
+
+
+def quoted(name: str) -> str:
+    """A name as a file's name can hold it on any system: what it cannot bear is percent-quoted."""
+    stem = quote(name, safe=" ").replace("~", "%7E")
+    return "%2E" + stem[1:] if stem.startswith(".") else stem
 
 
 @contextlib.contextmanager
@@ -211,6 +219,23 @@ def unlinked(path: Path) -> Path:
     if path.is_symlink():
         raise InputError(_stranger(path, "a link"))
     return path
+
+
+def free_targets(folder: Path, names: Iterable[str]) -> None:
+    """Refuses what would keep files of these names from being written into `folder`, before any of them is.
+
+    A link, a folder or a device in a file's place, or a file in the folder's, is an InputError, no rights a
+    StorageError. A command that writes several files asks for all before its work: none is left of a refused one.
+    """
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(expected(folder, "a folder, or nothing yet", "something else", "name another place"))
+    with storing(folder):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    for name in names:
+        path = folder / name
+        if os.path.lexists(unlinked(path)) and not path.is_file():
+            raise InputError(_stranger(path, "a folder" if path.is_dir() else "a device or pipe"))
 
 
 def only_files(folder: Path) -> None:

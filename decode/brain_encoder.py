@@ -13,8 +13,9 @@ import numpy as np
 
 from brain.averages import average_repeats
 from brain.types import Float, Recording, Responses, Split
+from decode.checks import own_data
 from decode.fit import standardised
-from decode.patterns import folds_of, open_data
+from decode.patterns import folds_of
 from decode.regions import FEWEST, shown_regions
 from decode.run_folder import RunFolder
 from decode.settings import Settings
@@ -35,7 +36,7 @@ def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) 
         return f"brain correlation: judge {bench.card['name']} has no network to fit a voxelwise encoder on"
     if path.is_file() and BrainEncoder.load(path).judge == judge:
         return ""
-    recording = open_data(data, settings.fit)
+    recording = own_data(run, data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1 or len(folds[0].test) < FEWEST or not shown_regions(recording):
         return f"brain correlation: needs regions and one split with {FEWEST} test stimuli or more"

@@ -20,9 +20,10 @@ from brain.capacity import machine_room, must_fit, room_on
 from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
-from brain.standardise import SessionScaler
+from brain.standardise import SessionScaler, thin_sentence, thin_sessions
 from brain.types import Recording, Split
 from brain.waveforms import HOP_SECONDS, RATE
+from decode.content import THEN, held
 from decode.patterns import cluster_count, folds_of, open_data
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, Settings, needed_maps
@@ -84,6 +85,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         folds = folds_of(recording, settings.fit.split, run)
         ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
         check_folds(folds, settings, judged=judged, sound=recording.stimuli.modality == "sound")
+        check_sessions(recording, folds)
 
     together([
         lambda: check_regions(recording, settings),
@@ -150,6 +152,14 @@ def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sou
                 "decoded`",
             )
         )  # fmt: skip
+
+
+def check_sessions(recording: Recording, folds: Sequence[Split]) -> None:
+    """Refuses (InputError) sessions of which no z-scores can be taken, for too few of their trials are training's."""
+    for fold in folds:
+        if thin := thin_sessions(recording.responses, fold.train):
+            sessions = len(np.unique(recording.responses.session))
+            raise InputError(thin_sentence(thin, where=recording.source, sessions=sessions))
 
 
 def check_captions(recording: Recording, settings: Settings, ids: Sequence[str]) -> None:
@@ -306,10 +316,48 @@ def accept(run: RunFolder, settings: Settings, data: Path, stages: Sequence[str]
 
 def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
     """Refuses (InputError) data at another place than the run has noted, unless it was fitted on these very trials."""
-    if not run.card_facts().get("fitted") or run.has_its_data_at(data):
-        return
+    if run.card_facts().get("fitted") and not run.has_its_data_at(data):
+        own_data(run, data, fit)
+
+
+def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
+    """The data of a fitted run, opened: others than it was fitted on, wherever they lie, are an InputError.
+
+    A run of a version that noted no digests knows its data by their place, or by the statistics of its trials.
+    """
     recording = open_data(data, fit)
+    voxels = run.card_facts().get("data", {}).get("voxels")
+    if run.content.is_file() and voxels != len(recording.responses.space):
+        what = f"the {voxels} voxels that {run.path} was fitted on"
+        raise InputError(expected(recording.source, what, str(len(recording.responses.space)), THEN))
+    recording = _of_its_subject(run, held(recording, run), data)
     folds = folds_of(recording, fit.split, run)
+    if not run.content.is_file() and not run.has_its_data_at(data):
+        _must_have_its_statistics(run, recording, folds, fit)
+    return recording
+
+
+def _of_its_subject(run: RunFolder, recording: Recording, data: Path) -> Recording:
+    """The recording under the subject's name that the run knows; another subject is an InputError.
+
+    A file that names no subject is called by its own name. Renamed, it is the same subject if its content is the same.
+    """
+    responses, known = recording.responses, run.card_facts().get("data", {}).get("subject")
+    subject = responses.space.subject
+    if known in (None, subject):
+        return recording
+    if subject == data.stem and run.content.is_file():
+        print(f"{data}: by its content these are the data of subject {known}, from whom the file had its name")
+        return replace(recording, responses=replace(responses, space=replace(responses.space, subject=known)))
+    found, then = f"subject {subject!r}", THEN
+    if subject == data.stem:
+        found += ", for a file that names no subject is called by its own name"
+        then = f"call the file {known}{data.suffix} again, or fit again into another --out"
+    raise InputError(expected(recording.source, f"subject {known!r}, on whom {run.path} was fitted", found, then))
+
+
+def _must_have_its_statistics(run: RunFolder, recording: Recording, folds: Sequence[Split], fit: FitSettings) -> None:
+    """Refuses (InputError) trials whose means and spreads are not those that a mapping holds."""
     for space in needed_maps(fit):
         mapping, responses = load_map(run.map(space, folds[0].name)), recording.responses
         unit, known = responses.space.unit, mapping.scaler
@@ -318,12 +366,8 @@ def must_be_its_own(run: RunFolder, data: Path, fit: FitSettings) -> None:
         same = np.array_equal(found.sessions, known.sessions) and unit == mapping.unit
         alike = [(found.mean, known.mean), (found.std, known.std)]
         if not same or not all(np.isclose(one, other, atol=ALIKE * known.std).all() for one, other in alike):
-            raise InputError(
-                expected(
-                    recording.source, f"the trials that {run.path} was fitted on", "other responses to its stimuli",
-                    "name the data it was fitted on with --data, or fit again into another --out",
-                )
-            )  # fmt: skip
+            what = f"the trials that {run.path} was fitted on"
+            raise InputError(expected(recording.source, what, "other responses to its stimuli", THEN))
 
 
 def able_recipes(recording: Recording, *, without: Sequence[str] = ()) -> list[str]:

@@ -19,9 +19,10 @@ from brain.errors import InputError
 from brain.progress import progress
 from brain.types import Recording, Responses, Split
 from brain.waveforms import RATE
+from decode.checks import own_data
 from decode.fit import check_curves, columns_of, ridge_settings, standardised, training_patterns
 from decode.hand import open_hand
-from decode.patterns import first_repeats, folds_of, open_data
+from decode.patterns import first_repeats, folds_of
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings, needed_maps
@@ -68,7 +69,7 @@ def draw_curves(run: RunFolder, settings: Settings, data: Path, *, stimuli: int)
     fits ridges anew.
     """
     check_curves(settings)
-    recording = open_data(data, settings.fit)
+    recording = own_data(run, data, settings.fit)
     folds = folds_of(recording, settings.fit.split, run)
     if len(folds) > 1:
         raise InputError(

@@ -18,6 +18,7 @@ from brain.errors import InputError, UsageError
 from brain.progress import progress
 from brain.types import Stimuli
 from decode.checks import accept, check_networks, together
+from decode.content import hold
 from decode.fit import is_fitted
 from decode.hand import Hand, row_of
 from decode.ladder import DRAWN, RERANKED, TAKEN, Ladder
@@ -116,7 +117,7 @@ def check_drawing(settings: Settings) -> None:
             f"--strength {decode.strength:g} of {decode.steps} steps leaves no step; use more steps or more strength"
         )
     if decode.method != PIXELS:
-        _check_levels(decode, resolve(settings.fit.stack))
+        _check_levels(decode, resolve(settings.fit.stack, numbers=False))
         check_networks(settings, drawn=True)
 
 
@@ -185,6 +186,7 @@ def draw_missing(
     """
     from pipelines.lanes import products_tell_places
 
+    hold(opened.recording.stimuli, dict.fromkeys(name for _, name, _ in missing))
     facts = {**arithmetic(settings.machine.device), "products_tell_places": products_tell_places()}
     sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
     ladder = opened.ladder(settings, missing)

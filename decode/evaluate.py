@@ -9,6 +9,7 @@ from pathlib import Path
 from brain.arithmetic import arithmetic
 from brain.errors import UsageError
 from brain.origin import simulated_by
+from brain.writing import free_targets
 from decode.checks import accept, together
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, MachineSettings, Settings, needed_maps, to_json
@@ -32,6 +33,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
         asked = {**_public(settings.evaluate), "samples": _digest(run)}
         page = run.report / "report.html"
         if _is_judged(run, settings):
+            print(f"{out}: judged already")
             return page
         from decode.brain_encoder import write_encoder
 
@@ -60,7 +62,7 @@ def check_judging(run: RunFolder, settings: Settings) -> None:
 def check_names(run: RunFolder, settings: Settings) -> Judge:
     """The judge that is asked for; unknown names, too few resamples, another profile's report there: UsageError."""
     from evaluation.profiles import CLEAN_SOUND, find_profile
-    from evaluation.report import Judging
+    from evaluation.report import FILES, Judging
     from evaluation.sounds import SOUND
 
     how, modality = settings.evaluate, modality_of(settings)
@@ -80,6 +82,7 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
             f"--profile {how.profile}: {run.report} holds a report by profile {written}, which would be lost; write "
             f"beside it with `afterimage evaluate {run.path} --profile {how.profile} --out FOLDER`"
         )
+    free_targets(run.report, FILES)
     return judge_of(how.judge, modality)
 
 
@@ -119,7 +122,7 @@ def judge(
         judge=how.judge, profile=how.profile, seed=seed, bootstrap=how.bootstrap, permutations=how.permutations,
         train=train,
     )  # fmt: skip
-    report = evaluate(folder, how=judging, references=references, out=out)
+    report = evaluate(folder, how=judging, references=references, out=out, exported=how.export)
     for sentence in report.said():
         print(sentence)
     print(report.table())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,22 @@ from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
-from brain.leaks import guard, guard_statistics, leak_report, look_at_all
+from brain.leaks import Looks, guard, guard_statistics, leak_report, look_at_all
 from brain.progress import progress
 from brain.standardise import SessionScaler
 from brain.types import Float, Int, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
-from decode.checks import check_fitting, check_folds, check_networks, check_recording, filled_up
+from decode.checks import (
+    CAPTIONED,
+    check_fitting,
+    check_folds,
+    check_networks,
+    check_recording,
+    filled_up,
+    own_data,
+    together,
+)
+from decode.content import content_of, hold, note
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -41,10 +51,18 @@ SEMANTIC = ("clip-text", "clip-image")
 """Spaces whose conditions settle the clusters of a semantic hold-out, the best first; else the first space."""
 
 
-def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = ("machine", "fit")) -> str:
+def fit(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    stages: tuple[str, ...] = ("machine", "fit"),
+    later: Sequence[Callable[[], object]] = (),
+) -> str:
     """Fits every mapping of every fold into the run folder `out`, or finds them there. Returns one sentence on it.
 
-    `stages` are the settings that are asked for now; the others stay as a run has them. Errors: unknown names
+    `stages` are the settings that are asked for now; the others stay as a run has them. `later` are checks of what
+    comes after, which open more than names and are made once the data's names are known to do. Errors: unknown names
     UsageError, unusable data or a leak InputError, disk StorageError, a stack not at hand CheckpointAbsent.
     """
     run = RunFolder(out)
@@ -52,6 +70,9 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
     with run.lock():
         run.must_accept(settings, data, stages)
         if is_fitted(run):
+            recording = own_data(run, data, settings.fit)
+            together(later)
+            hold(recording.stimuli, (name for names in run.card_facts()["tested"].values() for name in names))
             run.claim(settings, data, stages)
             return f"{out}: fitted already"
         recording = open_data(data, settings.fit)
@@ -62,13 +83,14 @@ def fit(data: Path, out: Path, settings: Settings, *, stages: tuple[str, ...] = 
             from decode.networks import lenders
 
             lenders(recording)
+        together([lambda: check_weights(settings), *later])
         run.claim(settings, data, stages)
         fit_recording(run, recording, settings)
     return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
 
 
 def check(settings: Settings) -> None:
-    """Refuses, before any work, what cannot end well: conditions that nobody decodes, an absent stack."""
+    """Refuses, by names alone, what cannot end well: conditions that nobody decodes, an absent stack."""
     spaces, method = needed_maps(settings.fit), settings.decode.method
     if settings.fit.trials not in TRIALS:
         raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
@@ -87,6 +109,14 @@ def check(settings: Settings) -> None:
                 f"add {missing[0]}=REGION"
             )
     if method != PIXELS:
+        from pipelines.stacks import resolve
+
+        resolve(settings.fit.stack, numbers=False)
+
+
+def check_weights(settings: Settings) -> None:
+    """Refuses (InputError) a stack with damaged weights, which takes reading every one of them."""
+    if settings.decode.method != PIXELS:
         from pipelines.stacks import resolve
 
         resolve(settings.fit.stack)
@@ -147,22 +177,32 @@ def is_fitted(run: RunFolder) -> bool:
 
 def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
-    find_clusters(run, recording, settings)
-    folds, stimuli = folds_of(recording, settings.fit.split, run), recording.stimuli
+    made, stimuli = cluster_count(recording, settings.fit.split) > 0, recording.stimuli
+    folds = () if made else folds_of(recording, settings.fit.split, run)
+    guard_trials(recording, folds)
+    ids = ids_of(folds) or sorted(set(recording.responses.stimulus.tolist()))
+    looks = look_at_all(stimuli, ids)
+    captioned = any(space in CAPTIONED for space in needed_maps(settings.fit))
+    note(run, content_of(recording, looks, captioned=captioned))
+    if made:
+        find_clusters(run, recording, settings)
+        folds = folds_of(recording, settings.fit.split, run)
+        guard_trials(recording, folds)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
         )
-    check_folds(folds, settings, judged=False, sound=recording.stimuli.modality == "sound")
-    ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
-    guard_folds(run, recording, folds, fit=settings.fit)
+    sound = stimuli.modality == "sound"
+    check_folds(folds, settings, judged=False, sound=sound)
+    ids = ids_of(folds)
+    guard_folds(run, folds, looks, fit=settings.fit, sound=sound)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=stimuli, ids=ids)
     if settings.fit.mapping == RIDGE:
         check_fitting(recording, folds, {name: space.card.shape for name, space in spaces.items()}, settings)
     short = filled_up(recording, settings, ids)
-    for note in short:
-        print(note)
+    for said in short:
+        print(said)
     true = true_conditions(run, spaces, stimuli=stimuli, ids=ids)
     jobs = [(fold, name) for fold in folds for name in spaces]
     maps = {
@@ -199,10 +239,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
 
 
 def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> None:
-    """Where the split is of clusters: encodes every shown stimulus and writes RUN/splits/cluster-<k>.json."""
+    """Encodes every shown stimulus and writes RUN/splits/cluster-<k>.json, of the split that is asked for."""
     k = cluster_count(recording, settings.fit.split)
-    if not k:
-        return
     ids = sorted(set(recording.responses.stimulus.tolist()))
     spaces = open_spaces(settings.fit, device=settings.machine.device, stimuli=recording.stimuli, ids=ids)
     true = true_conditions(run, spaces, stimuli=recording.stimuli, ids=ids)
@@ -210,13 +248,21 @@ def find_clusters(run: RunFolder, recording: Recording, settings: Settings) -> N
     write_clusters(run, true[semantic], k=k, seed=settings.machine.seed)
 
 
-def guard_folds(run: RunFolder, recording: Recording, folds: Sequence[Split], *, fit: FitSettings) -> None:
-    """Refuses (InputError) a leak of stimuli or of test statistics, and writes RUN/report/leaks.json on the rest."""
+def ids_of(folds: Sequence[Split]) -> list[str]:
+    """Every stimulus of these folds, sorted."""
+    return sorted({name for fold in folds for name in (*fold.train, *fold.test)})
+
+
+def guard_trials(recording: Recording, folds: Sequence[Split]) -> None:
+    """Refuses (InputError) a test stimulus in training by its name, and test statistics in the responses."""
     sound = recording.stimuli.modality == "sound"
     for fold in folds:
         guard(fold, fold.train, sound=sound)
         guard_statistics(recording.responses, fold)
-    looks = look_at_all(recording.stimuli, sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
+
+
+def guard_folds(run: RunFolder, folds: Sequence[Split], looks: Looks, *, fit: FitSettings, sound: bool) -> None:
+    """Refuses (InputError) a test stimulus among training bit for bit, and writes RUN/report/leaks.json on the rest."""
     for fold in folds:
         guard(fold, fold.train, looks, sound=sound)
     report = leak_report(folds, looks)

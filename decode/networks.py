@@ -20,7 +20,7 @@ from brain.types import Recording, Split
 from decode.fit import columns_of, ridge_settings
 from decode.run_folder import RunFolder
 from decode.settings import Settings, needed_maps
-from decode.spaces import BATCH
+from decode.spaces import encoded
 from encoders.conditions import Conditions
 from encoders.labelled import FEWEST, Labelled, labelled_trials
 from encoders.network_map import SHARED, NetworkMap, NetworkSettings, fit_network
@@ -99,12 +99,8 @@ def lent_trials(
     looks = look_at(opened, count=len(split.train) + len(fold.test))
     lent = Split(name=fold.name, train=split.train, test=fold.test)
     guard(lent, split.train, looks, sound=other.stimuli.modality == "sound")
-    path = run.conditions(space.card.name, f"true-{subject}")
-    if not path.is_file():
-        ids = sorted(set(other.responses.stimulus.tolist()))
-        space.encode(other.stimuli, ids, batch=BATCH).save(path)
-    true = Conditions.load(path)
-    space.card.must_match(true.space)
+    ids = sorted(set(other.responses.stimulus.tolist()))
+    true = encoded(run.conditions(space.card.name, f"true-{subject}"), space, stimuli=other.stimuli, ids=ids)
     columns = columns_of(other, needed_maps(fit)[space.card.name])
     return labelled_trials(other, true, split=split, share=SHARE, seed=settings.machine.seed, columns=columns)
 

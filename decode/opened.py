@@ -19,10 +19,11 @@ import numpy as np
 
 from brain.errors import InputError
 from brain.types import Recording, Responses, Split
+from decode.checks import own_data
 from decode.hand import Hand, hand_of, open_generator, painting, row_of
 from decode.ladder import Ladder, partners
 from decode.painter import NAME as PIXELS
-from decode.patterns import first_repeats, folds_of, later_repeats, open_data
+from decode.patterns import first_repeats, folds_of, later_repeats
 from decode.run_folder import RunFolder
 from decode.settings import MINDVIS, DecodeSettings, FitSettings, Settings, needed_maps
 from decode.showing import seconds_heard
@@ -51,8 +52,8 @@ class Opened:
 
     @cached_property
     def recording(self) -> Recording:
-        """The data; those that are gone or damaged are an InputError."""
-        return open_data(self.data, self.fit)
+        """The data; those that are gone, damaged or not the run's own are an InputError."""
+        return own_data(self.run, self.data, self.fit)
 
     @cached_property
     def folds(self) -> tuple[Split, ...]:

@@ -32,6 +32,7 @@ FEWEST = 20
 """Test stimuli below which a correlation over them says nothing; then training is cross-validated instead."""
 LOWEST_CEILING = 0.1
 """Ceilings below it divide nothing: the quotient would be noise over noise."""
+NO_MAP = "no places of voxels (ijk) were given, so there is no map"
 HIDDEN_ATLASES = ("prf-eccrois", "nsdgeneral")
 
 
@@ -52,13 +53,19 @@ def write_regions(
     *,
     ridge: RidgeSettings,
 ) -> None:
-    """Writes regions.json, regions.nii.gz and the statistic maps, or finds them there."""
-    path, maps = run.report / "regions.json", run.report / "maps"
+    """Writes regions.json, regions.nii.gz and the statistic maps, or finds them there.
+
+    Voxels without places of their own have no maps, which is said and noted in regions.json.
+    """
+    path, maps, space = run.report / "regions.json", run.report / "maps", recording.responses.space
     regions = shown_regions(recording)
-    if (path.is_file() or not regions) and (maps / "accuracy.nii.gz").is_file():
+    if not space.placed:
+        print(NO_MAP)
+    if (path.is_file() or not regions) and (not space.placed or (maps / "accuracy.nii.gz").is_file()):
         return
     scores = voxel_scores(recording, folds, true, ridge=ridge)
-    write_maps(maps, recording.responses.space, scores)
+    if space.placed:
+        write_maps(maps, space, scores)
     if not regions:
         return
     rows = [
@@ -67,8 +74,10 @@ def write_regions(
          "ceiling": None if scores.ceiling is None else float(scores.ceiling[region.mask].mean())}
         for region in regions
     ]  # fmt: skip
-    _write_volume(run.report / "regions.nii.gz", _labels(recording, regions), recording.responses.space)
-    write_json(path, {"measure": scores.measure, "space": _space(recording), "regions": rows})
+    facts = {"measure": scores.measure, "space": _space(recording), "regions": rows}
+    if space.placed:
+        _write_volume(run.report / "regions.nii.gz", _labels(recording, regions), space)
+    write_json(path, facts if space.placed else {**facts, "no_map": NO_MAP})
 
 
 def shown_regions(recording: Recording) -> tuple[Region, ...]:

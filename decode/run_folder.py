@@ -2,12 +2,14 @@
 
 RUN/settings.json     everything that was asked
 RUN/card.json         versions, commit, device, seeds, data facts, splits, spaces, stack, licences
+RUN/content.json      digests of the data, which hold others off
 RUN/maps/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from typing import Any
 
 from brain.arithmetic import changes
 from brain.errors import InputError, UsageError, expected
+from brain.types import LEAVE_OUT
 from brain.writing import lock, only_files, sweep
 from decode.settings import (
     MINDVIS,
@@ -37,6 +40,10 @@ ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack",
 """Settings of a fit that decide which true conditions lie in a run, or what they are."""
 SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
+LONGEST = 80
+"""Bytes of a space's, a split's or a row's name that a file's name repeats: more than two fit into 255."""
+UNNAMED = ("", (), [])
+"""Values of settings that name nothing, so that a default is taken."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
 
 
@@ -55,6 +62,11 @@ class RunFolder:
         return self.path / "card.json"
 
     @property
+    def content(self) -> Path:
+        """The digests of what the run was made of (`decode/content.py`)."""
+        return self.path / "content.json"
+
+    @property
     def samples(self) -> Path:
         return self.path / "samples"
 
@@ -64,11 +76,22 @@ class RunFolder:
 
     def map(self, space: str, split: str) -> Path:
         """Where the mapping into `space`, fitted on the training stimuli of `split`, lies."""
-        return self.path / "maps" / f"{_plain(space)}.{_plain(split)}.safetensors"
+        return self.path / "maps" / f"{self._plain(space)}.{self._plain(split)}.safetensors"
 
     def conditions(self, space: str, row: str) -> Path:
         """Where conditions in `space` lie: row "true" (from the stimuli) or "decoded" (from the brain)."""
-        return self.path / "conditions" / f"{_plain(space)}.{_plain(row)}.safetensors"
+        return self.path / "conditions" / f"{self._plain(space)}.{self._plain(row)}.safetensors"
+
+    def _plain(self, name: str) -> str:
+        """The name as part of a file's: where letters were replaced or cut off, a digest keeps it apart from others.
+
+        Runs that noted no content are of a version that had no digests, and keep its names.
+        """
+        kept = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
+        if not self.content.is_file():
+            return kept
+        short = kept.encode()[:LONGEST].decode(errors="ignore")
+        return name if short == name else f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
     @property
     def conditioned(self) -> Path:
@@ -162,14 +185,29 @@ class RunFolder:
         True conditions bind no fit and references no drawing: nothing was mapped or drawn yet.
         """
         drawn = any(sample.row != REFERENCE for sample in read_rows(self.samples))
-        fitted = drawn or any((self.path / name).exists() for name in ("maps", "training"))
+        fitted = drawn or self.mapped
         return {"machine": fitted, "fit": fitted, "decode": drawn, "evaluate": False}[stage]
 
+    @property
+    def mapped(self) -> bool:
+        """Whether a mapping was fitted, or a network's training begun."""
+        return any((self.path / name).exists() for name in ("maps", "training"))
+
     def _refuse(self, name: str, old: object, new: object, then: str = "") -> None:
+        was = repr(old) if old not in UNNAMED else self._default(name)
+        asked = repr(new) if new not in UNNAMED else "the default"
         raise UsageError(
-            f"{self.path}: this run was made with {name} {old!r} and is now asked for {new!r}; "
+            f"{self.path}: this run was made with {name} {was} and is now asked for {asked}; "
             f"ask for the same, or choose another --out{then}"
         )
+
+    def _default(self, name: str) -> str:
+        """What was taken where this setting was left out, as the card says it: "'tenth-by-hash', the default"."""
+        facts = self.card_facts()
+        data, splits = facts.get("data", {}), [split["name"] for split in facts.get("splits", [])]
+        family = LEAVE_OUT if len(splits) > 1 else "".join(splits)
+        taken = {"split": family, "subject": data.get("subject"), "reader": data.get("reader")}.get(name)
+        return f"{taken!r}, the default," if taken else "the default"
 
     def card_facts(self) -> dict[str, Any]:
         """What the card says so far; nothing where there is none yet."""
@@ -224,7 +262,3 @@ def drawn_apart(stage: str, name: str) -> bool:
 
 def _relative(data: Path, run: Path) -> str:
     return os.path.relpath(data.resolve(), run.resolve())
-
-
-def _plain(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from brain.errors import UsageError
+from brain.progress import progress
 from brain.types import Stimuli
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, needed_maps
@@ -17,6 +18,8 @@ from encoders.spaces import CATALOGUE, Space
 LARGEST = 64
 BATCH = 16
 """Stimuli that go through a tower at once. Fixed: another number would move a condition's last bits."""
+PART = 2 * BATCH
+"""Stimuli whose conditions are kept together while the rest is made: what a stop costs at most."""
 LOOKED_AT = 20
 """How many pictures decide whether a data set is grey."""
 
@@ -32,13 +35,45 @@ def true_conditions(
     """Space -> the conditions of `ids`, from the run where they lie already; of another tower: InputError."""
     true = {}
     for name, space in spaces.items():
-        path = run.conditions(name, "true")
-        if not path.is_file():
-            space.encode(stimuli, ids, batch=BATCH).save(path)
-        stored = Conditions.load(path)
-        space.card.must_match(stored.space)
-        true[name] = stored.take(ids)
+        true[name] = encoded(run.conditions(name, "true"), space, stimuli=stimuli, ids=ids).take(ids)
     return true
+
+
+def encoded(path: Path, space: Space, *, stimuli: Stimuli, ids: Sequence[str]) -> Conditions:
+    """The conditions at `path`, made there of `ids` first where there are none; of another tower: InputError.
+
+    Until they are whole, parts of PART stimuli lie beside them, and what was stopped goes on after the last part. A
+    part is whole batches, so that the bits are those of one go.
+    """
+    parts = [ids[first : first + PART] for first in range(0, len(ids), PART)]
+    if not path.is_file():
+        values, done = np.empty((len(ids), *space.card.shape), np.float32), 0
+        with progress(total=len(ids), desc=f"encoding for {space.card.name}", unit="stimulus", leave=False) as bar:
+            for number, some in enumerate(parts):
+                values[done : done + len(some)] = _part(_beside(path, number), space, stimuli=stimuli, ids=some).values
+                done += len(some)
+                bar.update(len(some))
+        Conditions(space=space.card, values=values, ids=tuple(ids)).save(path)
+    stored = Conditions.load(path)
+    space.card.must_match(stored.space)
+    for number in range(len(parts)):
+        _beside(path, number).unlink(missing_ok=True)
+    return stored
+
+
+def _beside(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.part{number}{path.suffix}")
+
+
+def _part(path: Path, space: Space, *, stimuli: Stimuli, ids: Sequence[str]) -> Conditions:
+    """The conditions of these few, as they lie in `path` or made anew; what lies there of others is written over."""
+    if path.is_file():
+        known = Conditions.load(path)
+        if known.ids == tuple(ids) and known.space == space.card:
+            return known
+    found = space.encode(stimuli, ids, batch=BATCH)
+    found.save(path)
+    return found
 
 
 def _open(name: str, fit: FitSettings, *, device: str, stimuli: Stimuli, ids: Sequence[str]) -> Space:

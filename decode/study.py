@@ -6,7 +6,7 @@ from pathlib import Path
 
 from decode.checks import together
 from decode.decode import check_drawing, check_rows, decode
-from decode.evaluate import check_judging, evaluate_run
+from decode.evaluate import check_judging, check_names, evaluate_run
 from decode.fit import STAGES, check, fit
 from decode.run_folder import RunFolder
 from decode.settings import Settings
@@ -15,16 +15,17 @@ from decode.settings import Settings
 def study(data: Path, out: Path, settings: Settings) -> Path:
     """Runs or resumes all three stages in the run folder `out` and returns the path of the report's page.
 
-    Settings of all stages are checked before the first of them, and what is wrong with them is said in one error.
+    Settings of all stages are checked before the first of them, and what is wrong with them is said in one error: by
+    their names first, then against the data's names, and last what takes opening a stack or a judge.
     """
     together([
         lambda: check(settings),
         lambda: check_rows(settings),
         lambda: check_drawing(settings),
-        lambda: check_judging(RunFolder(out), settings),
+        lambda: check_names(RunFolder(out), settings),
     ])  # fmt: skip
     _begin(1, "fit")
-    print(fit(data, out, settings, stages=STAGES))
+    print(fit(data, out, settings, stages=STAGES, later=[lambda: check_judging(RunFolder(out), settings)]))
     _begin(2, "decode")
     print(decode(out, settings, data))
     _begin(3, "evaluate")

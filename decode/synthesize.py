@@ -29,10 +29,11 @@ from brain.pictures import open_image
 from brain.progress import progress
 from brain.reliability import estimate_ncsnr
 from brain.types import Float, Recording, Region, Responses, Split
+from brain.writing import free_targets
 from decode.beside import beside, must_be_beside
-from decode.checks import accept, must_be_its_own
+from decode.checks import accept, own_data
 from decode.fit import standardised
-from decode.patterns import folds_of, open_data
+from decode.patterns import folds_of
 from decode.run_folder import RunFolder
 from decode.seeds import sample_seed
 from decode.settings import Settings
@@ -102,8 +103,7 @@ def synthesize(
         _must_be_beside(run, to, wanted=wanted, how=how, seed=seed)
         # encoders belong to the run and its seed, whatever seed is asked for pictures
         own = replace(settings, machine=replace(settings.machine, seed=run.stored()[0].machine.seed))
-        must_be_its_own(run, data, settings.fit)
-        recording = open_data(data, settings.fit)
+        recording = own_data(run, data, settings.fit)
         lab = Lab(run=run, recording=recording, settings=own, asks=wanted.asks, keep=to / "encoders")
         synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=seed)
         return report_synthesis(to, seed=seed)
@@ -113,8 +113,9 @@ def synthesize(
         home = run.path / FOLDER / wanted.name
         asked = _asked(wanted, how)
         _must_be_the_same(home, asked)  # before the minute that natural pictures take
-        lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings, asks=wanted.asks)
-        lab.studio(wanted, how, random=False)  # an unknown or unknowable region is said before anything is written
+        lab = Lab(run=run, recording=own_data(run, data, settings.fit), settings=settings, asks=wanted.asks)
+        _must_be_known(lab, wanted)
+        lab.studio(wanted, how, random=False)  # an unknowable region is said before anything is written
         run.add_arithmetic("synthesize", arithmetic(settings.machine.device), begun=(run.path / FOLDER).is_dir())
         _into(home, lab, wanted=wanted, how=how, seed=seed)
         return report_synthesis(home, seed=seed)
@@ -131,9 +132,7 @@ def synthesize_beside(
     """
     _must_be_fitted(lab.run)
     more = _must_be_beside(lab.run, to, wanted=wanted, how=how, seed=seed)
-    for name in wanted.signs:
-        if name not in {ask.name for ask in lab.asks}:
-            lab.recording.region(name)
+    _must_be_known(lab, wanted)
     if tell is not None:
         lab.prepare(tell)
     with beside(to) as sink, sink.lock():
@@ -152,6 +151,13 @@ def _must_be_beside(
     more = {"seed": seed, "signs": dict(wanted.signs)}
     _must_be_the_same(to, {**_asked(wanted, how), **more})
     return more
+
+
+def _must_be_known(lab: Lab, wanted: Wanted) -> None:
+    """Refuses (UsageError) a region that the data have not, before a tower is opened."""
+    for name in wanted.signs:
+        if name not in {ask.name for ask in lab.asks}:
+            lab.recording.region(name)
 
 
 def _must_be_fitted(run: RunFolder) -> None:
@@ -219,7 +225,8 @@ def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
 
 
 def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
-    """Refuses to put pictures of other settings beside those that are there."""
+    """Refuses to put pictures of other settings beside those that are there, and a place where no report can be."""
+    free_targets(home, ("synthesis.json", RESPONSES, "report.json", "report.html"))
     facts = read_json(home / "synthesis.json")
     for key, value in facts.get("asked", {}).items():
         if asked.get(key) != value:

@@ -27,6 +27,10 @@ from brain.types import Float, Int, Recording, VoxelSpace
 from encoders.voxelwise import FLOOR, Fitting, Readout, Voxelwise, mean_of, r2_of, towards
 
 CSV = ("i", "j", "k", "value")
+PLAIN = re.compile(r"[A-Za-z0-9._, -]+")
+"""What an objective's words consist of whose folder is called by them alone."""
+LONGEST = 120
+"""Letters of a folder's name, a digest left aside."""
 Place = tuple[int, int, int]
 
 
@@ -194,11 +198,17 @@ class Wanted:
 
     @property
     def name(self) -> str:
-        """The folder's name: "FFA-1", "FFA-1-against-PPA"."""
+        """The folder's name: "FFA-1", "FFA-1-against-PPA".
+
+        Where signs or foreign letters were replaced, or much was cut off, a digest keeps it apart from others.
+        """
         up = [name if sign == 1 else f"{sign:g}x{name}" for name, sign in self.signs.items() if sign > 0]
         down = [name if sign == -1 else f"{-sign:g}x{name}" for name, sign in self.signs.items() if sign < 0]
-        words = [*up, *(["against", *down] if down else [])]
-        return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-")
+        words = "-".join([*up, *(["against", *down] if down else [])])
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", words).strip("-")
+        if PLAIN.fullmatch(words) and name.strip(".") and len(name) <= LONGEST:
+            return name
+        return "-".join(filter(None, [name[:LONGEST].strip(".-"), hashlib.sha256(words.encode()).hexdigest()[:8]]))
 
 
 def wishes(

@@ -73,7 +73,7 @@ def _run(words: list[str]) -> None:
 
         print(audit(folder, judge=how.judge, references=how.references, train=how.train))
         return
-    report = evaluate(folder, how=judging, references=how.references, out=how.out)
+    report = evaluate(folder, how=judging, references=how.references, out=how.out, exported=how.export)
     if how.export:
         from evaluation.export import export
 

@@ -27,8 +27,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_regions(folder: Path) -> dict[str, Any]:
     """regions.json of a report folder, {} where there is none; another shape than the documented is an InputError.
 
-    {"measure": "...", "space": "MNI152", "regions": [{"name", "voxels", "accuracy", "ceiling"}, ...]}; measure and
-    space are optional, accuracy and ceiling are numbers up to 1 or null.
+    {"measure": "...", "space": "MNI152", "regions": [{"name", "voxels", "accuracy", "ceiling"}, ...]}; measure, space
+    and "no_map", why there is no map, are optional, accuracy and ceiling are numbers up to 1 or null.
     """
     path = folder / "regions.json"
     facts = read_json(path)
@@ -42,6 +42,7 @@ def read_regions(folder: Path) -> dict[str, Any]:
     return {
         "measure": str(facts.get("measure", "accuracy of the ridge mapping")),
         "space": str(facts.get("space", "")),
+        "no_map": str(facts.get("no_map", "")),
         "regions": [
             {
                 "name": str(region["name"]),
@@ -69,7 +70,7 @@ def glass_brain(folder: Path, regions: Mapping[str, Any]) -> tuple[str, str]:
     """
     path = folder / "regions.nii.gz"
     if not path.is_file():
-        return "", "These data came without a region map."
+        return "", _sentence(regions.get("no_map") or "these data came without a region map")
     if regions.get("space") and not str(regions["space"]).upper().startswith("MNI"):
         return "", f"The region map lies in {regions['space']}; a glass brain would need MNI space."
     try:
@@ -99,6 +100,10 @@ def glass_brain(folder: Path, regions: Mapping[str, Any]) -> tuple[str, str]:
     finally:
         plt.close(figure)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}", ""
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:].rstrip('.')}."
 
 
 def _accuracy_map(path: Path, accuracies: Sequence[float | None]) -> Any:

@@ -24,13 +24,14 @@ from brain.bounds import seed_within, within
 from brain.errors import InputError, counted, expected
 from brain.origin import plain
 from brain.tables import as_cell, of_cell, read_records
-from brain.writing import claim, inside, only_files, write_text
+from brain.writing import claim, free_targets, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
 from evaluation.conditions import ConditionScore, score_conditions
 from evaluation.curves import FOLDER as CURVES
 from evaluation.curves import Point, read_curves, score_curves
+from evaluation.export import EXPORTED
 from evaluation.judges import Bench, find_judge, judge_of
 from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
 from evaluation.metrics.dimension import effective_dimension
@@ -50,6 +51,8 @@ from evaluation.worlds import (
     world_lines,
 )
 
+FILES = ("report.json", "per_stimulus.csv", "report.html")
+"""What a report consists of, in the order in which it is written."""
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
 
@@ -203,16 +206,21 @@ class Report(Ladder):
         return dict(finite(whole))
 
 
-def evaluate(folder: Path, *, how: Judging, references: Path | None = None, out: Path | None = None) -> Report:
+def evaluate(
+    folder: Path, *, how: Judging, references: Path | None = None, out: Path | None = None, exported: bool = False
+) -> Report:
     """Judges a run, a samples folder, or a folder of images or sounds beside `references`, and writes the report.
 
     out is where the report goes; None is RUN/report, or FOLDER/report for a foreign folder. The same folder and seed
-    give the same numbers. Raises InputError, UsageError, StorageError or CheckpointAbsent.
+    give the same numbers. Whether the report can be written, and what is to be `exported` beside it, is known before
+    anything is judged. Raises InputError, UsageError, StorageError or CheckpointAbsent.
     """
     if how.judge:
         find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)
-    with claim(out if out is not None else run_folder(folder) / "report"):
+    home = out if out is not None else run_folder(folder) / "report"
+    with claim(home):
+        free_targets(home, (*FILES, *EXPORTED) if exported else FILES)
         report = measure(folder, samples, how=how, out=out)
         write_report(report)
     return report
@@ -361,9 +369,9 @@ def write_report(report: Report) -> None:
     from evaluation.page import render
 
     texts = {
-        "report.json": json.dumps(report.facts(), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        "per_stimulus.csv": per_stimulus(report.scores),
-        "report.html": render(report),
+        FILES[0]: json.dumps(report.facts(), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        FILES[1]: per_stimulus(report.scores),
+        FILES[2]: render(report),
     }
     for name, text in texts.items():
         write_text(report.folder / name, text)

@@ -34,7 +34,7 @@ from brain.json_files import parsed
 from brain.names import one_line
 from brain.origin import sign, simulated_by
 from brain.pictures import SUFFIXES, decode_image, read_bytes
-from brain.writing import appending, only_files, storing, write_bytes
+from brain.writing import appending, only_files, quoted, storing, write_bytes
 from evaluation.images import IMAGE, png_bytes
 from evaluation.sounds import SOUND, Float, hear_file, samples_in, wav_bytes
 from evaluation.sounds import SUFFIXES as SOUND_SUFFIXES
@@ -331,8 +331,7 @@ class SampleWriter:
 
 def file_of(row: str, stimulus: str, index: int, *, suffix: str = ".png") -> str:
     """Where a sample lies inside the folder; characters a file name cannot bear are percent-quoted."""
-    stem = quote(stimulus, safe=" ").replace("~", "%7E")
-    stem = "%2E" + stem[1:] if stem.startswith(".") else stem
+    stem = quoted(stimulus)
     return f"references/{stem}{suffix}" if row == REFERENCE else f"{quote(row, safe='')}/{stem}-{index}{suffix}"
 
 

@@ -344,9 +344,11 @@ def _snapshot(row: StackRow, revision: str, *, local_only: bool) -> Path:
 def _sound(folder: StackFolder, *, numbers: bool = True) -> StackFolder:
     """The folder itself, if every component is there, its files can be read and its weights are whole and finite."""
     for name in folder.components:
+        if not (folder.path / name).is_dir():
+            raise InputError(expected(folder.path / name, "a component's folder", "nothing", _RESTORE))
+    what = f"reading the weights of {folder.path.name}"
+    for name in progress(folder.components, desc=what, unit="component", leave=False, disable=not numbers):
         part = folder.path / name
-        if not part.is_dir():
-            raise InputError(expected(part, "a component's folder", "nothing", _RESTORE))
         checked(part, numbers=numbers, then=_RESTORE)
         if (part / "config.json").is_file() and not _has_weights(part):
             raise InputError(

@@ -69,14 +69,6 @@ def test_few_training_stimuli_are_noted_before_numbers_are_made_of_them(
     assert any(note in one for one in found.notes) == says and found.problems == ()
 
 
-def test_of_data_that_are_large_the_first_session_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sessions = {"session": np.arange(TRIALS) % 2 + 1}
-    assert "opened (all sessions):" in "\n".join(looked(tmp_path, **sessions).lines)
-    monkeypatch.setattr("brain.inspection.WHOLE", 100)
-    page = "\n".join(looked(tmp_path, **sessions).lines)
-    assert "opened (session 1 alone, for the data are large):" in page and "15 trials of 15 stimuli" in page
-
-
 def test_names_of_ones_own_are_said_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     renamed = {"figure": IDS, "stimulus": None, "images": None, "image_ids": None}
     np.savez(tmp_path / "other.npz", **arrays(**renamed))

@@ -46,7 +46,7 @@ def test_trials_that_were_joined_twice_are_counted(tmp_path: Path) -> None:
 
 def test_trials_that_are_equal_to_one_of_another_stimulus_are_told(tmp_path: Path) -> None:
     filled = values()
-    filled[3:8] = 0
+    filled[3:8] = filled[3]
     (note,) = read(tmp_path, responses=filled).notes
     assert note.startswith("4 trials are equal bit for bit to an earlier one of another stimulus")
 

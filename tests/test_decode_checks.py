@@ -299,7 +299,7 @@ def test_data_of_others_are_refused_before_the_run_notes_them(
     before = (copy / "settings.json").read_bytes()
     for command, *more in (("decode", "--seeds", "2"), ("evaluate",), ("synthesize", "--region", "early")):
         assert main([command, str(copy), *more, "--data", str(foreign)]) == 3
-        assert "was fitted on, found other responses to its stimuli" in capsys.readouterr().err
+        assert "was fitted on, found the same responses in trials of other stimuli" in capsys.readouterr().err
         assert (copy / "settings.json").read_bytes() == before
     assert main(["decode", str(copy), "--seeds", "2"]) == 0
 

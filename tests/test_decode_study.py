@@ -229,6 +229,9 @@ def test_a_voxel_that_is_missing_is_refused(
     fewer = rewritten(planted, tmp_path / "fewer.h5", order=np.arange(1, 90))
     copy = fitted_copy(run, tmp_path / "run")
     assert main(["decode", str(copy), "--data", str(fewer)]) == 3
+    assert "expected the 90 voxels that" in (said := capsys.readouterr().err) and "found 89; name the data" in said
+    (copy / "content.json").unlink()  # a run of before knows the voxels of its mappings alone
+    assert main(["decode", str(copy), "--data", str(fewer)]) == 3
     assert "1 of the mapping's" in capsys.readouterr().err
 
 

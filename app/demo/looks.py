@@ -110,11 +110,6 @@ def spectrogram_uri(wave: Float) -> str:
     return uri_of(mel_png(mel, SPECTROGRAM))
 
 
-def has_places(space: VoxelSpace) -> bool:
-    """Whether the voxels lie in a volume: data without positions have them in one row."""
-    return sum(side > 1 for side in space.shape) > 1
-
-
 def slice_uris(values: Float, space: VoxelSpace) -> tuple[str, ...]:
     """A pattern (voxel,) of z-scores on axial slices of its own grid, left at the left, front at the top; red is up.
 

@@ -22,7 +22,6 @@ from app.demo.looks import (
     Tile,
     chart_of,
     common_level,
-    has_places,
     player_uri,
     preview_uri,
     slice_uris,
@@ -406,7 +405,7 @@ def _brain_view(run: Run, known: Prepared | None, stimulus: str) -> BrainView | 
     bars = tuple(
         (name, f"{mean:+.2f}".replace("-", "−"), 100 * mean / most, voxels) for name, mean, voxels in pattern.regions
     )
-    placed = has_places(space)
+    placed = space.placed
     where = (
         "Slices of the data's own grid from below to above, left at the left, front at the top; red is above, blue "
         f"below the voxel's mean, the deepest colour {STRONG:g} standard deviations from it."

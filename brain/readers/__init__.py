@@ -13,6 +13,7 @@ from brain.errors import UsageError, expected
 from brain.files import present
 from brain.origin import simulated_by
 from brain.readers._finished import finished
+from brain.readers._media import check_names
 from brain.types import Recording
 
 
@@ -85,7 +86,7 @@ def open_recording(
     reader    a name of the catalogue; empty takes the reader that recognises `path`
     fields    field of the own-data format -> its name in this file (`parse_fields`)
 
-    Data that no reader knows, and damaged ones, are an InputError.
+    Data that no reader knows, damaged ones, and names that cannot be read are an InputError.
     """
     found = reader_of(Path(path), reader)
     given = found.read(Path(path), subject=subject, sessions=tuple(sessions), betas=betas, fields=dict(fields or {}))
@@ -95,6 +96,7 @@ def open_recording(
 def as_opened(given: Recording, path: Path | str) -> Recording:
     """A reader's recording of `path` as `open_recording` gives it: finished, and with who simulated it."""
     recording = finished(given)
+    check_names(recording)
     return replace(recording, simulated=recording.simulated or simulated_by(path))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from brain.errors import InputError, expected
 from brain.files import composed, listed, present
 from brain.pictures import SUFFIXES, open_image, size_of
+from brain.types import LEAVE_OUT, Recording
 from brain.waveforms import read_wave
+from brain.writing import quoted
 
 IMAGE_ENDINGS = SUFFIXES
 SOUND_ENDINGS = (".wav", ".flac", ".ogg")
@@ -32,12 +35,45 @@ NAMED = 3
 """Ids or files that are named as examples."""
 
 
+LONGEST = 240
+"""Bytes of an id as a file's name holds it; the sample's number and ending have to fit into 255 beside it."""
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of letters that no name holds: control characters, lone surrogates, separators of lines."""
+
+
 def check_ids(ids: Sequence[str], where: str) -> None:
-    """Stimulus ids become file names: no empty ones, no slashes, no control characters, 120 characters at most."""
+    """Stimulus ids become file names: no empty ones, no slashes, no control characters, 120 characters at most.
+
+    Letters other than those of ASCII take up to 12 bytes each of a file's name, which has 240 for an id.
+    """
     for name in ids:
-        if not re.fullmatch(r"[^/\\\x00-\x1f\x7f:*?\"<>|]{1,120}", name) or name in (".", ".."):
+        subject = f"{where}, stimulus id {name[:60]!r}"
+        if not re.fullmatch(r"[^/\\:*?\"<>|]{1,120}", name) or _unseen(name) or name in (".", ".."):
             then = "rename it: ids become file names, so no slashes, colons or control characters"
-            raise InputError(expected(f"{where}, stimulus id {name[:60]!r}", "a plain name", "this one", then))
+            raise InputError(expected(subject, "a plain name", "this one", then))
+        if (bytes_taken := len(quoted(name))) > LONGEST:
+            what = f"an id of {LONGEST} bytes or fewer as a file's name"
+            found = f"one of {len(name)} letters that takes {bytes_taken}"
+            raise InputError(expected(subject, what, found, "give shorter ids"))
+
+
+def check_names(recording: Recording) -> None:
+    """Refuses (InputError) a subject, region, split or group whose name is empty or holds what cannot be seen."""
+    groups = [split.name.removeprefix(f"{LEAVE_OUT}-") for split in recording.splits]
+    named = {
+        "subject": [recording.responses.space.subject], "region": [region.name for region in recording.regions],
+        "split or group": [*(split.name for split in recording.splits), *groups],
+    }  # fmt: skip
+    for what, names in named.items():
+        for name in names:
+            if not name.strip() or _unseen(name):
+                found = f"{name[:60]!r}" if name.strip() else f"an empty one ({name[:60]!r})"
+                then = "rename it"
+                raise InputError(expected(f"{recording.source}, {what}", "a name that can be read", found, then))
+
+
+def _unseen(name: str) -> bool:
+    return any(unicodedata.category(letter) in UNSEEN for letter in name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,9 @@ from brain.writing import claim
 if TYPE_CHECKING:
     from evaluation.report import Report
 
+EXPORTED = ("rdms.hdf5", "human.key.csv")
+"""The files that are written beside the report's own, the test's folder left aside."""
+
 
 def export(report: Report) -> tuple[Path, ...]:
     """Writes both beside the report and returns their paths.
