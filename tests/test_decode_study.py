@@ -187,7 +187,7 @@ def test_poisoned_test_trials_change_no_fitted_number(
     with h5py.File(poisoned, "r+") as file:
         rows = np.flatnonzero(file["stimulus"].asstr()[()] >= "s28")
         values = file["responses"][()]
-        values[rows] = 1e6
+        values[rows] *= 1e6
         file["responses"][...] = values
     out = tmp_path / "poisoned"
     assert main(["fit", str(poisoned), "--out", str(out), "--stack", str(tiny_stack), "--folds", "3"]) == 0

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain.errors import InputError, StorageError, UsageError
+from brain.errors import InputError, UsageError
 from brain.writing import claim
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
@@ -232,7 +232,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="judge"):
         evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))
     (tmp_path / "report").write_text("in the way")
-    with pytest.raises(StorageError, match="room and rights to write"):
+    with pytest.raises(InputError, match="report: expected a folder, or nothing yet"):
         judged(tmp_path)
     (tmp_path / "card.json").write_text("{")
     with pytest.raises(InputError, match=r"card\.json"):

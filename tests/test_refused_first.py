@@ -60,7 +60,7 @@ def test_ids_are_counted_as_the_files_names_that_they_become() -> None:
     ("fields", "said"),
     [
         ({"roi/": np.ones(40, bool)}, "region: expected a name that can be read, found an empty one"),
-        ({"roi/x\ny": np.ones(40, bool)}, "region: expected a name that can be read, found 'x"),
+        ({"roi/x\ny": np.ones(40, bool)}, "expected a name of one line, found 'roi/x"),
         ({"subject": np.array("a\x1b[31m")}, "subject: expected a name that can be read"),
         ({"subject": np.array(" ")}, "subject: expected a name that can be read, found an empty one"),
         ({"group": np.array(["", "b"])[np.arange(90) % 2]}, "a name that can be read, found an empty one"),
