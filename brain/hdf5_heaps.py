@@ -100,7 +100,7 @@ def _ends(file: BinaryIO, at: int) -> bool:
 
 
 def _at(file: BinaryIO, place: int, count: int) -> bytes:
-    if place >= 2**63:
+    if place >= os.fstat(file.fileno()).st_size:  # the file system may refuse to seek there
         return b""
     file.seek(place)
     return file.read(count)

@@ -115,4 +115,11 @@ def _array(file: BinaryIO, size: int, where: str) -> NDArray[Any]:
                 raise EOFError(f"{done} of {claims} bytes")
             done += part
         file.read(1)
-        return np.frombuffer(raw, dtype).reshape(shape, order="F" if column_major else "C")
+    if dtype.kind == "U" and not _are_letters(np.frombuffer(raw, ">u4" if dtype.byteorder == ">" else "<u4")):
+        raise InputError(expected(where, "text", "numbers that are no letters", "store or fetch the array anew"))
+    return np.frombuffer(raw, dtype).reshape(shape, order="F" if column_major else "C")
+
+
+def _are_letters(codes: NDArray[np.uint32]) -> bool:
+    """Are these Unicode's numbers of letters? numpy makes text of any, which ends Python's own functions."""
+    return bool(((codes <= 0x10FFFF) & ((codes < 0xD800) | (codes > 0xDFFF))).all())

@@ -311,3 +311,31 @@ def test_text_whose_heap_has_no_end_is_refused_and_whole_text_is_read(how: str, 
     path.write_bytes(without_an_end(whole, whole.index(b"GCOL")))
     with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]):
         pass
+
+
+@pytest.mark.parametrize("where", [2**62, 2**55, 10**9])
+def test_text_that_points_out_of_the_file_is_refused(where: int, tmp_path: Path) -> None:
+    path = tmp_path / "text.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("text", data=np.array([f"word {number}" for number in range(40)], object),
+                            dtype=h5py.string_dtype())  # fmt: skip
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL").to_bytes(8, "little")
+    place = whole.rindex(heap)
+    path.write_bytes(whole[:place] + where.to_bytes(8, "little") + whole[place + 8 :])
+    with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]) as data:
+        plain(data["text"], path)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("code", [0x110000, 0xFFFFFFFF, 0xD800])
+def test_text_of_numbers_that_are_no_letters_is_refused(order: str, code: int, tmp_path: Path) -> None:
+    words = np.array(["häuser", "日本", "\U0001f9e0"], f"{order}U6")
+    np.save(tmp_path / "whole.npy", words)
+    assert read_npy(tmp_path / "whole.npy").tolist() == words.tolist()
+    raw = words.tobytes().replace(np.array(["日"], f"{order}U1").tobytes(), np.array([code], f"{order}u4").tobytes())
+    np.save(tmp_path / "ids.npy", np.frombuffer(raw, f"{order}U6"))
+    np.savez(tmp_path / "ids.npz", ids=np.frombuffer(raw, f"{order}U6"))
+    for read in (lambda: read_npy(tmp_path / "ids.npy"), lambda: read_npz(tmp_path / "ids.npz", ["ids"])):
+        with pytest.raises(InputError, match="expected text, found numbers that are no letters"):
+            read()

@@ -63,7 +63,7 @@ def variables(**changes: Any) -> dict[str, Any]:
         "roi__V1": np.arange(VOXELS) < 2,
         "session": np.repeat([1.0, 2.0], TRIALS // 2),
         "subject": np.array("S7"),
-        "affine": np.arange(16.0).reshape(4, 4) + np.eye(4),
+        "affine": np.array([[2.0, 1, 0, -10], [0, 3, 1, -20], [1, 0, 2, -30], [0, 0, 0, 1]]),
         **changes,
     }
 

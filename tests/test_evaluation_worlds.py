@@ -34,6 +34,11 @@ def picture(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16, 3), np.uint8))
 
 
+def drawn(seed: int) -> Image.Image:
+    """Nearly that picture."""
+    return Image.fromarray(np.asarray(picture(seed)) // 2 * 2)
+
+
 def a_run(
     folder: Path,
     *,
@@ -47,7 +52,7 @@ def a_run(
         for i in range(stimuli):
             name, label = f"nsd{i:05d}", labels[i % len(labels)]
             writer.reference(picture(i), stimulus=name, labels={"category": label} if label else {})
-            writer.write(picture(i), row="decoded", stimulus=name, index=0, seed=0, method="tiny")
+            writer.write(drawn(i), row="decoded", stimulus=name, index=0, seed=0, method="tiny")
     if card is not None:
         (folder / "card.json").write_text(json.dumps(card))
     return folder
@@ -281,8 +286,7 @@ def test_a_judge_that_cannot_tell_the_references_apart_is_said_to_be_blind(tmp_p
             writer.write(shown, row="decoded", stimulus=f"s{i}", index=0, seed=0, method="tiny")
     report = judged(tmp_path, judge_name)
     assert report.findings.apart < 0.75
-    (said,) = report.said()
-    assert said.startswith(f"The judge {judge_name} does not tell all these references apart")
+    assert any(said.startswith(f"The judge {judge_name} does not tell all these references") for said in report.said())
     what = "pictures" if judge_name == "pixels" else "sounds"
     assert f"The judge cannot tell these {what} from one another" in first_screen(report)
 
@@ -295,10 +299,10 @@ def test_references_are_told_apart_where_no_two_are_the_same() -> None:
 
 
 def test_files_that_are_named_like_no_reference_are_said_at_the_top(tmp_path: Path) -> None:
-    for name, numbers in (("refs", range(10)), ("mine", range(1, 11))):
+    for name, numbers, made in (("refs", range(10), picture), ("mine", range(1, 11), drawn)):
         (tmp_path / name).mkdir()
         for i in numbers:
-            picture(i).save(tmp_path / name / f"{i}.png")
+            made(i).save(tmp_path / name / f"{i}.png")
     report = judged(tmp_path / "mine", references=tmp_path / "refs")
     assert report.said() == (
         "1 of 10 references have no sample ('0') and 1 pictures are named like no reference ('10.png'): what is scored "

@@ -103,7 +103,8 @@ def of_hdf5(path: Path, chance: Chance) -> None:
         shape = np.shape(values) or (1,)
         del file[name]
         if how < 4:
-            changed = of_array(np.asarray(values, "S9") if np.asarray(values).dtype.kind == "O" else values, chance)
+            plain = np.asarray(values)
+            changed = of_array(plain.astype("S9") if plain.dtype.kind == "O" else plain, chance)
             file[name] = np.char.encode(changed, "utf-8") if changed.dtype.kind == "U" else changed
         elif how == 4:
             file[name] = h5py.SoftLink(f"/{chance.choice(names)}")
