@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brain.writing import only_files
 from decode.checks import together
 from decode.decode import check_drawing, check_rows, decode
 from decode.evaluate import check_judging, check_names, evaluate_run
@@ -18,6 +19,7 @@ def study(data: Path, out: Path, settings: Settings) -> Path:
     Settings of all stages are checked before the first of them, and what is wrong with them is said in one error: by
     their names first, then against the data's names, and last what takes opening a stack or a judge.
     """
+    only_files(out)
     together([
         lambda: check(settings),
         lambda: check_rows(settings),

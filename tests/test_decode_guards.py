@@ -231,7 +231,8 @@ def test_a_link_planted_in_a_run_changes_and_reveals_nothing(
         (run / name).unlink(missing_ok=True)
     (run / name).symlink_to(secret)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    for command in (["decode", str(run)], ["evaluate", str(run)], ["audit", str(run)]):
+    study = ["study", str(planted), "--recipe", "pixels-ridge", "--out", str(run)]
+    for command in (["decode", str(run)], ["evaluate", str(run)], ["audit", str(run)], study):
         assert main(command) == 3, command
         said = capsys.readouterr()
         assert "found a link" in said.err and "hunter2" not in said.out + said.err
