@@ -59,6 +59,7 @@ def test_the_design_file_has_the_official_arrays_counted_from_one(tiny: TinyBrai
         "basiccnt": (3, 40),
     }
     assert design["masterordering"].min() == 1 and design["subjectim"].max() == 73000
+    assert design["__header__"].startswith(b"MATLAB 5.0 MAT-file, written by afterimage simulate")  # and no date
     trial = 17
     row = design["subjectim"][0, int(design["masterordering"][0, trial]) - 1] - 1
     assert row == tiny.design.shown(1)[trial]

@@ -44,6 +44,8 @@ from brain.progress import progress
 from brain.types import Bool, Int
 from brain.writing import write_text, write_volume, writing, writing_hdf5
 
+HEAD = b"MATLAB 5.0 MAT-file, written by afterimage simulate"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
@@ -274,6 +276,8 @@ def _write_experiment(root: Path, design: Design) -> None:
     }
     with writing(folder / "nsd_expdesign.mat") as part, part.open("wb") as file:
         savemat(file, arrays, do_compression=True)
+        file.seek(0)
+        file.write(HEAD.ljust(116))  # in the place of the date, so that the same simulation is the same bytes
     write_text(folder / "nsd_stim_info_merged.csv", _stim_info(design))
 
 
