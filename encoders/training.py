@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError, expected
+from brain.files import read_text
 from brain.json_files import as_object
 from brain.progress import progress
 from brain.writing import appending, claim, only_files, storing, sweep, write_text
@@ -333,7 +334,7 @@ def _forget_after(path: Path, step: int) -> None:
     if not path.is_file():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path, what="a training's log", then="take it away").splitlines():
         with contextlib.suppress(InputError):  # the last line of a killed run may be half a line
             if as_object(line, path)["step"] <= step:
                 kept.append(line + "\n")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import InputError, expected
+from brain.files import read_text
 from brain.writing import must_be_idle
 from evaluation.regions import read_json
 from evaluation.report import Judging, measure, per_stimulus, run_folder
@@ -74,7 +75,7 @@ def differences(
     kept = {**written, "card": {name: value for name, value in written["card"].items() if name != "run"}}
     yield from _apart(kept, again, "")
     table = home / "report" / "per_stimulus.csv"
-    text = table.read_text("utf-8") if table.is_file() else ""
+    text = read_text(table, what="a report's table", then="evaluate again") if table.is_file() else ""
     lines, wanted = text.splitlines(), per_stimulus(report.scores).splitlines()
     if len(lines) != len(wanted):
         yield f"per_stimulus.csv has {len(lines)} lines and not {len(wanted)}"

@@ -97,6 +97,14 @@ def test_an_altered_stimulus_value_a_lost_row_and_another_profile_are_found(repo
         audit(run)
 
 
+def test_a_table_that_is_no_utf_8_is_one_sentence(report: Report, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(report.home, tmp_path / "run"))
+    table = run / "report/per_stimulus.csv"
+    table.write_bytes(b"row,metric\xfa\n" + table.read_bytes())
+    with pytest.raises(InputError, match=r"per_stimulus\.csv: expected a report's table in UTF-8, found other bytes"):
+        audit(run)
+
+
 def test_a_swapped_picture_is_found_by_its_digest_and_a_swapped_index_by_its_numbers(
     report: Report, tmp_path: Path
 ) -> None:

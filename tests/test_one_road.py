@@ -83,6 +83,23 @@ def test_a_library_reads_in_one_module(name: str, found: dict[str, set[str]]) ->
     assert found[name] <= ({road} if isinstance(road, str) else road)
 
 
+TEXT = {
+    "brain/files.py", "brain/capacity.py", "brain/arithmetic.py",  # the road; the kernel's own files
+    "evaluation/templates.py", "evaluation/export/human.py",  # the package's own files
+}  # fmt: skip
+
+
+def test_text_is_decoded_in_one_module(checkout: Path) -> None:
+    """`Path.read_text` ends in a traceback where a file is not UTF-8."""
+    calls = set()
+    for room in ROOMS:
+        for path in (checkout / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and node.attr == "read_text":
+                    calls.add(path.relative_to(checkout).as_posix())
+    assert calls <= TEXT
+
+
 @pytest.mark.parametrize(
     "library",
     ["safetensors.torch.load_file", "safetensors.numpy.load_file", "torch.load", "PIL.Image.open", "scipy.io.loadmat",

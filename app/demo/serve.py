@@ -17,6 +17,7 @@ from app.demo.interface import KEYS, build
 from app.demo.pages import text_of
 from app.demo.session import House
 from brain.errors import InputError, UsageError, expected
+from brain.files import read_text
 
 OFF = {
     "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_MCP_SERVER": "False",
@@ -60,8 +61,8 @@ def read_auth(path: Path) -> list[tuple[str, str]]:
         if not path.is_file():
             raise InputError(expected(path, want, "no file", "name another"))
         others = path.stat().st_mode & 0o077
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path, what=want, then="name another").splitlines()
+    except OSError as error:
         raise InputError(expected(path, want, "a file that cannot be read", "name another")) from error
     if others:
         raise InputError(expected(path, "a file that only you can read", "one that others can", f"chmod 600 {path}"))
