@@ -123,9 +123,15 @@ def _content(samples: Samples, sample: Sample) -> str:
 def recorded_lines(data: Mapping[str, Any]) -> tuple[str, ...]:
     """What was left out or decided while a run's data were read, out of its card; NOTED sentences and how many more."""
     found = [str(one) for name in ("masked", "notes") if isinstance(data.get(name), list) for one in data[name]]
-    said = [f"{one[:1].upper()}{one[1:]}." for one in dict.fromkeys(found)]
+    said = [f"{_begun(one)}." for one in dict.fromkeys(found)]
     more = [f"{len(said) - NOTED} more notes on the data stand in the card."] if len(said) > NOTED else []
     return (*said[:NOTED], *more)
+
+
+def _begun(sentence: str) -> str:
+    """The sentence with a capital, unless it begins with the name of a file."""
+    first = sentence.partition(" ")[0].strip(":")
+    return f"{sentence[:1].upper()}{sentence[1:]}" if first.isalpha() else sentence
 
 
 def copied_lines(leaks: Mapping[str, Any]) -> tuple[str, ...]:

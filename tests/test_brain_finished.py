@@ -70,7 +70,7 @@ def test_empty_labels_are_none_and_blanks_of_char_arrays_are_left_out(tmp_path: 
         "pic0": "face", "pic1": "animal", "pic4": "face", "pic5": "house", "pic6": "house", "pic7": "animal"
     }  # fmt: skip
     assert recording.notes == (
-        "labels: 2 of 8 are empty, or an empty cell's 'nan' or 'n/a', and count as none",
+        "labels: 1 of 7 are empty, or an empty cell's 'nan' or 'n/a', and count as none",
         "labels: blanks at the ends of 6 of 8 labels are left out",
     )
 

@@ -251,9 +251,11 @@ def test_a_synthesis_of_a_recorded_brain_says_what_its_judge_knows(tmp_path: Pat
 
 
 def test_what_was_left_out_of_the_data_stands_at_the_top(tmp_path: Path) -> None:
-    noted = {**DATA, "masked": ["up to 198 of 200 voxels hold NaN in session 1"], "notes": [f"n{i}" for i in range(9)]}
+    notes = ["a_b.hdf5 says no places", *(f"n{i}" for i in range(8))]
+    noted = {**DATA, "masked": ["up to 198 of 200 voxels hold NaN in session 1"], "notes": notes}
     report = judged(a_run(tmp_path, card={**CARD, "data": noted, "simulated": ""}))
     assert report.said()[0] == "Up to 198 of 200 voxels hold NaN in session 1."
+    assert report.said()[1] == "a_b.hdf5 says no places."  # the name of a file stays what it is
     assert report.said()[-1] == "2 more notes on the data stand in the card." and len(report.said()) == 9
     assert "198 of 200 voxels" in first_screen(report)
 

@@ -92,9 +92,10 @@ def _with_words(recording: Recording) -> Recording:
     labels = {name: {key: text for key, text in own.items() if _says(text)} for name, own in bare.items()}
     if captions == stimuli.captions and labels == stimuli.labels:
         return recording
+    written = {name: {key: text for key, text in own.items() if text} for name, own in bare.items()}
     notes = [
         *_none("captions", _count(stimuli.captions), _count(captions)),
-        *_none("labels", _count(bare), _count(labels)),
+        *_none("labels", _count(written), _count(labels)),  # an empty label is plainly none
     ]
     filled = sum(text != bare[name][key] for name, own in stimuli.labels.items() for key, text in own.items())
     if filled:
