@@ -76,7 +76,8 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
         raise UsageError(f"--profile: expected one for sounds, found {how.profile}; take --profile clean")
     if how.curves and how.curve_stimuli < 2:
         raise UsageError(f"--curve-stimuli: expected 2 or more, found {how.curve_stimuli}; give more")
-    written = read_json(run.report / "report.json").get("profile", {}).get("name", profile.name)
+    facts = read_json(run.report / "report.json").get("profile", {})
+    written = facts.get("name", profile.name) if isinstance(facts, dict) else profile.name
     if written != profile.name:
         raise UsageError(
             f"--profile {how.profile}: {run.report} holds a report by profile {written}, which would be lost; write "

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,28 @@ LONGEST = 80
 UNNAMED = ("", (), [])
 """Values of settings that name nothing, so that a default is taken."""
 STAGES = {"machine": MachineSettings, "fit": FitSettings, "decode": DecodeSettings, "evaluate": EvaluateSettings}
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in ("name", "sha256"))
+
+
+def _facts(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+PARTS: Mapping[str, Callable[[Any], bool]] = {
+    "splits": lambda value: isinstance(value, list) and all(map(_named, value)),
+    "tested": lambda value: isinstance(value, dict) and all(map(_texts, value.values())),
+    "fitted": _texts,
+    "repeated": _texts,
+    **dict.fromkeys(("data", "arithmetic", "decode", "evaluate", "settings", "software"), _facts),
+}
+"""Parts of a card that are read again -> what they have to be: a card may come from somebody else."""
 
 
 @dataclass(frozen=True)
@@ -210,8 +232,13 @@ class RunFolder:
         return f"{taken!r}, the default," if taken else "the default"
 
     def card_facts(self) -> dict[str, Any]:
-        """What the card says so far; nothing where there is none yet."""
-        return read_json(self.card, kind="run") if self.card.exists() else {}
+        """What the card says so far; nothing where there is none yet. A card of other parts is an InputError."""
+        facts = read_json(self.card, kind="run") if self.card.exists() else {}
+        for name, fits in PARTS.items():
+            if name in facts and not fits(facts[name]):
+                found, then = f"other values under {name!r}", "put the card back, or fit again into another --out"
+                raise InputError(expected(self.card, "the card of a run", found, then))
+        return facts
 
     def simulated(self) -> str:
         """What simulated the run's brain, "" for a recorded one and for cards that do not say it."""

@@ -63,10 +63,9 @@ def differences(
             judge=judge or card["judge"]["name"], profile=card["profile"], seed=card["seed"],
             bootstrap=card["bootstrap"], permutations=card["permutations"], train=train,
         )  # fmt: skip
-    except KeyError as fault:
-        raise InputError(
-            f"{home}: expected a report of this version, found one without {fault}; evaluate again"
-        ) from fault
+    except (KeyError, TypeError) as fault:
+        found = f"one without {fault}" if isinstance(fault, KeyError) else f"one of other parts ({fault})"
+        raise InputError(expected(home, "a report of this version", found, "evaluate again")) from fault
     samples = read_samples(folder, references=references)
     _must_be_of_these(home, card, samples)
     report = measure(folder, samples, how=how)

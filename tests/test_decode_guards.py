@@ -267,3 +267,20 @@ def test_what_a_kill_left_in_a_run_is_swept_and_what_others_have_is_not(
     empty.mkdir()
     (empty / f".settings.json.{2**22 + 1}.part").write_text("killed before it had begun")
     assert fit(planted, empty) == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("splits", [["a"]]), ("splits", {"name": "x"}), ("tested", []), ("tested", {"a": 3}), ("fitted", "all"),
+     ("fitted", [3]), ("repeated", {"s30": 1}), ("data", "mine"), ("evaluate", ["settings"]), ("arithmetic", 1)],
+)  # fmt: skip
+def test_a_card_of_other_parts_is_one_sentence(
+    part: str, value: Any, honest: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(honest, tmp_path / "run"))
+    card = json.loads((run / "card.json").read_text())
+    (run / "card.json").write_text(json.dumps({**card, part: value}))
+    for command in (["decode", str(run)], ["evaluate", str(run)], ["synthesize", str(run), "--region", "early"]):
+        assert main(command) == 3, command
+        assert f"card.json: expected the card of a run, found other values under '{part}'" in capsys.readouterr().err
+    assert fit(planted, run) == 3

@@ -14,7 +14,7 @@ from brain.errors import InputError
 from tests.fuzz import run
 from tests.fuzz.seeds import KINDS
 
-SLOW = ("run", "stored", "stack")
+SLOW = ("run", "resumed", "stored", "stack")
 """Kinds whose seed takes a study or a stack: `make fuzz` has them. Of NSD, which is large, four tries are made."""
 
 

@@ -159,9 +159,24 @@ def packed(root: Path) -> None:
 def run(root: Path) -> None:
     """A finished run of pixels-ridge."""
     own_h5(root)
-    words = ["--recipe", "pixels-ridge", "--folds", "3", "--bootstrap", "100", "--permutations", "20"]
-    if main(["study", str(root / "data.h5"), *words, "--pixels", "rgb-8x8", "--out", str(root / "run")]):
+    if study(root):
         raise RuntimeError("the seed's study failed")
+
+
+def study(root: Path) -> int:
+    """The exit code of a study of `root/data.h5` by pixels-ridge into `root/run`."""
+    words = ["--recipe", "pixels-ridge", "--folds", "3", "--bootstrap", "100", "--permutations", "20"]
+    return main(["study", str(root / "data.h5"), *words, "--pixels", "rgb-8x8", "--out", str(root / "run")])
+
+
+def studied(root: Path) -> str:
+    """The same study over a run that stands; exit codes 2 to 5 are sentences."""
+    code = study(root)
+    if code not in (0, 2, 3, 4, 5):
+        raise RuntimeError(f"study leaves with {code}")
+    if code:
+        raise AfterimageError(f"study leaves with {code}")
+    return sampled(root / "run")
 
 
 def samples(root: Path, write: Callable[[Path, list[str]], None]) -> None:
@@ -248,6 +263,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], Read]] = {
     "samples-sounds": (lambda root: samples(root, sounds), lambda root: sampled(root / "samples", root / "references")),
     "stored": (run, stored),
     "run": (run, audited),
+    "resumed": (run, studied),
     "stack": (lambda root: shutil.copytree(tiny_stack(root / "made"), root / "stack") and None, lambda root: digest(
         sorted(check(str(root / "stack")).components.items())
     )),
