@@ -29,7 +29,7 @@ def run(words: Sequence[str]) -> None:
         """Fit mappings from voxels to the conditions of a generator.
 
         Args:
-            data: The data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own (docs/own_data.md).
+            data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own.
             out: The run folder to make or to resume.
             recipe: Complete settings by name; every other flag overrides one of them.
         """

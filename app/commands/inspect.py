@@ -28,7 +28,7 @@ def run(words: Sequence[str]) -> None:
         """What is there, what is missing, against what is known of such data, and all that is wrong with it.
 
         Args:
-            data: The data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own (docs/own_data.md).
+            data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own.
             reader: Which reader opens the data; empty looks at the data and decides.
             subject: The subject to look at; empty looks at each.
             sessions: The sessions to look at, as a study would read them; none named looks at all that are there.

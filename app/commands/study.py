@@ -30,7 +30,7 @@ def run(words: Sequence[str]) -> None:
         """Fit, decode and evaluate in one go; a second call skips what is done.
 
         Args:
-            data: The data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own (docs/own_data.md).
+            data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own.
             out: The run folder to make or to resume.
             recipe: Complete settings by name; every other flag overrides one of them.
         """
