@@ -272,7 +272,7 @@ def test_what_a_kill_left_in_a_run_is_swept_and_what_others_have_is_not(
 @pytest.mark.parametrize(
     ("part", "value"),
     [("splits", [["a"]]), ("splits", {"name": "x"}), ("tested", []), ("tested", {"a": 3}), ("fitted", "all"),
-     ("fitted", [3]), ("repeated", {"s30": 1}), ("data", "mine"), ("evaluate", ["settings"]), ("arithmetic", 1)],
+     ("fitted", [3]), ("repeated", {"s30": 1}), ("data", "mine"), ("evaluate", ["settings"])],
 )  # fmt: skip
 def test_a_card_of_other_parts_is_one_sentence(
     part: str, value: Any, honest: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
