@@ -238,6 +238,9 @@ class RunFolder:
             if name in facts and not fits(facts[name]):
                 found, then = f"other values under {name!r}", "put the card back, or fit again into another --out"
                 raise InputError(expected(self.card, "the card of a run", found, then))
+        if facts.get("fitted") and "tested" not in facts:
+            then = "put the card back, or fit again into another --out"
+            raise InputError(expected(self.card, "the card of a fitted run", "one without 'tested'", then))
         return facts
 
     def simulated(self) -> str:

@@ -284,3 +284,14 @@ def test_a_card_of_other_parts_is_one_sentence(
         assert main(command) == 3, command
         assert f"card.json: expected the card of a run, found other values under '{part}'" in capsys.readouterr().err
     assert fit(planted, run) == 3
+
+
+def test_a_card_without_the_stimuli_that_were_tested_is_one_sentence(
+    honest: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(honest, tmp_path / "run"))
+    card = json.loads((run / "card.json").read_text())
+    del card["tested"]
+    (run / "card.json").write_text(json.dumps(card))
+    assert main(["decode", str(run)]) == 3 and fit(planted, run) == 3
+    assert "card.json: expected the card of a fitted run, found one without 'tested'" in capsys.readouterr().err
