@@ -13,6 +13,7 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from tqdm import tqdm
@@ -24,6 +25,7 @@ ASKED = 0.05
 BEAT = 1.0
 """Seconds after which a loop is asked whether a line is due while a step of it lasts."""
 PLURALS = {"stimulus": "stimuli", "batch": "batches"}
+_SILENT = ContextVar("silent", default=False)
 
 
 def progress(
@@ -46,7 +48,8 @@ def progress(
     # miniters: whether a line is due is asked at every step, however unequal steps are
     pace = {} if terminal else {"mininterval": ASKED, "delay": ASKED, "miniters": 1}
     bar = kind(
-        over, total=total, desc=desc, unit=unit, initial=initial, leave=leave, disable=disable or sys.stderr is None,
+        over, total=total, desc=desc, unit=unit, initial=initial, leave=leave,
+        disable=disable or _SILENT.get() or sys.stderr is None,
         **pace,
     )  # fmt: skip
     if isinstance(bar, Lines) and not bar.disable:
@@ -103,6 +106,16 @@ class Lines(tqdm):  # type: ignore[misc]
         left = (self.total - self.n) * elapsed / done if self.total is not None and done else 0.0
         parts = [f"{self.desc}: {count}", *([self.postfix] if self.postfix else [])]
         return ", ".join([*parts, *([f"about {duration(left)} left"] if left > 0 else [])])
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Loops opened in this block show nothing: a loop around them counts the same things."""
+    before = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(before)
 
 
 @contextlib.contextmanager

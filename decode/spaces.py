@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from brain.errors import UsageError
-from brain.progress import progress
+from brain.progress import progress, silent
 from brain.types import Stimuli
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, needed_maps
@@ -71,7 +71,8 @@ def _part(path: Path, space: Space, *, stimuli: Stimuli, ids: Sequence[str]) -> 
         known = Conditions.load(path)
         if known.ids == tuple(ids) and known.space == space.card:
             return known
-    found = space.encode(stimuli, ids, batch=BATCH)
+    with silent():
+        found = space.encode(stimuli, ids, batch=BATCH)
     found.save(path)
     return found
 

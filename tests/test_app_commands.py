@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import evaluation.__main__ as judging
 from app import cli
@@ -28,7 +29,10 @@ from brain.devices import check_device, devices
 from brain.errors import UsageError
 from brain.progress import duration, progress
 from brain.terminal import Plain, plain
+from brain.types import Stimuli
+from decode.spaces import PART, encoded
 from encoders.settings import Plan
+from encoders.spaces import CATALOGUE
 from evaluation.report import Judging
 
 ENDS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
@@ -374,6 +378,26 @@ def test_an_unknown_length_is_counted(clock: Clock, capsys: pytest.CaptureFixtur
         bar.update()
     assert capsys.readouterr().err == "miniature: 1 picture\n"
     assert [duration(seconds) for seconds in (0.2, 89, 200, 9000)] == ["1 s", "89 s", "3 min", "2.5 h"]
+
+
+def test_true_conditions_are_counted_as_a_whole(
+    clock: Clock, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are made a part at a time, and a part says nothing of its own."""
+    ids = tuple(f"s{one:02d}" for one in range(PART + 5))
+
+    def opener(name: str) -> Image.Image:
+        clock.now += 1.0
+        return Image.new("RGB", (4, 4), (int(name[1:]), 0, 0))
+
+    stimuli = Stimuli(ids=ids, modality="image", opener=opener)
+    pixels = CATALOGUE["pixels"].open(Path(), model="rgb-4x4", revision="", device="cpu")
+    encoded(tmp_path / "pixels.safetensors", pixels, stimuli=stimuli, ids=ids)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"encoding for pixels: {done} of {PART + 5} stimuli{left}"
+                    for done, left in ((PART, ", about 5 s left"), (PART + 5, ""))]  # fmt: skip
+    pixels.encode(stimuli, ids, batch=16)
+    assert f"pixels: 16 of {PART + 5} stimuli" in capsys.readouterr().err
 
 
 def test_after_a_silence_a_loop_says_at_once_what_begins(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
