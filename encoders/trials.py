@@ -10,14 +10,17 @@ the last labelled sessions; where there is one session alone, a tenth of the tra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.copies import EXACT, guard_copies
-from brain.errors import InputError
+from brain.errors import InputError, expected
+from brain.files import AGAIN
 from brain.hdf5 import open_hdf5
 from brain.splits import groups_of, tenth_by_hash
 from brain.standardise import SessionScaler
@@ -208,23 +211,37 @@ def _scaler(responses: Responses) -> SessionScaler:
 def read_unlabelled(data: Path, recording: Recording) -> Responses | None:
     """The unlabelled trials of this recording's subject in a data folder, in its own unit; None where there are none.
 
-    Their voxels must be the recording's: other or missing ones are an InputError.
+    Their voxels must be the recording's: other or missing ones, and arrays that are none of these, are an InputError.
     """
     space = recording.responses.space
     path = data / UNLABELLED / f"{space.subject}.h5"
     if not path.is_file():
         return None
     with open_hdf5(path, ["values", "session", "ijk"]) as file:
-        values, session = np.asarray(file["values"][:], np.float32), np.asarray(file["session"][:], np.int64)
-        ijk = np.asarray(file["ijk"][:], np.int64)
+        found = {name: np.asarray(data[()]) for name, data in file.items()}
+    values, session, ijk = found["values"], found["session"], found["ijk"]
+    trials, voxels = values.shape if values.ndim == 2 else (0, 0)
+    _must_be(path, found, "values", (max(trials, 1), max(voxels, 1)), kinds="iuf", what="numbers (trial, voxel)")
+    _must_be(path, found, "session", (trials,), kinds="iu", what=f"the session of each of {trials} trials")
+    _must_be(path, found, "ijk", (voxels, 3), kinds="iu", what=f"the place of each of {voxels} voxels")
+    if len(np.unique(ijk, axis=0)) < voxels:
+        raise InputError(expected(f"{path}, ijk", "a place of its own for each voxel", "one twice", AGAIN))
     mine = Responses(
-        values=values,
-        stimulus=np.full(len(values), UNLABELLED),
-        session=session,
-        repeat=np.zeros(len(values), np.int64),
-        space=replace(space, ijk=ijk),
+        values=values.astype(np.float32),
+        stimulus=np.full(trials, UNLABELLED),
+        session=session.astype(np.int64),
+        repeat=np.zeros(trials, np.int64),
+        space=replace(space, ijk=ijk.astype(np.int64)),
     )
     return mine.voxels(mine.space.columns_of(space))
+
+
+def _must_be(
+    path: Path, found: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...], *, kinds: str, what: str
+) -> None:
+    if found[name].shape != shape or found[name].dtype.kind not in kinds:
+        came = f"{found[name].dtype} {found[name].shape}"
+        raise InputError(expected(f"{path}, {name}", what, came, AGAIN))
 
 
 def batches(sets: Sequence[Trials], *, batch: int, seed: int, epoch: int) -> list[tuple[int, list[int]]]:

@@ -230,7 +230,8 @@ def test_texts_that_are_not_one_to_one_are_said_or_refused(tmp_path: Path) -> No
         ("dataset", np.ones(8), "expected a value for every key and column"),
         ("dataset", h5py.Empty("f8"), "expected an array"),
         ("dataset", np.full((4, 8), b"x"), "expected a matrix of numbers"),
-        ("dataset", np.zeros((0, 8)), "expected rows that showed a stimulus, found none"),
+        ("dataset", np.zeros((0, 8)), "expected numbers (row, column), found float64 (0, 8)"),
+        ("dataset", np.ones((4, 8), np.bool_), "expected numbers (row, column), found bool (4, 8)"),
     ],
 )
 def test_fields_of_another_form_are_named(tmp_path: Path, name: str, value: Any, said: str) -> None:
@@ -240,6 +241,15 @@ def test_fields_of_another_form_are_named(tmp_path: Path, name: str, value: Any,
         file[name] = value
     message = refused(path)
     assert said in message and str(path) in message
+
+
+def test_a_side_without_rows_is_no_side(tmp_path: Path) -> None:
+    folder = shen(tmp_path)
+    with h5py.File(folder / TEST, "r+") as file:
+        values = file["dataset"][:0]
+        del file["dataset"]
+        file["dataset"] = values
+    assert f"{TEST}, dataset: expected numbers (row, column), found float64 (0, " in refused(folder)
 
 
 def test_one_text_in_an_array_is_that_text(tmp_path: Path) -> None:

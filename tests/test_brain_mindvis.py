@@ -46,6 +46,19 @@ def write_god(folder: Path, *, order: str = "repeat", **changes: Any) -> Path:
     return folder
 
 
+def test_pictures_that_were_replaced_are_read_anew(tmp_path: Path) -> None:
+    """In one process, such as the demo's: an archive is kept open in memory only as long as it is the same."""
+    stimuli = open_recording(write_god(tmp_path)).stimuli
+    before = np.asarray(stimuli.open("train0003"))
+    archive = tmp_path / "images_256.npz"
+    stored = dict(np.load(archive))
+    np.savez(archive, train_images=stored["train_images"][::-1], test_images=stored["test_images"])
+    assert np.array_equal(np.asarray(stimuli.open(f"train{TRAIN - 1 - 3:04d}")), before)
+    archive.unlink()
+    with pytest.raises(InputError, match="images_256.npz: expected MinD-Vis' pictures, found no such file"):
+        stimuli.open("train0003")
+
+
 def test_trials_pictures_and_regions_are_where_they_were(tmp_path: Path) -> None:
     path = write_god(tmp_path / "Kamitani" / "npz")
     stored = np.load(path / "sbj_3.npz")

@@ -260,6 +260,22 @@ def test_a_session_of_the_wrong_length_or_space_is_refused(broken: Path) -> None
         open_recording(broken)
 
 
+@pytest.mark.parametrize("kind", ["S5", "bool"])
+def test_betas_that_are_no_numbers_are_refused(broken: Path, kind: str) -> None:
+    """Text of numbers would be read as floats, and an int16 so stored not be divided by 300."""
+    edit_betas(broken, 2, lambda betas: betas.astype(kind))
+    with pytest.raises(InputError, match=r"session02.hdf5, betas: expected integers or floats, found type"):
+        open_recording(broken)
+
+
+@pytest.mark.parametrize("brick", [np.uint8(3), np.full(4, b"x"), np.zeros((4, 8, 8), np.uint8)])
+def test_images_of_another_form_are_told_by_inspect_too(broken: Path, brick: np.ndarray) -> None:
+    with h5py.File(broken / "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", "w") as file:
+        file["imgBrick"] = brick
+    with pytest.raises(InputError, match=r"imgBrick: expected uint8 \(image, P, P, 3\) with row 0, found"):
+        reader_of(broken).inspect(broken)
+
+
 def test_a_mask_of_another_grid_is_refused(broken: Path) -> None:
     image = nibabel.nifti1.Nifti1Image(np.ones((24, 28, 20), np.int16), np.diag([0.9, 0.9, 0.9, 1]))
     nibabel.loadsave.save(image, broken / ROI / "streams.nii.gz")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -50,30 +53,54 @@ def test_scenes_drive_the_cortex_and_rest_does_not(data: Path) -> None:
     assert rest.std() > 0.1
 
 
-def test_they_are_read_for_pretraining(data: Path) -> None:
-    cortex = build_cortex(3, 1)
-    ijk = cortex.anatomy.ijk[::-7]  # other voxels in another order
-    space = VoxelSpace(
-        subject="subj01",
-        name="func1pt8mm",
-        betas="b",
-        unit="psc",
-        shape=cortex.anatomy.shape,
-        affine=cortex.anatomy.affine,
-        ijk=ijk,
-    )
+def labelled(every: int = -7) -> Recording:
+    """A recording of one trial of the same brain: other voxels in another order."""
+    anatomy = build_cortex(3, 1).anatomy
+    ijk = anatomy.ijk[::every]
     responses = Responses(
         values=np.zeros((1, len(ijk)), np.float32),
         stimulus=np.array(["nsd00000"]),
         session=np.array([1]),
         repeat=np.array([0]),
-        space=space,
-    )
+        space=VoxelSpace(
+            subject="subj01", name="func1pt8mm", betas="b", unit="psc", shape=anatomy.shape, affine=anatomy.affine,
+            ijk=ijk,
+        ),
+    )  # fmt: skip
     stimuli = Stimuli(ids=("nsd00000",), modality="image", opener=lambda _: None)
-    found = read_unlabelled(data, Recording(responses=responses, stimuli=stimuli, regions=(), splits=()))
+    return Recording(responses=responses, stimuli=stimuli, regions=(), splits=())
+
+
+def test_they_are_read_for_pretraining(data: Path) -> None:
+    found = read_unlabelled(data, labelled())
     assert found is not None
     with h5py.File(data / "unlabelled" / "subj01.h5") as file:
         assert np.array_equal(found.values, file["values"][:][:, ::-7])
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("values", lambda a: a.astype("S9"), "values: expected numbers (trial, voxel), found |S9"),
+        ("values", lambda a: a[0], "values: expected numbers (trial, voxel), found float32"),
+        ("values", lambda a: a[:0], "values: expected numbers (trial, voxel), found float32 (0, "),
+        ("session", lambda a: a + 0.5, "session: expected the session of each of 12 trials, found float64"),
+        ("session", lambda a: a[1:], "session: expected the session of each of 12 trials, found int64 (11,)"),
+        ("ijk", lambda a: a.astype("S3"), "ijk: expected the place of each of"),
+        ("ijk", lambda a: a.T, "ijk: expected the place of each of"),
+        ("ijk", lambda a: np.concatenate([a[:1], a[:-1]]), "ijk: expected a place of its own for each voxel"),
+    ],
+)
+def test_arrays_of_another_form_are_refused(
+    data: Path, tmp_path: Path, name: str, change: Callable[[np.ndarray], np.ndarray], said: str
+) -> None:
+    shutil.copytree(data / "unlabelled", tmp_path / "unlabelled")
+    with h5py.File(tmp_path / "unlabelled" / "subj01.h5", "r+") as file:
+        values = file[name][:]
+        del file[name]
+        file[name] = change(values)
+    with pytest.raises(InputError, match=f"subj01.h5, {re.escape(said)}"):
+        read_unlabelled(tmp_path, labelled())
 
 
 def test_what_cannot_be_written_is_refused(data: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ Kamitani's laboratory publishes its data so (bdpy): /dataset (row, column); /met
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
@@ -297,6 +298,9 @@ def open_bdata(path: Path) -> BDataFile:
     with hdf5.open_hdf5(path, needed, optional=["vmap"], streamed=[dataset, f"{metadata}/value"]) as data:
         shape = data[dataset].shape
         _refuse_types(path, {name: data[name].dtype for name in (dataset, f"{metadata}/value")})
+        if not math.prod(shape) or data[dataset].dtype.kind == "b":
+            found = f"{data[dataset].dtype} {shape}"
+            raise InputError(expected(f"{path}, {dataset}", "numbers (row, column)", found, "fetch the file again"))
         keys = hdf5.plain(data[f"{metadata}/key"], f"{path}, {metadata}/key").ravel().astype(np.str_).tolist()
         value = data[f"{metadata}/value"]
         if len(shape) != 2 or value.shape != (len(keys), shape[1]):

@@ -115,6 +115,8 @@ def _read_hdf5(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
     with open_hdf5(path, ["betas"], streamed=["betas"], sparse=["betas"], as_stored=True, then=FETCH) as file:
         betas = file["betas"]
         _refuse_shape(path, shape[::-1], betas.shape)
+        if betas.dtype.kind not in "iuf":
+            raise InputError(expected(f"{path}, betas", "integers or floats", f"type {betas.dtype}", FETCH))
         if betas.chunks is None or betas.chunks[1:] != (1, 1, 1):
             must_be_written(betas, f"{path}, betas")
             return _by_slabs(betas, ijk)

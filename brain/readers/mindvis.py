@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from brain.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
-from brain.files import listed, optional
+from brain.files import AGAIN, listed, optional, present
 from brain.npz import names_in, read_npz, type_in
 from brain.readers import Inspection
 from brain.readers._media import ArrayImages, NoMedia, array_images
@@ -60,8 +60,12 @@ class Pictures:
         return opener.image(number)
 
 
-@lru_cache(maxsize=2)
 def _side(path: Path, name: str) -> tuple[ArrayImages, int]:
+    return _kept(path, name, present(path, what="MinD-Vis' pictures", then=AGAIN).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _kept(path: Path, name: str, changed: int) -> tuple[ArrayImages, int]:
     whole = read_npz(path, [name])[name]
     opener = array_images(whole.__getitem__, shape=whole.shape, dtype=whole.dtype, where=f"{path}, {name}")
     return opener, len(whole)

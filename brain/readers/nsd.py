@@ -240,13 +240,17 @@ class BrickImages:
         how: dict[str, Any] = {"streamed": ["imgBrick"], "sparse": ["imgBrick"], "as_stored": True}
         with open_hdf5(self.path, ["imgBrick"], **how, then=then) as file:
             brick = file["imgBrick"]
-            if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
-                came = f"{brick.dtype} {brick.shape}"
-                raise InputError(expected(self.path, f"uint8 (image, P, P, 3) with row {row}", came, then))
+            _must_hold(self.path, brick, row, then=then)
             stored = brick.chunks is None or brick.id.get_chunk_info_by_coord((row, 0, 0, 0)).size
             if not stored:
                 raise InputError(expected(f"{self.path}, row {row}", "an image", "a row never written", then))
             return Image.fromarray(brick[row])
+
+
+def _must_hold(path: Path, brick: Any, row: int, *, then: str) -> None:
+    if brick.ndim != 4 or brick.shape[3] != 3 or brick.dtype != np.uint8 or row >= len(brick):
+        found = f"{brick.dtype} {brick.shape}"
+        raise InputError(expected(f"{path}, imgBrick", f"uint8 (image, P, P, 3) with row {row}", found, then))
 
 
 def _stimuli(root: Path, ids: Sequence[str]) -> Stimuli:
@@ -284,6 +288,7 @@ def _inspect_shared(root: Path) -> tuple[list[str], dict[str, Any]]:
     if facts["images"]:
         how: dict[str, Any] = {"streamed": ["imgBrick"], "sparse": ["imgBrick"], "as_stored": True}
         with open_hdf5(root / BRICK, ["imgBrick"], **how) as file:
+            _must_hold(root / BRICK, file["imgBrick"], 0, then="fetch nsddata_stimuli again")
             facts["image shape"] = list(file["imgBrick"].shape)
         lines.append(f"images: {facts['image shape']}" + _against(facts["image shape"][0], IMAGES, "rows"))
     return lines, facts

@@ -21,6 +21,7 @@ from brain.readers import open_recording, reader_of
 from brain.simulated.tiny import tiny_nsd
 from brain.simulated.tiny_listener import tiny_listener
 from encoders.conditions import Conditions
+from encoders.trials import read_unlabelled
 from evaluation.samples import read_samples
 from pipelines.stacks import check
 from pipelines.tiny import tiny_stack
@@ -146,6 +147,24 @@ def mindvis(root: Path) -> None:
     np.savez(root / "images_256.npz", train_images=shown[:12], test_images=shown[12:])
 
 
+def unlabelled(root: Path) -> None:
+    """Unlabelled trials beside the own data of the same voxels."""
+    own_h5(root)
+    with h5py.File(root / "data.h5", "r+") as file:
+        file["subject"] = "s1"
+    ijk = np.stack([np.arange(VOXELS), np.zeros(VOXELS, int), np.zeros(VOXELS, int)], axis=1)
+    (root / "unlabelled").mkdir()
+    with h5py.File(root / "unlabelled/s1.h5", "w") as file:
+        for name, values in {"values": planted()["responses"], "session": np.repeat([1, 2], 12), "ijk": ijk}.items():
+            file.create_dataset(name, data=values, fletcher32=True)
+
+
+def read_both(root: Path) -> str:
+    """All numbers of the unlabelled trials of the subject of `root/data.h5`."""
+    found = read_unlabelled(root, open_recording(root / "data.h5"))
+    return digest(found and (found.values.tolist(), found.session.tolist(), found.space.sha256))
+
+
 def packed(root: Path) -> None:
     """What `pack` takes: arrays, tables of text, pictures."""
     np.save(root / "responses.npy", planted()["responses"])
@@ -256,6 +275,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], Read]] = {
     "bdata": (lambda root: listener(root, "bdata"), opened),
     "series-h5": (lambda root: listener(root, "bids"), opened),
     "series-nifti": (series_nifti, opened),
+    "unlabelled": (unlabelled, read_both),
     "pack": (packed, pack_and_open),
     "samples-pictures": (
         lambda root: samples(root, pictures), lambda root: sampled(root / "samples", root / "references")
