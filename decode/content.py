@@ -62,17 +62,18 @@ def captions_sha256(stimuli: Stimuli, ids: Iterable[str]) -> str:
 def note(run: RunFolder, made: Mapping[str, Any]) -> None:
     """Writes down what the run is made of. Where a stopped fit has noted other data, they are refused (InputError).
 
-    True conditions bind nothing: where nothing was mapped yet, they are taken away and made of these data.
+    True conditions bind nothing: where nothing was mapped yet, those of other or unknown data are made anew.
     """
     known = content_noted(run)
     common = known.get("stimuli", {}).keys() & made["stimuli"].keys()
     others = [name for name in sorted(common) if known["stimuli"][name] != made["stimuli"][name]]
-    if known and (others or any(known.get(part) != made[part] for part in ("responses", "trials", "captions"))):
-        if run.mapped:
+    if others or any(known.get(part) != made[part] for part in ("responses", "trials", "captions")):
+        if known and run.mapped:
             subject = f"data for {run.path}"
             found = f"another stimulus {others[0]!r}" if others else "other trials"
             raise InputError(expected(subject, "what its fit was begun with", found, THEN))
-        shutil.rmtree(run.path / "conditions", ignore_errors=True)
+        if not run.mapped:
+            shutil.rmtree(run.path / "conditions", ignore_errors=True)
     write_json(run.content, made)
 
 

@@ -145,7 +145,7 @@ class RunFolder:
         that both can move together. What lies there of other settings without binding them is made anew.
         """
         stored = self.must_accept(settings, data, stages)
-        self._clear(settings, data)
+        self._clear(settings)
         kept = {
             name: stored.get(name) if name in stored and name not in stages else to_json(getattr(settings, name))
             for name in STAGES
@@ -155,8 +155,8 @@ class RunFolder:
     def must_accept(self, settings: Settings, data: Path, stages: Sequence[str]) -> dict[str, Any]:
         """The settings that bind this run, as they are stored; {} where nothing was made that could bind it.
 
-        Another recipe, other data or another setting that could change what is done already is a UsageError that names
-        it, as is a folder that holds something else.
+        Another recipe and another setting that could change what is done already are a UsageError that names it, as is
+        a folder that holds something else. Data at another place are, of a run that has not noted its content.
         """
         stored: dict[str, Any] = {}
         if self.settings.is_file():
@@ -174,7 +174,7 @@ class RunFolder:
         stored = read_json(self.settings, kind="run") if self.settings.is_file() else {}
         return (self.path / str(stored.get("data", ""))).resolve() == data.resolve()
 
-    def _clear(self, settings: Settings, data: Path) -> None:
+    def _clear(self, settings: Settings) -> None:
         """Takes away what was made on the way to a mapping or a sample, of settings that are no longer asked for.
 
         True conditions and references are that: made again in less time than it takes to say why they bind a run.
@@ -183,7 +183,7 @@ class RunFolder:
         if self.settings.is_file() and not self._begun("fit") and conditions.is_dir():
             stored = read_json(self.settings, kind="run")
             old = {name for name, _, _ in differences(stored.get("fit", {}), settings.fit)}
-            if old & ENCODED or not self.has_its_data_at(data):
+            if old & ENCODED:
                 shutil.rmtree(conditions)
         if self.settings.is_file() and self.samples.is_dir() and not self._begun("decode"):
             stored = read_json(self.settings, kind="run")
@@ -198,7 +198,7 @@ class RunFolder:
                 for name, old, new in differences(stored.get(stage, {}), getattr(settings, stage)):
                     then = BESIDE if drawn_apart(stage, name) else ""
                     self._refuse(name, old, new, then)
-        if "fit" in stages and (self.path / stored.get("data", "")).resolve() != data.resolve():
+        if "fit" in stages and not self.content.is_file() and not self.has_its_data_at(data):
             self._refuse("data", stored.get("data"), _relative(data, self.path))
 
     def _begun(self, stage: str) -> bool:

@@ -84,8 +84,8 @@ class FitSettings:
     """One penalty for all targets together: steadier where few stimuli have to choose it."""
     folds: int = 5
     """Folds of the training stimuli that choose the penalty and settle a guess' norm and spread."""
-    chunk: int = free(1024)
-    """How many targets are solved at once."""
+    chunk: int = 1024
+    """How many targets are solved at once. It decides the last bits."""
     pixels: str = ""
     """The pixels of the space pixels, such as grey-10x10 or rgb-64x64; empty takes the pictures' own, 64x64 at most."""
 

@@ -20,8 +20,6 @@ BATCH = 16
 """Stimuli that go through a tower at once. Fixed: another number would move a condition's last bits."""
 PART = 2 * BATCH
 """Stimuli whose conditions are kept together while the rest is made: what a stop costs at most."""
-LOOKED_AT = 20
-"""How many pictures decide whether a data set is grey."""
 
 
 def open_spaces(fit: FitSettings, *, device: str, stimuli: Stimuli, ids: Sequence[str]) -> dict[str, Space]:
@@ -92,10 +90,11 @@ def _open(name: str, fit: FitSettings, *, device: str, stimuli: Stimuli, ids: Se
 
 
 def own_pixels(stimuli: Stimuli, ids: Sequence[str]) -> str:
-    """The pixels these pictures have: the first one's size, no side above 64; grey where the first few are."""
+    """The pixels these pictures have: the first one's size, no side above 64; grey where every one is."""
     width, height = stimuli.open(ids[0]).size
     shrink = min(1.0, LARGEST / max(width, height))
-    kind = "grey" if all(_is_grey(stimuli.open(name).convert("RGB")) for name in ids[:LOOKED_AT]) else "rgb"
+    looked = progress(ids, desc="looking for colour", unit="picture", leave=False)
+    kind = "grey" if all(_is_grey(stimuli.open(name).convert("RGB")) for name in looked) else "rgb"
     return f"{kind}-{max(1, round(height * shrink))}x{max(1, round(width * shrink))}"
 
 

@@ -45,7 +45,7 @@ class RidgeSettings:
 
     alphas      penalties to try, on the scale of squared singular values
     folds       how many folds of stimuli, `seed` who goes where
-    chunk       targets at a time: memory only
+    chunk       targets at a time: memory, and the last bits of what is fitted
     per_target  one penalty a target; False takes the one with the least squared error over all targets together, which
                 is steadier where there are few stimuli (ten figures, say)
     """

@@ -135,6 +135,46 @@ def test_equal_data_may_move_and_trials_may_stand_in_another_order(run: Path, mi
     assert main(["decode", str(run), "--data", str(far), "--rows", "decoded"]) == 0
 
 
+def test_a_fit_or_study_goes_on_where_its_data_have_moved(
+    run: Path, mine: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = tmp_path / "far" / mine.name
+    far.parent.mkdir()
+    shutil.copy(mine, far)
+    again = ["fit", str(far), *RECIPE, "--out", str(run), "--folds", "3"]
+    assert main(again) == 0
+    assert f"{run}: fitted already" in capsys.readouterr().out
+    (run / "card.json").unlink()
+    true = run / "conditions/pixels.true.safetensors"
+    made = true.stat().st_mtime_ns
+    for left in ("mappings", "conditions alone"):  # of a stopped fit
+        shutil.move(far, far.with_name(f"{left}.h5"))
+        far = far.with_name(f"{left}.h5")
+        again[1] = str(far)
+        assert main(again) == 0
+        assert true.stat().st_mtime_ns == made
+        (run / "card.json").unlink()
+        shutil.rmtree(run / "maps")
+    assert study(far, run) == 0
+    assert true.stat().st_mtime_ns == made
+    change(far, scaled)
+    assert study(far, run) == 3
+    assert "other responses to its stimuli" in capsys.readouterr().err
+    assert RunFolder(run).stored()[1] == far
+
+
+def test_conditions_of_unknown_data_are_made_anew(run: Path, mine: Path) -> None:
+    """Such as a stopped fit's of a version that noted no content."""
+    for name in ("card.json", "content.json"):
+        (run / name).unlink()
+    shutil.rmtree(run / "maps")
+    true = run / "conditions/pixels.true.safetensors"
+    before = true.read_bytes()
+    change(mine, rolled("images"))
+    assert main(["fit", str(mine), *RECIPE, "--out", str(run), "--folds", "3"]) == 0
+    assert true.read_bytes() != before
+
+
 def test_a_run_that_noted_nothing_is_read_as_before(run: Path, mine: Path) -> None:
     (run / "content.json").unlink()
     change(mine, rolled("stimulus"))

@@ -84,6 +84,11 @@ def test_the_first_repeats_are_the_earliest(planted: Path) -> None:
 def test_pictures_decide_their_own_pixels(planted: Path) -> None:
     stimuli = open_recording(planted).stimuli
     assert own_pixels(stimuli, stimuli.ids) == "rgb-16x16"
+    grey = replace(stimuli, opener=lambda name: stimuli.open(name).convert("L"))
+    assert own_pixels(grey, grey.ids) == "grey-16x16"
+    last = stimuli.ids[-1]
+    one = replace(stimuli, opener=lambda name: stimuli.open(name) if name == last else grey.open(name))
+    assert own_pixels(one, one.ids) == "rgb-16x16"
 
 
 @pytest.mark.parametrize("recipe", list(CATALOGUE), ids=lambda recipe: recipe.name)

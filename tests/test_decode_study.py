@@ -168,6 +168,7 @@ def test_a_report_is_written_anew_under_another_judge_and_once_only(
         (("--steps", "4"), "steps 3 and is now asked for 4"),
         (("--seed", "1"), "seed 0 and is now asked for 1"),
         (("--alphas", "1"), "alphas"),
+        (("--chunk", "8"), "chunk 1024 and is now asked for 8"),
         (("--recipe", "unclip-miniature"), "recipe"),
     ],
 )
