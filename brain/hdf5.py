@@ -43,6 +43,7 @@ KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
     f"{sign}int{8 * width}": f"{sign or 'i'}{width}" for sign in ("", "u") for width in (1, 2, 4, 8)
 }
 """MATLAB's classes of plain arrays, and the types in which they are saved."""
+MATLAB_CLASS = "MATLAB_class"
 OF_MATLAB = "saved by MATLAB: axes are read in MATLAB's order"
 UNCOMPRESSED = "write the data again with gzip or without compression"
 
@@ -173,7 +174,13 @@ def _as_saved(dataset: h5py.Dataset) -> Any:
 
 def _kind_of_matlab(dataset: h5py.Dataset) -> str:
     """MATLAB's class of a data set, "" where MATLAB did not save it."""
-    kind = dataset.attrs.get("MATLAB_class", b"")
+    if MATLAB_CLASS not in dataset.attrs:
+        return ""
+    text = h5py.check_string_dtype(dataset.attrs.get_id(MATLAB_CLASS).dtype)
+    if text is None or text.length is None:  # such text lies in a heap, and a damaged heap never ends
+        where, then = f"{dataset.file.filename}, {str(dataset.name).lstrip('/')}", "save the file again in MATLAB"
+        raise InputError(expected(where, f"{MATLAB_CLASS} of fixed length, as MATLAB writes it", "another", then))
+    kind = dataset.attrs[MATLAB_CLASS]
     return kind.decode("utf-8", "replace") if isinstance(kind, bytes) else str(kind)
 
 

@@ -35,6 +35,11 @@ def check_heaps(dataset: h5py.Dataset) -> None:
     text = h5py.check_string_dtype(dataset.dtype)
     if text is None or text.length is not None or not dataset.size:
         return
+    sizes = dataset.file.id.get_create_plist().get_sizes()
+    if sizes != (8, 8):
+        where, found = f"{dataset.file.filename}, {str(dataset.name).lstrip('/')}", f"{sizes[0]} and {sizes[1]}"
+        then = "store the text with a fixed length, or the file with HDF5's usual sizes"
+        raise InputError(expected(where, "addresses and lengths of 8 bytes", found, then))
     path, before = Path(dataset.file.filename), int(dataset.file.userblock_size)
     with open(path, "rb") as file:
         for raw in _stored(dataset, file):

@@ -26,6 +26,7 @@ from brain.files import kind_of, present, read_text
 from brain.hdf5 import texts
 from brain.names import one_line
 from brain.npz import read_npy
+from brain.types import Bool
 
 MARKS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (".npy", ".txt", ".csv", ".tsv")
@@ -131,14 +132,24 @@ def as_ids(values: NDArray[Any], where: object) -> NDArray[np.str_]:
     if flat.dtype.kind in "SU":
         return texts(flat, where)
     if flat.dtype.kind == "f":
-        if not (np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53)).all():
-            strange = flat[~(np.isfinite(flat) & (flat == np.rint(flat)) & (np.abs(flat) < 2**53))][0]
-            then = "store the ids as text"
-            raise InputError(expected(where, "text or whole numbers", f"{strange:g}, a number that no id can be", then))
+        whole = whole_numbers(flat)
+        if not whole.all():
+            found = f"{flat[~whole][0]:g} in {flat.dtype}, a number that no id can be"
+            raise InputError(expected(where, "text or whole numbers", found, "store the ids as text"))
         flat = flat.astype(np.int64)
     if flat.dtype.kind not in "iu":
         raise InputError(expected(where, "text or whole numbers", f"{flat.dtype}", "store the ids as text"))
     return flat.astype(np.str_)
+
+
+def whole_numbers(values: NDArray[Any]) -> Bool:
+    """Which of these are whole numbers that their type keeps apart: below 2**11 in float16, 2**24 in float32, or 2**53.
+
+    NaN and infinity are none.
+    """
+    digits = min(np.finfo(values.dtype).nmant + 1, 53) if values.dtype.kind == "f" else 53
+    wide = values.astype(np.float64)
+    return np.asarray((wide == np.rint(wide)) & (np.abs(wide) < 2.0**digits), np.bool_)
 
 
 def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:

@@ -3,8 +3,9 @@
     note(run, content_of(recording, looks, captioned=...))     when it is fitted, before the first condition
     own = held(recording, run)                                 later: an InputError where the data are others by now
 
-Content, not place, binds a run: what moved is the same data, what was written over at its place is not. The order of
-trials and the way a volume's axes run say nothing about content; voxels, values, and which trial showed what, do.
+Content, not place, binds a run: what moved is the same data, what was written over at its place is not. The way a
+volume's axes run says nothing about content, nor does the order of trials, unless it is what counts the repeats;
+voxels, values, and which trial showed what, do.
 """
 
 from __future__ import annotations

@@ -291,4 +291,6 @@ def drawn_apart(stage: str, name: str) -> bool:
 
 
 def _relative(data: Path, run: Path) -> str:
-    return os.path.relpath(data.resolve(), run.resolve())
+    """The way from the run to its data; of data that are a link, to the link: what lies beside it belongs to it."""
+    data = data.absolute()
+    return os.path.relpath(data.parent.resolve() / data.name, run.resolve())

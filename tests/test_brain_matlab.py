@@ -164,3 +164,18 @@ def test_a_format_with_an_order_of_its_own_keeps_it(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "nsd_stimuli.hdf5", "w") as file:
         file.create_dataset("imgBrick", data=brick, chunks=(1, 5, 5, 3)).attrs["MATLAB_class"] = np.bytes_(b"uint8")
     np.testing.assert_array_equal(np.asarray(BrickImages(tmp_path / "nsd_stimuli.hdf5")("nsd00001")), brick[1])
+
+
+def test_a_class_of_variable_length_is_not_looked_for_in_a_heap(tmp_path: Path) -> None:
+    """A damaged heap has no end, and MATLAB writes the class in the attribute itself."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.ones((3, 4))
+        file["x"].attrs["MATLAB_class"] = "double"
+    whole = bytearray(path.read_bytes())
+    at = whole.index(b"GCOL") + 16
+    whole[at : at + 16] = bytes(16)
+    path.write_bytes(whole)
+    said = "x: expected MATLAB_class of fixed length, as MATLAB writes it, found"
+    with pytest.raises(InputError, match=said), open_hdf5(path, ["x"]):
+        pass

@@ -395,3 +395,17 @@ def test_a_voxel_that_was_never_written_in_a_session_is_no_constant_one(written:
             rest[:, k, j, i] = betas[:, k, j, i]
     with pytest.raises(InputError, match=r"betas of voxel \(\d+, \d+, \d+\): expected values, found none that were"):
         open_recording(root)
+
+
+def test_trials_that_were_never_written_are_no_zeros_in_a_file_chunked_along_them(broken: Path) -> None:
+    path = broken / B3 / "betas_session01.hdf5"
+    with h5py.File(path) as file:
+        betas = file["betas"][:]
+    with h5py.File(path, "w") as file:
+        half = file.create_dataset("betas", betas.shape, betas.dtype, chunks=(15, 1, 1, 1))
+        half[:15] = betas[:15]
+    with pytest.raises(InputError, match=r"betas of voxel \(\d+, \d+, \d+\): expected values, found none that were"):
+        open_recording(broken)
+    with h5py.File(path, "a") as file:
+        file["betas"][15:] = betas[15:]
+    assert len(open_recording(broken).responses.values) == 3 * len(betas)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.tables import as_cell, of_cell, read_ids, read_mask, read_numbers, read_rows
+from brain.readers import open_recording
+from brain.tables import as_cell, as_ids, of_cell, read_ids, read_mask, read_numbers, read_rows, whole_numbers
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.tsv"])
@@ -73,3 +74,24 @@ def test_what_a_spreadsheet_would_compute_gets_an_apostrophe_and_comes_back(text
     assert of_cell(as_cell(text)) == text
     if text in ("-1", "+2.5e3", "'x", "", "a=b"):
         assert as_cell(text) == text
+
+
+@pytest.mark.parametrize(("kind", "largest"), [("f2", 2047), ("f4", 2**24 - 1), ("f8", 2**53 - 1), (">f4", 2**24 - 1)])
+def test_numbers_are_ids_as_far_as_their_type_keeps_them_apart(kind: str, largest: int) -> None:
+    told = as_ids(np.array([0, 7, largest], kind), "ids")
+    assert told.tolist() == ["0", "7", str(largest)]
+    with pytest.raises(InputError, match=r"ids: expected text or whole numbers, found .* in .*, a number that no id"):
+        as_ids(np.array([1, largest + 1], kind), "ids")
+    assert whole_numbers(np.array([1, np.nan, np.inf, 0.5, -3], kind)).tolist() == [True, False, False, False, True]
+
+
+def test_sessions_that_their_type_merges_are_refused(tmp_path: Path) -> None:
+    """Dates as float32: the 4th and the 5th of a month are one number."""
+    days = np.repeat([20230103, 20230104, 20230105], 4)
+    arrays = {"responses": np.random.default_rng(0).standard_normal((12, 5)), "stimulus": np.arange(12),
+              "images": np.zeros((12, 4, 4), np.uint8)}  # fmt: skip
+    np.savez(tmp_path / "data.npz", session=days.astype("f4"), **arrays)
+    with pytest.raises(InputError, match=r"session: expected .*, found 2\.02301e\+07 in float32"):
+        open_recording(tmp_path / "data.npz")
+    np.savez(tmp_path / "data.npz", session=days, **arrays)
+    assert set(open_recording(tmp_path / "data.npz").responses.session.tolist()) == set(days.tolist())

@@ -163,6 +163,22 @@ def test_a_fit_or_study_goes_on_where_its_data_have_moved(
     assert RunFolder(run).stored()[1] == far
 
 
+def test_what_lies_beside_linked_data_belongs_to_them_after_the_fit_too(mine: Path, tmp_path: Path) -> None:
+    """As DataLad and stores keep files: a link with a name of its own, and later the file itself in its place."""
+    store, link, out = tmp_path / "store" / "MD5E-s2--abd.h5", tmp_path / "set" / "data.h5", tmp_path / "linked"
+    for folder in (store.parent, link.parent):
+        folder.mkdir()
+    change(mine, lambda file: file.move("stimulus", "shown"))
+    shutil.copy(mine, store)
+    link.symlink_to("../store/MD5E-s2--abd.h5")
+    (link.parent / "data.h5.fields.json").write_text(json.dumps({"stimulus": "shown"}))
+    assert main(["fit", str(link), *RECIPE, "--out", str(out), "--folds", "3"]) == 0
+    assert RunFolder(out).stored()[1] == link
+    link.unlink()
+    shutil.copy(store, link)
+    assert main(["decode", str(out), "--rows", "decoded"]) == 0
+
+
 def test_conditions_of_unknown_data_are_made_anew(run: Path, mine: Path) -> None:
     """Such as a stopped fit's of a version that noted no content."""
     for name in ("card.json", "content.json"):

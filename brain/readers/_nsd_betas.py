@@ -122,7 +122,8 @@ def _read_hdf5(path: Path, ijk: Int, grid: Grid, trials: int) -> NDArray[Any]:
             return _by_slabs(betas, ijk)
         columns = np.empty((len(ijk), shape[-1]), betas.dtype)
         for column, (i, j, k) in zip(columns, ijk.tolist(), strict=True):
-            if not betas.id.get_chunk_info_by_coord((0, k, j, i)).size:
+            first = range(0, len(betas), betas.chunks[0])
+            if not all(betas.id.get_chunk_info_by_coord((trial, k, j, i)).size for trial in first):
                 found = "none that were ever written (the writer stopped?)"
                 raise InputError(expected(f"{path}, betas of voxel ({i}, {j}, {k})", "values", found, FETCH))
             column[:] = betas[:, k, j, i]

@@ -44,7 +44,7 @@ from brain.readers._media import (
 )
 from brain.readers._sittings import is_yes
 from brain.splits import leave_out, tenth_by_hash
-from brain.tables import as_ids, as_mask, in_part
+from brain.tables import as_ids, as_mask, in_part, whole_numbers
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
 from brain.validity import Validity, without_dropped
 
@@ -435,20 +435,17 @@ def _whole(box: Box, name: str, length: int, default: Int) -> Int:
         first = min(_texts(values, f"{box.path}, {name}").tolist())
         then = f"number them: 1 for {first!r}, and so on"
         raise InputError(expected(f"{box.path}, {name}", FIELDS[name], f"text such as {first!r}", then))
-    if values.shape != (length,) or values.dtype.kind not in "iuf" or not _are_whole(values):
-        came = f"{values.dtype} {values.shape}" + (" that are not" if values.shape == (length,) else "")
+    if values.shape != (length,) or values.dtype.kind not in "iuf" or not whole_numbers(values).all():
+        came = f"{values.dtype} {values.shape}"
+        if values.shape == (length,) and values.dtype.kind in "iuf":
+            came = f"{values[~whole_numbers(values)][0]:g} in {values.dtype}"
         raise InputError(expected(f"{box.path}, {name}", f"{FIELDS[name]}, {length} of them", came, "correct it"))
     return values.astype(np.int64)
 
 
-def _are_whole(values: NDArray[Any]) -> bool:
-    """Are these whole numbers, of a size that no cast changes? NaN and infinity are none."""
-    return bool(((values == np.rint(values)) & (values < 2**53) & (values > -(2**53))).all())
-
-
 def _places(box: Box, name: str, shape: tuple[int, ...]) -> Int:
     values = _numbers(box, name, shape)
-    if not _are_whole(values):
+    if not whole_numbers(values).all():
         raise InputError(expected(f"{box.path}, {name}", FIELDS[name], "others", "correct it"))
     return values.astype(np.int64)
 
