@@ -399,8 +399,8 @@ def _read_index(index: Path, references: Path | None) -> Samples:
     shown = {line.stimulus: line for line in lines if line.row == REFERENCE}
     reference_folder = index.parent
     if references is not None:
-        shown, reference_folder = _named_references(references), references
         lines = [replace(line, stimulus=composed(line.stimulus)) for line in lines]
+        shown, reference_folder = _as_drawn(_named_references(references), lines), references
     drawn = sorted((line for line in lines if line.row not in (REFERENCE, OTHER_REPEATS)), key=lambda line: line.key)
     others = {line.stimulus: line for line in lines if line.row == OTHER_REPEATS and not line.withheld}
     if not drawn or not shown:
@@ -414,6 +414,13 @@ def _read_index(index: Path, references: Path | None) -> Samples:
         folder=index.parent, reference_folder=reference_folder, samples=known, references=shown, unmatched=lost,
         others=others, simulated=simulated_by(index.parent), drawn_by=_drawn_by(reference_folder),
     )  # fmt: skip
+
+
+def _as_drawn(shown: dict[str, Sample], lines: Sequence[Sample]) -> dict[str, Sample]:
+    """References under the ids of the samples: files that we wrote have names in which some letters are quoted."""
+    lost = {line.stimulus for line in lines} - shown.keys()
+    known = {composed(quoted(name)): name for name in lost}
+    return {known.get(name, name): replace(one, stimulus=known.get(name, name)) for name, one in shown.items()}
 
 
 def _drawn_by(references: Path) -> str:

@@ -213,6 +213,21 @@ def test_no_rights_is_a_storage_error(tmp_path: Path) -> None:
         SampleWriter(tmp_path / "file" / "samples")
 
 
+def test_references_that_we_wrote_are_found_under_their_ids(tmp_path: Path) -> None:
+    """A file's name quotes what it cannot bear; given as --references, such files are those of the samples."""
+    ids = ("a b", "c%d", "é1", "x.y")
+    with SampleWriter(tmp_path / "mine") as writer:
+        for number, name in enumerate(ids):
+            writer.reference(Image.new("RGB", (8, 8), (number, 0, 0)), stimulus=name)
+            writer.write(
+                Image.new("RGB", (8, 8), (0, number, 0)), row="decoded", stimulus=name, index=0, seed=0, method="m"
+            )
+    found = read_samples(tmp_path / "mine", references=tmp_path / "mine" / "references")
+    assert not found.unmatched and sorted(found.references) == sorted(ids)
+    for number, name in enumerate(ids):
+        assert found.open(found.references[name]).getpixel((0, 0)) == (number, 0, 0)
+
+
 def test_foreign_folder_beside_references(tmp_path: Path) -> None:
     mine, shown = tmp_path / "mine", tmp_path / "shown"
     (mine / "oracle").mkdir(parents=True)
