@@ -186,7 +186,7 @@ def test_ids_are_text_and_stay_what_they_are(tmp_path: Path) -> None:
         out = pack(tmp_path / f"{ids[0]}.h5", responses=tmp_path / "r.npy", stimulus=tmp_path / "ids.txt", images=None)
         assert open_recording(out).responses.stimulus.tolist() == shown
     assert read(tmp_path, stimulus=np.arange(TRIALS) % 4 + 1.0).stimuli.ids == ("1", "2", "3", "4")
-    with pytest.raises(InputError, match="found nan, a number that no id can be"):
+    with pytest.raises(InputError, match="found nan in float64, a number that no id can be"):
         read(tmp_path, stimulus=[np.nan] * TRIALS)
 
 
@@ -272,12 +272,14 @@ def test_whole_numbers_that_count_images_from_one_are_told(tmp_path: Path) -> No
         read(tmp_path, stimulus=np.arange(TRIALS) % 8 + 1, images=pictures(8))
     spare = read(tmp_path, stimulus=np.arange(TRIALS) % 8 + 1, images=pictures(9))
     assert "row 0 was never shown" in spare.notes[0]
+    with pytest.raises(InputError, match=r"stimulus '8' \(1 of 8\), for 8 images are rows 0 to 7; count from 0"):
+        read(tmp_path, stimulus=np.arange(TRIALS) % 8 + 1, images=pictures(8), partial="yes")
 
 
 # lists that fit in part
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("first", [0, 1, 100])
 def test_one_shot_designs_whose_numbers_may_count_the_images_are_refused_until_image_ids_says(
     tmp_path: Path, first: int
 ) -> None:
@@ -293,7 +295,10 @@ def test_one_shot_designs_whose_numbers_may_count_the_images_are_refused_until_i
             np.testing.assert_array_equal(opened, shown[trial])
     in_order = read(tmp_path, stimulus=np.arange(first, first + TRIALS), images=images)
     assert not in_order.notes and len(in_order.stimuli.ids) == TRIALS
-    assert len(read(tmp_path, stimulus=order + 7, images=images).stimuli.ids) == TRIALS
+    for ids in (2 * order, np.array([f"im{number:03d}" for number in order])):
+        (note,) = read(tmp_path, stimulus=ids, images=images).notes
+        assert "image t is read as what trial t showed" in note and "give image_ids" in note
+    assert not read(tmp_path, stimulus=np.arange(TRIALS) * 3, images=images).notes
     eight = np.arange(TRIALS)[::-1] % 8
     assert len(read(tmp_path, stimulus=eight, images=pictures()[eight]).stimuli.ids) == 8
 

@@ -284,7 +284,9 @@ def test_a_run_that_holds_references_alone_is_not_bound_and_draws_them_anew(run:
     lines = [line for line in index.read_text().splitlines(keepends=True) if '"reference"' in line]
     index.write_text("".join(lines))
     shutil.rmtree(copy / "samples/decoded")
+    before = {path: path.stat().st_mtime_ns for path in (copy / "samples/references").iterdir()}
     assert main(["decode", str(copy), "--test-repeats", "1"]) == 0
+    assert all(path.stat().st_mtime_ns > made for path, made in before.items())
     assert RunFolder(copy).stored()[0].decode.test_repeats == 1
     assert main(["decode", str(copy), "--test-repeats", "2"]) == 2
 

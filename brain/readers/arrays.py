@@ -580,7 +580,8 @@ def _whose(
 def _only_shown(box: Box, ids: NDArray[np.str_], rows: Mapping[str, int]) -> dict[str, int]:
     shown = set(ids.tolist())
     missing = sorted(shown - set(rows))
-    if missing and (not box.partial or len(missing) == len(shown)):
+    from_one = "image_ids" not in box and str(len(rows)) in missing and "0" not in shown
+    if missing and (not box.partial or len(missing) == len(shown) or from_one):
         came = f"none for stimulus {examples(missing)} ({len(missing)} of {len(shown)})"
         then = "correct the ids"
         if "image_ids" not in box:
@@ -640,7 +641,8 @@ def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None
     """
     numbers = [int(name) for name in names if name.isdecimal()]
     first = min(numbers, default=0)
-    if first not in (0, 1) or sorted(numbers) != list(range(first, first + len(names))):
+    if sorted(numbers) != list(range(first, first + len(names))):
+        box.notes.extend(_each_once(names))
         return
     trial = next((one for one, number in enumerate(numbers) if digests[number - first] != digests[one]), None)
     if trial is None:
@@ -656,6 +658,15 @@ def _check_order(box: Box, names: Sequence[str], digests: Sequence[str]) -> None
         "the stimulus of each trial if image t is what trial t showed"
     )
     raise InputError(expected(f"{box.path}, images", "one reading of whose image is whose", found, then))
+
+
+def _each_once(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where ids that come once each stand in no order: image t is taken for trial t's on trust."""
+    ordered = sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names)
+    if len(set(names)) < len(names) or list(names) == ordered:
+        return ()
+    said = "images: as many as trials, so image t is read as what trial t showed"
+    return (f"{said}: where image k is that of the k-th id in order, give image_ids",)
 
 
 def _folder(box: Box) -> Path | None:
