@@ -318,7 +318,7 @@ def must_be_written(dataset: h5py.Dataset, where: str) -> None:
     """Refuse values that nobody wrote: HDF5 gives its fill value for them, and they would be read as zeros."""
     if dataset.size == 0:
         return
-    then = "write the file again, to its end"
+    then = "write the file again, to its end, and with it what was left out on purpose (all of a mask's False)"
     if dataset.chunks is None:
         if not dataset.id.get_storage_size():
             raise InputError(expected(where, "values", "none that were ever written (the writer stopped?)", then))

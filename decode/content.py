@@ -87,7 +87,8 @@ def content_noted(run: RunFolder) -> dict[str, Any]:
         return {}
     known = read_json(run.content, kind="run")
     texts = all(isinstance(known.get(part), str) for part in ("responses", "trials", "captions"))
-    if not texts or not isinstance(known.get("stimuli"), dict):
+    stimuli = known.get("stimuli")
+    if not texts or not isinstance(stimuli, dict) or not all(isinstance(one, str) for one in stimuli.values()):
         raise InputError(expected(run.content, "digests of a run's data", "something else", "fit again"))
     return known
 

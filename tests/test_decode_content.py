@@ -218,9 +218,11 @@ def test_captions_that_were_changed_are_refused_where_they_were_encoded(run: Pat
 
 
 def test_digests_that_are_none_are_one_sentence(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (run / "content.json").write_text('{"responses": 3}')
-    assert main(["decode", str(run)]) == 3
-    assert "content.json: expected digests of a run's data, found something else" in capsys.readouterr().err
+    facts = content_noted(RunFolder(run))
+    for damaged in ({"responses": 3}, facts | {"stimuli": dict.fromkeys(facts["stimuli"])}):
+        (run / "content.json").write_text(json.dumps(damaged))
+        assert main(["decode", str(run)]) == 3
+        assert "content.json: expected digests of a run's data, found something else" in capsys.readouterr().err
 
 
 def test_a_stopped_fit_goes_on_with_its_own_data_alone(
