@@ -141,10 +141,6 @@ def check_conditioned(settings: Settings) -> None:
         raise InputError(
             expected(fit.encoder, "a masked encoder", "nothing there", "pretrain one, or leave --encoder out")
         )
-    if fit.tune_steps < 1 or fit.masked_steps < 0:
-        raise UsageError(
-            "--tune-steps, --masked-steps: expected 1 step or more of the first and 0 or more of the other"
-        )
 
 
 def check_curves(settings: Settings) -> None:

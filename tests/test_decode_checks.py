@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
+import re
 import shutil
 import wave
 from collections.abc import Callable, Sequence
@@ -22,6 +24,7 @@ from brain.readers import open_recording
 from decode.checks import check_lengths, filled_up, longest_of, must_be_its_own, together
 from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
+from decode.settings import FitSettings, from_json, to_json
 from evaluation.report import _picked
 from evaluation.samples import read_samples
 from pipelines.stacks import StackFolder
@@ -379,3 +382,58 @@ def test_only_rows_that_were_picked_are_said_to_be(run: Path) -> None:
     assert _picked(found) == "every sample is kept, none is picked"
     more = tuple(replace(one, candidates=5) if one.row == "mean" else one for one in found.samples)
     assert _picked(replace(found, samples=more)) == "best of 5 in row mean: samples were PICKED"
+
+
+BEYOND = [
+    ("alphas", (1.0, -1.0), "--alphas: expected finite numbers above 0, found -1; "),
+    ("alphas", (0.0,), "--alphas: expected finite numbers above 0, found 0; "),
+    ("alphas", (math.nan,), "--alphas: expected finite numbers above 0, found nan; "),
+    ("alphas", (math.inf,), "--alphas: expected finite numbers above 0, found inf; "),
+    ("chunk", 0, "--chunk: expected 1 or more, found 0; "),
+    ("folds", 1, "--folds: expected 2 or more, found 1; "),
+    ("network_steps", -1, "--network-steps: expected 0 or more, found -1; "),
+    ("masked_steps", -1, "--masked-steps: expected 0 or more, found -1; "),
+    ("tune_steps", 0, "--tune-steps: expected 1 or more, found 0; "),
+    ("sessions", (1, 0), "--sessions: expected 1 or more, found 0; "),
+    ("pixels", "grey-0x0", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'grey-0x0'; "),
+    ("pixels", "cmyk-8x8", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'cmyk-8x8'; "),
+    ("voxels", ("V1", "*"), "--voxels: expected * alone, for it is every voxel already, found * beside V1; "),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BEYOND)
+def test_settings_of_a_fit_are_bounded_where_they_are_made(name: str, value: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        replace(FitSettings(), **{name: value})
+    # of a file, which no flag can mend
+    stored = json.loads(json.dumps({**to_json(FitSettings()), name: value}))
+    with pytest.raises(InputError) as fault:
+        from_json(FitSettings, stored)
+    words = said.removeprefix("--").removesuffix("; ")
+    assert str(fault.value) == f"settings.json: {words}; put the file back, or start a new run with --out"
+
+
+def test_settings_at_their_bounds_are_taken() -> None:
+    least = FitSettings(alphas=(1e-9,), chunk=1, folds=2, network_steps=0, masked_steps=0, tune_steps=1, sessions=(1,))
+    assert from_json(FitSettings, json.loads(json.dumps(to_json(least)))) == least
+    assert FitSettings(pixels="grey-1x9999", voxels=("*",)).pixels == "grey-1x9999"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--alphas", "-1"),
+        ("--chunk", "0"),
+        ("--folds", "1"),
+        ("--mapping", "residual", "--network-steps", "-1"),
+        ("--pixels", "grey-0x0"),
+    ],
+)
+def test_a_fit_out_of_bounds_is_refused_before_data_are_opened(
+    tmp_path: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", str(tmp_path / "nowhere.h5"), "--recipe", "pixels-ridge", "--out", str(tmp_path / "run")]
+    assert main([*words, *more]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"afterimage: {more[-2]}: expected ") and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
