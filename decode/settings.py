@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from brain.bounds import seed_within, within
 from brain.errors import InputError, UsageError, expected
+from encoders.settings import unflagged
 
 Stage = TypeVar("Stage")
 MINDVIS = "mindvis"
@@ -252,8 +253,8 @@ def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
     try:
         return kind(**values)
     except UsageError as fault:
-        said = str(fault).partition("; ")[0].removeprefix("--")
-        raise InputError(f"settings.json: {said}; put the file back, or start a new run with --out") from fault
+        then = "put the file back, or start a new run with --out"
+        raise InputError(f"settings.json: {unflagged(fault)}; {then}") from fault
 
 
 def _is(value: Any, hint: Any) -> bool:
