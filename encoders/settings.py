@@ -72,7 +72,7 @@ class MaskedSettings:
             if width % self.heads:
                 raise UsageError(expected(flag, f"a multiple of --heads {self.heads}", str(width), CORRECT))
         if not 1 <= self.mlp * self.width <= LARGEST:
-            what = f"1 to {LARGEST} hidden numbers, so many times --width {self.width}"
+            what = f"a hidden width of 1 to {LARGEST}, in units of --width {self.width}"
             raise UsageError(expected("--mlp", what, f"{self.mlp:g}", CORRECT))
         share_within("--ratio", self.ratio, above=True)
         finite("--noise", self.noise)
