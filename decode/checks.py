@@ -21,12 +21,12 @@ from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
 from brain.standardise import SessionScaler, thin_sentence, thin_sessions
-from brain.types import Recording, Split
+from brain.types import Int, Recording, Split
 from brain.waveforms import HOP_SECONDS, RATE
 from decode.content import THEN, held
 from decode.patterns import cluster_count, folds_of, open_data
 from decode.run_folder import RunFolder
-from decode.settings import FitSettings, Settings, needed_maps
+from decode.settings import EVERY, FitSettings, Settings, needed_maps
 from decode.showing import heard
 from encoders.network_map import load_map
 from encoders.ridge import ridge_bytes
@@ -109,17 +109,27 @@ def check_modality(recording: Recording, settings: Settings) -> None:
 
 
 def check_regions(recording: Recording, settings: Settings) -> None:
-    """Refuses (UsageError) regions that these data have not, with flags to type that name those they have."""
+    """Refuses (UsageError) regions that these data have not, with flags to type that name those they have.
+
+    So is a union that is written like one region's own name: which of both is meant?
+    """
     maps, voxels = needed_maps(settings.fit), settings.fit.voxels
-    known = {region.name for region in recording.regions} | {"*"}
+    known = {region.name for region in recording.regions} | {*EVERY}
+    for names in maps.values():
+        if len(names) > 1 and (whole := "+".join(names)) in known:
+            then = "rename that region to read it, or name those that are joined in another order"
+            raise UsageError(
+                expected("--maps", "regions joined by +", f"{whole!r}, which is one region of these data", then)
+            )
     lacking = [name for names in (*maps.values(), voxels) for name in names if name not in known]
     if not lacking:
         return
     there = [region.name for region in recording.regions if region.mask.any()]
     near = {name: close[0] for name in lacking if (close := get_close_matches(name, there, n=1, cutoff=SPELT_ALIKE))}
     known |= set(near)
-    words = " ".join(f"'{space}={_instead(names, known, near)}'" for space, names in maps.items())
-    flags = f"--maps {words}" + (f" --voxels '{_instead(voxels, known, near)}'" if voxels else "")
+    words = " ".join(f"'{space}={'+'.join(_instead(names, known, near))}'" for space, names in maps.items())
+    those = " ".join(f"'{name}'" for name in _instead(voxels, known, near))
+    flags = f"--maps {words}" + (f" --voxels {those}" if voxels else "")
     known_words = _listed(there, most=20) if there else "none"
     hint = f"; did you mean {' or '.join(dict.fromkeys(near.values()))}" if near else ""
     able = able_recipes(recording)
@@ -128,6 +138,13 @@ def check_regions(recording: Recording, settings: Settings) -> None:
         f"recipe {settings.recipe}: no region is called {' or '.join(map(repr, dict.fromkeys(lacking)))} in these "
         f"data, regions there are: {known_words}{hint}; say which voxels are read, * for every one: {flags}{recipes}"
     )
+
+
+def columns_of(recording: Recording, regions: tuple[str, ...]) -> Int:
+    """(voxel,) the columns of the regions' union; EVERY is every voxel."""
+    if regions == EVERY:
+        return np.arange(len(recording.responses.space), dtype=np.int64)
+    return recording.columns(regions)
 
 
 def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sound: bool) -> None:
@@ -284,8 +301,7 @@ def fitting_bytes(
     """Bytes that fitting `space` holds at once, at the least: trials, conditions, patterns, the ridge."""
     trials = recording.responses.of(fold.train)
     samples = int(trials.sum()) if fit.trials == "single" else len(set(recording.responses.stimulus[trials].tolist()))
-    regions = needed_maps(fit)[space]
-    voxels = len(recording.responses.space) if regions == ("*",) else len(recording.columns(regions))
+    voxels = len(columns_of(recording, needed_maps(fit)[space]))
     targets = math.prod(shapes[space])
     true = len({*fold.train, *fold.test}) * sum(math.prod(shape) for shape in shapes.values())
     held = recording.responses.values.nbytes + 4 * (true + samples * (voxels + targets))
@@ -387,9 +403,9 @@ def _recipes() -> list[tuple[str, dict[str, tuple[str, ...]]]]:
     return [(recipe.name, needed_maps(recipe.settings().fit)) for recipe in CATALOGUE]
 
 
-def _instead(names: Sequence[str], known: set[str], near: Mapping[str, str]) -> str:
-    """The regions that there are among these or near them, as a flag has them; every voxel where there is none."""
-    return "+".join(dict.fromkeys(near.get(name, name) for name in names if name in known)) or "*"
+def _instead(names: Sequence[str], known: set[str], near: Mapping[str, str]) -> tuple[str, ...]:
+    """The regions that there are among these or near them; every voxel where there is none."""
+    return tuple(dict.fromkeys(near.get(name, name) for name in names if name in known)) or EVERY
 
 
 def _listed(names: Sequence[str], *, most: int = NAMED) -> str:

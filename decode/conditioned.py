@@ -12,9 +12,9 @@ from typing import Any
 
 from brain.errors import InputError
 from brain.types import Recording, Responses, Split
-from decode.fit import columns_of
+from decode.checks import columns_of
 from decode.run_folder import RunFolder
-from decode.settings import Settings
+from decode.settings import EVERY, Settings
 from encoders.conditions import Conditions
 from encoders.pretraining import pretrain_sets
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
@@ -46,7 +46,7 @@ def condition(run: RunFolder, recording: Recording, fold: Split, settings: Setti
             encoder = str(_pretrained(run, recording, fold, settings))
         often = max(1, fit.tune_steps // 10)
         plan = Plan(steps=fit.tune_steps, rate=RATE, warm=often, validate=often, patience=3, seed=seed)
-        regions = () if fit.voxels == ("*",) else fit.voxels
+        regions = () if fit.voxels == EVERY else fit.voxels
         how = FinetuneSettings(
             stack=fit.stack, encoder=encoder, regions=regions, paths=fit.paths, start=fit.start, model=MODEL, plan=plan
         )

@@ -19,8 +19,8 @@ from brain.errors import InputError
 from brain.progress import progress
 from brain.types import Recording, Responses, Split
 from brain.waveforms import RATE
-from decode.checks import own_data
-from decode.fit import check_curves, columns_of, ridge_settings, standardised, training_patterns
+from decode.checks import columns_of, own_data
+from decode.fit import check_curves, ridge_settings, standardised, training_patterns
 from decode.hand import open_hand
 from decode.patterns import first_repeats, folds_of
 from decode.run_folder import RunFolder

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
@@ -14,7 +12,7 @@ from brain.errors import InputError, UsageError, expected
 from brain.leaks import Looks, guard, guard_statistics, leak_report, look_at_all
 from brain.progress import progress
 from brain.standardise import SessionScaler
-from brain.types import Float, Int, Recording, Responses, Split
+from brain.types import Float, Recording, Responses, Split
 from decode.card import data_facts, software, split_facts
 from decode.checks import (
     CAPTIONED,
@@ -22,6 +20,7 @@ from decode.checks import (
     check_folds,
     check_networks,
     check_recording,
+    columns_of,
     filled_up,
     own_data,
     together,
@@ -93,9 +92,9 @@ def check(settings: Settings) -> None:
     """Refuses, by names alone, what cannot end well: conditions that nobody decodes, an absent stack."""
     spaces, method = needed_maps(settings.fit), settings.decode.method
     if settings.fit.trials not in TRIALS:
-        raise UsageError(unknown("way to take training trials", settings.fit.trials, TRIALS))
+        raise UsageError(f"--trials: {unknown('way to take training trials', settings.fit.trials, TRIALS)}")
     if settings.fit.mapping not in MAPPINGS:
-        raise UsageError(unknown("mapping", settings.fit.mapping, MAPPINGS))
+        raise UsageError(f"--mapping: {unknown('mapping', settings.fit.mapping, MAPPINGS)}")
     if settings.evaluate.curves:
         check_curves(settings)
     if settings.fit.voxels or MINDVIS in (method, *settings.decode.beside):
@@ -134,16 +133,12 @@ def check_conditioned(settings: Settings) -> None:
             f"--voxels: method {MINDVIS} draws from voxels and none are named; add --voxels nsdgeneral, or * for all"
         )
     if fit.paths not in PATHS:
-        raise UsageError(unknown("path", fit.paths, PATHS))
+        raise UsageError(f"--paths: {unknown('path', fit.paths, PATHS)}")
     if fit.start not in STARTS:
-        raise UsageError(unknown("start", fit.start, STARTS))
+        raise UsageError(f"--start: {unknown('start', fit.start, STARTS)}")
     if fit.encoder and not Path(fit.encoder).is_file():
         raise InputError(
             expected(fit.encoder, "a masked encoder", "nothing there", "pretrain one, or leave --encoder out")
-        )
-    if fit.tune_steps < 1 or fit.masked_steps < 0:
-        raise UsageError(
-            "--tune-steps, --masked-steps: expected 1 step or more of the first and 0 or more of the other"
         )
 
 
@@ -341,13 +336,6 @@ def standardised(responses: Responses, train: Iterable[str]) -> tuple[Responses,
     rows = responses.of(train)
     scaler = SessionScaler.fit(responses, rows)
     return scaler.apply(responses.trials(rows)), scaler
-
-
-def columns_of(recording: Recording, regions: tuple[str, ...]) -> Int:
-    """(voxel,) the columns of the regions' union; ("*",) is every voxel."""
-    if regions == ("*",):
-        return np.arange(len(recording.responses.space), dtype=np.int64)
-    return recording.columns(regions)
 
 
 def ridge_settings(fit: FitSettings, *, seed: int) -> RidgeSettings:

@@ -17,7 +17,8 @@ from brain.readers import open_recording, parse_fields, reader_of
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import Recording, Split
-from decode.fit import columns_of, ridge_settings
+from decode.checks import columns_of
+from decode.fit import ridge_settings
 from decode.run_folder import RunFolder
 from decode.settings import Settings, needed_maps
 from decode.spaces import encoded

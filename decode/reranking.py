@@ -21,7 +21,8 @@ from brain.averages import average_repeats
 from brain.errors import InputError, UsageError
 from brain.types import Float, Recording, Split, Stimuli
 from brain.waveforms import RATE, resampled
-from decode.fit import columns_of, ridge_settings, standardised
+from decode.checks import columns_of
+from decode.fit import ridge_settings, standardised
 from decode.patterns import first_repeats
 from decode.run_folder import RunFolder
 from decode.settings import Settings, needed_maps

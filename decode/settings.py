@@ -7,16 +7,21 @@ be resumed under another value of it, and under no other value of anything else.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from brain.bounds import seed_within, within
-from brain.errors import UsageError
+from brain.errors import InputError, UsageError, expected
+from encoders.settings import unflagged
 
 Stage = TypeVar("Stage")
 MINDVIS = "mindvis"
 """The method that draws from voxels themselves, by a stack that was fine-tuned on them (double conditioning)."""
+EVERY = ("*",)
+"""What stands for every voxel where regions are named."""
 
 
 def free(default: Any) -> Any:
@@ -59,13 +64,13 @@ class FitSettings:
     stack: str = "miniature-image"
     """The pretrained checkpoints: a name from `afterimage stacks`, or a folder in their layout; empty needs none."""
     maps: tuple[str, ...] = ()
-    """What is decoded from which voxels: SPACE=REGION+REGION, or SPACE=* for every voxel."""
+    """What is decoded from which voxels: SPACE=REGION+REGION, or SPACE=* alone for every voxel."""
     mapping: str = "ridge"
     """What reads the voxels: ridge, residual (a network), prior (its diffusion prior) or shared (others' trunk)."""
     network_steps: int = 0
     """Steps of every training of a network; 0 takes each network's own plan. Networks train on single trials."""
     voxels: tuple[str, ...] = ()
-    """Regions whose voxels the stack is fine-tuned on for the method mindvis, or * for every voxel; empty: none is."""
+    """Regions whose voxels the stack is fine-tuned on for the method mindvis; * alone: every voxel; empty: none is."""
     paths: str = "both"
     """Method mindvis: by which paths the brain speaks to the UNet, cross (attention), time (embedding) or both."""
     start: str = "ridge"
@@ -88,6 +93,19 @@ class FitSettings:
     """How many targets are solved at once. It decides the last bits."""
     pixels: str = ""
     """The pixels of the space pixels, such as grey-10x10 or rgb-64x64; empty takes the pictures' own, 64x64 at most."""
+
+    def __post_init__(self) -> None:
+        for session in self.sessions:
+            within("--sessions", session, 1)
+        for name, low in (("network_steps", 0), ("masked_steps", 0), ("tune_steps", 1), ("folds", 2), ("chunk", 1)):
+            within(f"--{name.replace('_', '-')}", getattr(self, name), low)
+        for alpha in self.alphas:
+            if not 0 < alpha < math.inf:
+                raise UsageError(expected("--alphas", "finite numbers above 0", f"{alpha:g}", "correct it"))
+        if self.pixels:
+            _check_pixels(self.pixels)
+        if "*" in self.voxels:
+            _alone(self.voxels, flag="--voxels", written="--voxels '*'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +182,7 @@ class Settings:
 
 
 def needed_maps(fit: FitSettings) -> dict[str, tuple[str, ...]]:
-    """Space -> region names of `maps`; ("*",) is every voxel. A malformed entry is a UsageError."""
+    """Space -> region names of `maps`; EVERY is every voxel. A malformed entry is a UsageError."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in fit.maps:
         space, _, regions = entry.partition("=")
@@ -173,10 +191,31 @@ def needed_maps(fit: FitSettings) -> dict[str, tuple[str, ...]]:
             raise UsageError(f"--maps: expected SPACE=REGION+REGION such as clip-text=ventral+lateral, found {entry!r}")
         if space in found:
             raise UsageError(f"--maps: {space!r} stands twice; join its regions with +")
+        if "*" in names:
+            _alone(names, flag="--maps", written=f"'{space}=*'")
         found[space] = names
     if not found:
         raise UsageError("--maps: expected at least one SPACE=REGION, found none; name a recipe that has them")
     return found
+
+
+def _alone(names: tuple[str, ...], *, flag: str, written: str) -> None:
+    """Refuses (UsageError) the sign for every voxel beside regions: which of both is meant?"""
+    if names != EVERY:
+        others = ", ".join(name for name in names if name != "*") or "itself"
+        then = f"write {written} for every voxel, or leave * out"
+        raise UsageError(expected(flag, "* alone, for it is every voxel already", f"* beside {others}", then))
+
+
+def _check_pixels(pixels: str) -> None:
+    """Refuses (UsageError) pixels that the space of that name does not know."""
+    from encoders.spaces import CATALOGUE  # imports arrays, which flags can be read without
+
+    try:
+        CATALOGUE["pixels"].open(Path(), model=pixels, revision="", device="")
+    except UsageError as fault:
+        then = "write the kind and a height and a width from 1 to 9999"
+        raise UsageError(expected("--pixels", "pixels such as grey-10x10 or rgb-64x64", repr(pixels), then)) from fault
 
 
 def to_json(settings: Any) -> Any:
@@ -199,7 +238,8 @@ def differences(old: dict[str, Any], new: Any) -> Iterator[tuple[str, Any, Any]]
 def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
     """A stage's settings from JSON; an unknown or missing name is a UsageError, for it is another version's run.
 
-    A value of another type than the setting's is a UsageError that names it.
+    A value of another type than the setting's is a UsageError that names it; one that no flag could have given an
+    InputError that does.
     """
     names = {setting.name for setting in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if set(stored) != names:
@@ -210,7 +250,11 @@ def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
         if not _is(values[name], hint):
             kind_of = getattr(hint, "__name__", hint) if get_origin(hint) is None else hint
             raise UsageError(f"settings.json: {name} expected {kind_of}, found {values[name]!r:.60}; start a new run")
-    return kind(**values)
+    try:
+        return kind(**values)
+    except UsageError as fault:
+        then = "put the file back, or start a new run with --out"
+        raise InputError(f"settings.json: {unflagged(fault)}; {then}") from fault
 
 
 def _is(value: Any, hint: Any) -> bool:

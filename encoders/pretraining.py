@@ -18,7 +18,7 @@ from brain.readers import open_recording, parse_fields, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked import MaskedBrain, augmented
-from encoders.settings import MaskedSettings, PretrainSettings
+from encoders.settings import PretrainSettings, masked_of
 from encoders.storage import read_tensors, write_json
 from encoders.training import WEIGHTS, Job, held, leave, train
 from encoders.trials import (
@@ -39,8 +39,7 @@ VALIDATION = -1
 
 def pretrain(data: Path, out: Path, settings: PretrainSettings) -> Path:
     """Trains, or goes on training, and returns the path of the encoder's weights."""
-    if settings.batch < 1:
-        raise UsageError(f"--batch: expected 1 or more trials, found {settings.batch}")
+    must_compute(settings.precision)
     return pretrain_sets(open_trials(data, settings), out, settings)
 
 
@@ -65,6 +64,15 @@ def pretrain_sets(sets: Sequence[Trials], out: Path, settings: PretrainSettings)
             write_json(out / "card.json", {**facts, **said, "plan": asdict(settings.plan), "done": asdict(done)})
     leave(accelerator)
     return out / WEIGHTS
+
+
+def must_compute(precision: str) -> None:
+    """Refuses (UsageError) numbers that the device which trains here does not compute in."""
+    card = torch.cuda.is_available()
+    if precision == "fp16" and not card:
+        raise UsageError(expected("--precision", "no or bf16 on a processor", precision, "take one of them"))
+    if precision == "bf16" and card and not torch.cuda.is_bf16_supported():
+        raise UsageError(expected("--precision", "no or fp16 on this graphics card", precision, "take one of them"))
 
 
 def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
@@ -168,6 +176,6 @@ def _generator(seed: int, step: int, subject: int, row: int) -> torch.Generator:
 def load_encoder(path: Path) -> tuple[MaskedBrain, dict[str, Any]]:
     """The encoder in a file that `pretrain` wrote, ready to read, and its card; another family is an InputError."""
     tensors, card = read_tensors(path, kind=FAMILY)
-    model = MaskedBrain(MaskedSettings(**card["model"]))
+    model = MaskedBrain(masked_of(card, where=path))
     model.load_state_dict({name: torch.from_numpy(one) for name, one in tensors.items()})
     return model.eval().requires_grad_(False), card

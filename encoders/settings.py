@@ -4,9 +4,42 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from brain.bounds import seed_within, within
-from brain.errors import InputError, UsageError
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError, expected
+
+LARGEST = 2**16
+"""The most of any size of a network."""
+PRECISIONS = ("no", "bf16", "fp16")
+"""Numbers that a forward pass may be asked for."""
+CORRECT = "correct it"
+
+
+def trained_within(sessions: tuple[int, ...], *, batch: int, accumulate: int, precision: str) -> None:
+    """Refuses (UsageError) what no training takes: session 0, no batch or more parts than it has, unknown numbers."""
+    for session in sessions:
+        within("--sessions", session, 1)
+    within("--batch", batch, 1)
+    if accumulate > batch:
+        raise UsageError(expected("--accumulate", f"1 to {batch}, which is --batch", str(accumulate), CORRECT))
+    if precision not in PRECISIONS:
+        raise UsageError(f"--precision: {unknown('number type', precision, PRECISIONS)}")
+
+
+def finite(flag: str, value: float) -> None:
+    """Refuses (UsageError) a number of `flag` that is below 0, without an end or none at all."""
+    within(flag, value, 0)
+    if math.isinf(value):
+        raise UsageError(expected(flag, "a number with an end", str(value), CORRECT))
+
+
+def share_within(flag: str, value: float, *, above: bool = False) -> None:
+    """Refuses (UsageError) a share of `flag` that is not from 0, or `above` 0, to below 1."""
+    if not (0 < value < 1 or (value == 0 and not above)):
+        raise UsageError(expected(flag, f"a share {'above' if above else 'from'} 0 to below 1", f"{value:g}", CORRECT))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +66,17 @@ class MaskedSettings:
     drop: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.ratio < 1:
-            raise UsageError(f"masked brain modelling: ratio must lie between 0 and 1, found {self.ratio}")
-        if self.width % self.heads or self.decoder_width % self.heads:
-            raise UsageError(f"masked brain modelling: widths must divide by {self.heads} heads")
+        for name in ("patch", "width", "depth", "heads", "decoder_width", "decoder_depth"):
+            within(f"--{name.replace('_', '-')}", getattr(self, name), 1, LARGEST)
+        for flag, width in (("--width", self.width), ("--decoder-width", self.decoder_width)):
+            if width % self.heads:
+                raise UsageError(expected(flag, f"a multiple of --heads {self.heads}", str(width), CORRECT))
+        if not 1 <= self.mlp * self.width <= LARGEST:
+            what = f"a hidden width of 1 to {LARGEST}, in units of --width {self.width}"
+            raise UsageError(expected("--mlp", what, f"{self.mlp:g}", CORRECT))
+        share_within("--ratio", self.ratio, above=True)
+        finite("--noise", self.noise)
+        share_within("--drop", self.drop)
 
     def kept(self, patches: int) -> int:
         """How many of so many patches stay visible; too few to hide and to see one is an InputError."""
@@ -74,7 +114,9 @@ class Plan:
         for name in ("steps", "accumulate", "validate", "save"):
             within(f"--{name}", getattr(self, name), 1)
         for name in ("rate", "warm", "decay", "clip", "patience"):
-            within(f"--{name}", getattr(self, name), 0)
+            finite(f"--{name}", getattr(self, name))
+        if not self.clip:  # no step would go anywhere
+            raise UsageError(expected("--clip", "a norm above 0", "0", CORRECT))
         seed_within(self.seed)
 
     def rate_at(self, step: int) -> float:
@@ -112,3 +154,21 @@ class PretrainSettings:
     """Numbers of the forward pass: no (float32), bf16, or fp16 on a graphics card."""
     model: MaskedSettings = MaskedSettings()
     plan: Plan = Plan()
+
+    def __post_init__(self) -> None:
+        trained_within(self.sessions, batch=self.batch, accumulate=self.plan.accumulate, precision=self.precision)
+        within("--held-out", self.held_out, 1)
+
+
+def masked_of(card: dict[str, Any], *, where: Path) -> MaskedSettings:
+    """The sizes on an encoder's card; those that no flags could have given are an InputError that names the file."""
+    try:
+        return MaskedSettings(**card.get("model", {}))
+    except (UsageError, TypeError) as fault:
+        found = f"others ({unflagged(fault)})"
+        raise InputError(expected(where, "a card with an encoder's sizes", found, "pretrain it again")) from fault
+
+
+def unflagged(fault: Exception) -> str:
+    """What a bound says of a value that stands in a file: without the sign of a flag and its next step."""
+    return str(fault).partition("; ")[0].removeprefix("--")

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brain.errors import InputError, expected
+from brain.catalogue import unknown
+from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, parse_fields
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
 from encoders.masked import augmented
-from encoders.pretraining import load_encoder
+from encoders.pretraining import load_encoder, must_compute
 from encoders.readout import FrozenSettings
 from encoders.settings import MaskedSettings, Plan
 from encoders.spaces import CATALOGUE as SPACES
@@ -35,8 +36,8 @@ from pipelines.brain_conditioned import (
     open_base,
     write_folder,
 )
-from pipelines.double_conditioning import DoublyConditioned
-from pipelines.labelled import Labelled, labelled_trials, repeats_of
+from pipelines.double_conditioning import PATHS, DoublyConditioned
+from pipelines.labelled import TRIALS, Labelled, labelled_trials, repeats_of
 from pipelines.ridge_start import own_prompts, start_from_ridge
 from pipelines.sampler import output_of
 from pipelines.settings import RIDGE_START, FinetuneSettings
@@ -56,6 +57,7 @@ ENCODED = 16
 
 def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
     """Trains on a data set, or goes on training; returns the folder that `BrainConditionedPipeline` opens."""
+    check(settings)
     recording = open_recording(
         data,
         subject=settings.subject,
@@ -64,6 +66,14 @@ def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
         fields=parse_fields(settings.fields),
     )
     return finetune_recording(recording, out, settings)
+
+
+def check(settings: FinetuneSettings) -> None:
+    """Refuses (UsageError), before data are opened, choices that nobody knows and numbers this device has not."""
+    for name, known in (("paths", PATHS), ("trials", TRIALS)):
+        if (chosen := getattr(settings, name)) not in known:
+            raise UsageError(f"--{name}: {unknown('choice', chosen, known)}")
+    must_compute(settings.precision)
 
 
 def finetune_recording(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from brain.catalogue import unknown
 from brain.errors import UsageError
-from encoders.settings import MaskedSettings, Plan
+from encoders.settings import MaskedSettings, Plan, share_within, trained_within
 
 RIDGE_START = "ridge"
 STARTS = (RIDGE_START, "silent")
@@ -55,9 +55,8 @@ class FinetuneSettings:
     plan: Plan = Plan(steps=1000, rate=1e-4)
 
     def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise UsageError(f"--batch: expected 1 or more samples, found {self.batch}")
+        trained_within(self.sessions, batch=self.batch, accumulate=self.plan.accumulate, precision=self.precision)
+        share_within("--held-out", self.held_out, above=True)
+        share_within("--dropout", self.dropout)
         if self.start not in STARTS:
-            raise UsageError(unknown("start", self.start, STARTS))
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"--dropout: expected from 0 to below 1, found {self.dropout}")
+            raise UsageError(f"--start: {unknown('start', self.start, STARTS)}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
+import re
 import shutil
 import wave
 from collections.abc import Callable, Sequence
@@ -19,9 +21,19 @@ import pytest
 from app.cli import main
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
 from brain.readers import open_recording
-from decode.checks import check_lengths, filled_up, longest_of, must_be_its_own, together
+from decode.checks import (
+    check_lengths,
+    columns_of,
+    filled_up,
+    fitting_bytes,
+    longest_of,
+    must_be_its_own,
+    together,
+)
 from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
+from decode.settings import FitSettings, from_json, to_json
+from encoders.ridge import ridge_bytes
 from evaluation.report import _picked
 from evaluation.samples import read_samples
 from pipelines.stacks import StackFolder
@@ -381,3 +393,108 @@ def test_only_rows_that_were_picked_are_said_to_be(run: Path) -> None:
     assert _picked(found) == "every sample is kept, none is picked"
     more = tuple(replace(one, candidates=5) if one.row == "mean" else one for one in found.samples)
     assert _picked(replace(found, samples=more)) == "best of 5 in row mean: samples were PICKED"
+
+
+BEYOND = [
+    ("alphas", (1.0, -1.0), "--alphas: expected finite numbers above 0, found -1; "),
+    ("alphas", (0.0,), "--alphas: expected finite numbers above 0, found 0; "),
+    ("alphas", (math.nan,), "--alphas: expected finite numbers above 0, found nan; "),
+    ("alphas", (math.inf,), "--alphas: expected finite numbers above 0, found inf; "),
+    ("chunk", 0, "--chunk: expected 1 or more, found 0; "),
+    ("folds", 1, "--folds: expected 2 or more, found 1; "),
+    ("network_steps", -1, "--network-steps: expected 0 or more, found -1; "),
+    ("masked_steps", -1, "--masked-steps: expected 0 or more, found -1; "),
+    ("tune_steps", 0, "--tune-steps: expected 1 or more, found 0; "),
+    ("sessions", (1, 0), "--sessions: expected 1 or more, found 0; "),
+    ("pixels", "grey-0x0", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'grey-0x0'; "),
+    ("pixels", "cmyk-8x8", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'cmyk-8x8'; "),
+    ("voxels", ("V1", "*"), "--voxels: expected * alone, for it is every voxel already, found * beside V1; "),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BEYOND)
+def test_settings_of_a_fit_are_bounded_where_they_are_made(name: str, value: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        replace(FitSettings(), **{name: value})
+    # of a file, which no flag can mend
+    stored = json.loads(json.dumps({**to_json(FitSettings()), name: value}))
+    with pytest.raises(InputError) as fault:
+        from_json(FitSettings, stored)
+    words = said.removeprefix("--").removesuffix("; ")
+    assert str(fault.value) == f"settings.json: {words}; put the file back, or start a new run with --out"
+
+
+def test_settings_at_their_bounds_are_taken() -> None:
+    least = FitSettings(alphas=(1e-9,), chunk=1, folds=2, network_steps=0, masked_steps=0, tune_steps=1, sessions=(1,))
+    assert from_json(FitSettings, json.loads(json.dumps(to_json(least)))) == least
+    assert FitSettings(pixels="grey-1x9999", voxels=("*",)).pixels == "grey-1x9999"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--alphas", "-1"),
+        ("--chunk", "0"),
+        ("--folds", "1"),
+        ("--mapping", "residual", "--network-steps", "-1"),
+        ("--pixels", "grey-0x0"),
+    ],
+)
+def test_a_fit_out_of_bounds_is_refused_before_data_are_opened(
+    tmp_path: Path, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", str(tmp_path / "nowhere.h5"), "--recipe", "pixels-ridge", "--out", str(tmp_path / "run")]
+    assert main([*words, *more]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"afterimage: {more[-2]}: expected ") and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "words", "said"),
+    [
+        ("--maps", ("pixels=all+*",), "found * beside all; write 'pixels=*' for every voxel, or leave * out"),
+        ("--maps", ("pixels=*+*",), "found * beside itself; write 'pixels=*' for every voxel"),
+        ("--voxels", ("*", "early"), "found * beside early; write --voxels '*' for every voxel, or leave * out"),
+    ],
+)
+def test_every_voxel_beside_regions_is_refused_at_once(
+    tmp_path: Path, flag: str, words: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert pixels(tmp_path / "nowhere.h5", tmp_path / "run", flag, *words) == 2
+    err = capsys.readouterr().err
+    assert f"{flag}: expected * alone, for it is every voxel already, {said}" in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_voxels_are_counted_by_what_fits_them(planted: Path) -> None:
+    recording = open_recording(planted)
+    whole = len(recording.responses.space)
+    early = int(recording.region("early").mask.sum())
+    assert columns_of(recording, ("*",)).tolist() == list(range(whole)) and early < whole
+    assert len(columns_of(recording, ("early", "early"))) == early
+    fold, shapes = recording.split(), {"pixels": (1, 8, 8)}
+    bytes_of = {
+        names: fitting_bytes(recording, fold, shapes, "pixels", FitSettings(maps=(f"pixels={names}",)))
+        for names in ("*", "early")
+    }
+    samples = len(fold.train)
+    ridges = [ridge_bytes(samples, voxels, 64, folds=5) for voxels in (whole, early)]
+    assert bytes_of["*"] - bytes_of["early"] == 4 * samples * (whole - early) + ridges[0] - ridges[1]
+
+
+def test_a_union_that_is_written_like_one_region_is_refused(
+    planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = changed(planted, tmp_path / "plus.h5", lambda file: file["roi"].move("early", "V1+V2"))
+    assert pixels(data, tmp_path / "run", "--maps", "pixels=V1+V2") == 2
+    said = "--maps: expected regions joined by +, found 'V1+V2', which is one region of these data; rename that region"
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_flags_of_a_hint_can_be_typed(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Words of --voxels stand apart, regions of --maps are joined."""
+    words = ("--maps", "pixels=early+erly", "--voxels", "early", "lateral", "nowhere")
+    assert pixels(planted, tmp_path / "run", *words) == 2
+    assert "--maps 'pixels=early' --voxels 'early' 'lateral'" in capsys.readouterr().err

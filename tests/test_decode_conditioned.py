@@ -113,7 +113,7 @@ def test_faults_are_said_before_any_work(
     for words, sentence in (
         (("--voxels", "nowhere"), "no region is called 'nowhere'"),
         (("--paths", "bth"), "no path is called 'bth'; did you mean both"),
-        (("--tune-steps", "0"), "expected 1 step or more"),
+        (("--tune-steps", "0"), "--tune-steps: expected 1 or more, found 0"),
         (("--curves",), "method mindvis has none; leave --curves out"),
         (("--recipe", "takagi-miniature", "--method", "mindvis"), "add --voxels nsdgeneral"),
     ):

@@ -277,6 +277,11 @@ def test_the_encoder_comes_back_and_a_foreign_file_does_not(planted: Path, tmp_p
     write_tensors(tmp_path / "map.safetensors", {"weights": np.zeros(3)}, kind="mapping", card={})
     with pytest.raises(InputError, match="expected a masked-brain file, found a mapping file"):
         load_encoder(tmp_path / "map.safetensors")
+    for sizes, said in (({"heads": 0}, "heads: expected 1 to 65536, found 0"), ({"with": 16}, "argument 'with'")):
+        changed = {**card, "model": {**card["model"], **sizes}}
+        write_tensors(tmp_path / "odd.safetensors", load_file(path), kind="masked-brain", card=changed)
+        with pytest.raises(InputError, match=f"odd.safetensors: expected a card with an encoder's sizes.*{said}"):
+            load_encoder(tmp_path / "odd.safetensors")
 
 
 def test_early_stopping_waits_its_patience(planted: Path, tmp_path: Path) -> None:

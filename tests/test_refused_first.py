@@ -10,15 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+import encoders.pretrain
+import pipelines.finetune
 from app.cli import main
 from brain.errors import InputError
 from brain.inspection import look
 from brain.readers import open_recording
 from brain.readers._media import check_ids
+from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from evaluation.samples import file_of
+from pipelines.settings import FinetuneSettings
 
 HEAVY = """import sys
 from app.cli import main
@@ -26,6 +31,7 @@ code = main(sys.argv[1:])
 print(code, [name for name in ("torch", "transformers", "diffusers") if name in sys.modules])
 """
 RECIPE = ("--recipe", "pixels-ridge")
+TRAININGS = {"pretrain": encoders.pretrain.main, "finetune": pipelines.finetune.main}
 
 
 def arrays(path: Path, **fields: Any) -> Path:
@@ -167,3 +173,74 @@ def test_weights_are_read_only_when_names_will_do(
     assert "no region is called" in capsys.readouterr().err
     assert main(["study", str(planted), *study]) == 3
     assert weights.name in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+SIZES = [
+    ("--patch", "0", "1 to 65536"),
+    ("--width", "0", "1 to 65536"),
+    ("--width", "100000000000000000000", "1 to 65536"),
+    ("--width", "190", "a multiple of --heads 4"),
+    ("--depth", "0", "1 to 65536"),
+    ("--heads", "0", "1 to 65536"),
+    ("--mlp", "-1", "a hidden width of 1 to 65536"),
+    ("--mlp", "nan", "a hidden width of 1 to 65536"),
+    ("--mlp", "0.001", "a hidden width of 1 to 65536"),
+    ("--decoder-width", "-8", "1 to 65536"),
+    ("--decoder-width", "97", "a multiple of --heads 4"),
+    ("--decoder-depth", "0", "1 to 65536"),
+    ("--ratio", "1", "a share above 0 to below 1"),
+    ("--ratio", "nan", "a share above 0 to below 1"),
+    ("--noise", "-1", "0 or more"),
+    ("--noise", "inf", "a number with an end"),
+    ("--drop", "2", "a share from 0 to below 1"),
+    ("--drop", "nan", "a share from 0 to below 1"),
+    ("--rate", "inf", "a number with an end"),
+    ("--decay", "inf", "a number with an end"),
+    ("--clip", "0", "a norm above 0"),
+    ("--accumulate", "65", "1 to "),
+    ("--batch", "0", "1 or more"),
+    ("--sessions", "0", "1 or more"),
+    ("--precision", "fp8", ""),
+    ("--held-out", "0", ""),
+]
+"""Flags of both trainings, values they cannot have, and what is expected instead."""
+OWN = [
+    ("finetune", "--held-out", "1", "a share above 0 to below 1"),
+    ("finetune", "--dropout", "1", "a share from 0 to below 1"),
+    ("finetune", "--start", "rigde", ""),
+    ("finetune", "--paths", "bth", ""),
+    ("finetune", "--trials", "all", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("training", "flag", "value", "what"), [(one, *rest) for one in TRAININGS for rest in SIZES] + OWN
+)
+def test_a_setting_out_of_bounds_is_refused_by_its_flag_before_data_are_opened(
+    tmp_path: Path, training: str, flag: str, value: str, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert TRAININGS[training]([str(tmp_path / "nowhere"), "--out", str(out), flag, value]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{training}: {flag}: {'expected ' + what if what else ''}") and err.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a graphics card computes in these numbers")
+@pytest.mark.parametrize("training", list(TRAININGS))
+def test_numbers_that_a_processor_has_not_are_refused_before_data_are_opened(
+    tmp_path: Path, training: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(tmp_path / "nowhere"), "--out", str(tmp_path / "out"), "--precision"]
+    assert TRAININGS[training]([*words, "fp16"]) == 2
+    said = f"{training}: --precision: expected no or bf16 on a processor, found fp16; take one of them\n"
+    assert capsys.readouterr().err == said and not (tmp_path / "out").exists()
+    assert TRAININGS[training]([*words, "bf16"]) == 3
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_settings_of_trainings_at_their_bounds_are_taken() -> None:
+    model = MaskedSettings(patch=1, width=1, depth=1, heads=1, mlp=1, decoder_width=1, decoder_depth=1, noise=0, drop=0)
+    plan = Plan(steps=1, rate=0, warm=0, decay=0, clip=1e-9, accumulate=1, validate=1, patience=0, save=1)
+    PretrainSettings(model=model, plan=plan, batch=1, held_out=1, sessions=(1,), precision="fp16")
+    FinetuneSettings(model=model, plan=plan, batch=1, held_out=0.5, dropout=0, sessions=(1,), precision="bf16")
