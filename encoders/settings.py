@@ -12,19 +12,17 @@ from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 
 LARGEST = 2**16
-"""The most of any size of a network."""
+"""The most of any size of a network, and of the parts of a batch."""
 PRECISIONS = ("no", "bf16", "fp16")
 """Numbers that a forward pass may be asked for."""
 CORRECT = "correct it"
 
 
-def trained_within(sessions: tuple[int, ...], *, batch: int, accumulate: int, precision: str) -> None:
-    """Refuses (UsageError) what no training takes: session 0, no batch or more parts than it has, unknown numbers."""
+def trained_within(sessions: tuple[int, ...], *, batch: int, precision: str) -> None:
+    """Refuses (UsageError) what no training takes: session 0, no batch, numbers that nobody knows."""
     for session in sessions:
         within("--sessions", session, 1)
     within("--batch", batch, 1)
-    if accumulate > batch:
-        raise UsageError(expected("--accumulate", f"1 to {batch}, which is --batch", str(accumulate), CORRECT))
     if precision not in PRECISIONS:
         raise UsageError(f"--precision: {unknown('number type', precision, PRECISIONS)}")
 
@@ -111,8 +109,9 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "accumulate", "validate", "save"):
+        for name in ("steps", "validate", "save"):
             within(f"--{name}", getattr(self, name), 1)
+        within("--accumulate", self.accumulate, 1, LARGEST)
         for name in ("rate", "warm", "decay", "clip", "patience"):
             finite(f"--{name}", getattr(self, name))
         if not self.clip:  # no step would go anywhere
@@ -156,7 +155,7 @@ class PretrainSettings:
     plan: Plan = Plan()
 
     def __post_init__(self) -> None:
-        trained_within(self.sessions, batch=self.batch, accumulate=self.plan.accumulate, precision=self.precision)
+        trained_within(self.sessions, batch=self.batch, precision=self.precision)
         within("--held-out", self.held_out, 1)
 
 

@@ -55,7 +55,7 @@ class FinetuneSettings:
     plan: Plan = Plan(steps=1000, rate=1e-4)
 
     def __post_init__(self) -> None:
-        trained_within(self.sessions, batch=self.batch, accumulate=self.plan.accumulate, precision=self.precision)
+        trained_within(self.sessions, batch=self.batch, precision=self.precision)
         share_within("--held-out", self.held_out, above=True)
         share_within("--dropout", self.dropout)
         if self.start not in STARTS:

@@ -197,7 +197,7 @@ SIZES = [
     ("--rate", "inf", "a number with an end"),
     ("--decay", "inf", "a number with an end"),
     ("--clip", "0", "a norm above 0"),
-    ("--accumulate", "65", "1 to "),
+    ("--accumulate", "65537", "1 to 65536"),
     ("--batch", "0", "1 or more"),
     ("--sessions", "0", "1 or more"),
     ("--precision", "fp8", ""),
