@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,17 +95,46 @@ def open_hdf5(
             raise _damaged(path, "intact data", error, then) from error
 
 
-def names_in(path: Path) -> tuple[str, ...]:
-    """The names at the root of an HDF5 file, sorted; nothing behind them is opened."""
+def names_in(path: Path, through: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names at the root of an HDF5 file, and all below the groups that the names `through` go through; sorted.
+
+    Nothing else is opened. A name of `through` with a step that is a link to elsewhere is an InputError.
+    """
     present(path, what="an HDF5 file", then="give the path of one")
     _must_be_hdf5(path)
     with _open(path, "fetch the file again") as file:
         try:
-            return tuple(one_line(name, path) for name in sorted(file))
+            names = [one_line(name, path) for name in file]
+            for first in sorted({one.split("/")[0] for one in through if "/" in one}.intersection(names)):
+                for name in (one for one in through if one.startswith(f"{first}/")):
+                    _holds(file, name, path)
+                if isinstance(file.get(first, getlink=True), h5py.HardLink):
+                    _names_below(file[first], first, path, found=names, seen=())
+            return tuple(sorted(names))
         except AfterimageError:
             raise
         except Exception as error:
             raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
+
+
+def _names_below(node: Any, key: str, path: Path, *, found: list[str], seen: tuple[int, ...]) -> None:
+    """Adds the names of all below a group to `found`; links are named and not followed."""
+    if not isinstance(node, h5py.Group):
+        return
+    seen = (*seen, _own_address(node, key, path, seen, count=len(found)))
+    for name in node:
+        found.append(f"{key}/{one_line(name, f'{path}, {key}')}")
+        if isinstance(node.get(name, getlink=True), h5py.HardLink):
+            _names_below(node[name], found[-1], path, found=found, seen=seen)
+
+
+def _own_address(node: h5py.Group, key: str, path: Path, above: Collection[int], *, count: int) -> int:
+    """The address of a group that is none of those `above` it; it and more than OBJECTS found are an InputError."""
+    address = int(h5py.h5o.get_info(node.id).addr)
+    if address in above or count > OBJECTS:
+        came = "a group that holds itself" if address in above else f"more than {OBJECTS} objects"
+        raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
+    return address
 
 
 def plain(dataset: Any, where: object) -> NDArray[Any]:
@@ -265,10 +294,7 @@ def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset],
     if isinstance(node, h5py.Dataset):
         found[key] = node
     elif isinstance(node, h5py.Group):
-        address = h5py.h5o.get_info(node.id).addr
-        if address in seen or len(found) > OBJECTS:
-            came = "a group that holds itself" if address in seen else f"more than {OBJECTS} objects"
-            raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
+        address = _own_address(node, key, path, seen, count=len(found))
         for name in node:
             _holds(node, one_line(name, f"{path}, {key}"), path)
             _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})

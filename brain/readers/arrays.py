@@ -6,6 +6,7 @@ Two fields are enough: `responses` (trial, voxel) and either `stimulus` (trial,)
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -80,6 +81,8 @@ PARTIAL = "partial"
 """No field of a file: "yes" leaves out the trials of stimuli that have no picture or sound."""
 COLUMNS = ("session", "repeat", "group")
 """Fields of one value a trial: an array may be several of them at once."""
+GROUPS = ("roi", "labels", "split")
+"""Fields of which each is a group of arrays."""
 LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
@@ -108,13 +111,17 @@ class Box:
 
     def __contains__(self, name: str) -> bool:
         theirs = self.fields.get(name, name)
-        if name not in self.fields and self._is_another(name):
-            return False
-        return theirs in self.names or any(other.startswith(f"{theirs}/") for other in self.names)
+        within = [other for other in self.names if _is_within(other, theirs)]
+        inside = [other for other in within if other != theirs] or within  # a group that is listed with what it holds
+        return any(not self._is_another(name, other) for other in inside)
 
-    def _is_another(self, name: str) -> bool:
-        """Is the array of this name said to be another field? It is that alone then, but a session may be a group."""
-        taken = [ours for ours, theirs in self.fields.items() if theirs.split("/")[0] == name]
+    def _is_another(self, name: str, theirs: str) -> bool:
+        """Is this array said to be another field than `name`? It is that alone then, but a session may be a group."""
+        if name in self.fields:
+            return False
+        whole = name not in GROUPS  # a group's other arrays stay in it
+        said = self.fields.items()
+        taken = [ours for ours, other in said if (_is_within(other, name) if whole else _is_within(theirs, other))]
         return any(ours not in COLUMNS or name not in COLUMNS for ours in taken)
 
     def read(self, name: str) -> NDArray[Any]:
@@ -137,7 +144,7 @@ class Box:
         """The arrays of a group, by their names in it; none where the file has no such group."""
         theirs = self.fields.get(name, name)
         if not self.is_hdf5:
-            inside = [other for other in self.names if other == theirs or other.startswith(f"{theirs}/")]
+            inside = [other for other in self.names if _is_within(other, theirs)]
             arrays = npz.read_npz(self.path, inside)
         else:
             with hdf5.open_hdf5(self.path, [], optional=[theirs]) as data:
@@ -146,7 +153,8 @@ class Box:
         if theirs in arrays:
             then = f"call the array {theirs}/<name>, each its own"
             raise InputError(expected(f"{self.path}, {theirs}", FIELDS[name], "one array", then))
-        return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items()}
+        own = {key: values for key, values in arrays.items() if not self._is_another(name, key)}
+        return {key.removeprefix(f"{theirs}/"): values for key, values in own.items()}
 
     def images(self) -> tuple[ArrayImages, int]:
         """The opener of the field `images`, not yet told whose is whose, and how many there are.
@@ -189,23 +197,33 @@ class Hdf5Rows:
             return np.asarray(data[self.name][number])
 
 
+def _is_within(name: str, group: str) -> bool:
+    """Is `name` this group, or in it?"""
+    return name == group or name.startswith(f"{group}/")
+
+
 def open_box(path: Path, fields: Mapping[str, str]) -> Box:
-    """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it."""
+    """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it.
+
+    A name that the file does not hold, in whatever group, is an InputError with the nearest ones.
+    """
     head = _head(present(path, what="an .h5, .hdf5 or .npz file", then="give the path of one"))
     of_hdf5 = is_hdf5(path)
     archive = not of_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
-    names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
     leaves_out = is_yes(mapping, PARTIAL)
     mapping.pop(PARTIAL, None)
-    for ours, theirs in mapping.items():
+    for ours in mapping:
         if ours not in FIELDS:
             raise UsageError(unknown("field", ours, (*FIELDS, PARTIAL)))
-        if theirs.split("/")[0] in {name.split("/")[0] for name in names}:
+    names = npz.names_in(path) if archive else hdf5.names_in(path, tuple(mapping.values()))
+    for ours, theirs in mapping.items():
+        if any(_is_within(name, theirs) for name in names):
             continue
         if ours == "folder" and _inside(path, theirs):
             continue  # the folder itself
-        came = f"a file with {', '.join(names)[:200]}"
+        near = difflib.get_close_matches(theirs, names, n=3)
+        came = f"a file with {', '.join(near or names)[:200]}"
         then = "correct --fields" + (f", or put a folder {theirs!r} beside the file" if ours == "folder" else "")
         raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, then))
     return Box(path, mapping, names, of_hdf5, leaves_out)
@@ -306,8 +324,8 @@ class Arrays:
         families = sorted({split.name if LEAVE_OUT not in split.name else LEAVE_OUT for split in recording.splits})
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
         understood = [name for name in FIELDS if name in box]
-        used = {box.fields.get(name, name).split("/")[0] for name in understood}
-        ignored = [name for name in box.names if name.split("/")[0] not in used]
+        used = [box.fields.get(name, name) for name in understood]
+        ignored = [name for name in box.names if not any(_is_within(name, one) or _is_within(one, name) for one in used)]
         lines = [
             f"data of your own at {path}, subject {responses.space.subject}, unit {responses.space.unit}",
             f"{len(responses.values)} trials of {len(stimuli.ids)} stimuli ({stimuli.modality}), "
