@@ -297,12 +297,13 @@ class Arrays:
         usable, masked = _usable(path, responses)
         # without pictures nobody knows that ids called like windows are none
         sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
-        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
+        splits, left_out = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
             regions=_regions(box, voxels, usable),
             splits=splits,
+            left_out=left_out,
             ncsnr=_ncsnr(box, voxels, usable),
             masked=masked,
             notes=tuple(dict.fromkeys(box.notes)),
@@ -325,7 +326,8 @@ class Arrays:
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
         understood = [name for name in FIELDS if name in box]
         used = [box.fields.get(name, name) for name in understood]
-        ignored = [name for name in box.names if not any(_is_within(name, one) or _is_within(one, name) for one in used)]
+        known = [name for name in box.names for one in used if _is_within(name, one) or _is_within(one, name)]
+        ignored = in_part(box.names, known)
         lines = [
             f"data of your own at {path}, subject {responses.space.subject}, unit {responses.space.unit}",
             f"{len(responses.values)} trials of {len(stimuli.ids)} stimuli ({stimuli.modality}), "
@@ -346,7 +348,7 @@ class Arrays:
             "regions": regions,
             "splits": [split.name for split in recording.splits],
             "fields": understood,
-            "ignored": ignored,
+            "ignored": list(ignored),
         }
         return Inspection(lines=tuple(lines), facts=facts, recording=recording)
 
@@ -766,31 +768,31 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
 
 def _splits(
     box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str], sound: bool
-) -> tuple[Split, ...]:
+) -> tuple[tuple[Split, ...], dict[str, str]]:
     """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
 
-    `stimulus` of the `rows` that are read, out of `trials`; `shown` are the stimuli of all trials of the file.
+    With them name -> why, the groups that have none. `stimulus` of the `rows` that are read, out of `trials`; `shown`
+    are the stimuli of all trials of the file.
     """
-    splits = _stored_splits(box, frozenset(stimulus.tolist()), shown)
+    ids = sorted(set(stimulus.tolist()))
+    splits = _stored_splits(box, ids, shown)
     if "group" in box:
         groups: dict[str, set[str]] = {}
         for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
-        return (*splits, *leave_out(dict(sorted(groups.items())), sound=sound))
-    if splits:
-        return splits
-    ids = sorted(set(stimulus.tolist()))
-    if len(ids) < 2:
-        return ()
+        family, left_out = leave_out(dict(sorted(groups.items())), sound=sound)
+        return (*splits, *family), left_out
+    if splits or len(ids) < 2:
+        return splits, {}
     tenth = (tenth_by_hash(ids, sound=sound),) if len(ids) >= TENTH_FROM else ()
-    return (*tenth, *(leave_out({name: [name] for name in ids}, sound=sound) if len(ids) <= LEAVE_OUT_UP_TO else ()))
+    family, left_out = leave_out({name: [name] for name in ids} if len(ids) <= LEAVE_OUT_UP_TO else {}, sound=sound)
+    return (*tenth, *family), left_out
 
 
-def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:
-    """The splits of the file, over the stimuli that are `read`.
+def _stored_splits(box: Box, read: Sequence[str], shown: frozenset[str]) -> tuple[Split, ...]:
+    """The splits of the file, whole; stimuli that are `read` and in no half are noted.
 
-    Ids that were never `shown` are refused; what only the sessions that were chosen, or trials that are left out, take
-    from a split is noted.
+    Ids that were never `shown` are refused, and so is a name that the splits of groups have.
     """
     halves: dict[str, dict[str, tuple[str, ...]]] = {}
     for key, values in box.group("split").items() if "split" in box else ():
@@ -802,6 +804,9 @@ def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tup
     splits = []
     for name, lists in sorted(halves.items()):
         where = f"{box.path}, split/{name}"
+        if name.startswith(f"{LEAVE_OUT}-") and "group" in box:
+            found = f"one that begins with {LEAVE_OUT!r}, as those of the field `group` do"
+            raise InputError(expected(where, "a name of its own", found, "rename it, or take `group` out"))
         listed = [one for part in ("train", "test") for one in lists.get(part, ())]
         strange = in_part(listed, shown)
         if strange:
@@ -811,15 +816,10 @@ def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tup
             came += f"; they differ by {ending!r} alone" if ending else ""
             then = "write them as in stimulus, or take them out"
             raise InputError(expected(where, "ids that were shown", came, then))
-        train, test = (tuple(one for one in lists.get(part, ()) if one in read) for part in ("train", "test"))
+        train, test = (lists.get(part, ()) for part in ("train", "test"))
         if not train or not test:
-            came = f"{len(train)} and {len(test)}"
-            then = "add them, or read more sessions"
-            raise InputError(expected(where, "train and test ids that were shown", came, then))
-        lost, spare = len(in_part(listed, read)), len(in_part(sorted(read), listed))
-        if lost:
-            had, kept = f"{len(lists['train'])}/{len(lists['test'])}", f"{len(train)}/{len(test)}"
-            box.notes.append(f"split {name}: {kept} of {had} stimuli (train/test) are in the trials that are read")
+            raise InputError(expected(where, "train and test ids", f"{len(train)} and {len(test)}", "add them"))
+        spare = len(in_part(read, listed))
         if spare:
             box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
         splits.append(Split(name=name, train=train, test=test))
