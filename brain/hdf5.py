@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from brain.errors import AfterimageError, InputError, expected
 from brain.files import AGAIN, foreign, is_hdf5, present
-from brain.hdf5_heaps import check_heaps
+from brain.hdf5_heaps import UNCOMPRESSED, check_heaps
 from brain.names import one_line
 
 LIMIT = 32 * 2**30
@@ -44,7 +44,6 @@ KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
 }
 """MATLAB's classes of plain arrays, and the types in which they are saved."""
 OF_MATLAB = "saved by MATLAB: axes are read in MATLAB's order"
-UNCOMPRESSED = "write the data again with gzip or without compression"
 
 
 @contextmanager

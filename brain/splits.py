@@ -19,8 +19,8 @@ from brain.types import LEAVE_OUT, Int, Split
 CLUSTER = "cluster"
 """What the names of splits begin with that hold out one cluster of like stimuli each."""
 EVERYTHING = (
-    "the group shows every stimulus, so that leaving it out leaves nothing to train on; group by what was shown, a split "
-    "is over stimuli"
+    "the group shows every stimulus, so that leaving it out leaves nothing to train on; group by what was shown, "
+    "a split is over stimuli"
 )
 """Why a group has no split."""
 STARTS = 10
