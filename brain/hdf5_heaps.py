@@ -33,7 +33,8 @@ HEAD = 16
 def check_heaps(dataset: h5py.Dataset) -> None:
     """Refuse (InputError) text of variable length whose heaps are damaged, or cannot be looked into beforehand.
 
-    The latter is what filters other than gzip and shuffle packed, and what lies in the data set's own header. Other data sets are not looked at.
+    The latter is what filters other than gzip and shuffle packed, and what lies in the data set's own header. Other
+    data sets are not looked at.
     """
     text = h5py.check_string_dtype(dataset.dtype)
     if text is None or text.length is not None or not dataset.size:
@@ -42,7 +43,7 @@ def check_heaps(dataset: h5py.Dataset) -> None:
     made = dataset.id.get_create_plist()
     if made.get_layout() == h5py.h5d.COMPACT:
         found = "text in the head of its data set, whose damage cannot be seen before it is read"
-        raise InputError(expected(where, "text that can be looked into", found, "write the data again in h5py's way"))
+        raise InputError(expected(where, "text that can be looked into", found, "write the text again with h5py"))
     closed = [name for number, name in _filters(dataset) if number not in SEEN_THROUGH]
     if closed:
         found = f"text compressed by {closed[0]}, whose damage cannot be seen before it is read"

@@ -392,6 +392,29 @@ def test_images_of_another_range_or_layout_are_told_when_they_are_opened(
         read(tmp_path, images=images, image_ids=IDS)
 
 
+def test_a_dark_picture_among_fractions_is_dark_and_one_of_another_scale_is_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    bright = random.random((8, 12, 10, 3)) * 255
+    said = "images: {} that reach no further than 1 are taken as dark ones in 0..255; scale all images alike if they"
+    black, dim, unlit = np.zeros((12, 10, 3)), random.random((12, 10, 3)) * 0.3, random.random((12, 10, 3))
+    black[0, 0] = 0.4
+    for dark, count in (([black], 1), ([dim, black, black], 3), ([unlit], 1)):
+        images = np.concatenate([np.stack(dark), bright[len(dark) :]])
+        recording = read(tmp_path, images=images, image_ids=IDS)
+        assert recording.notes[0].startswith(said.format(count))
+        np.testing.assert_array_equal(np.asarray(recording.stimuli.open("pic0")), np.rint(dark[0]).astype(np.uint8))
+    whole = np.rint(bright)
+    assert read(tmp_path, images=np.concatenate([np.ones((1, 12, 10, 3)), whole[1:]]), image_ids=IDS).notes == ()
+    for images, count in (
+        (np.concatenate([whole[:1] / 255, bright[1:]]), 1),  # made of bytes
+        (np.concatenate([bright[:3] / 255, bright[3:]]), 3),
+        (np.concatenate([black[None], whole[1:]]), 1),  # the others are whole numbers
+    ):
+        for kind in (np.float64, np.float32):
+            with pytest.raises(InputError, match=f"found {count} images in 0..1 among others that reach 25"):
+                read(tmp_path, images=images.astype(kind), image_ids=IDS)
+
+
 def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,10 @@ GO_ON = ", or go on without their trials by --fields partial=yes"
 """What else can be done about stimuli without a picture or a sound, where a reader knows the field `partial`."""
 DIM = 100.0
 """Images in 0..255 of which none is brighter may be per cent, or another scale."""
+ON_GRID, GREYS = 0.01, 6
+"""How near to a 255th, in 255ths, all numbers of a picture lie that was made of bytes, and how many of them differ."""
+BRIGHT = 0.2
+"""Means from here on are those of a picture in 0..1, not of an all but black one in 0..255."""
 NAMED = 3
 """Ids or files that are named as examples."""
 
@@ -127,7 +131,9 @@ def array_images(
     """
     _check_shape(shape, dtype, where)
     real = dtype.kind == "f"
-    lowest, highest, faint, outside = 0.0, 0.0, 0, [0, 0]
+    lowest, highest, outside = 0.0, 0.0, [0, 0]
+    faint: list[float] = []
+    bright_is_whole = True
     for number in range(shape[0]) if look is None else look:
         values = np.asarray(row(number))
         low, high = _bounds(values)
@@ -135,21 +141,37 @@ def array_images(
             raise InputError(expected(where, "finite numbers", f"NaN or infinity in image {number}", "export it again"))
         lowest, highest = min(lowest, low), max(highest, high)
         if real:
-            faint += 0 < high <= 1 + HAIR and bool((values != np.rint(values)).any())
+            whole = bool((values == np.rint(values)).all())
+            bright_is_whole &= whole or high <= 1 + HAIR
+            faint += [_of_one(values)] * (0 < high <= 1 + HAIR and not whole)
             outside[0] += int(((values < 0) | (values > 1)).sum())
             outside[1] += int(((values < 0) | (values > 255)).sum())
     top = 1 if highest <= (1 + HAIR if real else 1) else 255
     _check_range(lowest, highest, real=real, where=where)
-    if faint and top == 255:
-        came = f"{faint} images in 0..1 among others that reach {highest:g}"
+    dark = len(faint) * (top == 255)
+    if dark and (bright_is_whole or sum(faint) >= 1):
+        came = f"{dark} images in 0..1 among others that reach {highest:g}"
         raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
     count = outside[top == 255]
     reach = f"they reach {lowest:.8g}..{highest:.8g}"
     notes = [f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"] * (count > 0)
+    if dark:
+        then = "scale all images alike if they are bright"
+        notes.append(f"images: {dark} that reach no further than 1 are taken as dark ones in 0..255; {then}")
     if top == 255 and highest <= DIM:
         then = "divide them by the number that is white if it is another"
         notes.append(f"images: numbers that reach {highest:.8g} are taken as 0..255, which shows them dark; {then}")
     return ArrayImages(row=row, rows={}, top=top, where=where, note="; ".join(notes))
+
+
+def _of_one(values: NDArray[Any]) -> float:
+    """How surely a float image that reaches no further than 1 is one in 0..1, and no dark one in 0..255.
+
+    1 where its numbers are 255ths; a half, so that two of them are needed, where it is as bright as a picture is.
+    """
+    grey = values.astype(np.float64) * 255
+    on_grid = bool((np.abs(grey - np.rint(grey)) < ON_GRID).all()) and len(np.unique(np.rint(grey))) >= GREYS
+    return 1.0 if on_grid else 0.5 if float(values.mean()) >= BRIGHT else 0.0
 
 
 def _bounds(values: NDArray[Any]) -> tuple[float, float]:
