@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,8 @@ STREAM_LIMIT = 2**28
 """Bytes that one row, or one chunk, of a data set which is streamed may claim."""
 RATIO, RATIO_FROM = 2000, 2**24
 """A data set of more than `RATIO_FROM` bytes may claim this many times what the file stores of it."""
-OBJECTS = 10000
+OBJECTS, DEPTH = 10000, 64
+"""Of what a group may hold, and of the groups in each other on the way there."""
 FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 """Registered filters that h5py does not bring, by number."""
 KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
@@ -76,7 +78,7 @@ def open_hdf5(
                 raise InputError(expected(path, f"the data set {missing[0]!r}", holds, then))
             found: dict[str, h5py.Dataset] = {}
             for key in [*keys, *(key for key in optional if _holds(file, key, path))]:
-                _collect(file[key], key, path, found=found, seen=set())
+                _collect(file[key], key, path, found=found)
             groups = [key for key in keys if key not in found]
             if groups:
                 raise InputError(expected(f"{path}, {groups[0]}", "a data set", "a group", "store an array there"))
@@ -107,8 +109,8 @@ def names_in(path: Path, through: Sequence[str] = ()) -> tuple[str, ...]:
             for first in sorted({one.split("/")[0] for one in through if "/" in one}.intersection(names)):
                 for name in (one for one in through if one.startswith(f"{first}/")):
                     _holds(file, name, path)
-                if isinstance(file.get(first, getlink=True), h5py.HardLink):
-                    _names_below(file[first], first, path, found=names, seen=())
+                if isinstance(file.get(first, getlink=True), h5py.HardLink) and isinstance(file[first], h5py.Group):
+                    names.extend(name for name, _ in _below(file[first], first, path))
             return tuple(sorted(names))
         except AfterimageError:
             raise
@@ -116,24 +118,26 @@ def names_in(path: Path, through: Sequence[str] = ()) -> tuple[str, ...]:
             raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
 
 
-def _names_below(node: Any, key: str, path: Path, *, found: list[str], seen: tuple[int, ...]) -> None:
-    """Adds the names of all below a group to `found`; links are named and not followed."""
-    if not isinstance(node, h5py.Group):
-        return
-    seen = (*seen, _own_address(node, key, path, seen, count=len(found)))
-    for name in node:
-        found.append(f"{key}/{one_line(name, f'{path}, {key}')}")
-        if isinstance(node.get(name, getlink=True), h5py.HardLink):
-            _names_below(node[name], found[-1], path, found=found, seen=seen)
+def _below(group: h5py.Group, key: str, path: Path) -> Iterator[tuple[str, Any]]:
+    """(name, what it is) of all below a group, groups among them; None for a link to elsewhere, which is not followed.
 
-
-def _own_address(node: h5py.Group, key: str, path: Path, above: Collection[int], *, count: int) -> int:
-    """The address of a group that is none of those `above` it; it and more than OBJECTS found are an InputError."""
-    address = int(h5py.h5o.get_info(node.id).addr)
-    if address in above or count > OBJECTS:
-        came = "a group that holds itself" if address in above else f"more than {OBJECTS} objects"
-        raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
-    return address
+    A group that holds itself, and more than OBJECTS or DEPTH, are an InputError.
+    """
+    waiting, count = deque([(group, key, frozenset[int]())]), 0
+    while waiting:
+        node, key, above = waiting.popleft()
+        address = int(h5py.h5o.get_info(node.id).addr)
+        count += len(node)
+        if address in above or count > OBJECTS or len(above) > DEPTH:
+            came = f"more than {OBJECTS} objects, or {DEPTH} groups in each other"
+            came = "a group that holds itself" if address in above else came
+            raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
+        for name in node:
+            whole = f"{key}/{one_line(name, f'{path}, {key}')}"
+            inner = node[name] if isinstance(node.get(name, getlink=True), h5py.HardLink) else None
+            yield whole, inner
+            if isinstance(inner, h5py.Group):
+                waiting.append((inner, whole, above | {address}))
 
 
 def plain(dataset: Any, where: object) -> NDArray[Any]:
@@ -289,16 +293,16 @@ def _holds(file: h5py.File, key: str, path: Path) -> bool:
     return True
 
 
-def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset], seen: set[int]) -> None:
-    if isinstance(node, h5py.Dataset):
-        found[key] = node
-    elif isinstance(node, h5py.Group):
-        address = _own_address(node, key, path, seen, count=len(found))
-        for name in node:
-            _holds(node, one_line(name, f"{path}, {key}"), path)
-            _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})
-    else:
-        raise InputError(expected(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
+def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset]) -> None:
+    """Adds a data set, or all those below a group, to `found`; a link to elsewhere and other things are InputErrors."""
+    for name, one in _below(node, key, path) if isinstance(node, h5py.Group) else ((key, node),):
+        if one is None:
+            _holds(node.file, name, path)
+        elif isinstance(one, h5py.Dataset):
+            found[name] = one
+        elif not isinstance(one, h5py.Group):
+            came = type(one).__name__
+            raise InputError(expected(f"{path}, {name}", "a data set or a group", came, "write it anew"))
 
 
 def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_stored: bool) -> None:

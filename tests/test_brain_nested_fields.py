@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from brain import hdf5
 from brain.errors import InputError
 from brain.readers import open_recording
 from brain.readers.arrays import Arrays
@@ -132,3 +133,26 @@ def test_a_step_that_leads_elsewhere_is_refused_before_it_is_followed(tmp_path: 
                          ("loop/again/session", "a group that holds itself")):
         with pytest.raises(InputError, match=said):
             open_recording(path, fields={"session": theirs})
+
+
+def test_a_group_holds_so_many_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        for number in range(6):
+            file[f"few/inner/{number}"] = number
+        for number in range(9):
+            file[f"many/{number}"] = number
+            file.create_group(f"groups/{'x/' * number}")
+        file.create_group("deep" + "/x" * 80)
+        for number in range(20):  # two ways to each next group: a million to the last
+            file[f"forks/{number}/a"] = file[f"forks/{number}/b"] = file.create_group(f"forks/{number + 1}")
+    monkeypatch.setattr(hdf5, "OBJECTS", 8)
+    monkeypatch.setattr(hdf5, "DEPTH", 4)
+    with hdf5.open_hdf5(tmp_path / "d.h5", [], optional=["few"]) as data:
+        assert sorted(data) == [f"few/inner/{number}" for number in range(6)]
+    for name in ("many", "groups", "deep", "forks/0"):
+        opened = hdf5.open_hdf5(tmp_path / "d.h5", [], optional=[name])
+        with pytest.raises(InputError, match="a plain group, found more than 8 objects, or 4 groups in each"), opened:
+            pass
+        if name != "forks/0":
+            with pytest.raises(InputError, match="found more than 8 objects"):
+                hdf5.names_in(tmp_path / "d.h5", [f"{name}/x"])

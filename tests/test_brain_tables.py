@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.tables import as_cell, of_cell, read_ids, read_mask, read_numbers, read_rows
+from brain.tables import as_cell, as_ids, of_cell, read_ids, read_mask, read_numbers, read_rows
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.tsv"])
@@ -73,3 +73,11 @@ def test_what_a_spreadsheet_would_compute_gets_an_apostrophe_and_comes_back(text
     assert of_cell(as_cell(text)) == text
     if text in ("-1", "+2.5e3", "'x", "", "a=b"):
         assert as_cell(text) == text
+
+
+@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 2.0**62, 0.5, np.nan, np.inf])
+def test_an_id_that_a_float_cannot_hold_is_refused(number: float) -> None:
+    with pytest.raises(InputError, match=r"x: expected text or whole numbers, found .*, a number that no id can be"):
+        as_ids(np.array([1.0, number]), "x")
+    whole = np.array([2.0**53 - 1, -(2.0**53) + 1, -0.0])
+    assert as_ids(whole, "x").tolist() == ["9007199254740991", "-9007199254740991", "0"]
