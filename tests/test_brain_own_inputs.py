@@ -17,6 +17,7 @@ from brain.errors import InputError, UsageError
 from brain.leaks import guard
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
+from brain.readers.arrays import Arrays
 from brain.types import Recording, VoxelSpace
 from encoders.ridge import fit_ridge
 
@@ -672,3 +673,56 @@ def test_sounds_called_slides_are_windows_of_one_clip_still(tmp_path: Path) -> N
         soundfile.write(tmp_path / f"sounds/{name}.wav", np.random.default_rng(0).normal(size=8000) * 0.1, 16000)
     recording = read(tmp_path, stimulus=[slides[number % 8] for number in range(TRIALS)])
     assert all(len(fold.train) == 4 for fold in recording.folds("leave-out"))
+
+
+# all that is wrong, in one go
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "affine": {"affine": np.zeros((4, 4))},
+    "unit": {"unit": ["z", "psc"]},
+    "subject": {"subject": ["a", "b"]},
+    "session": {"session": np.full(TRIALS, 1.5)},
+    "repeat": {"repeat": ["a"] * TRIALS},
+    "group": {"group": np.arange(TRIALS - 1)},
+    "split/a": {"split/a/train": ["zz"], "split/a/test": IDS[:2]},
+    "split/b": {"split/b/train": IDS[:2]},
+    "split 'c'": {"split/c/train": IDS[:2], "split/c/test": IDS[:2]},
+    "roi/V1": {"roi/V1": np.arange(VOXELS)},
+    "ncsnr": {"ncsnr": np.full(VOXELS, np.nan)},
+    "images": {"images": pictures() * 2.0},
+    "label_ids": {"labels/kind": ["x"] * 8, "label_ids": ["pic0"] * 8},
+    "packed_sha256": {"packed_sha256": "{"},
+}  # fmt: skip
+"""Where a fault is -> the fields that have it."""
+
+
+def problems(path: Path, **arrays: Any) -> tuple[str, ...]:
+    fields = {"responses": values(), "stimulus": NAMES, "images": pictures(), "image_ids": IDS, **arrays}
+    with h5py.File(path, "w") as file:
+        for name, value in fields.items():
+            array = np.asarray(value)
+            file[name] = array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+    return Arrays().inspect(path).problems
+
+
+def test_inspect_says_every_fault_of_a_file_whatever_else_is_wrong(tmp_path: Path) -> None:
+    alone = {}
+    for name, fields in FAULTS.items():
+        (alone[name],) = problems(tmp_path / "d.h5", **fields)
+        assert f"{name}: " in alone[name]
+    for absent in ("session", "ncsnr"):  # without sessions nobody knows of which voxels a noise ceiling is asked
+        fields = {key: value for name, one in FAULTS.items() if name != absent for key, value in one.items()}
+        want = [said for name, said in alone.items() if name != absent]
+        assert sorted(problems(tmp_path / "d.h5", **fields)) == sorted(want)
+    turned = problems(tmp_path / "d.h5", responses=values().T, group=np.arange(TRIALS - 1), affine=np.zeros((4, 4)))
+    assert len(turned) == 3 and any("(6, 24) and 24 trials in stimulus (transposed?)" in one for one in turned)
+
+
+def test_a_voxel_that_stands_still_in_one_session_needs_no_noise_ceiling_beside_another_fault(tmp_path: Path) -> None:
+    still, ncsnr, session = values(), np.ones(VOXELS), np.repeat([1, 2], 12)
+    still[12:, 3], ncsnr[3] = 0, np.nan
+    affine = np.zeros((4, 4))
+    (said,) = problems(tmp_path / "d.h5", responses=still, ncsnr=ncsnr, session=session, affine=affine)
+    assert "affine" in said
+    (first, other) = problems(tmp_path / "d.h5", responses=still * np.nan, affine=affine)
+    assert "affine" in first and "one value throughout in all 24 trials" in other

@@ -47,7 +47,7 @@ from brain.readers._sittings import is_yes
 from brain.splits import leave_out, tenth_by_hash
 from brain.tables import as_ids, as_mask, in_part
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity, without_dropped
+from brain.validity import Validity, must_be_measured, without_dropped
 
 DIGEST = "packed_sha256"
 FIELDS: Mapping[str, str] = {
@@ -294,7 +294,7 @@ class Arrays:
         responses, kept, dropped = without_dropped(responses.trials(rows), path)
         rows = rows[kept]
         box.notes.extend(dropped)
-        usable, masked = _usable(path, responses)
+        usable, masked = _usable(path, responses.values, responses.session)
         # without pictures nobody knows that ids called like windows are none
         sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
         splits, left_out = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
@@ -393,11 +393,12 @@ def as_responses(values: NDArray[Any], where: object) -> Float:
 
 
 def _check_turned(box: Box, trials: int, voxels: int) -> None:
-    """Refuse responses of (voxel, trial): all that goes by trials is as long as a row."""
+    """Refuse responses of (voxel, trial): what goes by trials is as long as a row, and nothing as a column."""
     given = [name for name in ("stimulus", "session", "repeat", "group") if name in box]
     lengths = {name: _flat(box.read(name)).shape[0] for name in given}
-    if lengths and set(lengths.values()) == {voxels} and trials != voxels:
-        raise InputError(turned(f"{box.path}, responses", (trials, voxels), given[0], voxels))
+    turned_by = [name for name, length in lengths.items() if length == voxels]
+    if turned_by and trials not in lengths.values():
+        raise InputError(turned(f"{box.path}, responses", (trials, voxels), turned_by[0], voxels))
 
 
 def turned(where: object, shape: tuple[int, int], name: str, length: int) -> str:
@@ -512,9 +513,13 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
         betas=_text(box, "betas", "native"),
         unit=_text(box, "unit", "native"),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4),
+        affine=_affine(box),
         ijk=ijk,
     )
+
+
+def _affine(box: Box) -> NDArray[np.float64]:
+    return must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4)
 
 
 def _check_asked(path: Path, space: VoxelSpace, *, subject: str, betas: str) -> None:
@@ -531,10 +536,11 @@ def _session_rows(path: Path, session: Int, sessions: tuple[int, ...]) -> Int:
     return np.flatnonzero(np.isin(session, sessions)) if sessions else np.arange(len(session))
 
 
-def _usable(path: Path, responses: Responses) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    validity = Validity(len(responses.space))
-    for session in np.unique(responses.session).tolist():
-        validity.look(responses.values[responses.session == session], session)
+def _usable(path: Path, values: Float, session: Int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """(voxel,) bool, the voxels that can be used, by the (trial,) sessions, and why others cannot."""
+    validity = Validity(values.shape[1])
+    for one in np.unique(session).tolist():
+        validity.look(values[session == one], one)
     if not validity.usable.any():
         raise InputError(f"{path}: {'; '.join(validity.sentences())}; no voxel is left to decode")
     return validity.usable, validity.sentences()
@@ -794,6 +800,13 @@ def _stored_splits(box: Box, read: Sequence[str], shown: frozenset[str]) -> tupl
 
     Ids that were never `shown` are refused, and so is a name that the splits of groups have.
     """
+    return tuple(
+        _stored_split(box, name, lists, read=read, shown=shown) for name, lists in sorted(_halves(box).items())
+    )
+
+
+def _halves(box: Box) -> dict[str, dict[str, tuple[str, ...]]]:
+    """name of a stored split -> "train" and "test" -> ids."""
     halves: dict[str, dict[str, tuple[str, ...]]] = {}
     for key, values in box.group("split").items() if "split" in box else ():
         name, _, half = key.rpartition("/")
@@ -801,29 +814,32 @@ def _stored_splits(box: Box, read: Sequence[str], shown: frozenset[str]) -> tupl
             came = f"split/{key}"
             raise InputError(expected(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
         halves.setdefault(name, {})[half] = tuple(dict.fromkeys(_names(box, f"split/{key}", values).tolist()))
-    splits = []
-    for name, lists in sorted(halves.items()):
-        where = f"{box.path}, split/{name}"
-        if name.startswith(f"{LEAVE_OUT}-") and "group" in box:
-            found = f"one that begins with {LEAVE_OUT!r}, as those of the field `group` do"
-            raise InputError(expected(where, "a name of its own", found, "rename it, or take `group` out"))
-        listed = [one for part in ("train", "test") for one in lists.get(part, ())]
-        strange = in_part(listed, shown)
-        if strange:
-            seen = examples(sorted(shown))
-            came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
-            ending = by_ending(strange, shown)
-            came += f"; they differ by {ending!r} alone" if ending else ""
-            then = "write them as in stimulus, or take them out"
-            raise InputError(expected(where, "ids that were shown", came, then))
-        train, test = (lists.get(part, ()) for part in ("train", "test"))
-        if not train or not test:
-            raise InputError(expected(where, "train and test ids", f"{len(train)} and {len(test)}", "add them"))
-        spare = len(in_part(read, listed))
-        if spare:
-            box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
-        splits.append(Split(name=name, train=train, test=test))
-    return tuple(splits)
+    return halves
+
+
+def _stored_split(
+    box: Box, name: str, lists: Mapping[str, tuple[str, ...]], *, read: Sequence[str], shown: frozenset[str]
+) -> Split:
+    where = f"{box.path}, split/{name}"
+    if name.startswith(f"{LEAVE_OUT}-") and "group" in box:
+        found = f"one that begins with {LEAVE_OUT!r}, as those of the field `group` do"
+        raise InputError(expected(where, "a name of its own", found, "rename it, or take `group` out"))
+    listed = [one for part in ("train", "test") for one in lists.get(part, ())]
+    strange = in_part(listed, shown)
+    if strange:
+        seen = examples(sorted(shown))
+        came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
+        ending = by_ending(strange, shown)
+        came += f"; they differ by {ending!r} alone" if ending else ""
+        then = "write them as in stimulus, or take them out"
+        raise InputError(expected(where, "ids that were shown", came, then))
+    train, test = (lists.get(part, ()) for part in ("train", "test"))
+    if not train or not test:
+        raise InputError(expected(where, "train and test ids", f"{len(train)} and {len(test)}", "add them"))
+    spare = len(in_part(read, listed))
+    if spare:
+        box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
+    return Split(name=name, train=train, test=test)
 
 
 def _faults(box: Box) -> tuple[str, ...]:
@@ -837,17 +853,39 @@ def _faults(box: Box) -> tuple[str, ...]:
             found.append(str(error))
             return None
 
-    values = tried(lambda: _responses(box))
+    tried(partial(_check_digest, box))
+    for name in ("subject", "betas", "unit", "simulated"):
+        tried(partial(_text, box, name, ""))
+    tried(partial(_affine, box))
+    values = tried(partial(_responses, box))
     if values is None:
         return tuple(found)
+    before = len(found)
+    tried(partial(_check_turned, box, *values.shape))
+    values = values.T if len(found) > before else values  # of turned ones the other parts are no fault
     trials, voxels = values.shape
-    tried(lambda: _stimulus(box, trials))
-    for name in ("session", "repeat"):
-        tried(partial(_whole, box, name, trials, np.ones(trials, np.int64)))
-    tried(lambda: _space(box, voxels))
-    tried(lambda: _regions(box, voxels, np.ones(voxels, np.bool_)))
-    tried(lambda: _ncsnr(box, voxels, values.min(axis=0) < values.max(axis=0)))
-    return tuple(found)
+    kept = tried(partial(must_be_measured, values, box.path))
+    whole = [tried(partial(_whole, box, name, trials, np.ones(trials, np.int64))) for name in ("session", "repeat")]
+    tried(partial(_space, box, voxels))
+    tried(partial(_regions, box, voxels, np.ones(voxels, np.bool_)))
+    usable = None
+    if kept is not None and whole[0] is not None:
+        usable = tried(partial(_usable, box.path, values[kept], whole[0][kept]))
+    # of voxels of which nobody knows whether they are used the noise ceiling may be anything
+    tried(partial(_ncsnr, box, voxels, np.zeros(voxels, np.bool_) if usable is None else usable[0]))
+    if "group" in box:
+        tried(partial(_ids, box, "group", trials))
+    ids = tried(partial(_ids, box, "stimulus", trials)) if "stimulus" in box else None
+    stimulus = tried(partial(_stimulus, box, trials))
+    if stimulus is None and ids is not None:
+        tried(partial(_described, box, tuple(sorted(set(ids.tolist()))), None, "image"))
+    shown = ids if stimulus is None else stimulus[0]
+    halves = tried(partial(_halves, box))
+    if shown is not None and halves is not None:
+        names = frozenset(shown.tolist())
+        for name, lists in sorted(halves.items()):
+            tried(partial(_stored_split, box, name, lists, read=(), shown=names))
+    return tuple(dict.fromkeys(found))
 
 
 ENTRIES = (Arrays(),)
