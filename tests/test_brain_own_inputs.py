@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from PIL import Image
 
+from brain import hdf5
 from brain.errors import InputError, UsageError
 from brain.leaks import guard
 from brain.pack import pack, write_arrays
@@ -430,6 +431,20 @@ def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened
     np.testing.assert_array_equal(np.asarray(stimuli.open("pic1")), pictures()[1])
     with pytest.raises(InputError, match=r"numbers in 0\.\.1, found 7\.\.7 in image 4; scale all images alike"):
         stimuli.open("pic4")
+
+
+def test_whether_images_were_written_is_asked_once_and_not_of_every_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = {"responses": values(), "stimulus": NAMES, "images": pictures(), "image_ids": IDS}
+    asked: list[str] = []
+    monkeypatch.setattr(hdf5, "must_be_written", lambda dataset, where: asked.append(where.rpartition(", ")[2]))
+    stimuli = open_recording(write_arrays(tmp_path / "d.h5", **ask)).stimuli
+    assert "images" in asked
+    asked.clear()
+    for number, name in enumerate(IDS):
+        np.testing.assert_array_equal(np.asarray(stimuli.open(name)), pictures()[number])
+    assert not asked
 
 
 def test_pictures_beside_the_file_go_the_strict_road(tmp_path: Path) -> None:

@@ -186,14 +186,14 @@ class Box:
 
 @dataclass(frozen=True)
 class Hdf5Rows:
-    """Reads one row of an HDF5 data set at a time."""
+    """Reads one row of an HDF5 data set at a time, of which whoever makes it has asked whether it was ever written."""
 
     path: Path
     name: str
 
     def __call__(self, number: int) -> NDArray[Any]:
         """Row `number` of the data set."""
-        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name]) as data:
+        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name], sparse=[self.name]) as data:
             return np.asarray(data[self.name][number])
 
 
