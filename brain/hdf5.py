@@ -323,7 +323,7 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_st
         found = f"data compressed by {absent}, a filter that is not installed"
         raise InputError(expected(where, "data that can be read", found, UNCOMPRESSED))
     check_heaps(dataset)
-    claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
+    claims = int(dataset.nbytes)
     if streamed:
         lengths = dataset.shape[::-1] if kind and not as_stored else dataset.shape
         rows = max(lengths[0], 1) if lengths else 1
@@ -331,7 +331,9 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_st
         if max(claims // rows, chunk) > STREAM_LIMIT:
             came = f"{claims // rows} in chunks of {chunk}"
             raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", came, "store smaller rows and chunks"))
-    elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
+        return
+    stored = int(dataset.id.get_storage_size())  # all chunks are looked up for it
+    if claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
 
