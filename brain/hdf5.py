@@ -224,7 +224,7 @@ def _plain_of_matlab(dataset: OfMatlab, where: object) -> NDArray[Any]:
 
 
 def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
-    """Bytes or text as str without trailing blanks of MATLAB and numpy; bytes that are not UTF-8 are an InputError."""
+    """Bytes or text as str, blanks kept (`tables.unpadded`); bytes that are not UTF-8 are an InputError."""
     try:
         if values.dtype.kind == "S":
             return np.char.decode(values, "utf-8")

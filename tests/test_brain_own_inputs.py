@@ -200,6 +200,16 @@ def test_blanks_of_char_arrays_are_left_out_and_said_and_never_merge(tmp_path: P
     assert recording.notes == ("stimulus: blanks at the end of 24 of 24 ids are left out",)
     with pytest.raises(InputError, match="differ in blanks at their end"):
         read(tmp_path, stimulus=["a", "a "] * 12)
+    save_pictures(tmp_path / "pictures", [f"{name}.png" for name in IDS])
+    np.save(tmp_path / "r.npy", values())
+    where = {"responses": tmp_path / "r.npy", "stimulus": tmp_path / "ids.npy", "images": tmp_path / "pictures"}
+    for padded in (np.array([name.ljust(9).encode() for name in NAMES]), np.array([f"{name} " for name in NAMES])):
+        np.save(tmp_path / "ids.npy", padded)
+        out = pack(tmp_path / f"{padded.dtype.kind}.h5", **where)
+        assert open_recording(out).responses.stimulus.tolist() == NAMES
+    np.save(tmp_path / "ids.npy", np.array(["pic0", "pic0 "] * 12))
+    with pytest.raises(InputError, match=r"ids\.npy: .* differ in blanks at their end"):
+        pack(tmp_path / "o.h5", **where)
 
 
 def test_names_of_a_mac_match_and_names_that_do_not_say_what_is_there(tmp_path: Path) -> None:
