@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import composed, listed, present
+from brain.names import unseen
 from brain.pictures import SUFFIXES, open_image, size_of
 from brain.types import LEAVE_OUT, Recording
 from brain.waveforms import read_wave
@@ -41,8 +41,6 @@ NAMED = 3
 
 LONGEST = 240
 """Bytes of an id as a file's name holds it; the sample's number and ending have to fit into 255 beside it."""
-UNSEEN = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of letters that no name holds: control characters, lone surrogates, separators of lines."""
 
 
 def check_ids(ids: Sequence[str], where: str) -> None:
@@ -52,7 +50,7 @@ def check_ids(ids: Sequence[str], where: str) -> None:
     """
     for name in ids:
         subject = f"{where}, stimulus id {name[:60]!r}"
-        if not re.fullmatch(r"[^/\\:*?\"<>|]{1,120}", name) or _unseen(name) or name in (".", ".."):
+        if not re.fullmatch(r"[^/\\:*?\"<>|]{1,120}", name) or unseen(name) or name in (".", ".."):
             then = "rename it: ids become file names, so no slashes, colons or control characters"
             raise InputError(expected(subject, "a plain name", "this one", then))
         if (bytes_taken := len(quoted(name))) > LONGEST:
@@ -62,22 +60,26 @@ def check_ids(ids: Sequence[str], where: str) -> None:
 
 
 def check_names(recording: Recording) -> None:
-    """Refuses (InputError) a subject, region, split or group whose name is empty or holds what cannot be seen."""
-    groups = [split.name.removeprefix(f"{LEAVE_OUT}-") for split in recording.splits]
+    """Refuses (InputError) a subject, region, split or group whose name is empty, and any name or label that holds what
+    cannot be seen."""
+    space, groups = recording.responses.space, [split.name.removeprefix(f"{LEAVE_OUT}-") for split in recording.splits]
     named = {
-        "subject": [recording.responses.space.subject], "region": [region.name for region in recording.regions],
-        "split or group": [*(split.name for split in recording.splits), *groups],
+        "subject": [space.subject], "region": [region.name for region in recording.regions],
+        "split or group": [*(split.name for split in recording.splits), *groups, *recording.left_out],
     }  # fmt: skip
-    for what, names in named.items():
-        for name in names:
-            if not name.strip() or _unseen(name):
-                found = f"{name[:60]!r}" if name.strip() else f"an empty one ({name[:60]!r})"
+    labels = recording.stimuli.labels.values()
+    texts = {
+        "unit": [space.unit], "betas": [space.betas], "space": [space.name],
+        "atlas": [region.atlas for region in recording.regions],
+        "label": [text for own in labels for label in own.items() for text in label],
+    }  # fmt: skip
+    for what, names in {**named, **texts}.items():
+        for name in dict.fromkeys(names):
+            empty = what in named and not name.strip()
+            if empty or unseen(name):
+                found = f"an empty one ({name[:60]!r})" if empty else f"{name[:60]!r}"
                 then = "rename it"
                 raise InputError(expected(f"{recording.source}, {what}", "a name that can be read", found, then))
-
-
-def _unseen(name: str) -> bool:
-    return any(unicodedata.category(letter) in UNSEEN for letter in name)
 
 
 @dataclass(frozen=True, kw_only=True)
