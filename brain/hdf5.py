@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from brain.errors import AfterimageError, InputError, expected
 from brain.files import AGAIN, foreign, is_hdf5, present
-from brain.hdf5_heaps import check_heaps
+from brain.hdf5_heaps import UNCOMPRESSED, check_heaps
 from brain.names import one_line
 
 LIMIT = 32 * 2**30
@@ -36,7 +37,8 @@ STREAM_LIMIT = 2**28
 """Bytes that one row, or one chunk, of a data set which is streamed may claim."""
 RATIO, RATIO_FROM = 2000, 2**24
 """A data set of more than `RATIO_FROM` bytes may claim this many times what the file stores of it."""
-OBJECTS = 10000
+OBJECTS, DEPTH = 10000, 64
+"""Of what a group may hold, and of the groups in each other on the way there."""
 FILTERS = {4: "szip", 307: "bzip2", 32001: "blosc", 32004: "lz4", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2"}
 """Registered filters that h5py does not bring, by number."""
 KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
@@ -45,7 +47,6 @@ KINDS = {"double": "f8", "single": "f4", "logical": "u1", "char": "u2"} | {
 """MATLAB's classes of plain arrays, and the types in which they are saved."""
 MATLAB_CLASS = "MATLAB_class"
 OF_MATLAB = "saved by MATLAB: axes are read in MATLAB's order"
-UNCOMPRESSED = "write the data again with gzip or without compression"
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def open_hdf5(
                 raise InputError(expected(path, f"the data set {missing[0]!r}", holds, then))
             found: dict[str, h5py.Dataset] = {}
             for key in [*keys, *(key for key in optional if _holds(file, key, path))]:
-                _collect(file[key], key, path, found=found, seen=set())
+                _collect(file[key], key, path, found=found)
             groups = [key for key in keys if key not in found]
             if groups:
                 raise InputError(expected(f"{path}, {groups[0]}", "a data set", "a group", "store an array there"))
@@ -96,17 +97,48 @@ def open_hdf5(
             raise _damaged(path, "intact data", error, then) from error
 
 
-def names_in(path: Path) -> tuple[str, ...]:
-    """The names at the root of an HDF5 file, sorted; nothing behind them is opened."""
+def names_in(path: Path, through: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names at the root of an HDF5 file, and all below the groups that the names `through` go through; sorted.
+
+    Nothing else is opened. A name of `through` with a step that is a link to elsewhere is an InputError.
+    """
     present(path, what="an HDF5 file", then="give the path of one")
     _must_be_hdf5(path)
     with _open(path, "fetch the file again") as file:
         try:
-            return tuple(one_line(name, path) for name in sorted(file))
+            names = [one_line(name, path) for name in file]
+            for first in sorted({one.split("/")[0] for one in through if "/" in one}.intersection(names)):
+                for name in (one for one in through if one.startswith(f"{first}/")):
+                    _holds(file, name, path)
+                if isinstance(file.get(first, getlink=True), h5py.HardLink) and isinstance(file[first], h5py.Group):
+                    names.extend(name for name, _ in _below(file[first], first, path))
+            return tuple(sorted(names))
         except AfterimageError:
             raise
         except Exception as error:
             raise _damaged(path, "an intact HDF5 file", error, "fetch the file again") from error
+
+
+def _below(group: h5py.Group, key: str, path: Path) -> Iterator[tuple[str, Any]]:
+    """(name, what it is) of all below a group, groups among them; None for a link to elsewhere, which is not followed.
+
+    A group that holds itself, and more than OBJECTS or DEPTH, are an InputError.
+    """
+    waiting, count = deque([(group, key, frozenset[int]())]), 0
+    while waiting:
+        node, key, above = waiting.popleft()
+        address = int(h5py.h5o.get_info(node.id).addr)
+        count += len(node)
+        if address in above or count > OBJECTS or len(above) > DEPTH:
+            came = f"more than {OBJECTS} objects, or {DEPTH} groups in each other"
+            came = "a group that holds itself" if address in above else came
+            raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
+        for name in node:
+            whole = f"{key}/{one_line(name, f'{path}, {key}')}"
+            inner = node[name] if isinstance(node.get(name, getlink=True), h5py.HardLink) else None
+            yield whole, inner
+            if isinstance(inner, h5py.Group):
+                waiting.append((inner, whole, above | {address}))
 
 
 def plain(dataset: Any, where: object) -> NDArray[Any]:
@@ -199,7 +231,7 @@ def _plain_of_matlab(dataset: OfMatlab, where: object) -> NDArray[Any]:
 
 
 def texts(values: NDArray[Any], where: object) -> NDArray[np.str_]:
-    """Bytes or text as str without trailing blanks of MATLAB and numpy; bytes that are not UTF-8 are an InputError."""
+    """Bytes or text as str, blanks kept (`tables.unpadded`); bytes that are not UTF-8 are an InputError."""
     try:
         if values.dtype.kind == "S":
             return np.char.decode(values, "utf-8")
@@ -268,19 +300,16 @@ def _holds(file: h5py.File, key: str, path: Path) -> bool:
     return True
 
 
-def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset], seen: set[int]) -> None:
-    if isinstance(node, h5py.Dataset):
-        found[key] = node
-    elif isinstance(node, h5py.Group):
-        address = h5py.h5o.get_info(node.id).addr
-        if address in seen or len(found) > OBJECTS:
-            came = "a group that holds itself" if address in seen else f"more than {OBJECTS} objects"
-            raise InputError(expected(f"{path}, {key}", "a plain group", came, "write it anew"))
-        for name in node:
-            _holds(node, one_line(name, f"{path}, {key}"), path)
-            _collect(node[name], f"{key}/{name}", path, found=found, seen={*seen, address})
-    else:
-        raise InputError(expected(f"{path}, {key}", "a data set or a group", type(node).__name__, "write it anew"))
+def _collect(node: Any, key: str, path: Path, *, found: dict[str, h5py.Dataset]) -> None:
+    """Adds a data set, or all those below a group, to `found`; a link to elsewhere and other things are InputErrors."""
+    for name, one in _below(node, key, path) if isinstance(node, h5py.Group) else ((key, node),):
+        if one is None:
+            _holds(node.file, name, path)
+        elif isinstance(one, h5py.Dataset):
+            found[name] = one
+        elif not isinstance(one, h5py.Group):
+            came = type(one).__name__
+            raise InputError(expected(f"{path}, {name}", "a data set or a group", came, "write it anew"))
 
 
 def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_stored: bool) -> None:
@@ -301,7 +330,7 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_st
         found = f"data compressed by {absent}, a filter that is not installed"
         raise InputError(expected(where, "data that can be read", found, UNCOMPRESSED))
     check_heaps(dataset)
-    claims, stored = int(dataset.nbytes), int(dataset.id.get_storage_size())
+    claims = int(dataset.nbytes)
     if streamed:
         lengths = dataset.shape[::-1] if kind and not as_stored else dataset.shape
         rows = max(lengths[0], 1) if lengths else 1
@@ -309,7 +338,9 @@ def _check(dataset: h5py.Dataset, key: str, path: Path, *, streamed: bool, as_st
         if max(claims // rows, chunk) > STREAM_LIMIT:
             came = f"{claims // rows} in chunks of {chunk}"
             raise InputError(expected(where, f"rows below {STREAM_LIMIT} bytes", came, "store smaller rows and chunks"))
-    elif claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
+        return
+    stored = int(dataset.id.get_storage_size())  # all chunks are looked up for it
+    if claims > LIMIT or (claims > RATIO_FROM and claims > RATIO * max(stored, 1)):
         came = f"{claims} bytes claimed and {stored} stored"
         raise InputError(expected(where, "data as large as they claim", came, "check the file"))
 

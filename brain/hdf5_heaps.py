@@ -23,21 +23,34 @@ from brain.errors import InputError, expected
 
 POINTER = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
 """What stands in the data set for each text: its length, its heap's address behind the user block, its number there."""
+SEEN_THROUGH = (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE)
+"""Filters whose chunks are unpacked here; HDF5 itself takes no checksums for such text."""
+UNCOMPRESSED = "write the data again with gzip or without compression"
 HEAD = 16
 """Bytes of a heap's head, and of an object's."""
 
 
 def check_heaps(dataset: h5py.Dataset) -> None:
-    """Refuse (InputError) text of variable length whose heaps are damaged; other data sets are not looked at.
+    """Refuse (InputError) text of variable length whose heaps are damaged, or cannot be looked into beforehand.
 
-    Chunks packed by filters other than gzip and shuffle cannot be looked into here.
+    The latter is what filters other than gzip and shuffle packed, and what lies in the data set's own header. Other
+    data sets are not looked at.
     """
     text = h5py.check_string_dtype(dataset.dtype)
     if text is None or text.length is not None or not dataset.size:
         return
+    where = f"{dataset.file.filename}, {str(dataset.name).lstrip('/')}"
+    made = dataset.id.get_create_plist()
+    if made.get_layout() == h5py.h5d.COMPACT:
+        found = "text in the head of its data set, whose damage cannot be seen before it is read"
+        raise InputError(expected(where, "text that can be looked into", found, "write the text again with h5py"))
+    closed = [name for number, name in _filters(dataset) if number not in SEEN_THROUGH]
+    if closed:
+        found = f"text compressed by {closed[0]}, whose damage cannot be seen before it is read"
+        raise InputError(expected(where, "text that can be looked into", found, UNCOMPRESSED))
     sizes = dataset.file.id.get_create_plist().get_sizes()
     if sizes != (8, 8):
-        where, found = f"{dataset.file.filename}, {str(dataset.name).lstrip('/')}", f"{sizes[0]} and {sizes[1]}"
+        found = f"{sizes[0]} and {sizes[1]}"
         then = "store the text with a fixed length, or the file with HDF5's usual sizes"
         raise InputError(expected(where, "addresses and lengths of 8 bytes", found, then))
     path, before = Path(dataset.file.filename), int(dataset.file.userblock_size)
@@ -46,7 +59,6 @@ def check_heaps(dataset: h5py.Dataset) -> None:
             whole = raw[: len(raw) - len(raw) % POINTER.itemsize]
             for at in np.unique(np.frombuffer(whole, POINTER)["heap"]).tolist():
                 if at and not _ends(file, at + before):
-                    where = f"{path}, {str(dataset.name).lstrip('/')}"
                     raise InputError(expected(where, "intact text", "damaged text", "fetch the file again"))
 
 
@@ -57,7 +69,7 @@ def _stored(dataset: h5py.Dataset, file: BinaryIO) -> Iterator[bytes]:
         if at is not None:
             yield _at(file, at, dataset.size * POINTER.itemsize)
         return
-    filters = _filters(dataset)
+    filters = [number for number, _ in _filters(dataset)]
     for number in range(dataset.id.get_num_chunks()):
         chunk = dataset.id.get_chunk_info(number)
         raw = _at(file, chunk.byte_offset, chunk.size)
@@ -65,13 +77,15 @@ def _stored(dataset: h5py.Dataset, file: BinaryIO) -> Iterator[bytes]:
         yield from _unpacked(raw, [one for one, used in zip(filters, left_out, strict=True) if used])
 
 
-def _filters(dataset: h5py.Dataset) -> list[int]:
+def _filters(dataset: h5py.Dataset) -> list[tuple[int, str]]:
+    """The number and the name of each filter, in the order of writing."""
     made = dataset.id.get_create_plist()
-    return [int(made.get_filter(number)[0]) for number in range(made.get_nfilters())]
+    filters = (made.get_filter(place) for place in range(made.get_nfilters()))
+    return [(int(one[0]), one[3].decode("utf-8", "replace")[:40] or f"filter {one[0]}") for one in filters]
 
 
 def _unpacked(raw: bytes, filters: list[int]) -> Iterator[bytes]:
-    """The chunk before its filters; nothing where one of them is unknown, or damaged, which the library says."""
+    """The chunk before its filters; nothing where one of them is damaged, which the library says."""
     for one in reversed(filters):
         if one == h5py.h5z.FILTER_SHUFFLE:
             count = len(raw) // POINTER.itemsize
@@ -82,8 +96,6 @@ def _unpacked(raw: bytes, filters: list[int]) -> Iterator[bytes]:
                 raw = zlib.decompress(raw)
             except zlib.error:
                 return
-        else:
-            return
     yield raw
 
 

@@ -1,16 +1,23 @@
 """Names that others gave: they stand in sentences, in tables and on a terminal, and each is one line.
 
     one_line("x\\n=cmd", f"{path}, subject")      an InputError; a name without an end of a line comes back as it is
+    unseen("z\\x1b[2J")                          True: no name in a recording holds what cannot be seen
+
+Whatever has a name is one line. What nobody uses, such as another array of a file, may be called anything else: it is
+written out where it is printed (brain.terminal) and makes no file unreadable.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from brain.errors import InputError, expected
 
 ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What ends a line, of a text or of a terminal."""
+UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of letters that no name in a recording holds: control characters, lone surrogates, separators of lines."""
 
 
 def one_line(name: str, where: object) -> str:
@@ -18,3 +25,8 @@ def one_line(name: str, where: object) -> str:
     if ENDS.search(name):
         raise InputError(expected(where, "a name of one line", f"{name[:60]!r}", "rename it"))
     return name
+
+
+def unseen(name: str) -> bool:
+    """Does the name hold a letter that cannot be seen, or that a terminal obeys?"""
+    return any(unicodedata.category(letter) in UNSEEN for letter in name)

@@ -21,8 +21,9 @@ from brain.names import one_line
 
 LIMIT = 32 * 2**30
 """Bytes that one array may claim."""
-RATIO, RATIO_FROM = 500, 2**26
-"""A member of more than `RATIO_FROM` bytes may claim this many times what is stored of it; deflate ends at 1032."""
+RATIO, RATIO_FROM = 500, 2**31
+"""A member of more than `RATIO_FROM` bytes may claim this many times what is stored of it. Memory bears smaller ones,
+and figures that are all but empty come to deflate's end, 1032."""
 PLAIN = "store numbers or text, not objects"
 
 

@@ -18,6 +18,11 @@ from brain.types import LEAVE_OUT, Int, Split
 
 CLUSTER = "cluster"
 """What the names of splits begin with that hold out one cluster of like stimuli each."""
+EVERYTHING = (
+    "the group shows every stimulus, so that leaving it out leaves nothing to train on; group by what was shown, "
+    "a split is over stimuli"
+)
+"""Why a group has no split."""
 STARTS = 10
 """Beginnings of k-means, of which the tightest result is kept, and ROUNDS of each at most."""
 ROUNDS = 300
@@ -63,28 +68,30 @@ def _number(stimulus: str) -> int:
     return int(tail) if tail != stimulus else 0
 
 
-def leave_out(groups: Mapping[str, Iterable[str]], *, sound: bool = True) -> tuple[Split, ...]:
+def leave_out(
+    groups: Mapping[str, Iterable[str]], *, sound: bool = True
+) -> tuple[tuple[Split, ...], dict[str, str]]:
     """One split a group, "leave-out-<group>": its stimuli are the test, all others the training.
 
     `groups`: group -> the stimuli shown in it. A stimulus of several groups is tested in each and trains in none of
-    them; nor does another window of a clip that is tested. A group that shows every stimulus is an InputError.
-    `Recording.folds("leave-out")` gives all the splits.
+    them; nor does another window of a clip that is tested. A group that shows every stimulus has no split: those come
+    as name -> why, for `Recording.left_out`. `Recording.folds("leave-out")` gives all the splits.
     """
     members = {group: set(stimuli) for group, stimuli in groups.items()}
     everything = set().union(*members.values()) if members else set()
-    splits = []
+    splits: list[Split] = []
+    left_out: dict[str, str] = {}
     for group, test in members.items():
+        name = f"{LEAVE_OUT}-{group}"
         clips = set(groups_of(test, sound=sound).tolist())
         others = sorted(everything - test)
         theirs = groups_of(others, sound=sound).tolist()
         train = {name for name, clip in zip(others, theirs, strict=True) if clip not in clips}
-        if not train:
-            raise InputError(
-                f"group {group!r} shows every stimulus, so that leaving it out leaves nothing to train on; "
-                "group by what was shown, a split is over stimuli"
-            )
-        splits.append(Split(name=f"{LEAVE_OUT}-{group}", train=tuple(train), test=tuple(test)))
-    return tuple(splits)
+        if train:
+            splits.append(Split(name=name, train=tuple(train), test=tuple(test)))
+        else:
+            left_out[name] = EVERYTHING
+    return tuple(splits), left_out
 
 
 def tenth_by_hash(ids: Iterable[str], *, sound: bool = True) -> Split:

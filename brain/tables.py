@@ -1,6 +1,6 @@
 """Tables of text that others wrote: ids, numbers, masks and records out of .txt, .csv, .tsv and .npy files.
 
-    read_ids(path)                    (row,) text, unchanged: 007, 3.10 and 1e3 stay what they are
+    read_ids(path)                    (row,) text without blanks around it: 007, 3.10 and 1e3 stay what they are
     read_numbers(path)                (row,) or (row, column) float64; the first cell that is none is named
     read_mask(path, voxels)           (voxel,) bool of 0 and 1, true and false, yes and no
     read_records(path, needed=...)    rows by column name
@@ -104,7 +104,7 @@ def read_ids(path: Path) -> NDArray[np.str_]:
     A first id that names a column, such as "stim_id", while no other does, is an InputError: it may be a head line.
     """
     if path.suffix.lower() == ".npy":
-        ids = as_ids(read_npy(path), path)
+        ids = unpadded(as_ids(read_npy(path), path), path)
         refuse_head(path, ids.tolist())
         return ids
     rows = read_rows(path)
@@ -150,6 +150,22 @@ def whole_numbers(values: NDArray[Any]) -> Bool:
     digits = min(np.finfo(values.dtype).nmant + 1, 53) if values.dtype.kind == "f" else 53
     wide = values.astype(np.float64)
     return np.asarray((wide == np.rint(wide)) & (np.abs(wide) < 2.0**digits), np.bool_)
+
+
+def unpadded(ids: NDArray[np.str_], where: object) -> NDArray[np.str_]:
+    """(row,) ids without the blanks and zeros that fill text of one width, as MATLAB's and Fortran's, at their ends.
+
+    Ids that differ in these alone are an InputError.
+    """
+    return apart(ids, [one.rstrip(" \0") for one in ids.tolist()], where, found="in blanks at their end")
+
+
+def apart(ids: NDArray[np.str_], changed: Iterable[str], where: object, *, found: str) -> NDArray[np.str_]:
+    """The `changed` ids, if those that differed differ still; else an InputError: some differ only as `found` says."""
+    after = np.array(list(changed), np.str_)
+    if len(np.unique(after)) < len(np.unique(ids)):
+        raise InputError(expected(where, "ids that differ", f"some that differ {found}", "rename them"))
+    return after
 
 
 def read_numbers(path: Path, *, measured: bool = True) -> NDArray[Any]:

@@ -268,6 +268,7 @@ class Recording:
     notes      one sentence on each thing the reader decided or left out, such as how a series was cut into windows
     reader     the reader's name; `source` the folder or file it read
     simulated  what simulated the brain ("afterimage simulate, seed 0"), "" for a recorded one
+    left_out   name -> why, the splits that cannot be made of what is read
     """
 
     responses: Responses
@@ -280,6 +281,7 @@ class Recording:
     reader: str = ""
     source: str = ""
     simulated: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for region in self.regions:
@@ -296,12 +298,17 @@ class Recording:
         raise UsageError(unknown("region", name, tuple(region.name for region in self.regions)))
 
     def split(self, name: str = "") -> Split:
-        """The split of that name; no name takes the first."""
-        if not self.splits:
-            raise InputError(f"{self.source or 'these data'}: no split can be made of them; read more sessions")
+        """The split of that name; no name takes the first. One that is left out is an InputError that says why."""
+        where = self.source or "these data"
         for split in self.splits:
             if name in ("", split.name):
                 return split
+        for left, why in self.left_out.items():
+            if name == left or (name == LEAVE_OUT and left.startswith(f"{LEAVE_OUT}-")):
+                raise InputError(f"{where}: split {left} is left out: {why}")
+        if not self.splits:
+            why = next((f" ({left}: {why})" for left, why in self.left_out.items()), "")
+            raise InputError(f"{where}: no split can be made of them{why}; read more sessions")
         raise UsageError(unknown("split", name, tuple(split.name for split in self.splits)))
 
     def folds(self, name: str = "") -> tuple[Split, ...]:

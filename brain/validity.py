@@ -38,17 +38,23 @@ def measured(values: NDArray[Any]) -> Bool:
     return found
 
 
+def must_be_measured(values: NDArray[Any], where: object) -> Bool:
+    """`measured`, where that is any trial at all; else an InputError about `where`."""
+    kept = measured(values)
+    if not kept.any():
+        found = f"NaN, infinity or one value throughout in all {len(kept)} trials"
+        raise InputError(expected(f"{where}, responses", "numbers", found, "check how the data were made"))
+    return kept
+
+
 def without_dropped(responses: Responses, where: object) -> tuple[Responses, Bool, tuple[str, ...]]:
     """The trials that were measured at all, (trial,) bool which these are, and a sentence on the others, if any.
 
     Where no trial is left: an InputError about `where`.
     """
-    kept = measured(responses.values)
+    kept = must_be_measured(responses.values, where)
     if kept.all():
         return responses, kept, ()
-    if not kept.any():
-        found = f"NaN, infinity or one value throughout in all {len(kept)} trials"
-        raise InputError(expected(f"{where}, responses", "numbers", found, "check how the data were made"))
     sessions = ", ".join(str(session) for session in np.unique(responses.session[~kept]).tolist())
     count = int((~kept).sum())
     holds = "holds" if count == 1 else "hold"

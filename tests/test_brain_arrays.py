@@ -152,7 +152,7 @@ def test_fields_can_be_named_by_flag_or_by_a_file_beside(tmp_path: Path) -> None
     (tmp_path / "theirs.npz.fields.json").write_text(json.dumps(fields))
     assert open_recording(path).responses.stimulus[9] == "1"
     with pytest.raises(InputError, match="group by what was shown"):
-        open_recording(path, fields={"group": "run"})
+        open_recording(path, fields={"group": "run"}).folds()
     with pytest.raises(UsageError, match="did you mean stimulus"):
         open_recording(path, fields={"stimuli": "figure"})
     with pytest.raises(InputError, match="'figures' for stimulus"):

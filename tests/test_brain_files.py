@@ -248,6 +248,14 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch
         read_npz(path, ["data"])
 
 
+def test_pictures_that_are_all_but_empty_are_no_bomb(tmp_path: Path) -> None:
+    figures = np.zeros((40, 1300, 1300), np.uint8)
+    figures[:, 100, 100] = 200
+    np.savez_compressed(tmp_path / "figures.npz", images=figures)
+    assert figures.nbytes > 900 * (tmp_path / "figures.npz").stat().st_size
+    assert int(read_npz(tmp_path / "figures.npz", ["images"])["images"].sum()) == 40 * 200
+
+
 def test_a_header_that_claims_more_than_its_member_holds_is_refused(tmp_path: Path) -> None:
     honest = npy(np.zeros(100, np.uint8))
     lying = honest.replace(b"(100,), }" + b" " * 11, b"(10000000000000,), }")
@@ -310,6 +318,37 @@ def test_text_whose_heap_has_no_end_is_refused_and_whole_text_is_read(how: str, 
     whole = path.read_bytes()
     path.write_bytes(without_an_end(whole, whole.index(b"GCOL")))
     with pytest.raises(InputError, match="text.h5, text: expected intact text"), open_hdf5(path, ["text"]):
+        pass
+
+
+@pytest.mark.parametrize("packed", [{"compression": "lzf"}, {"compression": "lzf", "shuffle": True}])
+def test_text_behind_a_filter_that_nobody_sees_through_is_refused_and_its_numbers_are_read(
+    packed: dict[str, Any], tmp_path: Path
+) -> None:
+    path, words = tmp_path / "text.h5", np.array([f"word {number}" for number in range(40)])
+    with h5py.File(path, "w") as file:
+        file.create_dataset("text", data=words.astype(object), dtype=h5py.string_dtype(), chunks=(7,), **packed)
+        file.create_dataset("fixed", data=words.astype("S"), chunks=(7,), **packed)
+        file.create_dataset("numbers", data=np.arange(40), chunks=(7,), **packed)
+    with open_hdf5(path, ["fixed", "numbers"]) as data:
+        assert plain(data["fixed"], path).tolist() == words.tolist() and data["numbers"][39] == 39
+    said = "text.h5, text: expected .*, found text compressed by lzf, whose damage .*; write the data again with gzip"
+    with pytest.raises(InputError, match=said), open_hdf5(path, ["text"]):
+        pass
+
+
+def test_text_in_the_head_of_its_data_set_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.h5"
+    with h5py.File(path, "w") as file:
+        made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        made.set_layout(h5py.h5d.COMPACT)
+        kind, space = h5py.h5t.py_create(h5py.string_dtype(), logical=True), h5py.h5s.create_simple((3,))
+        h5py.Dataset(h5py.h5d.create(file.id, b"text", kind, space, made))[:] = ["a", "b", "c"]
+        numbers = h5py.h5d.create(file.id, b"numbers", h5py.h5t.NATIVE_INT64, space, made)
+        h5py.Dataset(numbers)[:] = [1, 2, 3]
+    with open_hdf5(path, ["numbers"]) as data:
+        assert data["numbers"][:].tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="found text in the head of its data set"), open_hdf5(path, ["text"]):
         pass
 
 

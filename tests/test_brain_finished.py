@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from brain.errors import InputError
+from brain.errors import InputError, UsageError
 from brain.readers import open_recording
+from brain.readers._finished import finished
 from brain.simulated.tiny import tiny_nsd
-from brain.types import Recording
+from brain.types import Recording, Split
 from decode.checks import check_captions
 from decode.recipes import CATALOGUE as RECIPES
 from decode.settings import needed_maps
@@ -101,3 +104,72 @@ def test_a_noise_ceiling_in_percent_is_noted(tmp_path: Path) -> None:
     (note,) = read(tmp_path, ncsnr=np.linspace(0, 90, VOXELS)).notes
     assert note.startswith("ncsnr: a median of 45, ") and "sqrt(nc / (100 - nc))" in note
     assert read(tmp_path, ncsnr=np.linspace(0, 3, VOXELS)).notes == ()
+
+
+# splits that nobody asked for
+
+
+SESSION = np.repeat([1, 2, 3], 8)
+
+
+def test_groups_that_show_every_stimulus_are_left_out_and_the_stored_split_is_read(tmp_path: Path) -> None:
+    own = {"split/own/train": IDS[:5], "split/own/test": IDS[5:]}
+    group = ["a" if number < 8 else "b" if number % 8 < 4 else "c" for number in range(TRIALS)]
+    recording = read(tmp_path, group=SESSION, session=SESSION, **own)
+    assert [split.name for split in recording.splits] == ["own"] and recording.folds() == recording.folds("own")
+    (note,) = recording.notes
+    assert note.startswith("3 splits are left out, leave-out-1, leave-out-2, leave-out-3: the group shows every stimul")
+    for name in ("leave-out-2", "leave-out"):
+        with pytest.raises(InputError, match=r"data\.npz: split leave-out-\d is left out: the group shows every stim"):
+            recording.folds(name)
+    with pytest.raises(UsageError, match="no split is called 'owm'; did you mean own"):
+        recording.folds("owm")
+    recording = read(tmp_path, group=group)
+    assert [split.name for split in recording.folds("leave-out")] == ["leave-out-b", "leave-out-c"]
+    assert recording.notes[0].startswith("split leave-out-a is left out: the group shows every stimulus")
+
+
+def test_sessions_leave_a_split_out_that_they_empty_and_the_others_are_read(tmp_path: Path) -> None:
+    shown = [IDS[number % 4 + 4 * (number >= 12)] for number in range(TRIALS)]
+    halves = {"split/a/train": IDS[:2], "split/a/test": IDS[2:4], "split/b/train": IDS[:4], "split/b/test": IDS[4:]}
+    session = np.repeat([1, 2], 12)
+    whole = read(tmp_path, stimulus=shown, session=session, group=session, **halves)
+    assert [split.name for split in whole.splits] == ["a", "b", "leave-out-1", "leave-out-2"]
+    first = open_recording(tmp_path / "data.npz", sessions=[1])
+    assert [split.name for split in first.splits] == ["a"] and first.splits[0] == whole.splits[0]
+    why = r"split b is left out: 4/0 of 4/4 stimuli \(train/test\) are in the trials that are read"
+    assert any(re.fullmatch(why, note) for note in first.notes)
+    with pytest.raises(InputError, match=why):
+        first.folds("b")
+
+
+def test_data_of_which_no_split_remains_say_so(tmp_path: Path) -> None:
+    read(tmp_path, group=SESSION, session=SESSION)
+    recording = open_recording(tmp_path / "data.npz", sessions=[1])
+    assert recording.splits == () and recording.notes[-1].startswith("no split is left, so that nothing can be tested")
+    with pytest.raises(InputError, match=r"no split can be made of them \(leave-out-1: the group shows every stimulus"):
+        recording.folds()
+
+
+def test_two_splits_of_one_name_are_refused_whoever_reads_them(tmp_path: Path) -> None:
+    group = ["xy"[number % 8 // 4] for number in range(TRIALS)]
+    for name in ("leave-out-x", "leave-out-z"):
+        own = {f"split/{name}/train": IDS[:5], f"split/{name}/test": IDS[5:]}
+        with pytest.raises(InputError, match=rf"split/{name}: expected a name of its own, .* field `group` do; rename"):
+            read(tmp_path, group=group, **own)
+        assert [split.name for split in read(tmp_path, **own).splits] == [name]
+    recording = read(tmp_path, group=group)
+    for more in ({"splits": recording.splits + recording.splits[:1]}, {"left_out": {"leave-out-y": "why"}}):
+        with pytest.raises(InputError, match=r"data\.npz, split leave-out-[xy]: expected one split of that name, foun"):
+            finished(replace(recording, **more))
+
+
+@pytest.mark.parametrize("half", ["train", "test"])
+def test_a_split_that_loses_either_half_is_left_out_whoever_reads_it(tmp_path: Path, half: str) -> None:
+    recording = read(tmp_path)
+    halves = {"train": ("pic1",), "test": ("pic2",), half: ("gone", "lost")}
+    splits = (Split(name="s", train=halves["train"], test=halves["test"]), *recording.splits)
+    found = finished(replace(recording, splits=splits))
+    assert found.splits == recording.splits and list(found.left_out) == ["s"]
+    kept = "0/1 of 2/1" if half == "train" else "1/0 of 1/2"
+    assert found.notes == (f"split s is left out: {kept} stimuli (train/test) are in the trials that are read",)

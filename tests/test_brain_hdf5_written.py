@@ -35,6 +35,10 @@ def grown(file: h5py.File) -> None:
     file["x"].resize(SHAPE)
 
 
+def all_but_one(file: h5py.File) -> None:
+    file.create_dataset("x", SHAPE, "f4", chunks=(5, 4))[:15] = 1
+
+
 def nothing(file: h5py.File) -> None:
     file.create_dataset("x", SHAPE, "f4")
 
@@ -50,6 +54,7 @@ def no_chunk(file: h5py.File) -> None:
         (half, "4 of 8 chunks"),
         (half_zipped, "4 of 8 chunks"),
         (grown, "1 of 4 chunks"),
+        (all_but_one, "3 of 4 chunks"),
         (nothing, "none"),
         (no_chunk, "0 of 8 chunks"),
     ],

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from brain import hdf5
 from brain.errors import InputError
 from brain.hdf5 import open_hdf5, plain
 from brain.inspection import look
@@ -179,3 +180,21 @@ def test_a_class_of_variable_length_is_not_looked_for_in_a_heap(tmp_path: Path) 
     said = "x: expected MATLAB_class of fixed length, as MATLAB writes it, found"
     with pytest.raises(InputError, match=said), open_hdf5(path, ["x"]):
         pass
+
+
+def test_rows_of_matlab_that_are_streamed_are_measured_in_matlabs_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hdf5, "STREAM_LIMIT", 400)
+    long, wide = np.ones((100, 5)), np.ones((5, 100))
+    with h5py.File(tmp_path / "x.mat", "w") as file:
+        for name, values in (("long", long), ("wide", wide)):
+            file.create_dataset(name, data=values.T).attrs["MATLAB_class"] = np.bytes_(b"double")
+    with hdf5.open_hdf5(tmp_path / "x.mat", ["long"], streamed=["long"]) as data:
+        assert data["long"][99].tolist() == [1] * 5
+    with hdf5.open_hdf5(tmp_path / "x.mat", ["wide"], streamed=["wide"], as_stored=True) as data:
+        assert data["wide"].shape == (100, 5)
+    for name, as_stored in (("wide", False), ("long", True)):
+        opened = hdf5.open_hdf5(tmp_path / "x.mat", [name], streamed=[name], as_stored=as_stored)
+        with pytest.raises(InputError, match=rf"x\.mat, {name}: expected rows below 400 bytes, found 800"), opened:
+            pass

@@ -82,5 +82,28 @@ def test_a_sample_whose_name_has_two_lines_is_refused(tmp_path: Path) -> None:
         read_samples(tmp_path, references=None)
 
 
+@pytest.mark.parametrize("control", ["\x1b[2J", "\x07", "\x7f", "\x9b", "\t"])
+@pytest.mark.parametrize("name", ["subject", "unit", "betas", "roi", "group", "split", "labels", "label", "stimulus"])
+def test_a_name_that_a_terminal_obeys_is_refused(tmp_path: Path, name: str, control: str) -> None:
+    forged, ids = f"x{control}y", [f"s{number}" for number in range(8)]
+    more: dict[str, Any] = {
+        "roi": {f"roi/{forged}": np.arange(6) < 2},
+        "group": {"group": [forged if number % 8 < 2 else "b" for number in range(24)]},
+        "split": {f"split/{forged}/train": ids[:4], f"split/{forged}/test": ids[4:]},
+        "labels": {"label_ids": ids, f"labels/{forged}": ["a"] * 8},
+        "label": {"label_ids": ids, "labels/kind": ["a"] * 7 + [forged]},
+        "stimulus": {"stimulus": [forged, *ids[1:]] * 3, "image_ids": [forged, *ids[1:]]},
+    }.get(name, {name: forged})
+    np.savez(tmp_path / "d.npz", **fields(**more))
+    said = "a plain name" if name == "stimulus" else "a name that can be read, found '.*x.*y'; rename it"
+    with pytest.raises(InputError, match=rf"expected {said}"):
+        open_recording(tmp_path / "d.npz")
+
+
+def test_another_array_may_be_called_anything_that_is_one_line(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **fields(**{"x\x1b[31mred": np.ones(3)}))
+    assert open_recording(tmp_path / "d.npz").responses.space.unit == "native"
+
+
 def test_truth_values_and_text_are_no_numbers() -> None:
     assert [is_number(one) for one in (1, 0.5, True, False, "1", None, float("nan"))] == [True, True, *[False] * 5]

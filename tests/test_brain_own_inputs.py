@@ -13,10 +13,12 @@ import pytest
 import soundfile
 from PIL import Image
 
+from brain import hdf5
 from brain.errors import InputError, UsageError
 from brain.leaks import guard
 from brain.pack import pack, write_arrays
 from brain.readers import open_recording
+from brain.readers.arrays import Arrays
 from brain.types import Recording, VoxelSpace
 from encoders.ridge import fit_ridge
 
@@ -198,6 +200,16 @@ def test_blanks_of_char_arrays_are_left_out_and_said_and_never_merge(tmp_path: P
     assert recording.notes == ("stimulus: blanks at the end of 24 of 24 ids are left out",)
     with pytest.raises(InputError, match="differ in blanks at their end"):
         read(tmp_path, stimulus=["a", "a "] * 12)
+    save_pictures(tmp_path / "pictures", [f"{name}.png" for name in IDS])
+    np.save(tmp_path / "r.npy", values())
+    where = {"responses": tmp_path / "r.npy", "stimulus": tmp_path / "ids.npy", "images": tmp_path / "pictures"}
+    for padded in (np.array([name.ljust(9).encode() for name in NAMES]), np.array([f"{name} " for name in NAMES])):
+        np.save(tmp_path / "ids.npy", padded)
+        out = pack(tmp_path / f"{padded.dtype.kind}.h5", **where)
+        assert open_recording(out).responses.stimulus.tolist() == NAMES
+    np.save(tmp_path / "ids.npy", np.array(["pic0", "pic0 "] * 12))
+    with pytest.raises(InputError, match=r"ids\.npy: .* differ in blanks at their end"):
+        pack(tmp_path / "o.h5", **where)
 
 
 def test_names_of_a_mac_match_and_names_that_do_not_say_what_is_there(tmp_path: Path) -> None:
@@ -397,6 +409,29 @@ def test_images_of_another_range_or_layout_are_told_when_they_are_opened(
         read(tmp_path, images=images, image_ids=IDS)
 
 
+def test_a_dark_picture_among_fractions_is_dark_and_one_of_another_scale_is_refused(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    bright = random.random((8, 12, 10, 3)) * 255
+    said = "images: {} that reach no further than 1 are taken as dark ones in 0..255; scale all images alike if they"
+    black, dim, unlit = np.zeros((12, 10, 3)), random.random((12, 10, 3)) * 0.3, random.random((12, 10, 3))
+    black[0, 0] = 0.4
+    for dark, count in (([black], 1), ([dim, black, black], 3), ([unlit], 1)):
+        images = np.concatenate([np.stack(dark), bright[len(dark) :]])
+        recording = read(tmp_path, images=images, image_ids=IDS)
+        assert recording.notes[0].startswith(said.format(count))
+        np.testing.assert_array_equal(np.asarray(recording.stimuli.open("pic0")), np.rint(dark[0]).astype(np.uint8))
+    whole = np.rint(bright)
+    assert read(tmp_path, images=np.concatenate([np.ones((1, 12, 10, 3)), whole[1:]]), image_ids=IDS).notes == ()
+    for images, count in (
+        (np.concatenate([whole[:1] / 255, bright[1:]]), 1),  # made of bytes
+        (np.concatenate([bright[:3] / 255, bright[3:]]), 3),
+        (np.concatenate([black[None], whole[1:]]), 1),  # the others are whole numbers
+    ):
+        for kind in (np.float64, np.float32):
+            with pytest.raises(InputError, match=f"found {count} images in 0..1 among others that reach 25"):
+                read(tmp_path, images=images.astype(kind), image_ids=IDS)
+
+
 def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +446,20 @@ def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened
     np.testing.assert_array_equal(np.asarray(stimuli.open("pic1")), pictures()[1])
     with pytest.raises(InputError, match=r"numbers in 0\.\.1, found 7\.\.7 in image 4; scale all images alike"):
         stimuli.open("pic4")
+
+
+def test_whether_images_were_written_is_asked_once_and_not_of_every_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = {"responses": values(), "stimulus": NAMES, "images": pictures(), "image_ids": IDS}
+    asked: list[str] = []
+    monkeypatch.setattr(hdf5, "must_be_written", lambda dataset, where: asked.append(where.rpartition(", ")[2]))
+    stimuli = open_recording(write_arrays(tmp_path / "d.h5", **ask)).stimuli
+    assert "images" in asked
+    asked.clear()
+    for number, name in enumerate(IDS):
+        np.testing.assert_array_equal(np.asarray(stimuli.open(name)), pictures()[number])
+    assert not asked
 
 
 def test_pictures_beside_the_file_go_the_strict_road(tmp_path: Path) -> None:
@@ -654,3 +703,56 @@ def test_sounds_called_slides_are_windows_of_one_clip_still(tmp_path: Path) -> N
         soundfile.write(tmp_path / f"sounds/{name}.wav", np.random.default_rng(0).normal(size=8000) * 0.1, 16000)
     recording = read(tmp_path, stimulus=[slides[number % 8] for number in range(TRIALS)])
     assert all(len(fold.train) == 4 for fold in recording.folds("leave-out"))
+
+
+# all that is wrong, in one go
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "affine": {"affine": np.zeros((4, 4))},
+    "unit": {"unit": ["z", "psc"]},
+    "subject": {"subject": ["a", "b"]},
+    "session": {"session": np.full(TRIALS, 1.5)},
+    "repeat": {"repeat": ["a"] * TRIALS},
+    "group": {"group": np.arange(TRIALS - 1)},
+    "split/a": {"split/a/train": ["zz"], "split/a/test": IDS[:2]},
+    "split/b": {"split/b/train": IDS[:2]},
+    "split 'c'": {"split/c/train": IDS[:2], "split/c/test": IDS[:2]},
+    "roi/V1": {"roi/V1": np.arange(VOXELS)},
+    "ncsnr": {"ncsnr": np.full(VOXELS, np.nan)},
+    "images": {"images": pictures() * 2.0},
+    "label_ids": {"labels/kind": ["x"] * 8, "label_ids": ["pic0"] * 8},
+    "packed_sha256": {"packed_sha256": "{"},
+}  # fmt: skip
+"""Where a fault is -> the fields that have it."""
+
+
+def problems(path: Path, **arrays: Any) -> tuple[str, ...]:
+    fields = {"responses": values(), "stimulus": NAMES, "images": pictures(), "image_ids": IDS, **arrays}
+    with h5py.File(path, "w") as file:
+        for name, value in fields.items():
+            array = np.asarray(value)
+            file[name] = array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+    return Arrays().inspect(path).problems
+
+
+def test_inspect_says_every_fault_of_a_file_whatever_else_is_wrong(tmp_path: Path) -> None:
+    alone = {}
+    for name, fields in FAULTS.items():
+        (alone[name],) = problems(tmp_path / "d.h5", **fields)
+        assert f"{name}: " in alone[name]
+    for absent in ("session", "ncsnr"):  # without sessions nobody knows of which voxels a noise ceiling is asked
+        fields = {key: value for name, one in FAULTS.items() if name != absent for key, value in one.items()}
+        want = [said for name, said in alone.items() if name != absent]
+        assert sorted(problems(tmp_path / "d.h5", **fields)) == sorted(want)
+    turned = problems(tmp_path / "d.h5", responses=values().T, group=np.arange(TRIALS - 1), affine=np.zeros((4, 4)))
+    assert len(turned) == 3 and any("(6, 24) and 24 trials in stimulus (transposed?)" in one for one in turned)
+
+
+def test_a_voxel_that_stands_still_in_one_session_needs_no_noise_ceiling_beside_another_fault(tmp_path: Path) -> None:
+    still, ncsnr, session = values(), np.ones(VOXELS), np.repeat([1, 2], 12)
+    still[12:, 3], ncsnr[3] = 0, np.nan
+    affine = np.zeros((4, 4))
+    (said,) = problems(tmp_path / "d.h5", responses=still, ncsnr=ncsnr, session=session, affine=affine)
+    assert "affine" in said
+    (first, other) = problems(tmp_path / "d.h5", responses=still * np.nan, affine=affine)
+    assert "affine" in first and "one value throughout in all 24 trials" in other

@@ -95,3 +95,11 @@ def test_sessions_that_their_type_merges_are_refused(tmp_path: Path) -> None:
         open_recording(tmp_path / "data.npz")
     np.savez(tmp_path / "data.npz", session=days, **arrays)
     assert set(open_recording(tmp_path / "data.npz").responses.session.tolist()) == set(days.tolist())
+
+
+@pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 2.0**62, 0.5, np.nan, np.inf])
+def test_an_id_that_a_float_cannot_hold_is_refused(number: float) -> None:
+    with pytest.raises(InputError, match=r"x: expected text or whole numbers, found .*, a number that no id can be"):
+        as_ids(np.array([1.0, number]), "x")
+    whole = np.array([2.0**53 - 1, -(2.0**53) + 1, -0.0])
+    assert as_ids(whole, "x").tolist() == ["9007199254740991", "-9007199254740991", "0"]

@@ -31,6 +31,17 @@ def test_what_people_have_is_named_with_the_next_command(tmp_path: Path, names: 
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("there", [[], ["c.nii.gz"], ["README", "c.csv"]])
+def test_a_folder_of_links_that_were_not_fetched_says_so(tmp_path: Path, there: list[str]) -> None:
+    for name in there:
+        (tmp_path / name).write_text("1\n")
+    for name in ("a.nii.gz", "b.nii.gz"):
+        (tmp_path / name).symlink_to(f"../.git/annex/objects/{name}")
+    said = r"a\.nii\.gz: expected data, found a link to a file that has not been fetched; run `datalad get` on it$"
+    with pytest.raises(InputError, match=said):
+        open_recording(tmp_path)
+
+
 def test_a_part_of_a_data_set_names_the_whole(tmp_path: Path) -> None:
     (tmp_path / "nsddata").mkdir()
     (tmp_path / "nsddata_betas" / "ppdata").mkdir(parents=True)

@@ -7,6 +7,7 @@ should know of the trials is noted.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -24,34 +25,54 @@ SNR = 10.0
 
 
 def finished(recording: Recording) -> Recording:
-    """The recording that `open_recording` gives; an ncsnr that is none is an InputError."""
+    """The recording that `open_recording` gives; an ncsnr that is none and two splits of one name are InputErrors."""
     _check_ncsnr(recording)
+    _check_split_names(recording)
     recording = _with_words(_with_trials(recording))
     notes = (*_equal_trials(recording), *_ncsnr_note(recording.ncsnr))
     return replace(recording, notes=(*recording.notes, *notes)) if notes else recording
 
 
+def _check_split_names(recording: Recording) -> None:
+    names = [*(split.name for split in recording.splits), *recording.left_out]
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        where = f"{recording.source}, split {twice}"
+        raise InputError(expected(where, "one split of that name", "two", "rename one of them"))
+
+
 def _with_trials(recording: Recording) -> Recording:
     """The recording with splits over stimuli that have trials; what sessions or dropped trials took is noted.
 
-    A split of which a half has no trials at all is left out, with a note.
+    A split of which a half has no trials at all is left out, and so is what the reader left out, with a note.
     """
     there = set(recording.responses.stimulus.tolist())
     splits: list[Split] = []
+    left_out = dict(recording.left_out)
     notes: list[str] = []
     for split in recording.splits:
         train, test = (tuple(one for one in half if one in there) for half in (split.train, split.test))
-        lost = len(split.train) + len(split.test) - len(train) - len(test)
-        if not lost:
-            splits.append(split)
-            continue
-        said = f"split {split.name}: {lost} of {len(split.train) + len(split.test)} stimuli have no trial that is read"
+        had, kept = f"{len(split.train)}/{len(split.test)}", f"{len(train)}/{len(test)}"
+        said = f"{kept} of {had} stimuli (train/test) are in the trials that are read"
         if train and test:
-            splits.append(Split(name=split.name, train=train, test=test))
+            splits.append(split if kept == had else Split(name=split.name, train=train, test=test))
+            notes += [f"split {split.name}: {said}"] * (kept != had)
         else:
-            said += f", so that its {'test' if train else 'training'} half is empty and it is left out"
-        notes.append(said)
-    return replace(recording, splits=tuple(splits), notes=(*recording.notes, *notes)) if notes else recording
+            left_out[split.name] = said
+    whys = dict.fromkeys(left_out.values())
+    notes += [_left_out(why, [name for name, own in left_out.items() if own == why]) for why in whys]
+    if left_out and not splits:
+        notes.append("no split is left, so that nothing can be tested: read more sessions, or give another split")
+    if not notes:
+        return recording
+    return replace(recording, splits=tuple(splits), left_out=left_out, notes=(*recording.notes, *notes))
+
+
+def _left_out(why: str, names: list[str]) -> str:
+    """The note on splits that are left out for one reason."""
+    if len(names) == 1:
+        return f"split {names[0]} is left out: {why}"
+    return f"{len(names)} splits are left out, {', '.join(names[:3])}{', ...' * (len(names) > 3)}: {why}"
 
 
 def _equal_trials(recording: Recording) -> tuple[str, ...]:

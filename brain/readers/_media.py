@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.files import composed, listed, present
+from brain.names import unseen
 from brain.pictures import SUFFIXES, open_image, size_of
 from brain.types import LEAVE_OUT, Recording
 from brain.waveforms import read_wave
@@ -31,14 +31,16 @@ GO_ON = ", or go on without their trials by --fields partial=yes"
 """What else can be done about stimuli without a picture or a sound, where a reader knows the field `partial`."""
 DIM = 100.0
 """Images in 0..255 of which none is brighter may be per cent, or another scale."""
+ON_GRID, GREYS = 0.01, 6
+"""How near to a 255th, in 255ths, all numbers of a picture lie that was made of bytes, and how many of them differ."""
+BRIGHT = 0.2
+"""Means from here on are those of a picture in 0..1, not of an all but black one in 0..255."""
 NAMED = 3
 """Ids or files that are named as examples."""
 
 
 LONGEST = 240
 """Bytes of an id as a file's name holds it; the sample's number and ending have to fit into 255 beside it."""
-UNSEEN = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of letters that no name holds: control characters, lone surrogates, separators of lines."""
 
 
 def check_ids(ids: Sequence[str], where: str) -> None:
@@ -48,7 +50,7 @@ def check_ids(ids: Sequence[str], where: str) -> None:
     """
     for name in ids:
         subject = f"{where}, stimulus id {name[:60]!r}"
-        if not re.fullmatch(r"[^/\\:*?\"<>|]{1,120}", name) or _unseen(name) or name in (".", ".."):
+        if not re.fullmatch(r"[^/\\:*?\"<>|]{1,120}", name) or unseen(name) or name in (".", ".."):
             then = "rename it: ids become file names, so no slashes, colons or control characters"
             raise InputError(expected(subject, "a plain name", "this one", then))
         if (bytes_taken := len(quoted(name))) > LONGEST:
@@ -58,22 +60,26 @@ def check_ids(ids: Sequence[str], where: str) -> None:
 
 
 def check_names(recording: Recording) -> None:
-    """Refuses (InputError) a subject, region, split or group whose name is empty or holds what cannot be seen."""
-    groups = [split.name.removeprefix(f"{LEAVE_OUT}-") for split in recording.splits]
+    """Refuses (InputError) a subject, region, split or group whose name is empty, and any name or label that holds what
+    cannot be seen."""
+    space, groups = recording.responses.space, [split.name.removeprefix(f"{LEAVE_OUT}-") for split in recording.splits]
     named = {
-        "subject": [recording.responses.space.subject], "region": [region.name for region in recording.regions],
-        "split or group": [*(split.name for split in recording.splits), *groups],
+        "subject": [space.subject], "region": [region.name for region in recording.regions],
+        "split or group": [*(split.name for split in recording.splits), *groups, *recording.left_out],
     }  # fmt: skip
-    for what, names in named.items():
-        for name in names:
-            if not name.strip() or _unseen(name):
-                found = f"{name[:60]!r}" if name.strip() else f"an empty one ({name[:60]!r})"
+    labels = recording.stimuli.labels.values()
+    texts = {
+        "unit": [space.unit], "betas": [space.betas], "space": [space.name],
+        "atlas": [region.atlas for region in recording.regions],
+        "label": [text for own in labels for label in own.items() for text in label],
+    }  # fmt: skip
+    for what, names in {**named, **texts}.items():
+        for name in dict.fromkeys(names):
+            empty = what in named and not name.strip()
+            if empty or unseen(name):
+                found = f"an empty one ({name[:60]!r})" if empty else f"{name[:60]!r}"
                 then = "rename it"
                 raise InputError(expected(f"{recording.source}, {what}", "a name that can be read", found, then))
-
-
-def _unseen(name: str) -> bool:
-    return any(unicodedata.category(letter) in UNSEEN for letter in name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +133,9 @@ def array_images(
     """
     _check_shape(shape, dtype, where)
     real = dtype.kind == "f"
-    lowest, highest, faint, outside = 0.0, 0.0, 0, [0, 0]
+    lowest, highest, outside = 0.0, 0.0, [0, 0]
+    faint: list[float] = []
+    bright_is_whole = True
     for number in range(shape[0]) if look is None else look:
         values = np.asarray(row(number))
         low, high = _bounds(values)
@@ -135,21 +143,37 @@ def array_images(
             raise InputError(expected(where, "finite numbers", f"NaN or infinity in image {number}", "export it again"))
         lowest, highest = min(lowest, low), max(highest, high)
         if real:
-            faint += 0 < high <= 1 + HAIR and bool((values != np.rint(values)).any())
+            whole = bool((values == np.rint(values)).all())
+            bright_is_whole &= whole or high <= 1 + HAIR
+            faint += [_of_one(values)] * (0 < high <= 1 + HAIR and not whole)
             outside[0] += int(((values < 0) | (values > 1)).sum())
             outside[1] += int(((values < 0) | (values > 255)).sum())
     top = 1 if highest <= (1 + HAIR if real else 1) else 255
     _check_range(lowest, highest, real=real, where=where)
-    if faint and top == 255:
-        came = f"{faint} images in 0..1 among others that reach {highest:g}"
+    dark = len(faint) * (top == 255)
+    if dark and (bright_is_whole or sum(faint) >= 1):
+        came = f"{dark} images in 0..1 among others that reach {highest:g}"
         raise InputError(expected(where, "images on one scale", came, "scale all images alike"))
     count = outside[top == 255]
     reach = f"they reach {lowest:.8g}..{highest:.8g}"
     notes = [f"images: {count} numbers lie outside 0..{top} by a hair ({reach}) and are cut off there"] * (count > 0)
+    if dark:
+        then = "scale all images alike if they are bright"
+        notes.append(f"images: {dark} that reach no further than 1 are taken as dark ones in 0..255; {then}")
     if top == 255 and highest <= DIM:
         then = "divide them by the number that is white if it is another"
         notes.append(f"images: numbers that reach {highest:.8g} are taken as 0..255, which shows them dark; {then}")
     return ArrayImages(row=row, rows={}, top=top, where=where, note="; ".join(notes))
+
+
+def _of_one(values: NDArray[Any]) -> float:
+    """How surely a float image that reaches no further than 1 is one in 0..1, and no dark one in 0..255.
+
+    1 where its numbers are 255ths; a half, so that two of them are needed, where it is as bright as a picture is.
+    """
+    grey = values.astype(np.float64) * 255
+    on_grid = bool((np.abs(grey - np.rint(grey)) < ON_GRID).all()) and len(np.unique(np.rint(grey))) >= GREYS
+    return 1.0 if on_grid else 0.5 if float(values.mean()) >= BRIGHT else 0.0
 
 
 def _bounds(values: NDArray[Any]) -> tuple[float, float]:

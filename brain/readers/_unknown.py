@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from brain.errors import InputError, expected
-from brain.files import listed
+from brain.files import listed, present
 
 TABLES = (".csv", ".tsv", ".txt", ".npy")
 NEXT = {
@@ -29,19 +29,29 @@ NEXT = {
 
 
 def not_recognised(path: Path, above: Iterable[str], known: str) -> InputError:
-    """The error about data of no format that is `known`. `above`: folders that hold them and that a reader opens."""
-    kind, then = _kind(path)
+    """The error about data of no format that is `known`. `above`: folders that hold them and that a reader opens.
+
+    A link among them that leads nowhere is an InputError of its own: DataLad's, where nothing has been fetched.
+    """
     whole = "" if path.is_file() and path.name.lower().endswith(TABLES) else next(iter(above), "")
     if whole:
         return InputError(expected(path, "a whole data set", "a part of one", f"name the folder above: {whole}"))
+    for one in _files(path):
+        if not one.exists():
+            present(one, what="data", then="take the link away")
+    kind, then = _kind(path)
     if kind:
         return InputError(expected(path, "data of a format that is read as it lies", kind, then))
     return InputError(f"{path}: no reader recognises these data; known are {known}")
 
 
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [one for one in listed(path) if not one.is_dir()]
+
+
 def _kind(path: Path) -> tuple[str, str]:
     """What a file is, or all files of a folder are, and the next step; "" for anything else."""
-    files = [path] if path.is_file() else [one for one in listed(path) if not one.is_dir()]
+    files = _files(path)
     for endings, (kind, then) in NEXT.items():
         if files and all(one.name.lower().endswith(endings) for one in files):
             largest = max(files, key=lambda one: one.stat().st_size)

@@ -6,6 +6,7 @@ Two fields are enough: `responses` (trial, voxel) and either `stimulus` (trial,)
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -44,9 +45,9 @@ from brain.readers._media import (
 )
 from brain.readers._sittings import is_yes
 from brain.splits import leave_out, tenth_by_hash
-from brain.tables import as_ids, as_mask, in_part, whole_numbers
+from brain.tables import apart, as_ids, as_mask, in_part, unpadded, whole_numbers
 from brain.types import LEAVE_OUT, Float, Int, Recording, Region, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity, without_dropped
+from brain.validity import Validity, must_be_measured, without_dropped
 
 DIGEST = "packed_sha256"
 FIELDS: Mapping[str, str] = {
@@ -80,6 +81,8 @@ PARTIAL = "partial"
 """No field of a file: "yes" leaves out the trials of stimuli that have no picture or sound."""
 COLUMNS = ("session", "repeat", "group")
 """Fields of one value a trial: an array may be several of them at once."""
+GROUPS = ("roi", "labels", "split")
+"""Fields of which each is a group of arrays."""
 LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
@@ -108,13 +111,17 @@ class Box:
 
     def __contains__(self, name: str) -> bool:
         theirs = self.fields.get(name, name)
-        if name not in self.fields and self._is_another(name):
-            return False
-        return theirs in self.names or any(other.startswith(f"{theirs}/") for other in self.names)
+        within = [other for other in self.names if _is_within(other, theirs)]
+        inside = [other for other in within if other != theirs] or within  # a group that is listed with what it holds
+        return any(not self._is_another(name, other) for other in inside)
 
-    def _is_another(self, name: str) -> bool:
-        """Is the array of this name said to be another field? It is that alone then, but a session may be a group."""
-        taken = [ours for ours, theirs in self.fields.items() if theirs.split("/")[0] == name]
+    def _is_another(self, name: str, theirs: str) -> bool:
+        """Is this array said to be another field than `name`? It is that alone then, but a session may be a group."""
+        if name in self.fields:
+            return False
+        whole = name not in GROUPS  # a group's other arrays stay in it
+        said = self.fields.items()
+        taken = [ours for ours, other in said if (_is_within(other, name) if whole else _is_within(theirs, other))]
         return any(ours not in COLUMNS or name not in COLUMNS for ours in taken)
 
     def read(self, name: str) -> NDArray[Any]:
@@ -137,7 +144,7 @@ class Box:
         """The arrays of a group, by their names in it; none where the file has no such group."""
         theirs = self.fields.get(name, name)
         if not self.is_hdf5:
-            inside = [other for other in self.names if other == theirs or other.startswith(f"{theirs}/")]
+            inside = [other for other in self.names if _is_within(other, theirs)]
             arrays = npz.read_npz(self.path, inside)
         else:
             with hdf5.open_hdf5(self.path, [], optional=[theirs]) as data:
@@ -146,7 +153,8 @@ class Box:
         if theirs in arrays:
             then = f"call the array {theirs}/<name>, each its own"
             raise InputError(expected(f"{self.path}, {theirs}", FIELDS[name], "one array", then))
-        return {key.removeprefix(f"{theirs}/"): values for key, values in arrays.items()}
+        own = {key: values for key, values in arrays.items() if not self._is_another(name, key)}
+        return {key.removeprefix(f"{theirs}/"): values for key, values in own.items()}
 
     def images(self) -> tuple[ArrayImages, int]:
         """The opener of the field `images`, not yet told whose is whose, and how many there are.
@@ -178,34 +186,44 @@ class Box:
 
 @dataclass(frozen=True)
 class Hdf5Rows:
-    """Reads one row of an HDF5 data set at a time."""
+    """Reads one row of an HDF5 data set at a time, of which whoever makes it has asked whether it was ever written."""
 
     path: Path
     name: str
 
     def __call__(self, number: int) -> NDArray[Any]:
         """Row `number` of the data set."""
-        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name]) as data:
+        with hdf5.open_hdf5(self.path, [self.name], streamed=[self.name], sparse=[self.name]) as data:
             return np.asarray(data[self.name][number])
 
 
+def _is_within(name: str, group: str) -> bool:
+    """Is `name` this group, or in it?"""
+    return name == group or name.startswith(f"{group}/")
+
+
 def open_box(path: Path, fields: Mapping[str, str]) -> Box:
-    """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it."""
+    """The file as a box of fields; `fields` goes before those of a <file>.fields.json beside it.
+
+    A name that the file does not hold, in whatever group, is an InputError with the nearest ones.
+    """
     head = _head(present(path, what="an .h5, .hdf5 or .npz file", then="give the path of one"))
     of_hdf5 = is_hdf5(path)
     archive = not of_hdf5 and (path.suffix.lower() == ".npz" or head.startswith(ZIP_MAGIC))
-    names = npz.names_in(path) if archive else hdf5.names_in(path)
     mapping = {**_sidecar(path), **fields}
     leaves_out = is_yes(mapping, PARTIAL)
     mapping.pop(PARTIAL, None)
-    for ours, theirs in mapping.items():
+    for ours in mapping:
         if ours not in FIELDS:
             raise UsageError(unknown("field", ours, (*FIELDS, PARTIAL)))
-        if theirs.split("/")[0] in {name.split("/")[0] for name in names}:
+    names = npz.names_in(path) if archive else hdf5.names_in(path, tuple(mapping.values()))
+    for ours, theirs in mapping.items():
+        if any(_is_within(name, theirs) for name in names):
             continue
         if ours == "folder" and _inside(path, theirs):
             continue  # the folder itself
-        came = f"a file with {', '.join(names)[:200]}"
+        near = difflib.get_close_matches(theirs, names, n=3)
+        came = f"a file with {', '.join(near or names)[:200]}"
         then = "correct --fields" + (f", or put a folder {theirs!r} beside the file" if ours == "folder" else "")
         raise InputError(expected(path, f"the field {theirs!r} for {ours}", came, then))
     return Box(path, mapping, names, of_hdf5, leaves_out)
@@ -276,15 +294,16 @@ class Arrays:
         responses, kept, dropped = without_dropped(responses.trials(rows), path)
         rows = rows[kept]
         box.notes.extend(dropped)
-        usable, masked = _usable(path, responses)
+        usable, masked = _usable(path, responses.values, responses.session)
         # without pictures nobody knows that ids called like windows are none
         sound = stimuli.modality == "sound" or isinstance(stimuli.opener, NoMedia)
-        splits = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
+        splits, left_out = _splits(box, responses.stimulus, rows, trials=trials, shown=shown, sound=sound)
         return Recording(
             responses=responses.voxels(np.flatnonzero(usable)),
             stimuli=stimuli,
             regions=_regions(box, voxels, usable),
             splits=splits,
+            left_out=left_out,
             ncsnr=_ncsnr(box, voxels, usable),
             masked=masked,
             notes=tuple(dict.fromkeys(box.notes)),
@@ -306,8 +325,9 @@ class Arrays:
         families = sorted({split.name if LEAVE_OUT not in split.name else LEAVE_OUT for split in recording.splits})
         regions = {region.name: int(region.mask.sum()) for region in recording.regions}
         understood = [name for name in FIELDS if name in box]
-        used = {box.fields.get(name, name).split("/")[0] for name in understood}
-        ignored = [name for name in box.names if name.split("/")[0] not in used]
+        used = [box.fields.get(name, name) for name in understood]
+        known = [name for name in box.names for one in used if _is_within(name, one) or _is_within(one, name)]
+        ignored = in_part(box.names, known)
         lines = [
             f"data of your own at {path}, subject {responses.space.subject}, unit {responses.space.unit}",
             f"{len(responses.values)} trials of {len(stimuli.ids)} stimuli ({stimuli.modality}), "
@@ -328,7 +348,7 @@ class Arrays:
             "regions": regions,
             "splits": [split.name for split in recording.splits],
             "fields": understood,
-            "ignored": ignored,
+            "ignored": list(ignored),
         }
         return Inspection(lines=tuple(lines), facts=facts, recording=recording)
 
@@ -373,11 +393,12 @@ def as_responses(values: NDArray[Any], where: object) -> Float:
 
 
 def _check_turned(box: Box, trials: int, voxels: int) -> None:
-    """Refuse responses of (voxel, trial): all that goes by trials is as long as a row."""
+    """Refuse responses of (voxel, trial): what goes by trials is as long as a row, and nothing as a column."""
     given = [name for name in ("stimulus", "session", "repeat", "group") if name in box]
     lengths = {name: _flat(box.read(name)).shape[0] for name in given}
-    if lengths and set(lengths.values()) == {voxels} and trials != voxels:
-        raise InputError(turned(f"{box.path}, responses", (trials, voxels), given[0], voxels))
+    turned_by = [name for name, length in lengths.items() if length == voxels]
+    if turned_by and trials not in lengths.values():
+        raise InputError(turned(f"{box.path}, responses", (trials, voxels), turned_by[0], voxels))
 
 
 def turned(where: object, shape: tuple[int, int], name: str, length: int) -> str:
@@ -401,14 +422,12 @@ def _names(box: Box, name: str, values: NDArray[Any]) -> NDArray[np.str_]:
     """(n,) ids as text, accents composed, without the blanks that fill the rows of MATLAB's char arrays; both noted."""
     where = f"{box.path}, {name}"
     ids = _texts(values, where)
-    bare = np.array([one.rstrip(" \0") for one in ids.tolist()], np.str_)
-    whole = np.array([composed(one) for one in bare.tolist()], np.str_)
-    for before, after, found, said in (
-        (ids, bare, "in blanks at their end", "blanks at the end of {} ids are left out"),
-        (bare, whole, "only in how accents are stored", "accents of {} ids are composed (a Mac takes them apart)"),
+    bare = unpadded(ids, where)
+    whole = apart(bare, map(composed, bare.tolist()), where, found="only in how accents are stored")
+    for before, after, said in (
+        (ids, bare, "blanks at the end of {} ids are left out"),
+        (bare, whole, "accents of {} ids are composed (a Mac takes them apart)"),
     ):
-        if len(np.unique(after)) < len(np.unique(before)):
-            raise InputError(expected(where, "ids that differ", f"some that differ {found}", "rename them"))
         changed = int((before != after).sum())
         if changed:
             box.notes.append(f"{name}: " + said.format(f"{changed} of {len(ids)}"))
@@ -489,9 +508,13 @@ def _space(box: Box, voxels: int) -> VoxelSpace:
         betas=_text(box, "betas", "native"),
         unit=_text(box, "unit", "native"),
         shape=(int(shape[0]), int(shape[1]), int(shape[2])),
-        affine=must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4),
+        affine=_affine(box),
         ijk=ijk,
     )
+
+
+def _affine(box: Box) -> NDArray[np.float64]:
+    return must_be_affine(box.read("affine"), f"{box.path}, affine") if "affine" in box else np.eye(4)
 
 
 def _check_asked(path: Path, space: VoxelSpace, *, subject: str, betas: str) -> None:
@@ -508,10 +531,11 @@ def _session_rows(path: Path, session: Int, sessions: tuple[int, ...]) -> Int:
     return np.flatnonzero(np.isin(session, sessions)) if sessions else np.arange(len(session))
 
 
-def _usable(path: Path, responses: Responses) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    validity = Validity(len(responses.space))
-    for session in np.unique(responses.session).tolist():
-        validity.look(responses.values[responses.session == session], session)
+def _usable(path: Path, values: Float, session: Int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """(voxel,) bool, the voxels that can be used, by the (trial,) sessions, and why others cannot."""
+    validity = Validity(values.shape[1])
+    for one in np.unique(session).tolist():
+        validity.look(values[session == one], one)
     if not validity.usable.any():
         raise InputError(f"{path}: {'; '.join(validity.sentences())}; no voxel is left to decode")
     return validity.usable, validity.sentences()
@@ -756,32 +780,39 @@ def _ncsnr(box: Box, voxels: int, usable: NDArray[np.bool_]) -> Float | None:
 
 def _splits(
     box: Box, stimulus: NDArray[np.str_], rows: Int, *, trials: int, shown: frozenset[str], sound: bool
-) -> tuple[Split, ...]:
+) -> tuple[tuple[Split, ...], dict[str, str]]:
     """The file's own splits; one "leave-out-<group>" a group; and, where it brings neither, splits made by rule.
 
-    `stimulus` of the `rows` that are read, out of `trials`; `shown` are the stimuli of all trials of the file.
+    With them name -> why, the groups that have none. `stimulus` of the `rows` that are read, out of `trials`; `shown`
+    are the stimuli of all trials of the file.
     """
-    splits = _stored_splits(box, frozenset(stimulus.tolist()), shown)
+    ids = sorted(set(stimulus.tolist()))
+    splits = _stored_splits(box, ids, shown)
     if "group" in box:
         groups: dict[str, set[str]] = {}
         for group, name in zip(_ids(box, "group", trials)[rows].tolist(), stimulus.tolist(), strict=True):
             groups.setdefault(group, set()).add(name)
-        return (*splits, *leave_out(dict(sorted(groups.items())), sound=sound))
-    if splits:
-        return splits
-    ids = sorted(set(stimulus.tolist()))
-    if len(ids) < 2:
-        return ()
+        family, left_out = leave_out(dict(sorted(groups.items())), sound=sound)
+        return (*splits, *family), left_out
+    if splits or len(ids) < 2:
+        return splits, {}
     tenth = (tenth_by_hash(ids, sound=sound),) if len(ids) >= TENTH_FROM else ()
-    return (*tenth, *(leave_out({name: [name] for name in ids}, sound=sound) if len(ids) <= LEAVE_OUT_UP_TO else ()))
+    family, left_out = leave_out({name: [name] for name in ids} if len(ids) <= LEAVE_OUT_UP_TO else {}, sound=sound)
+    return (*tenth, *family), left_out
 
 
-def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tuple[Split, ...]:
-    """The splits of the file, over the stimuli that are `read`.
+def _stored_splits(box: Box, read: Sequence[str], shown: frozenset[str]) -> tuple[Split, ...]:
+    """The splits of the file, whole; stimuli that are `read` and in no half are noted.
 
-    Ids that were never `shown` are refused; what only the sessions that were chosen, or trials that are left out, take
-    from a split is noted.
+    Ids that were never `shown` are refused, and so is a name that the splits of groups have.
     """
+    return tuple(
+        _stored_split(box, name, lists, read=read, shown=shown) for name, lists in sorted(_halves(box).items())
+    )
+
+
+def _halves(box: Box) -> dict[str, dict[str, tuple[str, ...]]]:
+    """name of a stored split -> "train" and "test" -> ids."""
     halves: dict[str, dict[str, tuple[str, ...]]] = {}
     for key, values in box.group("split").items() if "split" in box else ():
         name, _, half = key.rpartition("/")
@@ -789,31 +820,32 @@ def _stored_splits(box: Box, read: frozenset[str], shown: frozenset[str]) -> tup
             came = f"split/{key}"
             raise InputError(expected(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
         halves.setdefault(name, {})[half] = tuple(dict.fromkeys(_names(box, f"split/{key}", values).tolist()))
-    splits = []
-    for name, lists in sorted(halves.items()):
-        where = f"{box.path}, split/{name}"
-        listed = [one for part in ("train", "test") for one in lists.get(part, ())]
-        strange = in_part(listed, shown)
-        if strange:
-            seen = examples(sorted(shown))
-            came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
-            ending = by_ending(strange, shown)
-            came += f"; they differ by {ending!r} alone" if ending else ""
-            then = "write them as in stimulus, or take them out"
-            raise InputError(expected(where, "ids that were shown", came, then))
-        train, test = (tuple(one for one in lists.get(part, ()) if one in read) for part in ("train", "test"))
-        if not train or not test:
-            came = f"{len(train)} and {len(test)}"
-            then = "add them, or read more sessions"
-            raise InputError(expected(where, "train and test ids that were shown", came, then))
-        lost, spare = len(in_part(listed, read)), len(in_part(sorted(read), listed))
-        if lost:
-            had, kept = f"{len(lists['train'])}/{len(lists['test'])}", f"{len(train)}/{len(test)}"
-            box.notes.append(f"split {name}: {kept} of {had} stimuli (train/test) are in the trials that are read")
-        if spare:
-            box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
-        splits.append(Split(name=name, train=train, test=test))
-    return tuple(splits)
+    return halves
+
+
+def _stored_split(
+    box: Box, name: str, lists: Mapping[str, tuple[str, ...]], *, read: Sequence[str], shown: frozenset[str]
+) -> Split:
+    where = f"{box.path}, split/{name}"
+    if name.startswith(f"{LEAVE_OUT}-") and "group" in box:
+        found = f"one that begins with {LEAVE_OUT!r}, as those of the field `group` do"
+        raise InputError(expected(where, "a name of its own", found, "rename it, or take `group` out"))
+    listed = [one for part in ("train", "test") for one in lists.get(part, ())]
+    strange = in_part(listed, shown)
+    if strange:
+        seen = examples(sorted(shown))
+        came = f"{len(strange)} of {len(listed)} that were not: {examples(strange)} (shown: {seen})"
+        ending = by_ending(strange, shown)
+        came += f"; they differ by {ending!r} alone" if ending else ""
+        then = "write them as in stimulus, or take them out"
+        raise InputError(expected(where, "ids that were shown", came, then))
+    train, test = (lists.get(part, ()) for part in ("train", "test"))
+    if not train or not test:
+        raise InputError(expected(where, "train and test ids", f"{len(train)} and {len(test)}", "add them"))
+    spare = len(in_part(read, listed))
+    if spare:
+        box.notes.append(f"split {name}: {spare} of {len(read)} stimuli are in neither train nor test")
+    return Split(name=name, train=train, test=test)
 
 
 def _faults(box: Box) -> tuple[str, ...]:
@@ -827,17 +859,39 @@ def _faults(box: Box) -> tuple[str, ...]:
             found.append(str(error))
             return None
 
-    values = tried(lambda: _responses(box))
+    tried(partial(_check_digest, box))
+    for name in ("subject", "betas", "unit", "simulated"):
+        tried(partial(_text, box, name, ""))
+    tried(partial(_affine, box))
+    values = tried(partial(_responses, box))
     if values is None:
         return tuple(found)
+    before = len(found)
+    tried(partial(_check_turned, box, *values.shape))
+    values = values.T if len(found) > before else values  # of turned ones the other parts are no fault
     trials, voxels = values.shape
-    tried(lambda: _stimulus(box, trials))
-    for name in ("session", "repeat"):
-        tried(partial(_whole, box, name, trials, np.ones(trials, np.int64)))
-    tried(lambda: _space(box, voxels))
-    tried(lambda: _regions(box, voxels, np.ones(voxels, np.bool_)))
-    tried(lambda: _ncsnr(box, voxels, values.min(axis=0) < values.max(axis=0)))
-    return tuple(found)
+    kept = tried(partial(must_be_measured, values, box.path))
+    whole = [tried(partial(_whole, box, name, trials, np.ones(trials, np.int64))) for name in ("session", "repeat")]
+    tried(partial(_space, box, voxels))
+    tried(partial(_regions, box, voxels, np.ones(voxels, np.bool_)))
+    usable = None
+    if kept is not None and whole[0] is not None:
+        usable = tried(partial(_usable, box.path, values[kept], whole[0][kept]))
+    # of voxels of which nobody knows whether they are used the noise ceiling may be anything
+    tried(partial(_ncsnr, box, voxels, np.zeros(voxels, np.bool_) if usable is None else usable[0]))
+    if "group" in box:
+        tried(partial(_ids, box, "group", trials))
+    ids = tried(partial(_ids, box, "stimulus", trials)) if "stimulus" in box else None
+    stimulus = tried(partial(_stimulus, box, trials))
+    if stimulus is None and ids is not None:
+        tried(partial(_described, box, tuple(sorted(set(ids.tolist()))), None, "image"))
+    shown = ids if stimulus is None else stimulus[0]
+    halves = tried(partial(_halves, box))
+    if shown is not None and halves is not None:
+        names = frozenset(shown.tolist())
+        for name, lists in sorted(halves.items()):
+            tried(partial(_stored_split, box, name, lists, read=(), shown=names))
+    return tuple(dict.fromkeys(found))
 
 
 ENTRIES = (Arrays(),)
