@@ -77,6 +77,12 @@ def check_rows(settings: Settings) -> None:
     for row in rows:
         if row not in known:
             raise UsageError(unknown("row", row, known))
+    if not rows:
+        raise UsageError(f"--rows: expected one row or more of {', '.join(known)}, found none; name decoded, for one")
+    for flag, named in (("--rows", rows), ("--beside", settings.decode.beside)):
+        if len(set(named)) < len(named):
+            twice = next(one for one in named if named.count(one) > 1)
+            raise UsageError(f"{flag}: expected names that differ, found {twice!r} twice; name it once")
     if method == PIXELS and "prior" in rows:
         raise UsageError(f"--rows: {method} draws nothing without a condition; leave prior out")
     if method == PIXELS and "round_trip" in rows:

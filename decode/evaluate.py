@@ -74,7 +74,7 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
     profile = find_profile(how.profile, modality)
     if modality == SOUND and not set(profile.metrics) & set(CLEAN_SOUND.metrics):
         raise UsageError(f"--profile: expected one for sounds, found {how.profile}; take --profile clean")
-    if how.curves and how.curve_stimuli < 2:
+    if how.curve_stimuli < 2:
         raise UsageError(f"--curve-stimuli: expected 2 or more, found {how.curve_stimuli}; give more")
     facts = read_json(run.report / "report.json").get("profile", {})
     written = facts.get("name", profile.name) if isinstance(facts, dict) else profile.name

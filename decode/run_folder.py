@@ -130,7 +130,7 @@ class RunFolder:
             )
         stored = read_json(self.settings, kind="run")
         try:
-            stages = {name: from_json(kind, stored[name]) for name, kind in STAGES.items()}
+            stages = {name: from_json(kind, stored[name], where=self.settings) for name, kind in STAGES.items()}
             data = Path(os.path.normpath(self.path / stored["data"]))
             return Settings(recipe=stored["recipe"], **stages), data
         except (KeyError, TypeError) as error:

@@ -96,7 +96,7 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         for session in self.sessions:
-            within("--sessions", session, 1)
+            within("--sessions", session, 0)
         for name, low in (("network_steps", 0), ("masked_steps", 0), ("tune_steps", 1), ("folds", 2), ("chunk", 1)):
             within(f"--{name.replace('_', '-')}", getattr(self, name), low)
         for alpha in self.alphas:
@@ -235,26 +235,26 @@ def differences(old: dict[str, Any], new: Any) -> Iterator[tuple[str, Any, Any]]
             yield setting.name, old.get(setting.name), fresh[setting.name]
 
 
-def from_json(kind: type[Stage], stored: dict[str, Any]) -> Stage:
-    """A stage's settings from JSON; an unknown or missing name is a UsageError, for it is another version's run.
+def from_json(kind: type[Stage], stored: dict[str, Any], *, where: object = "settings.json") -> Stage:
+    """A stage's settings from JSON, in the file `where`.
 
-    A value of another type than the setting's is a UsageError that names it; one that no flag could have given an
-    InputError that does.
+    An unknown or missing name is a UsageError, for it is another version's run. A value of another type than the
+    setting's is a UsageError that names it; one that no flag could have given an InputError that does.
     """
     names = {setting.name for setting in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if set(stored) != names:
         odd = ", ".join(sorted(set(stored) ^ names))
-        raise UsageError(f"settings.json: {odd} not understood by this version; start a new run with --out")
+        raise UsageError(f"{where}: {odd} not understood by this version; start a new run with --out")
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
     for name, hint in get_type_hints(kind).items():
         if not _is(values[name], hint):
             kind_of = getattr(hint, "__name__", hint) if get_origin(hint) is None else hint
-            raise UsageError(f"settings.json: {name} expected {kind_of}, found {values[name]!r:.60}; start a new run")
+            raise UsageError(f"{where}: {name} expected {kind_of}, found {values[name]!r:.60}; start a new run")
     try:
         return kind(**values)
     except UsageError as fault:
         then = "put the file back, or start a new run with --out"
-        raise InputError(f"settings.json: {unflagged(fault)}; {then}") from fault
+        raise InputError(f"{where}: {unflagged(fault)}; {then}") from fault
 
 
 def _is(value: Any, hint: Any) -> bool:

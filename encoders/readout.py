@@ -31,7 +31,7 @@ from encoders.micro_batches import in_micro_batches
 from encoders.patches import Patches, cut_cortex
 from encoders.restore import Restoration
 from encoders.ridge import Double, RidgeFit, RidgeSettings, fit_ridge, predict_rows
-from encoders.settings import MaskedSettings, Plan
+from encoders.settings import MaskedSettings, Plan, masked_of
 from encoders.spaces import of_sounds
 from encoders.storage import read_tensors, write_tensors
 
@@ -115,7 +115,7 @@ class Readout:
         """Read what `save` wrote; truncated, foreign or another family: `InputError`."""
         tensors, card = read_tensors(path, kind=KIND)
         try:
-            encoder = without_pretraining(MaskedBrain(MaskedSettings(**card["model"])))
+            encoder = without_pretraining(MaskedBrain(masked_of(card, where=path)))
             state = {name.removeprefix("encoder."): one for name, one in tensors.items() if name.startswith("encoder.")}
             encoder.load_state_dict({name: torch.from_numpy(one) for name, one in state.items()})
             return cls(

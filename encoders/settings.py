@@ -21,7 +21,7 @@ CORRECT = "correct it"
 def trained_within(sessions: tuple[int, ...], *, batch: int, precision: str) -> None:
     """Refuses (UsageError) what no training takes: session 0, no batch, numbers that nobody knows."""
     for session in sessions:
-        within("--sessions", session, 1)
+        within("--sessions", session, 0)
     within("--batch", batch, 1)
     if precision not in PRECISIONS:
         raise UsageError(f"--precision: {unknown('number type', precision, PRECISIONS)}")
@@ -159,10 +159,10 @@ class PretrainSettings:
         within("--held-out", self.held_out, 1)
 
 
-def masked_of(card: dict[str, Any], *, where: Path) -> MaskedSettings:
-    """The sizes on an encoder's card; those that no flags could have given are an InputError that names the file."""
+def masked_of(card: dict[str, Any], *, where: Path, key: str = "model") -> MaskedSettings:
+    """The encoder's sizes on a card; those that no flags could have given are an InputError that names the file."""
     try:
-        return MaskedSettings(**card.get("model", {}))
+        return MaskedSettings(**card.get(key, {}))
     except (UsageError, TypeError) as fault:
         found = f"others ({unflagged(fault)})"
         raise InputError(expected(where, "a card with an encoder's sizes", found, "pretrain it again")) from fault

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.errors import InputError, expected
-from encoders.settings import MaskedSettings
+from encoders.settings import MaskedSettings, masked_of
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
 from pipelines.base import Drawing, LatentPipeline, StepEnd
 from pipelines.double_conditioning import BrainPrompter, PromptSizes, open_slot
@@ -235,7 +235,7 @@ def write_folder(
 def read_prompter(folder: Path) -> BrainPrompter:
     """The prompter of a folder, ready to read; one that does not fit its sizes is an InputError."""
     tensors, facts = read_tensors(folder / WEIGHTS, kind=FAMILY)
-    prompter = BrainPrompter(MaskedSettings(**facts["brain"]), PromptSizes(**facts["sizes"]))
+    prompter = BrainPrompter(masked_of(facts, where=folder / WEIGHTS, key="brain"), PromptSizes(**facts["sizes"]))
     _load(prompter, tensors, path=folder / WEIGHTS)
     return prompter.eval()
 

@@ -405,7 +405,7 @@ BEYOND = [
     ("network_steps", -1, "--network-steps: expected 0 or more, found -1; "),
     ("masked_steps", -1, "--masked-steps: expected 0 or more, found -1; "),
     ("tune_steps", 0, "--tune-steps: expected 1 or more, found 0; "),
-    ("sessions", (1, 0), "--sessions: expected 1 or more, found 0; "),
+    ("sessions", (1, -1), "--sessions: expected 0 or more, found -1; "),
     ("pixels", "grey-0x0", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'grey-0x0'; "),
     ("pixels", "cmyk-8x8", "--pixels: expected pixels such as grey-10x10 or rgb-64x64, found 'cmyk-8x8'; "),
     ("voxels", ("V1", "*"), "--voxels: expected * alone, for it is every voxel already, found * beside V1; "),
@@ -498,3 +498,20 @@ def test_the_flags_of_a_hint_can_be_typed(planted: Path, tmp_path: Path, capsys:
     words = ("--maps", "pixels=early+erly", "--voxels", "early", "lateral", "nowhere")
     assert pixels(planted, tmp_path / "run", *words) == 2
     assert "--maps 'pixels=early' --voxels 'early' 'lateral'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--rows", "decoded", "decoded"), "--rows: expected names that differ, found 'decoded' twice"),
+        (("--rows",), "--rows: expected one row or more of decoded"),
+        (("--curve-stimuli", "-1"), "--curve-stimuli: expected 2 or more, found -1"),
+    ],
+)
+def test_a_study_out_of_bounds_is_refused_before_any_work(
+    planted: Path, tmp_path: Path, more: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["study", str(planted), "--recipe", "pixels-ridge", "--out", str(tmp_path / "run")]
+    assert main([*words, *more]) == 2
+    assert said in capsys.readouterr().err
+    assert not list((tmp_path / "run").rglob("*.safetensors"))

@@ -199,7 +199,7 @@ SIZES = [
     ("--clip", "0", "a norm above 0"),
     ("--accumulate", "65537", "1 to 65536"),
     ("--batch", "0", "1 or more"),
-    ("--sessions", "0", "1 or more"),
+    ("--sessions", "-1", "0 or more"),
     ("--precision", "fp8", ""),
     ("--held-out", "0", ""),
 ]
