@@ -108,7 +108,7 @@ def test_a_dropped_trial_is_left_out_and_a_split_that_loses_by_it_says_so(tmp_pa
     assert len(recording.responses.values) == len(whole.responses.values) - 1
     assert "or one value in all (session 1), and is left out" in recording.masked[0]
     assert gone not in recording.split().train and gone in whole.split().train
-    assert recording.notes[-1].startswith("split god: 1 of ")
+    assert recording.notes[-1].startswith("split god: 11/4 of 12/4 ")
 
 
 def test_without_pictures_the_responses_are_read_and_a_picture_is_refused(tmp_path: Path) -> None:
