@@ -40,14 +40,14 @@ def open_data(data: Path, fit: FitSettings) -> Recording:
 def folds_of(recording: Recording, wanted: str, run: RunFolder | None = None) -> tuple[Split, ...]:
     """The split of that name (empty: the first), or every split of a family such as leave-out.
 
-    Each split keeps only the stimuli that were shown in this recording; a stimulus tested twice is an InputError.
+    A stimulus tested twice is an InputError.
     "cluster-5", and "cluster-5-2" of it, are read from the `run` that made them. Data of which a fitted `run` had other
     folds are an InputError.
     """
-    shown = set(recording.responses.stimulus.tolist())
-    clusters = run is not None and cluster_count(recording, wanted) > 0
-    found = read_clusters(run, wanted, shown) if run is not None and clusters else recording.folds(wanted)
-    folds = tuple(_shown(split, shown) for split in found)
+    if run is not None and cluster_count(recording, wanted) > 0:
+        folds = tuple(read_clusters(run, wanted, set(recording.responses.stimulus.tolist())))
+    else:
+        folds = recording.folds(wanted)
     twice = [name for name, count in Counter(name for fold in folds for name in fold.test).items() if count > 1]
     if twice:
         raise InputError(
@@ -145,7 +145,3 @@ def repeated_of(responses: Responses, stimuli: Iterable[str]) -> list[str]:
     """Those of `stimuli` that were shown twice or more, sorted."""
     shown = Counter(responses.stimulus[responses.of(stimuli)].tolist())
     return sorted(name for name, count in shown.items() if count > 1)
-
-
-def _shown(split: Split, shown: set[str]) -> Split:
-    return Split(name=split.name, train=tuple(shown & set(split.train)), test=tuple(shown & set(split.test)))

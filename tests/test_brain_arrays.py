@@ -267,7 +267,7 @@ def test_data_without_pictures_can_be_read_and_say_so_when_asked_for_one(tmp_pat
         ({"roi/V1": np.arange(VOXELS)}, r"\(6,\) booleans"),
         ({"split/a/train": ["pic0"], "split/a/test": ["other"]}, "1 of 2 that were not: 'other'"),
         ({"split/a/train": ["pic0"], "split/a/test": ["pic0"]}, "training and test alike"),
-        ({"split/a/dev": ["pic0"]}, "split/<name>/train"),
+        ({"split/a/rest": ["pic0"]}, "split/<name>/train"),
         ({"images": pictures(7), "image_ids": [f"pic{n}" for n in range(7)]}, "none for stimulus 'pic7'"),
         ({"images": pictures(8)}, "one a trial, or image_ids"),
         ({"images": pictures(24)}, "two different ones, in trials 0 and 8"),

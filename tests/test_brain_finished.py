@@ -54,6 +54,25 @@ def test_trials_that_are_equal_to_one_of_another_stimulus_are_told(tmp_path: Pat
     assert note.startswith("4 trials are equal bit for bit to an earlier one of another stimulus")
 
 
+def test_repeats_of_one_number_are_told(tmp_path: Path) -> None:
+    (note,) = read(tmp_path, repeat=np.zeros(TRIALS, int)).notes
+    assert note.startswith("16 trials are numbered as another repeat of the same stimulus is")
+    assert read(tmp_path, repeat=np.repeat([0, 1, 2], 8)).notes == ()
+
+
+def test_a_part_for_validation_is_noted_and_truth_values_are_labels(tmp_path: Path) -> None:
+    halves = {"train": IDS[:5], "test": IDS[5:7], "val": IDS[7:]}
+    recording = read(
+        tmp_path, **{f"split/mine/{half}": ids for half, ids in halves.items()}, label_ids=IDS,
+        **{"labels/animate": np.arange(8) < 3},
+    )  # fmt: skip
+    assert recording.split("mine").test == ("pic5", "pic6")
+    assert "split mine: val is not used, its stimuli neither train nor test" in recording.notes
+    assert [recording.stimuli.labels[name]["animate"] for name in IDS] == ["yes"] * 3 + ["no"] * 5
+    with pytest.raises(InputError, match="split/mine/training; rename it"):
+        read(tmp_path, **{"split/mine/training": IDS[:5], "split/mine/test": IDS[5:]})
+
+
 def test_empty_captions_are_none_and_a_space_of_captions_refuses_them(tmp_path: Path) -> None:
     words = ["a cat", "", "  ", "nan", "NaN", "a dog", "n/a", "a hen"]
     recording = read(tmp_path, captions=words, caption_ids=IDS)

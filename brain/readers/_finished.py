@@ -29,7 +29,7 @@ def finished(recording: Recording) -> Recording:
     _check_ncsnr(recording)
     _check_split_names(recording)
     recording = _with_words(_with_trials(recording))
-    notes = (*_equal_trials(recording), *_ncsnr_note(recording.ncsnr))
+    notes = (*_equal_trials(recording), *_equal_repeats(recording), *_ncsnr_note(recording.ncsnr))
     return replace(recording, notes=(*recording.notes, *notes)) if notes else recording
 
 
@@ -99,6 +99,15 @@ def _equal_trials(recording: Recording) -> tuple[str, ...]:
         why = "rows shifted, or filled where nothing was measured?"
         notes.append(f"{_trials(others)} {said} of another stimulus: {why}")
     return tuple(notes)
+
+
+def _equal_repeats(recording: Recording) -> tuple[str, ...]:
+    """A sentence on trials that bear the number of another repeat of their stimulus: their order is by file then."""
+    responses = recording.responses
+    shown = Counter(zip(responses.stimulus.tolist(), responses.repeat.tolist(), strict=True))
+    again = sum(count - 1 for count in shown.values())
+    said = f"{_trials(again)} numbered as another repeat of the same stimulus is: which is earlier goes by the file"
+    return (said,) * bool(again)
 
 
 def _trials(count: int) -> str:

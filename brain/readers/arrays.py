@@ -83,6 +83,8 @@ COLUMNS = ("session", "repeat", "group")
 """Fields of one value a trial: an array may be several of them at once."""
 GROUPS = ("roi", "labels", "split")
 """Fields of which each is a group of arrays."""
+VALIDATION = ("val", "valid", "validation", "dev")
+"""What others call the part of a split by which a training is stopped; here folds of the training stimuli do that."""
 LEAVE_OUT_UP_TO = 200
 """So many stimuli or fewer are also offered to be left out one by one."""
 TENTH_FROM = 50
@@ -729,7 +731,8 @@ def _described(
         _count(box, "captions", captions, ids, without)
     labels: dict[str, dict[str, str]] = {}
     for key, column in box.group("labels").items() if "labels" in box else ():
-        values = _texts(column, f"{box.path}, labels/{key}")
+        spoken = np.where(column, "yes", "no") if column.dtype.kind == "b" else column
+        values = _texts(spoken, f"{box.path}, labels/{key}")
         names = _ids(box, "label_ids", len(values)).tolist()
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
@@ -816,6 +819,9 @@ def _halves(box: Box) -> dict[str, dict[str, tuple[str, ...]]]:
     halves: dict[str, dict[str, tuple[str, ...]]] = {}
     for key, values in box.group("split").items() if "split" in box else ():
         name, _, half = key.rpartition("/")
+        if name and half in VALIDATION:
+            box.notes.append(f"split {name}: {half} is not used, its stimuli neither train nor test")
+            continue
         if half not in ("train", "test") or not name:
             came = f"split/{key}"
             raise InputError(expected(box.path, "split/<name>/train and split/<name>/test", came, "rename it"))
