@@ -19,7 +19,7 @@ CORRECT = "correct it"
 
 
 def trained_within(sessions: tuple[int, ...], *, batch: int, precision: str) -> None:
-    """Refuses (UsageError) what no training takes: session 0, no batch, numbers that nobody knows."""
+    """Refuses (UsageError) what no training takes: sessions below 0, no batch, numbers that nobody knows."""
     for session in sessions:
         within("--sessions", session, 0)
     within("--batch", batch, 1)
