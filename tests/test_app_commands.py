@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +166,15 @@ def test_help_imports_nothing_heavy(module: str) -> None:
     assert not re.search(r"\| +(torch|scipy|transformers|diffusers|accelerate)$", found.stderr, re.M)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP as it is without nohup, under which a suite may run."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
     before = [signal.getsignal(number) for number in ENDS]
     with pytest.raises(KeyboardInterrupt) as stop, interruptible():
