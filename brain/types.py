@@ -308,7 +308,7 @@ class Recording:
                 raise InputError(f"{where}: split {left} is left out: {why}")
         if not self.splits:
             why = next((f" ({left}: {why})" for left, why in self.left_out.items()), "")
-            raise InputError(f"{where}: no split can be made of them{why}; read more sessions")
+            raise InputError(f"{where}: no split can be made of them{why}; read more sessions, or give another split")
         raise UsageError(unknown("split", name, tuple(split.name for split in self.splits)))
 
     def folds(self, name: str = "") -> tuple[Split, ...]:
