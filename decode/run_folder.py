@@ -128,7 +128,7 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: expected a run, found a place without settings.json; make one with `afterimage study`"
             )
-        stored = read_json(self.settings, kind="run")
+        stored = self._noted()
         try:
             stages = {name: from_json(kind, stored[name], where=self.settings) for name, kind in STAGES.items()}
             data = Path(os.path.normpath(self.path / stored["data"]))
@@ -137,6 +137,15 @@ class RunFolder:
             raise InputError(
                 f"{self.settings}: expected the settings of a run, found without {error}; start a new run"
             ) from error
+
+    def _noted(self) -> dict[str, Any]:
+        """settings.json as it is stored, {} where there is none; of another form it is an InputError."""
+        stored = read_json(self.settings, kind="run") if self.settings.is_file() else {}
+        texts = all(isinstance(stored.get(name, ""), str) for name in ("recipe", "data"))
+        if not texts or not all(isinstance(stored.get(name, {}), dict) for name in STAGES):
+            then = "put the file back, or start a new run with --out"
+            raise InputError(expected(self.settings, "the settings of a run", "values of other types", then))
+        return stored
 
     def claim(self, settings: Settings, data: Path, stages: Sequence[str]) -> None:
         """Makes the folder this run's, or resumes it; `stages` are the sections of `settings` that are asked for now.
@@ -161,7 +170,7 @@ class RunFolder:
         stored: dict[str, Any] = {}
         if self.settings.is_file():
             if self._begun("fit"):
-                stored = read_json(self.settings, kind="run")
+                stored = self._noted()
                 self._same(stored, settings, data=data, stages=stages)
         elif self.path.is_dir() and any(child.name != ".lock" for child in self.path.iterdir()):
             raise UsageError(
@@ -171,7 +180,7 @@ class RunFolder:
 
     def has_its_data_at(self, data: Path) -> bool:
         """Whether `data` is the place that the run has noted for its data."""
-        stored = read_json(self.settings, kind="run") if self.settings.is_file() else {}
+        stored = self._noted()
         return (self.path / str(stored.get("data", ""))).resolve() == data.resolve()
 
     def _clear(self, settings: Settings) -> None:
@@ -181,12 +190,12 @@ class RunFolder:
         """
         conditions = self.path / "conditions"
         if self.settings.is_file() and not self._begun("fit") and conditions.is_dir():
-            stored = read_json(self.settings, kind="run")
+            stored = self._noted()
             old = {name for name, _, _ in differences(stored.get("fit", {}), settings.fit)}
             if old & ENCODED:
                 shutil.rmtree(conditions)
         if self.settings.is_file() and self.samples.is_dir() and not self._begun("decode"):
-            stored = read_json(self.settings, kind="run")
+            stored = self._noted()
             if any(differences(stored.get("decode", {}), settings.decode)):
                 shutil.rmtree(self.samples)
 

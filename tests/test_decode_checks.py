@@ -515,3 +515,22 @@ def test_a_study_out_of_bounds_is_refused_before_any_work(
     assert main([*words, *more]) == 2
     assert said in capsys.readouterr().err
     assert not list((tmp_path / "run").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"fit": math.nan}, {"decode": []}, {"machine": None}, {"recipe": 3}, {"data": {"x": 1}}, {"evaluate": "x"}],
+)
+def test_settings_of_another_form_are_one_sentence(
+    run: Path, planted: Path, tmp_path: Path, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = copied(run, tmp_path / "run")
+    stored = json.loads((copy / "settings.json").read_text())
+    for card in (True, False):  # of a finished run, and of a fit that was stopped
+        (copy / "settings.json").write_text(json.dumps({**stored, **change}))
+        if not card:
+            (copy / "card.json").unlink()
+        for words in (["study", str(planted), "--recipe", "pixels-ridge", "--out", str(copy)], ["decode", str(copy)]):
+            assert main(words) == 3
+            said = "settings.json: expected the settings of a run, found values of other types; put the file back"
+            assert said in capsys.readouterr().err
