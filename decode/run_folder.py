@@ -64,6 +64,7 @@ PARTS: Mapping[str, Callable[[Any], bool]] = {
     "tested": lambda value: isinstance(value, dict) and all(map(_texts, value.values())),
     "fitted": _texts,
     "repeated": _texts,
+    "beside": lambda value: _facts(value) and _facts(value.get("decode", {})),
     **dict.fromkeys(("data", "decode", "evaluate", "settings", "software"), _facts),
 }
 """Parts of a card that are read again -> what they have to be: a card may come from somebody else."""

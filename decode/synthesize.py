@@ -22,7 +22,7 @@ from PIL import Image
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
-from brain.errors import CheckpointAbsent, InputError, UsageError
+from brain.errors import CheckpointAbsent, InputError, UsageError, expected
 from brain.leaks import content_sha256
 from brain.origin import MARKER
 from brain.pictures import open_image
@@ -227,8 +227,7 @@ def _asked(wanted: Wanted, how: SynthesisSettings) -> dict[str, Any]:
 def _must_be_the_same(home: Path, asked: Mapping[str, Any]) -> None:
     """Refuses to put pictures of other settings beside those that are there, and a place where no report can be."""
     free_targets(home, ("synthesis.json", RESPONSES, "report.json", "report.html"))
-    facts = read_json(home / "synthesis.json")
-    for key, value in facts.get("asked", {}).items():
+    for key, value in _noted(home, "asked").items():
         if asked.get(key) != value:
             raise UsageError(
                 f"{home}: these pictures were made with {key} {value!r} and are now asked for {asked.get(key)!r}; "
@@ -297,7 +296,15 @@ def flops_of(way: str, studio: Studio, seed: int) -> float:
 
 def _stored(home: Path) -> dict[str, Any]:
     """Row -> what is known of ways that were run before."""
-    found: dict[str, Any] = read_json(home / "synthesis.json").get("ways", {})
+    return _noted(home, "ways")
+
+
+def _noted(home: Path, part: str) -> dict[str, Any]:
+    """A part of synthesis.json, {} where there is none; one of another form is an InputError."""
+    found = read_json(home / "synthesis.json").get(part, {})
+    if not isinstance(found, dict):
+        then = "put the file back, or move the folder away"
+        raise InputError(expected(home / "synthesis.json", f"facts under {part!r}", "another value", then))
     return found
 
 

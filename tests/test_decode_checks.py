@@ -33,6 +33,7 @@ from decode.checks import (
 from decode.recipes import CATALOGUE
 from decode.run_folder import RunFolder
 from decode.settings import FitSettings, from_json, to_json
+from decode.synthesize import _noted
 from encoders.ridge import ridge_bytes
 from evaluation.report import _picked
 from evaluation.samples import read_samples
@@ -534,3 +535,15 @@ def test_settings_of_another_form_are_one_sentence(
             assert main(words) == 3
             said = "settings.json: expected the settings of a run, found values of other types; put the file back"
             assert said in capsys.readouterr().err
+
+
+def test_what_another_call_noted_in_another_form_is_one_sentence(tmp_path: Path) -> None:
+    """Beside a run: the card of a folder of samples, and what a synthesis was asked for."""
+    (tmp_path / "card.json").write_text(json.dumps({"beside": {"decode": 3}}))
+    with pytest.raises(InputError, match=r"card\.json: expected the card of a run, found other values under 'beside'"):
+        RunFolder(tmp_path).card_facts()
+    (tmp_path / "synthesis.json").write_text(json.dumps({"asked": 3, "ways": []}))
+    for part in ("asked", "ways"):
+        with pytest.raises(InputError, match=rf"synthesis\.json: expected facts under '{part}', found another value"):
+            _noted(tmp_path, part)
+    assert _noted(tmp_path / "nowhere", "asked") == {}
