@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from brain.errors import InputError, counted, expected
+from brain.design import by_session, choose
+from brain.errors import InputError, UsageError, counted, expected
 from brain.progress import progress
 from brain.readers import Apart, Inspection, Reader, as_opened, open_recording, reader_of
-from brain.standardise import thin_sentence, thin_sessions
 from brain.types import LEAVE_OUT, Recording, Responses, Split
 
 WHOLE = 4 * 2**30
@@ -33,6 +33,8 @@ COUNTS = 50.0
 """From this spread on, numbers without a unit are a scanner's or integers that wait for their divisor."""
 RAW = 20.0
 """Means this many standard deviations from zero are intensities, not responses."""
+ROWS, LABELS = 12, 8
+"""Sessions of the printed table, and labels of a group that is printed there."""
 APART = 3.0
 """Times that one session's spread may exceed another's."""
 
@@ -134,6 +136,7 @@ def _looked_at(recording: Recording) -> Look:
         _of_trials(recording),
         _of_responses(recording.responses, recording.source),
         _of_splits(recording),
+        _of_design(recording),
         _of_stimuli(recording),
         _of_words(recording, "captions", recording.stimuli.captions),
         _of_words(recording, "labels", recording.stimuli.labels),
@@ -234,10 +237,6 @@ def _of_splits(recording: Recording) -> Look:
             + (f", {trials[0]} and {trials[1]} trials" if not more else "")
         )
         facts.append({"name": name, "default": default, "folds": len(folds), "train": trains, "test": tests})
-        thin = thin_sessions(recording.responses, folds[0].train)
-        if default and thin:
-            sessions = len(np.unique(recording.responses.session))
-            problems.append(thin_sentence(thin, where=where, sessions=sessions))
         if default and min(trains) < FEWEST:
             then = "give more stimuli"
             problems.append(expected(where, f"{FEWEST} training stimuli or more", f"{min(trains)}", then))
@@ -245,6 +244,39 @@ def _of_splits(recording: Recording) -> Look:
             found = f"{min(trains)}"
             notes.append(expected(where, f"{FEW} training stimuli or more", found, "read its numbers with care"))
     return Look(lines=tuple(lines), facts={"splits": facts}, notes=tuple(notes), problems=tuple(problems))
+
+
+def _of_design(recording: Recording) -> Look:
+    """What was shown in each session, and how trials will be standardised unless somebody names a way."""
+    if not recording.splits:
+        return Look(lines=(), facts={})
+    table = by_session(recording)
+    facts: dict[str, Any] = {"by session": table}
+    lines = [*_session_lines(table)] if len(table) > 1 else []
+    try:
+        choice = choose(recording, recording.folds())
+    except UsageError as error:
+        return Look(lines=tuple(lines), facts=facts | {"standardisation": None}, notes=(str(error),))
+    except InputError:
+        # what cannot be opened is said where stimuli are looked at
+        return Look(lines=tuple(lines), facts=facts | {"standardisation": None})
+    return Look(lines=(*lines, choice.sentence), facts=facts | {"standardisation": choice.facts()})
+
+
+def _session_lines(table: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """A line a session, ROWS of them at most: trials, stimuli, and the labels of the group of fewest labels."""
+    kinds = {group: {label for row in table for label in row["labels"][group]} for group in table[0]["labels"]}
+    few = {group: labels for group, labels in kinds.items() if 1 < len(labels) <= LABELS}
+    for row in table[:ROWS]:
+        shown = ", ".join(row["shown"]) + ", ..." * (row["stimuli"] > len(row["shown"]))
+        counts = [
+            f"{group}: {', '.join(f'{label} {count}' for label, count in row['labels'][group].items()) or 'none'}"
+            for group in few
+        ]
+        told = "; ".join(counts) or f"stimuli {shown}"
+        yield f"session {row['session']}: {counted(row['trials'], 'trial')} of {row['stimuli']} stimuli; {told}"
+    if len(table) > ROWS:
+        yield f"{len(table) - ROWS} more sessions (--json names all)"
 
 
 def _of_stimuli(recording: Recording) -> Look:

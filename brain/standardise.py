@@ -1,4 +1,12 @@
-"""z-scores per voxel and session, from training trials alone: the held-out trials have no road into the statistics."""
+"""Standardisation of voxels, from training trials alone: the held-out trials have no road into the statistics.
+
+    session  z-scores per voxel and session: drift between sessions goes, and so does what differs between the stimuli
+             of one session and those of another
+    all      z-scores per voxel over all training trials together: neither goes
+    none     the responses as they are
+
+Which of them fits a design, `brain.design` says; `Responses.standardise` says which is taken.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, expected
+from brain.errors import InputError
 from brain.memory import contiguous
 from brain.types import Bool, Float, Int, Responses
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionScaler:
-    """Mean and spread of every voxel in every session, over training trials.
+    """Mean and spread of every voxel in every session, or over all of them, over training trials.
 
-    sessions  (session,) int64, as the responses count them
-    mean      (session, voxel) float32, in the responses' unit
-    std       (session, voxel) float32, ddof 0, in the responses' unit; 0 marks a voxel that stays 0
+    sessions  (session,) int64, as the responses count them; none where all count as one
+    mean      (session, voxel) float32, in the responses' unit; (1, voxel) where all count as one
+    std       the same shape, ddof 0; 0 marks a voxel that stays 0
     """
 
     sessions: Int
@@ -31,7 +39,8 @@ class SessionScaler:
         object.__setattr__(self, "sessions", np.asarray(self.sessions, np.int64))
         object.__setattr__(self, "mean", contiguous(self.mean, np.float32))
         object.__setattr__(self, "std", contiguous(self.std, np.float32))
-        if self.mean.shape != self.std.shape or self.mean.shape[:1] != self.sessions.shape:
+        groups = (max(1, len(self.sessions)),)
+        if self.mean.shape != self.std.shape or self.mean.shape[:1] != groups or self.sessions.ndim != 1:
             raise InputError(
                 f"scaler: {self.sessions.shape} sessions, mean {self.mean.shape} and std {self.std.shape} do not fit; "
                 "fit it again"
@@ -39,29 +48,58 @@ class SessionScaler:
 
     @classmethod
     def fit(cls, responses: Responses, train_rows: NDArray[Any]) -> SessionScaler:
-        """The scaler of these responses. `train_rows`: (trial,) bool. A session needs two training trials or more."""
+        """The scaler that `responses.standardise` asks for. `train_rows`: (trial,) bool.
+
+        A session, or all of them where they count as one, needs two training trials or more.
+        """
         train = np.asarray(train_rows)
         if train.dtype != np.bool_ or train.shape != responses.session.shape:
             raise InputError(f"scaler: train_rows must be (trial,) bool, found {train.dtype} {train.shape}")
+        if responses.standardise != "session":
+            voxels = len(responses.space)
+            mean, std = np.zeros(voxels, np.float32), np.ones(voxels, np.float32)
+            if responses.standardise == "all":
+                mean, std = _moments(responses, train, "all sessions")
+            return cls(sessions=np.zeros(0, np.int64), mean=mean[None], std=std[None])
         sessions = np.unique(responses.session)
-        moments = [_moments(responses, train & (responses.session == session), int(session)) for session in sessions]
+        rows = {int(session): train & (responses.session == session) for session in sessions}
+        moments = [_moments(responses, mine, f"session {session}") for session, mine in rows.items()]
         return cls(
             sessions=sessions,
             mean=np.stack([mean for mean, _ in moments]),
             std=np.stack([std for _, std in moments]),
         )
 
+    @property
+    def leaves(self) -> bool:
+        """Whether it leaves the responses as they are."""
+        return not len(self.sessions) and not self.mean.any() and bool((self.std == 1).all())
+
+    def knows(self, responses: Responses) -> Bool:
+        """(trial,) bool: the trials that it can standardise, those of sessions that were fitted."""
+        if not len(self.sessions):
+            return np.ones(len(responses.session), np.bool_)
+        return np.isin(responses.session, self.sessions)
+
     def apply(self, responses: Responses) -> Responses:
-        """The same trials as z-scores, unit "z"; a session or a voxel count that was not fitted is an InputError."""
+        """The same trials standardised, unit "z" unless it leaves them as they are.
+
+        A session or a voxel count that was not fitted is an InputError.
+        """
         voxels = self.mean.shape[1]
         if responses.values.shape[1] != voxels:
             raise InputError(f"scaler: fitted on {voxels} voxels, found {responses.values.shape[1]}; select them first")
-        strange = sorted(set(responses.session.tolist()) - set(self.sessions.tolist()))
+        strange = sorted(set(responses.session[~self.knows(responses)].tolist()))
         if strange:
             raise InputError(
                 f"scaler: session {strange[0]} was not fitted (fitted: {self.sessions.tolist()}); "
-                "its training trials are needed to standardise it"
+                "its training trials are needed to standardise it, or --standardise all"
             )
+        if self.leaves:
+            return responses
+        if not len(self.sessions):
+            values = self.scale(responses.values, 0)
+            return replace(responses, values=values, space=replace(responses.space, unit="z"))
         values = np.empty_like(responses.values)
         for index, session in enumerate(self.sessions):
             rows = responses.session == session
@@ -100,24 +138,16 @@ def thin_sessions(responses: Responses, train: Iterable[str]) -> dict[int, int]:
     return {int(one): int(count) for one, count in zip(sessions, found, strict=True) if count < 2}
 
 
-def thin_sentence(thin: Mapping[int, int], *, where: object, sessions: int) -> str:
-    """Says which of how many `sessions` have too few training trials, and what helps."""
-    first, count = next(iter(thin.items()))
-    found = f"{count} in session {first}" + (f", fewer than 2 in {len(thin)} of {sessions}" if len(thin) > 1 else "")
-    then = "leave `session` out if all was one session, name other --sessions, or choose another --split"
-    return expected(f"{where}, session", "two training trials or more in each, for z-scores", found, then)
-
-
-def _moments(responses: Responses, rows: Bool, session: int) -> tuple[Float, Float]:
+def _moments(responses: Responses, rows: Bool, name: str) -> tuple[Float, Float]:
     if rows.sum() < 2:
         raise InputError(
-            f"session {session}: {int(rows.sum())} training trials, two or more are needed to standardise it; "
-            "leave the session out or choose another split"
+            f"{name}: {int(rows.sum())} training trials, two or more are needed to standardise it; "
+            "leave the session out, choose another split, or take --standardise all"
         )
     values = responses.values[rows].astype(np.float64)
     bad = ~np.isfinite(values).all(axis=0)
     if bad.any():
-        raise InputError(f"session {session}: {int(bad.sum())} voxels hold NaN or infinity; mask them out first")
+        raise InputError(f"{name}: {int(bad.sum())} voxels hold NaN or infinity; mask them out first")
     # a constant voxel has a rounding error for a spread unless it is said to be constant
     std = np.where(values.max(axis=0) > values.min(axis=0), values.std(axis=0), 0)
     return values.mean(axis=0).astype(np.float32), std.astype(np.float32)

@@ -30,6 +30,7 @@ Float = NDArray[np.float32]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
+STANDARDISATIONS = ("session", "all", "none")
 LEAVE_OUT = "leave-out"
 """What the names of splits begin with that leave out one group or one stimulus each."""
 
@@ -131,6 +132,7 @@ class Responses:
     session   (trial,) int, 1-based as the laboratory counts
     repeat    (trial,) int, 0 for a stimulus' first showing
     space     VoxelSpace of the columns
+    standardise  how they are standardised before they are read: "session", "all" or "none" (`brain.standardise`)
     """
 
     values: Float
@@ -138,12 +140,15 @@ class Responses:
     session: Int
     repeat: Int
     space: VoxelSpace
+    standardise: str = "session"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", contiguous(self.values, np.float32))
         object.__setattr__(self, "stimulus", np.asarray(self.stimulus, np.str_))
         object.__setattr__(self, "session", np.asarray(self.session, np.int64))
         object.__setattr__(self, "repeat", np.asarray(self.repeat, np.int64))
+        if self.standardise not in STANDARDISATIONS:
+            raise UsageError(unknown("standardisation", self.standardise, STANDARDISATIONS))
         if self.values.ndim != 2:
             raise InputError(f"responses must be (trial, voxel), found shape {self.values.shape}")
         trials = len(self.values)

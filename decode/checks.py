@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from brain.capacity import machine_room, must_fit, room_on
+from brain.design import Choice, choose, with_way
 from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.splits import groups_of
-from brain.standardise import SessionScaler, thin_sentence, thin_sessions
-from brain.types import Int, Recording, Split
+from brain.standardise import SessionScaler
+from brain.types import STANDARDISATIONS, Int, Recording, Split
 from brain.waveforms import HOP_SECONDS, RATE
 from decode.content import THEN, held
 from decode.patterns import cluster_count, folds_of, open_data
@@ -67,8 +68,10 @@ def together(checks: Iterable[Callable[[], object]]) -> None:
     raise type(first)(f"{len(faults)} things stand in the way: {numbered}") from first
 
 
-def check_recording(recording: Recording, settings: Settings, run: RunFolder, *, judged: bool) -> None:
+def check_recording(recording: Recording, settings: Settings, run: RunFolder, *, judged: bool) -> Choice:
     """Refuses data that this recipe cannot take, before a stimulus is encoded, with all that is in the way.
+
+    Returns the standardisation that fits their design.
 
     judged  whether samples will be drawn and judged as well. Regions, splits and rows are a UsageError or an InputError
             as their names or the data are wrong; stimuli without captions or of other lengths an InputError.
@@ -77,6 +80,7 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
     made = cluster_count(recording, settings.fit.split) > 0  # such folds are not known before conditions are
     ids = sorted(set(recording.responses.stimulus.tolist()))
     folds: tuple[Split, ...] = ()
+    choice = Choice(way="session", why="")
 
     def split() -> None:
         nonlocal folds, ids
@@ -85,15 +89,28 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         folds = folds_of(recording, settings.fit.split, run)
         ids = sorted({name for fold in folds for name in (*fold.train, *fold.test)})
         check_folds(folds, settings, judged=judged, sound=recording.stimuli.modality == "sound")
-        check_sessions(recording, folds)
+
+    def design() -> None:
+        nonlocal choice
+        choice = choose(recording, folds, asked=settings.fit.standardise)
+        check_way(choice.way, settings.fit)
 
     together([
         lambda: check_regions(recording, settings),
         split,
+        design,
         lambda: check_captions(recording, settings, ids),
         lambda: check_shown(recording, settings, ids, judged=judged),
         lambda: check_lengths(recording, ids, longest_sounds(settings, recording.stimuli.modality)),
     ])  # fmt: skip
+    return choice
+
+
+def check_way(way: str, fit: FitSettings) -> None:
+    """Refuses (UsageError) responses as they are where networks read them, which learn from z-scores."""
+    network = "--voxels" if fit.voxels else f"--mapping {fit.mapping}" if fit.mapping != "ridge" else ""
+    if way == "none" and network:
+        raise UsageError(f"--standardise none: {network} trains a network, which reads z-scores; take all, or session")
 
 
 def check_modality(recording: Recording, settings: Settings) -> None:
@@ -169,14 +186,6 @@ def check_folds(folds: Sequence[Split], settings: Settings, *, judged: bool, sou
                 "decoded`",
             )
         )  # fmt: skip
-
-
-def check_sessions(recording: Recording, folds: Sequence[Split]) -> None:
-    """Refuses (InputError) sessions of which no z-scores can be taken, for too few of their trials are training's."""
-    for fold in folds:
-        if thin := thin_sessions(recording.responses, fold.train):
-            sessions = len(np.unique(recording.responses.session))
-            raise InputError(thin_sentence(thin, where=recording.source, sessions=sessions))
 
 
 def check_captions(recording: Recording, settings: Settings, ids: Sequence[str]) -> None:
@@ -341,7 +350,7 @@ def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
 
     A run of a version that noted no digests knows its data by their place, or by the statistics of its trials.
     """
-    recording = open_data(data, fit)
+    recording = with_way(open_data(data, fit), way_of(run))
     voxels = run.card_facts().get("data", {}).get("voxels")
     if run.content.is_file() and voxels != len(recording.responses.space):
         what = f"the {voxels} voxels that {run.path} was fitted on"
@@ -351,6 +360,18 @@ def own_data(run: RunFolder, data: Path, fit: FitSettings) -> Recording:
     if not run.content.is_file() and not run.has_its_data_at(data):
         _must_have_its_statistics(run, recording, folds, fit)
     return recording
+
+
+def way_of(run: RunFolder) -> str:
+    """How a fitted run standardised its trials, by its card; a card that does not say it is an InputError."""
+    known = run.card_facts().get("standardisation", {})
+    way = known.get("standardise") if isinstance(known, Mapping) else None
+    if way not in STANDARDISATIONS:
+        found = f"{way!r}" if way else "nothing"
+        raise InputError(
+            expected(run.path / "card.json", f"standardisation by {', '.join(STANDARDISATIONS)}", found, "fit again")
+        )
+    return str(way)
 
 
 def _of_its_subject(run: RunFolder, recording: Recording, data: Path) -> Recording:

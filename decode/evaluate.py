@@ -124,7 +124,7 @@ def judge(
         train=train,
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out, exported=how.export)
-    for sentence in report.said():
+    for sentence in (*report.stated(), *report.said()):
         print(sentence)
     print(report.table())
     if lacking := report.lacking():

@@ -8,6 +8,7 @@ from pathlib import Path
 from brain.arithmetic import arithmetic
 from brain.averages import average_repeats
 from brain.catalogue import unknown
+from brain.design import Choice, choose, thin_in
 from brain.errors import InputError, UsageError, expected
 from brain.leaks import Looks, guard, guard_statistics, leak_report, look_at_all
 from brain.progress import progress
@@ -26,6 +27,7 @@ from decode.checks import (
     together,
 )
 from decode.content import content_of, hold, note
+from decode.null import write_null
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -77,14 +79,17 @@ def fit(
         recording = open_data(data, settings.fit)
         for note in (*recording.masked, *recording.notes):
             print(note)
-        check_recording(recording, settings, run, judged="evaluate" in stages)
+        choice = check_recording(recording, settings, run, judged="evaluate" in stages)
+        if choice.told:
+            print(choice.sentence)
+        recording = choice.on(recording)
         if settings.fit.mapping == SHARED:
             from decode.networks import lenders
 
             lenders(recording)
         together([lambda: check_weights(settings), *later])
         run.claim(settings, data, stages)
-        fit_recording(run, recording, settings)
+        fit_recording(run, recording, settings, choice)
     return f"{out}: fitted {', '.join(needed_maps(settings.fit))}"
 
 
@@ -170,8 +175,11 @@ def is_fitted(run: RunFolder) -> bool:
     return bool(fitted) and all((run.path / name).with_suffix(".json").is_file() for name in fitted)
 
 
-def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> None:
-    """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped."""
+def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choice: Choice) -> None:
+    """Fits what is missing and then writes the card, so that a stopped fit goes on where it stopped.
+
+    choice  the standardisation; of clusters, whose folds are known only now, sessions without training trials change it
+    """
     made, stimuli = cluster_count(recording, settings.fit.split) > 0, recording.stimuli
     folds = () if made else folds_of(recording, settings.fit.split, run)
     guard_trials(recording, folds)
@@ -183,6 +191,9 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         find_clusters(run, recording, settings)
         folds = folds_of(recording, settings.fit.split, run)
         guard_trials(recording, folds)
+        if thin_in(recording.responses, folds):
+            choice = choose(recording, folds, asked=settings.fit.standardise)
+            recording = choice.on(recording)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"
@@ -204,6 +215,8 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
         (fold.name, name): _mapping(run, recording, fold, true[name], space=spaces[name], settings=settings)
         for fold, name in progress(jobs, desc="fitting", unit="mapping")
     }
+    ridge = ridge_settings(settings.fit, seed=settings.machine.seed)
+    write_null(run, recording, folds, true, spaces=spaces, ridge=ridge, settings=settings)
     write_regions(
         run, recording, folds, true, ridge=RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
     )
@@ -219,6 +232,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings) -> N
             "settings": {"recipe": settings.recipe, "machine": to_json(settings.machine), "fit": _public(settings.fit)},
             "data": data_facts(recording),
             "splits": split_facts(folds),
+            "standardisation": choice.facts(),
             "spaces": {name: conditions.space.facts() for name, conditions in true.items()},
             "notes": [
                 *sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),

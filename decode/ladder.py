@@ -3,7 +3,7 @@
 decoded     the stimulus' own brain pattern through the mapping
 direct, c2f the stimulus' own pattern again, by another generator (`beside`) on the same stack
 reranked    the best of several samples by what an encoding model says the brain would do (sounds)
-shuffled    another test stimulus' pattern (a derangement), through the mapping that never saw that one
+shuffled    the pattern of another test stimulus of the same fold (a derangement), through the fold's mapping
 mean        the mean training condition of the stimulus' fold
 prior       no condition at all: what the generator draws by itself
 repeat      the stimulus' first repeat alone; compared with other_repeats, drawn from its other repeats
@@ -21,7 +21,7 @@ import numpy as np
 
 from brain.errors import UsageError
 from brain.types import Float, Split
-from decode.seeds import derangement
+from decode.seeds import derangement, sample_seed
 from encoders.conditions import Conditions
 
 DRAWN = ("decoded", "shuffled", "mean", "oracle", "repeat", "other_repeats")
@@ -100,8 +100,18 @@ class Ladder:
 
 
 def partners(folds: Sequence[Split], seed: int) -> dict[str, str]:
-    """Test stimulus -> the test stimulus whose pattern the shuffled row takes."""
-    return derangement([name for fold in folds for name in fold.test], seed)
+    """Test stimulus -> the test stimulus whose pattern the shuffled row takes: another of its own fold.
+
+    Folds of one stimulus change among themselves; a single one of them takes a stimulus of another fold.
+    """
+    found: dict[str, str] = {}
+    lone = [fold.test[0] for fold in folds if len(fold.test) == 1]
+    for names in ([fold.test for fold in folds if len(fold.test) > 1] + ([tuple(lone)] if len(lone) > 1 else [])):
+        found |= derangement(names, seed)
+    if len(lone) == 1:
+        others = sorted(name for fold in folds for name in fold.test if name != lone[0])
+        found[lone[0]] = others[sample_seed(seed, lone[0], 0) % len(others)]
+    return found
 
 
 def _correlation(rows: Float, row: Float) -> Float:

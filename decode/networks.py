@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from brain.design import with_way
 from brain.errors import InputError, UsageError
 from brain.leaks import guard, look_at
 from brain.readers import open_recording, parse_fields, reader_of
@@ -94,6 +95,7 @@ def lent_trials(
     other = open_recording(
         recording.source, subject=subject, betas=fit.betas, reader=recording.reader, fields=parse_fields(fit.fields)
     )
+    other = with_way(other, recording.responses.standardise)
     split = lent_split(other, fold)
     sides = ((other.stimuli, split.train), (recording.stimuli, fold.test))
     opened = ((name, stimuli.open(name)) for stimuli, names in sides for name in names)

@@ -72,11 +72,17 @@ class Opened:
 
     @cached_property
     def sessions(self) -> dict[str, str]:
-        """stimulus -> the session of its first showing: stimuli of one session may change places under the null."""
-        responses, found = self.recording.responses, dict[str, int]()
-        for name, session in zip(responses.stimulus.tolist(), responses.session.tolist(), strict=True):
-            found[name] = min(session, found.get(name, session))
-        return {name: f"session {session}" for name, session in found.items()}
+        """Test stimulus -> its session, where each lies in one: these may change places under the null.
+
+        Where repeats of a test stimulus spread over sessions, all may: "".
+        """
+        responses, tests = self.recording.responses, {name for fold in self.folds for name in fold.test}
+        found: dict[str, set[int]] = {name: set() for name in tests}
+        rows = responses.of(tests)
+        for name, session in zip(responses.stimulus[rows].tolist(), responses.session[rows].tolist(), strict=True):
+            found[name].add(session)
+        one = all(len(sessions) == 1 for sessions in found.values())
+        return {name: f"session {min(sessions)}" if one else "" for name, sessions in found.items()}
 
     def hand(self, settings: Settings, method: str = "") -> Hand:
         """The generator that `settings` or `method` names, as these settings let it draw."""

@@ -20,6 +20,7 @@ from encoders.settings import unflagged
 Stage = TypeVar("Stage")
 MINDVIS = "mindvis"
 """The method that draws from voxels themselves, by a stack that was fine-tuned on them (double conditioning)."""
+FEWEST_REFITS = 19
 EVERY = ("*",)
 """What stands for every voxel where regions are named."""
 
@@ -59,6 +60,9 @@ class FitSettings:
     """Which reader opens the data; empty looks at the data and decides."""
     fields: str = ""
     """Where the own-data format's fields have other names in your file: stimulus=figure,group=run."""
+    standardise: str = ""
+    """How voxels are standardised, by training trials: session (z-scores within each), all (over all), none; empty
+    looks at the design: session where what was shown does not depend on the session, else it asks you."""
     split: str = ""
     """The split's name, or a family such as leave-out or cluster-5 whose splits are folds; empty takes the first."""
     stack: str = "miniature-image"
@@ -89,6 +93,8 @@ class FitSettings:
     """One penalty for all targets together: steadier where few stimuli have to choose it."""
     folds: int = 5
     """Folds of the training stimuli that choose the penalty and settle a guess' norm and spread."""
+    refits: int = 199
+    """In folds: how often patterns are dealt out to other stimuli and all is fitted anew, for p; 0 leaves p out."""
     chunk: int = 1024
     """How many targets are solved at once. It decides the last bits."""
     pixels: str = ""
@@ -99,6 +105,9 @@ class FitSettings:
             within("--sessions", session, 0)
         for name, low in (("network_steps", 0), ("masked_steps", 0), ("tune_steps", 1), ("folds", 2), ("chunk", 1)):
             within(f"--{name.replace('_', '-')}", getattr(self, name), low)
+        if self.refits and self.refits < FEWEST_REFITS:
+            then = "p cannot be 0.05 with fewer"
+            raise UsageError(expected("--refits", f"0 or {FEWEST_REFITS} and more", str(self.refits), then))
         for alpha in self.alphas:
             if not 0 < alpha < math.inf:
                 raise UsageError(expected("--alphas", "finite numbers above 0", f"{alpha:g}", "correct it"))

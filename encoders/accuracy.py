@@ -13,7 +13,7 @@ import numpy as np
 
 from brain.errors import InputError
 from brain.types import Float
-from encoders.ridge import RidgeSettings, fit_ridge
+from encoders.ridge import RidgeSettings, fit_ridge, grouped_folds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class VoxelAccuracy:
     """Correlation of predicted and measured responses over stimuli, -1..1; 0 where one of the two never moves.
 
     test  (voxel,) float32 on the test stimuli
-    cv    (voxel,) float32 on held-out training stimuli
+    cv    (voxel,) float32 on held-out training stimuli, of deviations from the mean of each fold's training stimuli
     """
 
     test: Float
@@ -61,7 +61,10 @@ def voxel_prediction(
         sound=sound,
     )
     test = columnwise_correlation(fit.predict(flat_test), y_test)
-    return VoxelAccuracy(test=test, cv=columnwise_correlation(fit.cv_prediction, y))
+    # a fold's training mean moves against what it leaves out: correlated as they are, predictions of noise are negative
+    fold = grouped_folds(groups, folds=settings.folds, seed=settings.seed, sound=sound)
+    mean = np.stack([y[fold != one].mean(0, dtype=np.float64) for one in range(settings.folds)]).astype(np.float32)
+    return VoxelAccuracy(test=test, cv=columnwise_correlation(fit.cv_prediction - mean[fold], y - mean[fold]))
 
 
 def columnwise_correlation(a: Float, b: Float) -> Float:

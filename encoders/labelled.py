@@ -157,7 +157,7 @@ def _guard(training: Responses, scaled: Responses, *, test: Responses, scaler: S
     name = test.space.subject
     guard_copies(training.values, test.values, name=name, alike=EXACT)
     # a session without a training trial has no z-scores
-    known = test.trials(np.isin(test.session, scaler.sessions))
+    known = test.trials(scaler.knows(test))
     guard_copies(scaled.values, scaler.apply(known).values, name=name)
 
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def own_trials(responses: Responses, *, voxels: VoxelSpace, unit: str, scaler: SessionScaler) -> Responses:
-    """The same trials with only these voxels, in this order, as z-scores; other voxels or units are an `InputError`.
+    """The same trials with only these voxels, in this order, standardised; other voxels or units are an `InputError`.
 
-    voxels  VoxelSpace of unit "z"; `unit` is that of the raw data, which `scaler` standardises; z-scores are taken
-            as they are
+    voxels  VoxelSpace of unit "z", or of the data's own where `scaler` leaves them as they are; `unit` is that of the
+            raw data, which `scaler` standardises. z-scores are taken as they are, unless the raw data were z-scores too
     """
-    raw = responses.space.unit != "z"
+    raw = unit == "z" or responses.space.unit != "z"
     needed = replace(voxels, unit=unit) if raw else voxels
     mine = responses.voxels(responses.space.columns_of(needed))
     return scaler.apply(mine) if raw else mine
@@ -47,9 +47,9 @@ def check_patterns(values: Float, ids: Sequence[str]) -> None:
         raise InputError("mapping: the patterns hold NaN or infinite values; mask these voxels and fit again")
 
 
-def check_unit(voxels: VoxelSpace) -> None:
-    """Refuses (`InputError`) voxels that are not z-scores."""
-    if voxels.unit != "z":
+def check_unit(voxels: VoxelSpace, scaler: SessionScaler) -> None:
+    """Refuses (`InputError`) voxels that are not z-scores, unless the scaler leaves them as they are."""
+    if voxels.unit != "z" and not scaler.leaves:
         raise InputError(f"mapping: expected voxels in unit 'z', found {voxels.unit!r}; standardise before the fit")
 
 

@@ -91,7 +91,7 @@ class Mapping:
             raise InputError(
                 f"mapping: scaler or restoration do not fit {voxels} voxels and {targets} targets; fit again"
             )
-        check_unit(self.voxels)
+        check_unit(self.voxels, self.scaler)
 
     def predict(self, values: Float, *, ids: Sequence[str]) -> Conditions:
         """Patterns (stimulus, voxel) as z-scores, in the mapping's own column order -> restored Conditions of `ids`."""

@@ -107,7 +107,7 @@ class NetworkMap:
     notes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        check_unit(self.voxels)
+        check_unit(self.voxels, self.scaler)
         if self.way not in WAYS or len(self.network.subjects) != 1:
             raise InputError(
                 f"network map: expected one of {', '.join(WAYS)} for one subject, found {self.way!r} for "

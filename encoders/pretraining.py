@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from brain.design import usable
 from brain.errors import InputError, UsageError, expected
 from brain.progress import progress
 from brain.readers import open_recording, parse_fields, reader_of
@@ -84,6 +85,7 @@ def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
         recording = open_recording(
             data, subject=subject, sessions=settings.sessions, reader=settings.reader, fields=names
         )
+        recording = usable(recording, (recording.split(settings.split),))
         unlabelled = None if settings.labelled_only else read_unlabelled(data, recording)
         columns = recording.columns(settings.regions) if settings.regions else None
         found.append(
@@ -128,6 +130,7 @@ def _of_other_data(file: Path, regions: Sequence[str]) -> tuple[Responses, Spare
     """The trials in DATA/unlabelled/<subject>.h5, of these regions if any, and the subject's own test trials."""
     data, subject = file.parent.parent, file.stem
     recording = open_recording(data, subject=subject)
+    recording = usable(recording, recording.splits[:1])
     responses = read_unlabelled(data, recording)
     columns = recording.columns(regions) if regions else None
     assert responses is not None

@@ -158,7 +158,7 @@ def spared_trials(recording: Recording, *, split: str = "", columns: Int | None 
 
 
 def _spared(test: Responses, scaler: SessionScaler) -> Spared:
-    known = test.trials(np.isin(test.session, scaler.sessions))
+    known = test.trials(scaler.knows(test))
     return Spared(subject=test.space.subject, measured=test.values, scaled=scaler.apply(known).values)
 
 

@@ -10,6 +10,7 @@ A decoder whose conditions identify and whose sounds do not has lost them in its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +19,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.conditions import Conditions
-from evaluation.metrics.identification import two_way_marks
+from evaluation.folds import Design, widened
+from evaluation.metrics.identification import top1_marks, two_way_marks
 from evaluation.metrics.pixels import correlation
-from evaluation.score import Chances, units_of
+from evaluation.score import Chances, blocks_of, units_of
 
 Wide = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConditionScore:
-    """Two-way identification of one space's conditions among the true ones, over n test stimuli, with 95 % intervals.
+class Identified:
+    """Conditions identified among the true ones of the same stimuli.
 
-    two_way, low, high  of what was decoded, before the generator
+    two_way  (stimulus,) share of the others that it is less like than its own; ties 1/2
+    units    (stimulus,) the same with what a stimulus does to others as their wrong answer, for intervals
+    top1     (stimulus,) 1 where its own is the most like of all; k tied winners count 1/k
+    tables   measure -> (stimulus, stimulus) what each would score, were another true condition its own
+    """
+
+    two_way: Wide
+    units: Wide
+    top1: Wide
+    tables: Mapping[str, Wide]
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean of two-way identification that its stimuli claim."""
+        return float(self.units.std(ddof=1) / np.sqrt(len(self.units)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionScore:
+    """Identification of one space's conditions among the true ones, over n test stimuli, with 95 % intervals.
+
+    two_way, low, high  of what was decoded, before the generator; chance, p its null: of one test set 1/2 and a
+                        permutation of the test stimuli, in folds the mean and the rank among refits
+    top1, ...           the same of being the most similar of all n
+    null                which null p is from, "" without p; refits how many, 0 of a permutation of one test set
     after               of what the space's encoder finds in the generated samples, with its interval
     loss                two_way - after, stimulus by stimulus, with its interval; these six are None where nobody has
                         encoded the samples
@@ -40,6 +66,15 @@ class ConditionScore:
     low: float
     high: float
     n: int
+    chance: float
+    p: float | None
+    top1: float
+    top1_low: float
+    top1_high: float
+    top1_chance: float
+    top1_p: float | None
+    null: str = ""
+    refits: int = 0
     after: float | None = None
     after_low: float | None = None
     after_high: float | None = None
@@ -52,14 +87,20 @@ class ConditionScore:
         return asdict(self)
 
 
-def score_conditions(home: Path, chances: Chances) -> tuple[ConditionScore, ...]:
-    """Every space of a run, by name; none where the folder has no conditions, or those of one stimulus."""
+def score_conditions(
+    home: Path, chances: Chances, *, design: Design, blocks: Mapping[str, str]
+) -> tuple[ConditionScore, ...]:
+    """Every space of a run, by name; none where the folder has no conditions, or those of one stimulus.
+
+    blocks  stimulus -> whom it may change places with, of one test set
+    """
     found = []
     for path in sorted((home / "conditions").glob("*.decoded.safetensors")):
         decoded, true = Conditions.load(path), Conditions.load(_beside(path, "true"))
         generated = _beside(path, "generated")
         if len(decoded) > 1:
-            found.append(_score(decoded, true, Conditions.load(generated) if generated.is_file() else None, chances))
+            behind = Conditions.load(generated) if generated.is_file() else None
+            found.append(_score(decoded, true, behind, chances, design=design, blocks=blocks))
     return tuple(found)
 
 
@@ -67,19 +108,70 @@ def _beside(path: Path, row: str) -> Path:
     return path.with_name(path.name.replace(".decoded.", f".{row}."))
 
 
-def _score(decoded: Conditions, true: Conditions, generated: Conditions | None, chances: Chances) -> ConditionScore:
-    value, low, high = _mean(units(decoded, true), chances)
-    facts = {"space": decoded.space.name, "two_way": value, "low": low, "high": high, "n": len(decoded)}
+def _score(
+    decoded: Conditions,
+    true: Conditions,
+    generated: Conditions | None,
+    chances: Chances,
+    *,
+    design: Design,
+    blocks: Mapping[str, str],
+) -> ConditionScore:
+    found, null = against(decoded, true), design.nulls.get(decoded.space.name)
+    wider = 1.0 if null is None else null.wider("two_way", found.units)
+    groups = blocks_of([blocks.get(name, "") for name in decoded.ids])
+    facts: dict[str, Any] = {"space": decoded.space.name, "n": len(decoded)}
+    for measure, units_ in (("two_way", found.units), ("top1", found.top1)):
+        mean, low, high = _mean(units_, chances, wider=1.0 if null is None else null.wider(measure, units_))
+        p = chance = None
+        if null is not None:
+            p, chance = null.p(measure), null.chance(measure)
+        elif not design.in_folds:
+            p, chance = chances.p(found.tables[measure], groups), 0.5 if measure == "two_way" else 1 / len(decoded)
+        before = "" if measure == "two_way" else "top1_"
+        facts |= {measure: mean, f"{before}low": low, f"{before}high": high, f"{before}p": p}
+        facts[f"{before}chance"] = float("nan") if chance is None else chance
+    facts |= {"null": null_of(design, decoded.space.name), "refits": 0 if null is None else null.refits}
     both = [] if generated is None else [name for name in decoded.ids if name in set(generated.ids)]
     if generated is None or len(both) < 2:
         return ConditionScore(**facts)
     before, behind = units(decoded.take(both), true), units(generated.take(both), true)
-    after, after_low, after_high = _mean(behind, chances)
+    after, after_low, after_high = _mean(behind, chances, wider=wider)
+    # what a decoder in folds is too low by, it is too low by on both sides of the generator
     loss, loss_low, loss_high = _mean(before - behind, chances, least=-1.0)
     return ConditionScore(
         **facts, after=after, after_low=after_low, after_high=after_high, loss=loss, loss_low=loss_low,
         loss_high=loss_high,
     )  # fmt: skip
+
+
+def null_of(design: Design, space: str) -> str:
+    """Which null the conditions of a space are held against, in words; "" for none."""
+    if not design.in_folds:
+        return "assignments of the test stimuli permuted"
+    return f"{design.nulls[space].refits} refits, patterns dealt out to other stimuli" if space in design.nulls else ""
+
+
+def identified(decoded: NDArray[Any], truth: NDArray[Any]) -> Identified:
+    """Conditions (stimulus, number) among the true ones of the same stimuli (stimulus, number)."""
+    own, similar = np.arange(len(decoded)), correlation(decoded, truth)
+    two_way, top1 = two_way_marks(similar, own), top1_marks(similar)
+    values = np.diagonal(two_way.table).astype(np.float64)
+    assert two_way.distractor is not None
+    return Identified(
+        two_way=values,
+        units=units_of(values, two_way.distractor.astype(np.float64)),
+        top1=np.diagonal(top1.table).astype(np.float64),
+        tables={"two_way": two_way.table.astype(np.float64), "top1": top1.table.astype(np.float64)},
+    )
+
+
+def against(conditions: Conditions, true: Conditions) -> Identified:
+    """Conditions among the true ones of the same stimuli. Spaces that differ are an InputError."""
+    conditions.space.must_match(true.space)
+    n = len(conditions)
+    truth = true.take(conditions.ids).values.reshape(n, -1)
+    return identified(conditions.values.reshape(n, -1), truth)
 
 
 def units(conditions: Conditions, true: Conditions) -> Wide:
@@ -88,16 +180,12 @@ def units(conditions: Conditions, true: Conditions) -> Wide:
     A stimulus' part as the wrong answer of others is in it, as intervals want it; the mean is the plain one. Spaces
     that differ are an InputError.
     """
-    conditions.space.must_match(true.space)
-    own = np.arange(len(conditions))
-    truth = true.take(conditions.ids).values.reshape(len(own), -1)
-    marks = two_way_marks(correlation(conditions.values.reshape(len(own), -1), truth), own)
-    values = np.diagonal(marks.table).astype(np.float64)
-    distractor = np.full(len(own), np.nan) if marks.distractor is None else marks.distractor.astype(np.float64)
-    return units_of(values, distractor)
+    return against(conditions, true).units
 
 
-def _mean(values: Wide, chances: Chances, *, least: float = 0.0) -> tuple[float, float, float]:
+def _mean(values: Wide, chances: Chances, *, least: float = 0.0, wider: float = 1.0) -> tuple[float, float, float]:
     """The mean and its interval, which ends where the measure does: two-way lies in 0..1, a loss from -1 on."""
+    mean = float(values.mean())
     low, high = chances.interval(values)
-    return float(values.mean()), max(low, least), min(high, 1.0)
+    low, high = widened(mean, low, high, by=wider, bounds=(least, 1.0))
+    return mean, low, high

@@ -13,6 +13,7 @@ import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError
 from evaluation.brain import BrainEncoder
+from evaluation.folds import Design
 from evaluation.images import IMAGE
 from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.judges import Bench
@@ -33,6 +34,7 @@ BLOCK = 32
 CATEGORY_ORACLE = "category_oracle"
 REPEAT = "repeat"
 LADDER = (*ROWS[: ROWS.index(REPEAT) + 1], CATEGORY_ORACLE, *ROWS[ROWS.index(REPEAT) + 1 :])
+ONE_TEST_SET = Design()
 JUDGE = "judge"
 BRAIN = "brain"
 MISPLACED = {SOUND: "its judge looks at pictures, and these are sounds", IMAGE: "its judge hears sounds, not pictures"}
@@ -114,9 +116,18 @@ class Findings:
 
 
 def judge_samples(
-    samples: Samples, eyes: Eyes, *, profile: Profile, chances: Chances, brain: BrainEncoder | None = None
+    samples: Samples,
+    eyes: Eyes,
+    *,
+    profile: Profile,
+    chances: Chances,
+    brain: BrainEncoder | None = None,
+    design: Design = ONE_TEST_SET,
 ) -> Findings:
-    """Every row under every metric of the profile; all samples withheld is an InputError."""
+    """Every row under every metric of the profile; all samples withheld is an InputError.
+
+    design  how the test stimuli were left out, which says what chance, p and intervals are
+    """
     from brain.progress import progress
 
     ids = tuple(sorted(samples.references))
@@ -129,7 +140,9 @@ def judge_samples(
         if brain is not None:
             shown = replace(shown, patterns=brain.seen(ids))
         metrics = _metrics(profile, shown, eyes)
-        table = _Table(metrics=metrics, eyes=eyes, chances=chances, chunks=chunks, groups=groups, ids=ids)
+        table = _Table(
+            metrics=metrics, eyes=eyes, chances=chances, chunks=chunks, groups=groups, ids=ids, design=design
+        )
         scores: list[Score] = []
         features, first = {REFERENCE: shown.features[JUDGE]}, {REFERENCE: ids}
         spaces = {REFERENCE: dict(shown.features)}
@@ -160,7 +173,7 @@ def judge_samples(
     if brain is not None:
         scores += _measured_twice(brain, table)
     return Findings(
-        scores=_in_order(corrected(_with_ends(scores, brain))),
+        scores=_in_order(corrected(_with_ends(scores, brain, chances=chances, in_folds=design.in_folds))),
         absent=_absent(profile, shown, eyes),
         trust=trust(shown),
         dimensions={row: effective_dimension(values) for row, values in features.items() if len(values) > 1},
@@ -183,6 +196,7 @@ class _Table:
     chunks: Int
     groups: Int
     ids: tuple[str, ...]
+    design: Design
 
     def tallies(self) -> dict[str, Tally]:
         return {name: Tally(len(self.ids)) for name in self.metrics}
@@ -202,8 +216,9 @@ class _Table:
         metric = self.metrics[name]
         return score(
             tally, self.chances, row=row, metric=metric.named(len(self.ids)), judge=self.eyes.name(metric.eye),
-            ids=self.ids, chance=metric.chance(len(self.ids)), bounds=metric.bounds, blocks=self.groups,
-            withheld=withheld, lower=metric.lower,
+            ids=self.ids, chance=self.design.chance(name) if self.design.in_folds else metric.chance(len(self.ids)),
+            bounds=metric.bounds, blocks=self.groups, withheld=withheld, lower=metric.lower,
+            permuted=not self.design.in_folds, wider=self.design.widening,
         )  # fmt: skip
 
     def of(self, rows: Int, metrics: Mapping[str, Metric]) -> _Table:
@@ -348,27 +363,39 @@ def _chunks(groups: Int, seed: int) -> Int:
     return chunks
 
 
-def _with_ends(scores: Sequence[Score], brain: BrainEncoder | None) -> list[Score]:
+def _with_ends(
+    scores: Sequence[Score], brain: BrainEncoder | None, *, chances: Chances, in_folds: bool
+) -> list[Score]:
     """The scores with what effects are measured between: the shuffled row (else chance), and the oracle row.
 
-    The ceiling of a brain metric is the noise ceiling that the row "repeat", responses against themselves, implies.
+    The ceiling of a brain metric is the noise ceiling that the row "repeat", responses against themselves, implies. In
+    folds the shuffled row is no null: chance is.
     """
-    ends = {(found.row, found.metric): found.value for found in scores}
+    found = {(one.row, one.metric): one for one in scores}
 
-    def ceiling(metric: str, judge: str) -> float | None:
-        if judge != BRAIN or brain is None:
-            return ends.get(("oracle", metric))
-        repeat = ends.get((REPEAT, metric))
-        return None if repeat is None else brain.ceiling(repeat)
+    def ended(one: Score) -> Score:
+        of_brain = one.judge == BRAIN and brain is not None
+        shuffled = None if in_folds else found.get(("shuffled", one.metric))
+        top = found.get((REPEAT if of_brain else "oracle", one.metric))
+        null = one.chance if shuffled is None else shuffled.value
+        ceiling = None if top is None else brain.ceiling(top.value) if of_brain and brain is not None else top.value
+        firm = top is not None and _exceeds(top, shuffled, null, chances)
+        return replace(one, null=null, ceiling=ceiling, firm=firm)
 
-    return [
-        replace(
-            found,
-            null=ends.get(("shuffled", found.metric), found.chance),
-            ceiling=ceiling(found.metric, found.judge),
-        )
-        for found in scores
-    ]
+    return [ended(one) for one in scores]
+
+
+def _exceeds(top: Score, shuffled: Score | None, null: float, chances: Chances) -> bool:
+    """Whether the ceiling's row lies above the null's: the interval of the difference, of stimuli that have both."""
+    if not np.isfinite(null):
+        return False
+    below = np.full(len(top.values), null)
+    if shuffled is not None:
+        place = dict(zip(shuffled.ids, shuffled.values.tolist(), strict=True))
+        below = np.array([place.get(name, np.nan) for name in top.ids])
+    above = (below - top.values) if top.lower else (top.values - below)
+    above = above[np.isfinite(above)]
+    return len(above) > 1 and chances.interval(above)[0] > 0
 
 
 def ordered_rows(rows: Iterable[str]) -> tuple[str, ...]:

@@ -98,6 +98,8 @@ BRAIN = "brain_"
 THUMB = 128
 NATIVE = 96
 MANY = 4000
+ALPHA, HALF = 0.05, 0.5
+"""The p up to which a score is better than guessing, and what two-way identification gives by guessing at the most."""
 BLIND = 0.75
 """Below this share of the references found among the others by themselves, a score at chance says nothing."""
 
@@ -144,7 +146,7 @@ class Panel:
     title: str
     meaning: str
     height: float
-    chance: float
+    chance: float | None
     chance_text: str
     ticks: tuple[tuple[float, str], ...]
     marks: tuple[Mark, ...]
@@ -212,8 +214,8 @@ def render(report: Report) -> str:
         dimensions=dimension_lines(report),
         profile=report.profile,
         picked=report.card["evaluation"]["best of"],
-        unit=report.card["evaluation"]["unit of inference"],
-        inside=report.card["evaluation"]["permutations stay inside"],
+        stated=report.stated(),
+        folds=report.design.in_folds,
         absent=report.absent,
         card=flatten(report.card),
         withheld=report.card["evaluation"]["withheld"],
@@ -235,20 +237,49 @@ def answer(report: Report) -> tuple[str, str]:
         return "There are too few stimuli here to say how good the samples are.", "Identification needs two or more."
     share, say = percent(found.value), WORDS[report.samples.modality]
     which = f"which of two {say['several']} was {say['done']}"
-    if found.low > found.chance:
+    sure, why = verdict(report, found)
+    if sure is None:
+        first = f"Whether what was {say['made']} tells {which} is not settled: {share}."
+    elif sure:
         first = f"From what was {say['made']}, the judge tells {which} {share} of the time."
     elif report.findings.apart < BLIND:
         first = f"The judge cannot tell these {say['several']} from one another: nothing follows from its {share}."
     else:
         first = f"What was {say['made']} does not tell {which} better than guessing: {share}."
-    p = "" if found.p is None else f", {probability(found.p)}"
-    parts = [f"The 95 % interval over {found.n} stimuli is {percent(found.low)} to {percent(found.high)}{p}."]
+    parts = [f"The 95 % interval over {found.n} stimuli is {percent(found.low)} to {percent(found.high)}; {why}."]
     bounds = {"shuffled": "a shuffled brain", "category_oracle": "knowing the category and nothing else"}
+    if report.design.in_folds:
+        del bounds["shuffled"]  # which is no chance level there
     lower = [f"{text} {percent(s.value)}" for r, text in bounds.items() if (s := report.score(r, "two_way"))]
-    parts.append(f"Guessing gives {', '.join([percent(found.chance), *lower])}.")
+    guess = [f"Guessing gives {percent(found.chance)}"] if math.isfinite(found.chance) else []
+    parts += [f"{', '.join([*guess, *lower])}."] if guess or lower else []
     if found.ceiling is not None and row != "oracle":
         parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
     return first, " ".join(parts)
+
+
+def verdict(report: Report, found: Score) -> tuple[bool | None, str]:
+    """Whether a score of two-way identification is better than guessing, None where that is open, and why.
+
+    It is where p is at most ALPHA and the interval lies above chance, it is not where neither holds. In folds, where
+    drawn samples have no p, p is that of the conditions they were drawn from, and the interval must lie above 1/2 too,
+    which is never below chance there. Where nobody knows a p, the interval alone says it.
+    """
+    if report.design.in_folds:
+        conditions = next((one for one in report.conditions if one.space == report.design.space), None)
+        p = None if conditions is None else conditions.p
+        whose = f"the conditions decoded in {report.design.space} have " if p is not None else ""
+        floor = max(HALF, found.chance) if math.isfinite(found.chance) else HALF
+    else:
+        p, whose, floor = found.p, "", found.chance
+    above = found.low > floor
+    stands = "lies above guessing" if above else "holds guessing" if found.high >= floor else "lies below guessing"
+    if p is None:
+        return above, f"it {stands}, and no p is known" if report.design.in_folds else f"it {stands}; no p is known"
+    said = f"{whose}{probability(p)}"
+    if above == (p <= ALPHA):
+        return above, said
+    return None, f"it {stands} while {said}"
 
 
 def percent(share: float) -> str:
@@ -348,7 +379,8 @@ def plotted(report: Ladder) -> list[str]:
 def tile(found: Score) -> dict[str, str]:
     """A headline number with its interval, and where it stands between chance and ceiling."""
     title, _ = metric_title(found.metric)
-    effect = "" if found.effect is None else f"{100 * found.effect:.0f} % of the way to the ceiling"
+    share = f"{100 * found.effect:.0f} %" if found.effect is not None else ""
+    effect = f"{share} of what this generator draws from the true condition" if share else ""
     return {
         "title": title,
         "value": number(found.value),
@@ -362,7 +394,8 @@ def tile(found: Score) -> dict[str, str]:
 def panel(report: Ladder, metric: str) -> Panel:
     """The ladder of one metric as coordinates."""
     found = [score for score in report.scores if score.metric == metric]
-    low = min(0.0, *(math.floor(10 * min(s.low, s.chance)) / 10 for s in found))
+    chance = found[0].chance if math.isfinite(found[0].chance) else None
+    low = min(0.0, *(math.floor(10 * min(s.low, s.low if chance is None else s.chance)) / 10 for s in found))
 
     def place(value: float) -> float:
         return round(LEFT + WIDTH * (value - low) / (1 - low), 1)
@@ -378,8 +411,8 @@ def panel(report: Ladder, metric: str) -> Panel:
     title, meaning = metric_title(metric)
     ticks = tuple((place(t), f"{t:g}".replace("-", "−")) for t in (*((low,) if low < 0 else ()), 0.0, 0.5, 1.0))
     return Panel(
-        title=title, meaning=meaning, height=TOP + STEP * len(found), chance=place(found[0].chance),
-        chance_text=number(found[0].chance), ticks=ticks, marks=tuple(marks),
+        title=title, meaning=meaning, height=TOP + STEP * len(found), chance=None if chance is None else place(chance),
+        chance_text=number(chance), ticks=ticks, marks=tuple(marks),
     )  # fmt: skip
 
 
@@ -422,7 +455,7 @@ def attributes(report: Report) -> list[dict[str, Any]]:
                     "value": round(100 * decoded.value, 1),
                     "low": round(100 * decoded.low, 1),
                     "high": round(100 * decoded.high, 1),
-                    "chance": round(100 * decoded.chance, 1),
+                    "chance": round(100 * decoded.chance, 1) if math.isfinite(decoded.chance) else None,
                     "ceiling": None if oracle is None else round(100 * oracle.value, 1),
                 }
             )
@@ -441,7 +474,7 @@ def brain_bars(report: Report) -> list[dict[str, Any]]:
                     "value": _share(decoded.value),
                     "text": f"{number(decoded.value)} ({number(decoded.low)} to {number(decoded.high)})",
                     "q": "" if decoded.q is None else probability(decoded.q).replace("p", "q", 1),
-                    "chance": _share(decoded.null),
+                    "chance": _share(decoded.null) if math.isfinite(decoded.null) else None,
                     "ceiling": None if decoded.ceiling is None else _share(decoded.ceiling),
                     "ceiling_text": number(decoded.ceiling),
                 }
@@ -460,6 +493,11 @@ def condition_lines(report: Report) -> list[dict[str, str]]:
             "space": found.space,
             "n": str(found.n),
             "before": ranged(found.two_way, found.low, found.high),
+            "chance": number(found.chance),
+            "p": "–" if found.p is None else probability(found.p),
+            "top1": ranged(found.top1, found.top1_low, found.top1_high),
+            "top1_chance": number(found.top1_chance),
+            "top1_p": "–" if found.top1_p is None else probability(found.top1_p),
             "after": ranged(found.after, found.after_low, found.after_high),
             "loss": ranged(found.loss, found.loss_low, found.loss_high),
         }

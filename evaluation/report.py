@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from brain.bounds import seed_within, within
-from brain.errors import InputError, counted, expected
+from brain.errors import InputError, expected
 from brain.origin import plain
 from brain.tables import as_cell, of_cell, read_records
 from brain.writing import claim, free_targets, inside, only_files, write_text
@@ -32,6 +32,7 @@ from evaluation.conditions import ConditionScore, score_conditions
 from evaluation.curves import FOLDER as CURVES
 from evaluation.curves import Point, read_curves, score_curves
 from evaluation.export import EXPORTED
+from evaluation.folds import Design, as_facts, read_design
 from evaluation.judges import Bench, find_judge, judge_of
 from evaluation.judging import Eyes, Findings, judge_samples, open_eyes, ordered_rows
 from evaluation.metrics.dimension import effective_dimension
@@ -39,6 +40,7 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples, unread_lines
 from evaluation.score import Chances, Score
+from evaluation.statements import design_lines, null_line, warning_lines
 from evaluation.worlds import (
     SHOWN,
     blind_lines,
@@ -116,6 +118,7 @@ class Report(Ladder):
     conditions  identification before the generator, and what it loses, space by space
     leaks       what is known of training stimuli among the tested ones, {} where nobody looked
     findings    the judging behind it all, of `samples`
+    design      how the test stimuli were left out, and the null of folds
     """
 
     folder: Path
@@ -131,6 +134,7 @@ class Report(Ladder):
     leaks: Mapping[str, Any]
     findings: Findings
     samples: Samples
+    design: Design
 
     @property
     def page(self) -> Path:
@@ -155,9 +159,23 @@ class Report(Ladder):
             *word_lines(self.findings.words),
             *blind_lines(self.findings.apart, self.judge),
             *copied_lines(self.leaks),
+            *warning_lines(
+                self.scores, self.design, blocks=self._blocks(), permutations=known["permutations"],
+                one=SHOWN[self.modality].removesuffix("s"),
+            ),
             *recorded_lines(_data(self.card["run"])),
             *self._unmatched(),
-        )
+        )  # fmt: skip
+
+    def stated(self) -> tuple[str, ...]:
+        """The design, the null, the standardisation and what would change the numbers, a sentence each."""
+        return design_lines(
+            self.card["run"], self.design, blocks=self._blocks(),
+            permutations=self.card["evaluation"]["permutations"], several=SHOWN[self.modality],
+        )  # fmt: skip
+
+    def _blocks(self) -> list[str]:
+        return [one.block for one in self.samples.references.values()]
 
     def _unmatched(self) -> tuple[str, ...]:
         known = self.card["evaluation"]
@@ -193,11 +211,13 @@ class Report(Ladder):
         whole = {
             "simulated": self.simulated,
             "said": list(self.said()),
+            "stated": list(self.stated()),
             "card": self.card,
             "profile": {"name": self.profile.name, "does": self.profile.does, "wrong": self.profile.wrong},
             "rows": [found.facts() for found in self.scores],
             "dimensions": dict(self.dimensions),
             "curves": [point.facts() for point in self.points],
+            "design": as_facts(self.design),
             "conditions": [found.facts() for found in self.conditions],
             "sets": [found.facts() for found in self.findings.sets],
             "leaks": dict(self.leaks),
@@ -234,12 +254,13 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     brain, unbrained = _brain(home, bench)
     chances = Chances(seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations)
     eyes = open_eyes(bench, profile.metrics, modality=samples.modality)
-    found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain)
+    design = read_design(home)
+    found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain, design=design)
     absent = (*found.absent, *unbrained)
     run = read_json(home / "card.json")
     known = {
         "simulated": samples.simulated or plain(str(run.get("simulated", ""))),
-        **_card(samples, eyes, chances, trusted=found.trust, profile=profile),
+        **_card(samples, eyes, chances, trusted=found.trust, profile=profile, design=design),
         "labels that the judge has words for": {group: one.facts() for group, one in found.words.items()},
         **found.shown,
     }
@@ -257,7 +278,10 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         dimensions={**found.dimensions, **_condition_dimensions(home)},
         points=score_curves(home, samples, eyes, chances=chances, brain=brain),
         titles={curve.name: curve.title for curve in read_curves(home)[0]},
-        conditions=score_conditions(home, chances),
+        conditions=score_conditions(
+            home, chances, design=design, blocks={name: one.block for name, one in samples.references.items()}
+        ),
+        design=design,
         leaks=_leaks(home, samples, how.train),
         findings=found,
         samples=samples,
@@ -323,9 +347,14 @@ def run_folder(folder: Path) -> Path:
 
 
 def _card(
-    samples: Samples, eyes: Eyes, chances: Chances, *, trusted: Mapping[str, float], profile: Profile
+    samples: Samples,
+    eyes: Eyes,
+    chances: Chances,
+    *,
+    trusted: Mapping[str, float],
+    profile: Profile,
+    design: Design,
 ) -> dict[str, Any]:
-    blocks = {sample.block for sample in samples.references.values()}
     drawn = {sample.stimulus for sample in samples.samples}
     return {
         "judge": dict(eyes.judge.card),
@@ -336,9 +365,10 @@ def _card(
         "bootstrap": chances.bootstrap,
         "permutations": chances.permutations,
         "unit of inference": "the stimulus, within one subject; the seeds of a stimulus are averaged first",
-        "permutations stay inside": f"{counted(len(blocks), 'block')} (the session of a stimulus' first showing)"
-        if blocks - {""}
-        else "one block: nothing is known of sessions",
+        "null": null_line(
+            design, blocks=[one.block for one in samples.references.values()], permutations=chances.permutations,
+            several=SHOWN[samples.modality],
+        ),
         "best of": _picked(samples),
         "references": len(samples.references),
         "samples": len(samples.samples),
@@ -428,5 +458,5 @@ def _score(row: Mapping[str, Any], values: Mapping[str, float]) -> Score:
     same = ("row", "metric", "judge", "ceiling", "p", "q", "pool", "samples", "withheld", "seed_sd")
     return Score(
         ids=tuple(values), values=np.array(list(values.values()), np.float64), lower=row["lower_is_better"],
-        **known, **{name: row[name] for name in same},
+        firm=row["ceiling_above_null"], **known, **{name: row[name] for name in same},
     )  # fmt: skip

@@ -7,7 +7,8 @@ target and as wrong answer of others, since both would be other stimuli in anoth
 
 p = (1 + #) / (1 + N) counts the permutations of the assignment stimulus <-> sample that score at least as well; a
 permutation stays inside the blocks of the references (sessions of the recording), for drift makes the stimuli of one
-session alike. q is p after Benjamini & Hochberg (1995) over all metrics and regions of a row.
+session alike. In folds it is no test, and intervals are too narrow: see `evaluation.folds`. q is p after Benjamini &
+Hochberg (1995) over all metrics and regions of a row.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from evaluation.metrics import Int, Marks, own_values
 Wide = NDArray[np.float64]
 
 LEVEL = 0.95
+UNSHARED = ("repeat", "round_trip", "oracle", "category_oracle", "retrieval", "exemplar")
+"""Rows that have no share of the ceiling: other references, no condition of the brain's, or no generator."""
 # Sums taken in another order differ in the last bits; a tie must count as a tie.
 SLACK = 1e-9
 _CHUNK = 2_000_000
@@ -39,6 +42,7 @@ class Score:
     chance     the value of knowing nothing: declared, or measured on mismatched pairs
     null       what effects are measured from: the shuffled row's value where there is one, else chance
     ceiling    the oracle row's value, None where there is none
+    firm       whether the oracle row clearly exceeds the null: the interval of their difference lies above 0
     low, high  the 95 % interval of `value`
     p          one-sided, None where it means nothing (no two stimuli in a block)
     q          p corrected for the false discovery rate over the row's metrics and regions, None where p is
@@ -64,6 +68,7 @@ class Score:
     seed_sd: float | None
     q: float | None = None
     lower: bool = False
+    firm: bool = False
 
     @cached_property
     def value(self) -> float:
@@ -77,8 +82,11 @@ class Score:
 
     @property
     def effect(self) -> float | None:
-        """(value - null) / (ceiling - null): 0 is knowing nothing, 1 all the generator could do; None without both."""
-        if self.ceiling is None or (self.null - self.ceiling if self.lower else self.ceiling - self.null) < 1e-6:
+        """(value - null) / (ceiling - null): 0 is knowing nothing, 1 what this generator draws from the true condition.
+
+        None where there is no such ceiling, and of rows that are none of the generator's work on a decoded condition.
+        """
+        if self.ceiling is None or not self.firm or self.row in UNSHARED:
             return None
         return (self.value - self.null) / (self.ceiling - self.null)
 
@@ -87,8 +95,8 @@ class Score:
         return {
             "row": self.row, "metric": self.metric, "judge": self.judge, "value": self.value, "low": self.low,
             "high": self.high, "chance": self.chance, "n": self.n, "pool": self.pool, "p": self.p, "q": self.q,
-            "null": self.null, "ceiling": self.ceiling, "effect": self.effect, "lower_is_better": self.lower,
-            "samples": self.samples, "withheld": self.withheld, "seed_sd": self.seed_sd,
+            "null": self.null, "ceiling": self.ceiling, "ceiling_above_null": self.firm, "effect": self.effect,
+            "lower_is_better": self.lower, "samples": self.samples, "withheld": self.withheld, "seed_sd": self.seed_sd,
         }  # fmt: skip
 
 
@@ -262,11 +270,14 @@ def score(
     blocks: Int,
     withheld: int,
     lower: bool = False,
+    permuted: bool = True,
+    wider: float = 1.0,
 ) -> Score | None:
     """The score of one row under one metric, None where not one stimulus can be scored.
 
     ids     (reference,) the references in the tally's order; blocks (reference,) int: who may be permuted with whom
     chance  None measures it on mismatched pairs; bounds are the metric's possible values; lower: less is better
+    permuted, wider  whether permuting samples is a test, and by how much the interval is widened: see evaluation.folds
     """
     table = tally.table
     values = np.diagonal(table).copy()
@@ -276,12 +287,14 @@ def score(
     inner = table[np.ix_(scored, scored)]
     together = asked_together(inner) * (int(blocks.max()) + 1) + blocks[scored]
     low, high = chances.interval(units_of(values[scored], tally.distractor[scored]))
+    value = float(values[scored].mean())
+    low, high = (value - wider * (value - low), value + wider * (high - value))
     measured = mismatched(inner) if chance is None else chance
     return Score(
         row=row, metric=metric, judge=judge, ids=tuple(ids), values=values, chance=measured, null=measured,
         ceiling=None, low=max(low, bounds[0]), high=min(high, bounds[1]),
-        p=chances.p(-inner if lower else inner, together), pool=len(ids), samples=tally.samples, withheld=withheld,
-        seed_sd=tally.seed_sd, lower=lower,
+        p=chances.p(-inner if lower else inner, together) if permuted else None, pool=len(ids),
+        samples=tally.samples, withheld=withheld, seed_sd=tally.seed_sd, lower=lower,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.catalogue import unknown
+from brain.design import usable
 from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, parse_fields
 from brain.types import Float, Int, Recording, Split
@@ -65,7 +66,7 @@ def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
         reader=settings.reader,
         fields=parse_fields(settings.fields),
     )
-    return finetune_recording(recording, out, settings)
+    return finetune_recording(usable(recording, (recording.split(settings.split),)), out, settings)
 
 
 def check(settings: FinetuneSettings) -> None:

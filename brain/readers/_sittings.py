@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
@@ -14,9 +13,6 @@ from brain.splits import check_groups, groups_of, middle_windows, tenth_by_hash
 from brain.tables import in_part
 from brain.types import Int, Responses, Split
 from brain.validity import Validity, without_dropped
-
-FEWEST = 2
-"""Training trials that a session needs to be standardised by."""
 
 
 def read_settings(fields: Mapping[str, str], known: Mapping[str, str]) -> None:
@@ -43,25 +39,6 @@ def seconds_of(fields: Mapping[str, str], name: str, default: float) -> float:
     if not (np.isfinite(seconds) and 0 <= seconds <= 3600):
         raise UsageError(f"--fields {name}={fields[name]}: expected seconds from 0 on, such as {name}=4.5")
     return seconds
-
-
-def poolable(session: Int, stimulus: NDArray[np.str_], split: Split | None) -> tuple[Int, str]:
-    """(trial,) sessions, and a sentence or "".
-
-    Where the tests were recorded in sessions of their own, which no training trial could standardise, all trials count
-    as one session: the mean and spread are then those of all training trials, as Park et al. (2025) take them.
-    """
-    if split is None:
-        return session, ""
-    train = np.isin(stimulus, np.array(split.train, np.str_))
-    lone = [one for one in np.unique(session).tolist() if int((train & (session == one)).sum()) < FEWEST]
-    if not lone:
-        return session, ""
-    said = (
-        f"session {lone[0]} has no training trials to standardise it by, so all sessions count as one: "
-        "the mean and spread are those of all training trials"
-    )
-    return np.ones_like(session), said
 
 
 def chosen(path: Path, responses: Responses, sessions: Sequence[int]) -> tuple[Responses, Int, tuple[str, ...]]:

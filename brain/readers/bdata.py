@@ -24,7 +24,7 @@ from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import HALF, BDataFile, Family, families, holds_bdata, open_bdata
 from brain.readers._bdata_voxels import choose_voxels, regions_in, same_voxels, space_of
 from brain.readers._media import GO_ON, IMAGE_ENDINGS, NoMedia, check_ids, folder_media, without_media
-from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, poolable, read_settings, seconds_of
+from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, read_settings, seconds_of
 from brain.readers._sounds import find_clips, given_folder, heard, homes_of, stimuli_of
 from brain.splits import SLIDE, groups_of
 from brain.tables import in_part
@@ -113,12 +113,11 @@ class BData:
         sides = _sides(path, stimulus, rows.side[kept], numbered=rows.numbered, table=shown.splits,
                        sound=stimuli.modality == "sound")  # fmt: skip
         splits = clip_splits(stimulus.tolist(), sides, what=stimuli.modality)
-        session, pooled = poolable(rows.session[kept], stimulus, splits[0] if splits else None)
         values = np.concatenate([file.responses(voxels) for file in files])
         whole = Responses(
             values=values if kept.all() else values[kept],
             stimulus=stimulus,
-            session=session,
+            session=rows.session[kept],
             repeat=count_repeats(stimulus),
             space=space.take(voxels),
         )
@@ -132,7 +131,7 @@ class BData:
             splits=splits,
             masked=masked,
             notes=tuple(
-                filter(None, (*rows.notes, *shown.notes, placed, *_said_of(found[name], files, gone=gone), pooled))
+                filter(None, (*rows.notes, *shown.notes, placed, *_said_of(found[name], files, gone=gone)))
             ),
             reader=self.name,
             source=str(path),

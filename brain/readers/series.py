@@ -22,7 +22,7 @@ from brain.readers._auditory import regions_of
 from brain.readers._bdata_file import holds_bdata
 from brain.readers._runs import Run, contradicted, find_runs, read_values, root_of, subjects_in, tr_of, volumes_of
 from brain.readers._series_voxels import Places, find_voxels
-from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, poolable, read_settings
+from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, read_settings
 from brain.readers._sounds import Clips, find_clips, given_folder, heard, homes_of, stimuli_of
 from brain.readers._windows import Cut, Heard, Timing, cut, levelled, means, read_events, timing_of
 from brain.splits import clip_of
@@ -143,11 +143,10 @@ class Series:
         stimulus = np.concatenate([windows.stimulus for windows in cuts])
         kept, media = heard(listening.clips, stimulus, where=str(path), partial=is_yes(fields, "partial"))
         splits = clip_splits(stimulus[kept].tolist(), listening.clips.splits)
-        session, pooled = poolable(_sessions(listening, cuts)[kept], stimulus[kept], splits[0] if splits else None)
         whole = Responses(
             values=_values(listening, cuts, timing)[kept],
             stimulus=stimulus[kept],
-            session=session,
+            session=_sessions(listening, cuts)[kept],
             repeat=count_repeats(stimulus[kept]),
             space=_space(listening, timing),
         )
@@ -170,7 +169,7 @@ class Series:
                 filter(
                     None,
                     (*alignment(listening, cuts, timing), media, *listening.clips.partly(whole.stimulus.tolist()),
-                     listening.places.said, pooled),
+                     listening.places.said),
                 )
             ),  # fmt: skip
             reader=self.name,

@@ -1,0 +1,364 @@
+"""Which standardisation fits a design: does what was shown depend on the session it was shown in?
+
+    found = choose(recording, folds, asked="")      # a Choice: way, why
+    recording = found.on(recording)                 # whose trials know how they are standardised
+
+z-scores within sessions take away what differs between sessions: drift, and also what was shown, where each session
+shows a kind of stimuli of its own (a blocked design). Over the training trials,
+
+    share = sum_s n_s |m_s - m|^2 / sum_t |f_t - m|^2
+
+is the part of the stimuli's variance that lies between sessions; f_t the labels of the stimulus of trial t (one group
+at a time), or, where no labels tell, a few principal components of the pictures, sounds or captions; m_s the mean over
+the n_s trials of a session. Chance is the same with the stimuli permuted: a stimulus keeps the sessions and repeats of
+the one whose place it takes, so that repeats within a session are no dependence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, UsageError, counted
+from brain.progress import progress
+from brain.splits import groups_of
+from brain.standardise import thin_sessions
+from brain.types import STANDARDISATIONS, Recording, Responses, Split, Stimuli
+
+Wide = NDArray[np.float64]
+
+DRAWS, FEW_DRAWS = 999, 99
+"""Permutations of the stimuli, and of those whose share is too small to matter."""
+CLEAR, LARGE = 0.02, 0.1
+"""What is shown depends on the session where p (times the groups looked at) is at most CLEAR and the excess LARGE,"""
+SURE, LEAST = 0.002, 0.02
+"""or p at most SURE and the excess LEAST,"""
+HALF, NEARLY_ALL = 0.5, 0.9
+"""or, in designs of so few stimuli that no p is small, no permutation exceeds it and the excess is HALF; or where
+NEARLY_ALL of the variance lies between sessions, whatever chance is: z-scores within sessions would leave nothing."""
+SLACK = 1e-9
+"""Sums taken in another order differ in the last bits; a tie must count as a tie."""
+COMPONENTS = 5
+SIDE = 8
+BANDS, STRETCHES = 12, 4
+"""Of a sound: bands of equal width in log frequency, and stretches of time."""
+MOMENT = 0.02
+"""How far from mean 0 and spread 1 the median voxel of a session is, at most, where the session was z-scored before."""
+FEWEST = 10
+"""Training trials below which a session does not tell whether it was z-scored before."""
+NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependence:
+    """How far what was shown depends on the session.
+
+    of        "category" (a group of labels), or "components of the pictures"
+    share     part of the stimuli's variance that lies between sessions, 0..1; chance: its mean over permuted stimuli
+    p         (1 + #{permuted >= observed}) / (1 + DRAWS)
+    highest   whether no permutation exceeds it
+    groups    how many groups of labels were looked at
+    """
+
+    of: str
+    share: float
+    chance: float
+    p: float
+    highest: bool
+    groups: int = 1
+
+    @property
+    def excess(self) -> float:
+        """(share - chance) / (1 - chance): 0 is chance, 1 is everything."""
+        return (self.share - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the design is taken for a blocked one."""
+        clear = self.p * self.groups <= CLEAR and self.excess >= LARGE
+        sure = self.p <= SURE and self.excess >= LEAST
+        small = self.highest and self.excess >= HALF
+        return clear or sure or small or self.share >= NEARLY_ALL
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.0%} of the variance of {self.of} lies between sessions, {self.chance:.0%} by chance "
+            f"(p = {self.p:.3f})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A standardisation and why it was taken. `asked`: whether it was named; `told`: whether people are told."""
+
+    way: str
+    why: str
+    asked: bool = False
+    told: bool = True
+    dependence: Dependence | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What is printed."""
+        return f"standardisation: {self.way}, for {self.why}"
+
+    def on(self, recording: Recording) -> Recording:
+        """The recording whose trials are standardised so."""
+        return with_way(recording, self.way)
+
+    def facts(self) -> dict[str, Any]:
+        """What stands in the card."""
+        return {
+            "standardise": self.way, "why": self.why, "asked": self.asked,
+            "dependence on the session": None if self.dependence is None else asdict(self.dependence),
+        }  # fmt: skip
+
+
+def with_way(recording: Recording, way: str) -> Recording:
+    """The recording whose trials are standardised in that way."""
+    return replace(recording, responses=replace(recording.responses, standardise=way))
+
+
+def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> Choice:
+    """The standardisation that was asked for or, where none was, the one that fits the design of the training trials.
+
+    folds  whose training stimuli are looked at; none takes every stimulus. A session without two training trials in a
+           fold, and a design in which what was shown depends on the session, are a UsageError where `asked` does not
+           say what to do.
+    """
+    if asked and asked not in STANDARDISATIONS:
+        raise UsageError(f"--standardise: expected {', '.join(STANDARDISATIONS)}, found {asked!r}; name one of them")
+    responses, where = recording.responses, recording.source
+    if thin := thin_in(responses, folds):
+        return _without_trials(thin, where=where, asked=asked, sessions=len(np.unique(responses.session)))
+    if asked:
+        return Choice(way=asked, why="asked for by --standardise", asked=True, told=False)
+    train = sorted({name for fold in folds for name in fold.train}) or sorted(set(responses.stimulus.tolist()))
+    training = responses.trials(responses.of(train))
+    sessions = np.unique(training.session)
+    if len(sessions) < 2:
+        why = "these data name one session, or none, so mean and spread are those of all training trials"
+        return Choice(way="all", why=f"{why}{_level(responses)}")
+    if already := scaled_before(training):
+        return Choice(way="session", why=already)
+    found = dependence(recording.stimuli, training)
+    if found is not None and found.beyond:
+        raise UsageError(_blocked(found, where=where, sessions=len(sessions)))
+    said = "nothing tells the stimuli apart" if found is None else str(found)
+    return Choice(
+        way="session", told=False, dependence=found,
+        why=f"what was shown does not depend on the session beyond chance: {said}",
+    )  # fmt: skip
+
+
+def thin_in(responses: Responses, folds: Sequence[Split]) -> dict[int, int]:
+    """Session -> its training trials, of sessions that have fewer than two of them in a fold."""
+    found: dict[int, int] = {}
+    for fold in folds:
+        found = thin_sessions(responses, fold.train) | found
+    return found
+
+
+def usable(recording: Recording, folds: Sequence[Split]) -> Recording:
+    """The recording, standardised over all training trials where a session has none, and else within sessions."""
+    return with_way(recording, "all" if thin_in(recording.responses, folds) else "session")
+
+
+def _without_trials(thin: Mapping[int, int], *, where: str, asked: str, sessions: int) -> Choice:
+    first, count = next(iter(thin.items()))
+    one = f"session {first} has {counted(count, 'training trial')}"
+    lacking = one if len(thin) == 1 else f"{len(thin)} of {sessions} sessions have fewer than two training trials"
+    if asked == "session":
+        raise UsageError(
+            f"{where}, session: expected two training trials or more in each session, for z-scores within sessions, "
+            f"found others ({lacking}); take --standardise all, by all training trials, or none"
+        )
+    why = f"{lacking} to standardise it by, so mean and spread are those of all training trials"
+    if len(thin) > 1:
+        why = f"{lacking} to standardise them by, so mean and spread are those of all training trials"
+    if asked:
+        return Choice(way=asked, why="asked for by --standardise", asked=True, told=False)
+    return Choice(way="all", why=why)
+
+
+def _level(responses: Responses) -> str:
+    found = scaled_before(responses)
+    return f"; {found}" if found else "; if their level drifts, give the sessions or runs of the trials as `session`"
+
+
+def scaled_before(training: Responses) -> str:
+    """A sentence on responses that were z-scored before, in each session or over all trials; "" for any others."""
+    unit = training.space.unit
+    groups = [training.session == session for session in np.unique(training.session)]
+    large = [rows for rows in groups if rows.sum() >= FEWEST]
+    if large and all(_is_scaled(training.values[rows]) for rows in large):
+        where = "in each session already" if len(groups) > 1 else "over all trials already"
+    elif unit == "z":
+        where = "before they came"
+    else:
+        return ""
+    return (
+        f"the responses were z-scored {where}: if sessions showed kinds of stimuli of their own, what told these "
+        "apart is gone, and no choice here brings it back"
+    )
+
+
+def _is_scaled(values: NDArray[np.float32]) -> bool:
+    mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    moves = spread > 0
+    if not moves.any():
+        return False
+    off = np.maximum(np.abs(mean[moves]), np.abs(spread[moves] - 1))
+    return bool(np.median(off) <= MOMENT)
+
+
+def _blocked(found: Dependence, *, where: str, sessions: int) -> str:
+    return (
+        f"{where}, session: expected stimuli that do not depend on the session, found a blocked design: {found} in "
+        f"{sessions} sessions. z-scores within sessions would take away what was shown; say how to standardise: "
+        "--standardise all keeps it, and drift between sessions with it (a decoder may then read the session), "
+        "--standardise session removes both, --standardise none takes the responses as they are. `afterimage inspect` "
+        "shows which stimuli each session has"
+    )
+
+
+def dependence(stimuli: Stimuli, training: Responses) -> Dependence | None:
+    """How far what was shown in these trials depends on their session; None where nothing tells the stimuli apart.
+
+    Every group of labels by itself, the one of the least p; where none tells, components of the pictures or sounds, or,
+    where these cannot be opened, of the captions.
+    """
+    names, column = np.unique(training.stimulus, return_inverse=True)
+    ids = names.tolist()
+    # the windows of a clip are heard one after the other: they change places together
+    clips, whose = np.unique(groups_of(ids, sound=stimuli.modality == "sound"), return_inverse=True)
+    sessions, row = np.unique(training.session, return_inverse=True)
+    counts = np.zeros((len(sessions), len(clips)))
+    np.add.at(counts, (row, whose[column]), 1)
+    windows = np.bincount(whose)[:, None]
+
+    def tested(of: str, features: Wide) -> Dependence | None:
+        total = np.zeros((len(clips), features.shape[1]))
+        np.add.at(total, whose, features)
+        return _tested(of, total / windows, counts)
+
+    groups = sorted({group for name in ids for group in stimuli.labels.get(name, {})})
+    labels = {group: [stimuli.labels.get(name, {}).get(group, "") for name in ids] for group in groups}
+    found = [one for group, known in labels.items() if (one := tested(group, _one_hot(known)))]
+    if not found:
+        return tested(*_features(stimuli, ids))
+    found = [replace(one, groups=len(found)) for one in found]
+    return min(found, key=lambda one: (not one.beyond, one.p, -one.excess))
+
+
+def _tested(of: str, features: Wide, counts: Wide) -> Dependence | None:
+    """None where no permutation changes the share: features all alike or all different, sessions that show the same."""
+    share = _share(counts, features)
+    # what lies below the least excess is no blocked design, however small its p
+    draws = FEW_DRAWS if share < LEAST else DRAWS
+    orders = (np.random.default_rng([0, draw]).permutation(len(features)) for draw in range(draws))
+    drawn = np.array([_share(counts, features[order]) for order in orders])
+    still = np.ptp(drawn) < SLACK and abs(share - drawn[0]) < SLACK
+    if np.isnan(share) or (still and share < NEARLY_ALL):
+        return None
+    reached = drawn >= share - SLACK
+    return Dependence(
+        of=of,
+        share=share,
+        chance=float(drawn.mean()),
+        p=(1 + int(reached.sum())) / (1 + len(drawn)),
+        highest=bool(share >= drawn.max() - SLACK),
+    )
+
+
+def _share(counts: Wide, features: Wide) -> float:
+    """The share of features (stimulus, feature) between sessions; counts (session, stimulus) trials; NaN of none."""
+    of_session, of_stimulus = counts.sum(1), counts.sum(0)
+    centred = features - of_stimulus @ features / of_stimulus.sum()
+    whole = float(of_stimulus @ np.square(centred).sum(1))
+    if whole <= 0:
+        return math.nan
+    means = counts @ centred / of_session[:, None]
+    return float(of_session @ np.square(means).sum(1)) / whole
+
+
+def _one_hot(labels: Sequence[str]) -> Wide:
+    known, which = np.unique(np.array(labels, np.str_), return_inverse=True)
+    return np.eye(len(known))[which]
+
+
+def _features(stimuli: Stimuli, ids: Sequence[str]) -> tuple[str, Wide]:
+    """What the features are called, and (stimulus, component)."""
+    shown = "pictures" if stimuli.modality == "image" else "sounds"
+    look: Callable[[Any], Wide] = _thumb if stimuli.modality == "image" else _spectrum
+    try:
+        bar = progress(ids, desc="does what was shown depend on the session", unit="stimulus")
+        seen = np.stack([look(stimuli.open(name)) for name in bar])
+    except InputError:
+        # a picture that is not there is said where pictures are needed; captions tell as well
+        shown, seen = "captions", _words([stimuli.captions.get(name, ()) for name in ids])
+    return f"the first components of the {shown}", _components(seen)
+
+
+def _components(features: Wide) -> Wide:
+    """(stimulus, component) the first principal components, with their own variance."""
+    centred = features - features.mean(0)
+    left, spread, _ = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(left[:, :COMPONENTS] * spread[:COMPONENTS], np.float64)
+
+
+def _thumb(picture: Any) -> Wide:
+    from PIL import Image
+
+    small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    return np.asarray(small, np.float64).ravel() / 255
+
+
+def _spectrum(sound: Any) -> Wide:
+    """(stretch x band,) log energy of a sound in stretches of time and bands of frequency."""
+    wave, rate = sound
+    found = []
+    for part in np.array_split(np.asarray(wave, np.float64), STRETCHES):
+        energy = np.square(np.abs(np.fft.rfft(part, n=max(len(part), 2 * BANDS))))
+        places = np.fft.rfftfreq(max(len(part), 2 * BANDS), 1 / rate)
+        edges = np.geomspace(50, rate / 2, BANDS + 1)
+        which = np.clip(np.digitize(places, edges) - 1, 0, BANDS - 1)
+        found.append(np.log10(np.bincount(which, energy, minlength=BANDS) + 1e-9))
+    return np.concatenate(found)
+
+
+def _words(captions: Sequence[Iterable[str]]) -> Wide:
+    """(stimulus, word) which words the captions of each stimulus use; (stimulus, 1) zeros where there are none."""
+    used = [{word for text in texts for word in text.lower().split()} for texts in captions]
+    place = {word: number for number, word in enumerate(sorted(set().union(*used)))}
+    found = np.zeros((len(used), max(1, len(place))))
+    for row, words in enumerate(used):
+        found[row, [place[word] for word in words]] = 1
+    return found
+
+
+def by_session(recording: Recording) -> list[dict[str, Any]]:
+    """For every session its trials, stimuli, and how many trials each label has: a table of the design, for people."""
+    responses, labels = recording.responses, recording.stimuli.labels
+    groups = sorted({group for found in labels.values() for group in found})
+    table = []
+    for session in np.unique(responses.session).tolist():
+        shown = responses.stimulus[responses.session == session].tolist()
+        counts = {group: _counted([labels.get(name, {}).get(group, "") for name in shown]) for group in groups}
+        table.append(
+            {"session": session, "trials": len(shown), "stimuli": len(set(shown)), "shown": sorted(set(shown))[:NAMED],
+             "labels": counts}
+        )  # fmt: skip
+    return table
+
+
+def _counted(labels: Sequence[str]) -> dict[str, int]:
+    """label -> trials, the most frequent first; a stimulus without the label counts nowhere."""
+    names, counts = np.unique(np.array([one for one in labels if one], np.str_), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {str(names[place]): int(counts[place]) for place in order}

@@ -1,0 +1,314 @@
+"""The null of a ridge mapping in folds: patterns are dealt out to other stimuli before the folds, all is fitted anew.
+
+    design = design_of(trials, true, folds=folds, settings=MappingSettings(), restoration="spread", single=False)
+    for decoded in refits(design, draws=199, seed=0): ...    # (test stimulus, target); first the true assignment
+
+Permuting what folds have decoded is no test: the mean of the training stimuli, to which a decoder falls back, never
+holds the fold it is tested on, so that on noise it is further from its own stimulus than from others. Here the patterns
+of a stimulus (all its trials, and the windows of a clip together) take another stimulus' name; stimuli stay in their
+folds, and penalties and restoration are chosen anew in each fold.
+
+In closed form: with K = x x' over all patterns, K centred = U S U' and, for the penalty a,
+
+    M = I - 1/n - U S (S + a)^-1 U'
+
+the residuals of patterns B under a ridge fitted on all others are M_BB^-1 (M y)_B, exactly and with the intercept
+(the inverse of a block of a bordered matrix). A fold's penalty is chosen with B = the fold and one of the folds inside
+it, the same as `encoders.ridge` takes. Within sessions K is that of each fold's own standardised patterns. Where all
+sessions count as one a voxel's spread is that of all trials instead of the fold's training trials (its mean does not
+matter). Of many targets every k-th stands for all (`TARGETS`).
+
+Who changes places with whom: stimuli that were shown equally often, and, where every stimulus lies in one session or
+shares its sessions with another, stimuli of the same sessions, for drift makes the patterns of a session alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.splits import groups_of
+from brain.types import Float, Int, Responses, Split
+from encoders.conditions import Conditions
+from encoders.mapping import MappingSettings
+from encoders.restore import Restoration
+from encoders.ridge import grouped_folds
+from encoders.spaces import of_sounds
+
+Wide = NDArray[np.float64]
+
+TARGETS = 256
+"""Targets that stand for all: every k-th where there are more."""
+FLOPS = 2e9
+"""Floating-point operations a second of one core, as small products go; CALL seconds of one solve beside them."""
+CALL = 2e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What does not change between permutations.
+
+    values    (trial, voxel) float64; standardised already, unless `within`
+    session   (trial,) int, the session of each trial, counted from 0
+    owner     (trial,) int, the stimulus each trial was measured on, a row of `truth`
+    truth     (stimulus, target) float64
+    outer     (stimulus,) int, the fold that tests each
+    inner     (fold, stimulus) int, the fold inside it, -1 for its test stimuli
+    within    whether mean and spread are those of each session's training trials
+    blocks    (stimulus,) int: stimuli of one block may change places
+    single    whether each trial is a pattern, or each stimulus
+    sound     whether ids may be windows of clips
+    """
+
+    values: Wide
+    session: Int
+    owner: Int
+    truth: Wide
+    outer: Int
+    inner: Int
+    blocks: Int
+    within: bool
+    single: bool
+    ids: tuple[str, ...]
+    sound: bool
+    settings: MappingSettings
+    restoration: str
+
+    @cached_property
+    def alphas(self) -> Wide:
+        """(penalty,) ascending."""
+        return np.array(sorted({float(one) for one in self.settings.ridge.alphas}))
+
+    @cached_property
+    def seconds(self) -> float:
+        """About how long one permutation takes on one core."""
+        patterns = len(self.owner) if self.single else len(self.truth)
+        folds, inside = self.inner.shape[0], self.settings.ridge.folds
+        block = patterns / folds + patterns / inside
+        targets, penalties = self.truth.shape[1], len(self.alphas)
+        solves = folds * inside * penalties * (block**3 + 2 * block**2 * targets)
+        times = folds if self.within else 1
+        fitted = 10 * patterns**3 + penalties * patterns**2 * (patterns + 2 * targets)
+        turned = times * (fitted + 2 * self.values.size * len(self.values))
+        return float((solves + turned) / FLOPS + folds * inside * CALL)
+
+
+def design_of(
+    trials: Responses,
+    true: Conditions,
+    *,
+    folds: Sequence[Split],
+    settings: MappingSettings,
+    restoration: str,
+    single: bool,
+) -> Design:
+    """Trials of the mapping's own voxels, in the data's unit, as `trials.standardise` says; conditions of `true`."""
+    ids = tuple(sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
+    used = trials.trials(trials.of(ids))
+    sound = of_sounds(true.space.name)
+    place = {name: row for row, name in enumerate(ids)}
+    outer = np.full(len(ids), -1, np.int64)
+    inner = np.full((len(folds), len(ids)), -1, np.int64)
+    for number, fold in enumerate(folds):
+        outer[[place[name] for name in fold.test]] = number
+        ridge = settings.ridge
+        inner[number, [place[name] for name in fold.train]] = grouped_folds(
+            fold.train, folds=ridge.folds, seed=ridge.seed, sound=sound
+        )
+    truth = true.take(ids).values.reshape(len(ids), -1).astype(np.float64)
+    step = -(-truth.shape[1] // TARGETS)
+    within = used.standardise == "session" and len(np.unique(used.session)) > 1
+    values = used.values.astype(np.float64)
+    owner = np.array([place[name] for name in used.stimulus.tolist()], np.int64)
+    session = np.unique(used.session, return_inverse=True)[1].astype(np.int64)
+    return Design(
+        values=values if within or used.standardise == "none" else _scaled(values, np.ones(len(values), np.bool_)),
+        session=session,
+        owner=owner,
+        truth=truth[:, ::step],
+        outer=outer,
+        inner=inner,
+        blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound)),
+        within=within,
+        single=single,
+        ids=ids,
+        sound=sound,
+        settings=settings,
+        restoration=restoration,
+    )
+
+
+def _scaled(values: Wide, train: NDArray[np.bool_]) -> Wide:
+    """(trial, voxel) less the training trials' mean and over their spread; 0 where a voxel never moves in these."""
+    mean, spread = values[train].mean(0), values[train].std(0)
+    moves = np.ptp(values[train], axis=0) > 0
+    return np.asarray(np.where(moves, (values - mean) / np.where(moves, spread, 1), 0), np.float64)
+
+
+def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_]) -> Int:
+    """(stimulus,) int: stimuli of one block may change places, being shown as often and in the same sessions.
+
+    owner, session  (trial,) the stimulus and session of each trial; clips (stimulus,) the clip of each window
+    Sessions count where every stimulus lies in one, or shares its sessions with another; stimuli that no other is shown
+    as often as join those that come next to them.
+    """
+    counts = np.zeros((len(clips), int(session.max()) + 1), np.int64)
+    np.add.at(counts, (owner, session), 1)
+    seen = counts > 0
+    profile = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
+    alone = np.bincount(profile)[profile] == 1
+    if not (seen.sum(1) == 1).all() and alone.any():
+        profile = np.zeros(len(clips), np.int64)
+    # windows of a clip are dealt out with it, to clips of as many windows
+    _, whose, windows = np.unique(clips, return_inverse=True, return_counts=True)
+    often = counts.sum(1) * (1 + windows[whose].max()) + windows[whose]
+    blocks = np.zeros(len(clips), np.int64)
+    for one in np.unique(profile):
+        rows = np.flatnonzero(profile == one)
+        blocks[rows] = blocks.max() + 1 + _alike(often[rows], least=2)
+    return blocks
+
+
+def _alike(numbers: Int, *, least: int) -> Int:
+    """(n,) int: equal numbers share a class; a class of fewer than `least` joins the next lower one, or the next."""
+    order = np.unique(numbers, return_counts=True)
+    classes: list[list[int]] = []
+    sizes: list[int] = []
+    for number, count in zip(*(one.tolist() for one in order), strict=True):
+        if classes and (count < least or sizes[-1] < least):
+            classes[-1].append(number)
+            sizes[-1] += count
+        else:
+            classes.append([number])
+            sizes.append(count)
+    found = np.zeros(len(numbers), np.int64)
+    for which, members in enumerate(classes):
+        found[np.isin(numbers, members)] = which
+    return found
+
+
+def refits(design: Design, *, draws: int, seed: int) -> Iterator[Float]:
+    """(tested stimulus, target) float32 decoded, in the order of `tested`: the true assignment, then `draws` others."""
+    order = np.arange(len(design.ids))
+    yield _decoded(design, order)
+    for draw in range(draws):
+        yield _decoded(design, dealt(design, np.random.default_rng([seed, 3, draw])))
+
+
+def tested(design: Design) -> Int:
+    """(tested,) rows of `design.truth` that some fold tests."""
+    return np.flatnonzero(design.outer >= 0)
+
+
+def dealt(design: Design, rng: np.random.Generator) -> Int:
+    """(stimulus,) the stimulus whose name the patterns of each take; the windows of a clip go together, in order."""
+    clips, whose = np.unique(groups_of(design.ids, sound=design.sound), return_inverse=True)
+    members = [np.flatnonzero(whose == clip) for clip in range(len(clips))]
+    block = np.array([design.blocks[rows[0]] for rows in members])
+    order = np.arange(len(design.ids))
+    for size, one in sorted({(len(rows), int(which)) for rows, which in zip(members, block, strict=True)}):
+        alike = [rows for rows, which in zip(members, block, strict=True) if (len(rows), which) == (size, one)]
+        for rows, other in zip(alike, rng.permutation(len(alike)).tolist(), strict=True):
+            order[rows] = alike[other]
+    return order
+
+
+def _decoded(design: Design, order: Int) -> Float:
+    """(tested, target) float32 of one assignment, `order[j]` being the stimulus that j's patterns are taken for."""
+    stimulus = order[design.owner]
+    named = stimulus if design.single else np.arange(len(design.ids))
+    makers = None if design.within else _residual_makers(_patterns(design, stimulus, design.values), design.alphas)
+    guesses = np.zeros((len(design.ids), design.truth.shape[1]), np.float32)
+    for fold in range(design.inner.shape[0]):
+        if design.within:
+            values = _within(design, stimulus, fold)
+            makers = _residual_makers(_patterns(design, stimulus, values), design.alphas)
+        assert makers is not None
+        guess, rows = _fold(design, makers, named, fold)
+        guesses[rows] = guess
+    return guesses[tested(design)]
+
+
+def _within(design: Design, stimulus: Int, fold: int) -> Wide:
+    """(trial, voxel) by mean and spread of the fold's training trials of each session, as the patterns are dealt out.
+
+    A session that these leave fewer than two of takes those of all.
+    """
+    train = design.inner[fold, stimulus] >= 0
+    values = np.empty_like(design.values)
+    for session in np.unique(design.session):
+        rows = design.session == session
+        known = train[rows] if (rows & train).sum() > 1 else None
+        values[rows] = (
+            _scaled(design.values[rows], known) if known is not None else _scaled(design.values, train)[rows]
+        )
+    return values
+
+
+def _patterns(design: Design, stimulus: Int, values: Wide) -> Wide:
+    """(pattern, voxel): trials, or the mean of each stimulus' trials, in the order of the stimuli."""
+    if design.single:
+        return values
+    mean = np.zeros((len(design.ids), len(stimulus)))
+    mean[stimulus, np.arange(len(stimulus))] = 1
+    return np.asarray(mean @ values / mean.sum(1)[:, None], np.float64)
+
+
+def _residual_makers(patterns: Wide, alphas: Wide) -> Wide:
+    """(penalty, pattern, pattern) M of the module's docstring."""
+    centred = patterns - patterns.mean(0)
+    spectrum, vectors = np.linalg.eigh(centred @ centred.T)
+    spectrum = np.clip(spectrum, 0, None)
+    shrunk = spectrum / (spectrum + alphas[:, None])
+    n = len(patterns)
+    return np.asarray(np.eye(n) - 1 / n - (vectors * shrunk[:, None, :]) @ vectors.T, np.float64)
+
+
+def _fold(design: Design, makers: Wide, named: Int, fold: int) -> tuple[Float, Int]:
+    """The fold's guesses (test stimulus, target), restored, and which stimuli these are."""
+    out = design.outer[named] == fold
+    inside = design.inner[fold, named]
+    kept = out | (inside >= 0)
+    if not kept.all():
+        # stimuli that this fold neither tests nor trains on leave the fit: their residuals are left out everywhere
+        makers = _without(makers, ~kept)
+        named, out, inside = named[kept], out[kept], inside[kept]
+    y = design.truth[named]
+    turned = makers @ y
+    test = np.flatnonzero(out)
+    held = np.zeros((len(design.alphas), len(named), y.shape[1]))
+    for one in range(design.settings.ridge.folds):
+        rows = np.flatnonzero(inside == one)
+        both = np.concatenate([rows, test])
+        solved = np.linalg.solve(makers[:, both[:, None], both], turned[:, both])
+        held[:, rows] = solved[:, : len(rows)]
+    train = np.flatnonzero(inside >= 0)
+    loss = np.square(held[:, train]).sum(1)
+    if not design.settings.ridge.per_target:
+        loss = np.repeat(loss.sum(1, keepdims=True), loss.shape[1], axis=1)
+    best = len(loss) - 1 - np.argmin(loss[::-1], axis=0)
+    target = np.arange(y.shape[1])
+    cv = y[train] - held[best[None], train[:, None], target[None]]
+    outside = np.linalg.solve(makers[:, test[:, None], test], turned[:, test])
+    guess = y[test] - outside[best[None], np.arange(len(test))[:, None], target[None]]
+    restore = Restoration.fit(
+        cv.astype(np.float32), y[train].astype(np.float32), groups=named[train].astype(str),
+        kind=design.restoration, limit=design.settings.limit,
+    )  # fmt: skip
+    stimuli, member = np.unique(named[test], return_inverse=True)
+    mean = np.zeros((len(stimuli), y.shape[1]))
+    np.add.at(mean, member, guess)
+    mean /= np.bincount(member)[:, None]
+    return restore.apply(mean.astype(np.float32)), stimuli
+
+
+def _without(makers: Wide, gone: NDArray[np.bool_]) -> Wide:
+    """The residual makers of the patterns that stay, as if the others had never been there: a Schur complement."""
+    stay, away = np.flatnonzero(~gone), np.flatnonzero(gone)
+    across = makers[:, stay[:, None], away]
+    inner = np.linalg.solve(makers[:, away[:, None], away], np.swapaxes(across, 1, 2))
+    return np.asarray(makers[:, stay[:, None], stay] - across @ inner, np.float64)

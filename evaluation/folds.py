@@ -1,0 +1,153 @@
+"""What a design allows to say: how test stimuli were left out, and against which null a number stands.
+
+One test set: samples change places among the test stimuli of a session. In folds: patterns were dealt out to other
+stimuli before the folds and the mappings fitted anew (RUN/report/null.json, `decode/null.py`); their mean is the chance
+of decoded conditions, their spread widens intervals, and drawn samples, which nobody draws anew, have no p.
+
+    design = read_design(home)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.errors import InputError, expected
+from evaluation.regions import read_json
+
+NULL = "null.json"
+MEASURES = ("two_way", "top1")
+"""Measures of conditions that have a null."""
+TIE = 1e-9
+THEN = "fit the run again"
+Wide = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Null:
+    """Refits of one space: two_way, top1 and error (1 + refit,) float64, the true assignment first."""
+
+    two_way: Wide
+    top1: Wide
+    error: Wide
+
+    @property
+    def refits(self) -> int:
+        """How many there are."""
+        return len(self.two_way) - 1
+
+    def chance(self, measure: str) -> float:
+        """The mean over the refits."""
+        return float(getattr(self, measure)[1:].mean())
+
+    def p(self, measure: str) -> float:
+        """(1 + #{refits that reach the true assignment}) / (1 + refits)."""
+        found = getattr(self, measure)
+        return float((1 + int((found[1:] >= found[0] - TIE).sum())) / len(found))
+
+    def spread(self, measure: str) -> float:
+        """The standard deviation over the refits, ddof 1."""
+        return float(getattr(self, measure)[1:].std(ddof=1))
+
+    def wider(self, measure: str, units: Wide) -> float:
+        """How many times as wide an interval from `units` (stimulus,) must be to hold the refits' spread, 1 or more.
+
+        By the run's own error: a run that is low by chance is often narrow by chance too.
+        """
+        error = float(units.std(ddof=1) / np.sqrt(len(units))) if len(units) > 1 else 0.0
+        return max(1.0, self.spread(measure) / error) if error > 0 else 1.0
+
+    @property
+    def widening(self) -> float:
+        """How many times too narrow the stimuli of a run make the interval of two-way identification, 1 or more."""
+        claimed = float(np.sqrt(np.square(self.error[1:]).mean()))
+        return max(1.0, self.spread("two_way") / claimed) if claimed > 0 else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """How the test stimuli of a run were left out.
+
+    folds   how many folds: 1 is one test set, also where nothing is known
+    nulls   space -> its refits, the most telling space first; none for one test set
+    absent  space -> why it has none
+    within  in how many groups of stimuli patterns changed places, of `stimuli` stimuli
+    """
+
+    folds: int = 1
+    nulls: Mapping[str, Null] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    within: int = 1
+    stimuli: int = 0
+
+    @property
+    def in_folds(self) -> bool:
+        """Whether the test stimuli were left out in several folds."""
+        return self.folds > 1
+
+    @property
+    def first(self) -> Null | None:
+        """The null of the most telling space."""
+        return next(iter(self.nulls.values()), None)
+
+    @property
+    def space(self) -> str:
+        """The most telling space that has a null, "" for none."""
+        return next(iter(self.nulls), "")
+
+    @property
+    def widening(self) -> float:
+        """What the intervals of drawn samples are widened by."""
+        return 1.0 if self.first is None else self.first.widening
+
+    def chance(self, metric: str) -> float:
+        """The chance of a drawn row in folds: of two-way and top-1 that of the conditions, NaN of anything else."""
+        return self.first.chance(metric) if self.first is not None and metric in MEASURES else float("nan")
+
+
+def read_design(home: Path) -> Design:
+    """The design of a run folder, by its card and RUN/report/null.json; damaged ones are an InputError."""
+    tested = read_json(home / "card.json").get("tested", {})
+    folds = len(tested) if isinstance(tested, Mapping) else 1
+    path = home / "report" / NULL
+    facts = read_json(path)
+    if folds < 2:
+        return Design()
+    try:
+        nulls = {str(name): _null(one) for name, one in facts.get("spaces", {}).items()}
+        absent = {str(name): str(why) for name, why in facts.get("absent", {}).items()}
+        within, stimuli = int(facts.get("within", 1)), int(facts.get("stimuli", 0))
+    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
+    return Design(folds=folds, nulls=nulls, absent=absent, within=within, stimuli=stimuli)
+
+
+def _null(facts: Mapping[str, Sequence[float]]) -> Null:
+    arrays = {name: np.array([float(one) for one in facts[name]], np.float64) for name in (*MEASURES, "error")}
+    sizes = {len(one) for one in arrays.values()}
+    if len(sizes) > 1 or min(sizes) < 3 or not all(np.isfinite(one).all() for one in arrays.values()):
+        raise ValueError(f"lists of {sorted(sizes)} numbers")
+    return Null(**arrays)
+
+
+def widened(value: float, low: float, high: float, *, by: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """The interval, its halves `by` times as wide, inside the metric's bounds."""
+    return max(bounds[0], value - by * (value - low)), min(bounds[1], value + by * (high - value))
+
+
+def as_facts(design: Design) -> dict[str, Any]:
+    """The design as report.json says it."""
+    return {
+        "folds": design.folds,
+        "nulls": {
+            name: {"refits": null.refits, "widening": null.widening}
+            | {f"chance of {one}": null.chance(one) for one in MEASURES}
+            for name, null in design.nulls.items()
+        },
+        "no null": dict(design.absent),
+    }

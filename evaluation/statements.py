@@ -1,0 +1,172 @@
+"""What a report says before any number: its design, its null, its standardisation, and what would change the numbers.
+
+And what its numbers do not say: rows that cannot be compared in folds, a generator that a look-up beats, a p that a few
+stimuli a session cannot make small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from brain.errors import counted
+from evaluation.folds import Design
+from evaluation.score import Score
+
+LOOK_UPS = {"retrieval": "nearest training", "exemplar": "nearest training"}
+"""Rows that show a training stimulus and draw nothing."""
+SMALL = 0.05
+
+
+def design_lines(
+    run: Mapping[str, Any], design: Design, *, blocks: Sequence[str], permutations: int, several: str
+) -> tuple[str, ...]:
+    """The first lines of a report, a sentence each.
+
+    run     the run's card, {} of a folder of samples alone; blocks (reference,) whom each may change places with
+    several what stimuli are, "pictures" or "sounds"
+    """
+    return (
+        _design(run, design, tested=len(blocks)),
+        f"Null: {null_line(design, blocks=blocks, permutations=permutations, several=several)}.",
+        *_standardised(run),
+        _changes(run, design, tested=len(blocks)),
+    )
+
+
+def _design(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
+    unit = "unit of inference: the stimulus, within one subject; samples of a stimulus are averaged first"
+    splits = [one for one in _list(run.get("splits")) if isinstance(one, Mapping)]
+    if not splits:
+        return f"Design: {counted_stimuli(tested)} judged, of which no split is known; {unit}."
+    train, test = (_span([one.get(side) for one in splits]) for side in ("train", "test"))
+    if design.in_folds:
+        what = (
+            f"{design.folds} folds, each leaving out {test} of {tested} stimuli and training on {train} "
+            f"({splits[0].get('name')} and its like)"
+        )
+    else:
+        what = f"split {splits[0].get('name')}, {test} test stimuli that {train} training stimuli do not hold"
+    repeats = _shown(run, splits)
+    return f"Design: {what}{repeats}; {unit}."
+
+
+def _shown(run: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> str:
+    data = run.get("data")
+    repeats = data.get("repeats") if isinstance(data, Mapping) else None
+    if not isinstance(repeats, list) or not all(type(one) is int for one in repeats) or not repeats:
+        return ""
+    low, high = min(repeats), max(repeats)
+    times = "once" if high == 1 else f"{low} times" if low == high else f"{low} to {high} times"
+    return f", each shown {times}"
+
+
+def null_line(design: Design, *, blocks: Sequence[str], permutations: int, several: str) -> str:
+    """Which null p and chance are from, and the smallest p that it can give."""
+    if not design.in_folds:
+        if not permutations:
+            return "none, for no permutations were asked for"
+        groups = sorted(Counter(blocks).values())
+        least = smallest(groups, draws=permutations)
+        how = f"samples change places among all {counted_stimuli(len(blocks))}"
+        if len(groups) > 1:
+            how = f"samples change places among the test stimuli of a session ({len(groups)} sessions)"
+        return f"{how}, {permutations} permutations; p can be {_p(least)} at the least"
+    if design.first is None:
+        why = "; ".join(f"{space}: {one}" for space, one in design.absent.items()) or "the run holds no refits"
+        return (
+            f"none in these folds ({why}), so no p is given, chance is not known (it is below 1/2) and intervals are "
+            "too narrow"
+        )
+    null = design.first
+    where = f"among the stimuli of the same sessions ({design.within} groups)" if design.within > 1 else "freely"
+    return (
+        f"the patterns of a stimulus were dealt out to other stimuli {where}, before the folds, and the mappings "
+        f"fitted anew, penalties too, {null.refits} times. The mean of these refits is the chance of decoded "
+        f"conditions, {null.chance('two_way'):.3f} two-way, for in folds a training mean never holds what is tested; "
+        f"it stands for the {several}' chance too, of two-way and top-1 alone, and these have no p, for nobody draws "
+        f"them anew. "
+        f"Intervals are widened {null.widening:.2f} times, as the refits spread; p can be "
+        f"{_p(1 / (1 + null.refits))} at the least"
+    )
+
+
+def smallest(groups: Sequence[int], *, draws: int) -> float:
+    """The smallest p of permutations inside groups of these sizes: one of all assignments there are, or of `draws`."""
+    ways = math.fsum(math.lgamma(1 + size) for size in groups)
+    return max(1 / (1 + draws), math.exp(-ways))
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.0005 else f"{value:.0e}"
+
+
+def _standardised(run: Mapping[str, Any]) -> tuple[str, ...]:
+    known = run.get("standardisation")
+    if not isinstance(known, Mapping) or "standardise" not in known:
+        return ()
+    ways = {"session": "z-scores within sessions", "all": "z-scores over all sessions together",
+            "none": "none, responses as they are"}  # fmt: skip
+    way = str(known["standardise"])
+    return (f"Standardisation: {ways.get(way, way)}, by training trials; {known.get('why', '')}.",)
+
+
+def _changes(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
+    more = "another split" if run.get("splits") else "other stimuli"
+    folds = ", more or fewer folds" if design.in_folds else ""
+    way = ", another standardisation" if run.get("standardisation") else ""
+    return (
+        f"What would change the numbers: {more}{folds}{way}, fewer repeats averaged, another judge, and the pool: "
+        f"two-way and top-1 are among these {counted_stimuli(tested)}, and are not comparable with those of another "
+        "number or another kind."
+    )
+
+
+def warning_lines(
+    scores: Sequence[Score], design: Design, *, blocks: Sequence[str], permutations: int, one: str
+) -> tuple[str, ...]:
+    """What the numbers do not say, a sentence each. `one`: "picture" or "sound"."""
+    found = {score.row: score for score in scores if score.metric == "two_way"}
+    lines = []
+    for row, what in LOOK_UPS.items():
+        if row not in found:
+            continue
+        if design.in_folds:
+            lines.append(
+                f"Row {row} is not comparable in folds: the {what} {one} is the reference of another fold, which is "
+                "always found before the true one, so that its top-1 is 0 whatever was decoded."
+            )
+        elif "decoded" in found and found[row].value > found["decoded"].value:
+            lines.append(
+                f"The {what} {one} is identified better than what was drawn ({found[row].value:.3f} and "
+                f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."
+            )
+    if "shuffled" in found and design.first is not None:
+        lines.append(
+            f"The shuffled row ({found['shuffled'].value:.3f} two-way) is no chance level in folds: the mean of the "
+            f"refits is ({design.first.chance('two_way'):.3f})."
+        )
+    least = smallest(sorted(Counter(blocks).values()), draws=permutations) if permutations else 0.0
+    if not design.in_folds and least > SMALL:
+        lines.append(
+            f"So few test stimuli lie in a session that no p here can be below {_p(least)}, however good the decoder."
+        )
+    return tuple(lines)
+
+
+def counted_stimuli(number: int) -> str:
+    """ "1 stimulus", "2 stimuli"."""
+    return counted(number, "stimulus").replace("stimuluss", "stimuli")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _span(values: Sequence[Any]) -> str:
+    known = [value for value in values if type(value) is int]
+    if not known:
+        return "an unknown number of"
+    return str(known[0]) if len(set(known)) == 1 else f"{min(known)} to {max(known)}"
