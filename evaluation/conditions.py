@@ -22,7 +22,7 @@ from encoders.conditions import Conditions
 from evaluation.folds import Design, widened
 from evaluation.metrics.identification import top1_marks, two_way_marks
 from evaluation.metrics.pixels import correlation
-from evaluation.score import Chances, blocks_of, units_of
+from evaluation.score import Chances, blocks_of, sure, units_of
 
 Wide = NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def score_conditions(
         generated = _beside(path, "generated")
         if len(decoded) > 1:
             behind = Conditions.load(generated) if generated.is_file() else None
-            found.append(_score(decoded, true, behind, chances, design=design, blocks=blocks))
+            found.append(score_space(decoded, true, behind, chances, design=design, blocks=blocks))
     return tuple(found)
 
 
@@ -108,7 +108,7 @@ def _beside(path: Path, row: str) -> Path:
     return path.with_name(path.name.replace(".decoded.", f".{row}."))
 
 
-def _score(
+def score_space(
     decoded: Conditions,
     true: Conditions,
     generated: Conditions | None,
@@ -117,6 +117,7 @@ def _score(
     design: Design,
     blocks: Mapping[str, str],
 ) -> ConditionScore:
+    """One space: its decoded conditions, the true ones, and those found in the generated samples, if any."""
     found, null = against(decoded, true), design.nulls.get(decoded.space.name)
     wider = 1.0 if null is None else null.wider("two_way", found.units)
     groups = blocks_of([blocks.get(name, "") for name in decoded.ids])
@@ -186,6 +187,6 @@ def units(conditions: Conditions, true: Conditions) -> Wide:
 def _mean(values: Wide, chances: Chances, *, least: float = 0.0, wider: float = 1.0) -> tuple[float, float, float]:
     """The mean and its interval, which ends where the measure does: two-way lies in 0..1, a loss from -1 on."""
     mean = float(values.mean())
-    low, high = chances.interval(values)
+    low, high = sure(chances.interval(values), values, bounds=(least, 1.0))
     low, high = widened(mean, low, high, by=wider, bounds=(least, 1.0))
     return mean, low, high

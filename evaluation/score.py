@@ -26,7 +26,7 @@ from evaluation.metrics import Int, Marks, own_values
 Wide = NDArray[np.float64]
 
 LEVEL = 0.95
-UNSHARED = ("repeat", "round_trip", "oracle", "category_oracle", "retrieval", "exemplar")
+UNSHARED = ("repeat", "round_trip", "category_oracle", "retrieval", "exemplar")
 """Rows that have no share of the ceiling: other references, no condition of the brain's, or no generator."""
 # Sums taken in another order differ in the last bits; a tie must count as a tie.
 SLACK = 1e-9
@@ -217,6 +217,20 @@ def permutation_p(table: Wide, orders: Int) -> float:
     return (1 + reached) / (1 + len(orders))
 
 
+def sure(found: tuple[float, float], units: Wide, *, bounds: tuple[float, float]) -> tuple[float, float]:
+    """The interval `found`, but where all stimuli have the least or the best value of 0..1, what their number allows.
+
+    No resample of values that are all alike moves, and that is no proof: were the true share .025 ** (1 / n), all of n
+    stimuli would have the best value in .025 of experiments (Clopper & Pearson 1934; it bounds any values in 0..1).
+    """
+    if bounds != (0.0, 1.0) or len(units) < 2 or np.ptp(units) >= SLACK:
+        return found
+    edge = ((1 - LEVEL) / 2) ** (1 / len(units))
+    if units[0] >= 1 - SLACK:
+        return edge, 1.0
+    return (0.0, 1 - edge) if units[0] <= SLACK else found
+
+
 class Chances:
     """The resamples and permutations of a report, drawn once per set of scored stimuli and shared by its scores."""
 
@@ -286,7 +300,8 @@ def score(
         return None
     inner = table[np.ix_(scored, scored)]
     together = asked_together(inner) * (int(blocks.max()) + 1) + blocks[scored]
-    low, high = chances.interval(units_of(values[scored], tally.distractor[scored]))
+    units = units_of(values[scored], tally.distractor[scored])
+    low, high = sure(chances.interval(units), units, bounds=bounds)
     value = float(values[scored].mean())
     low, high = (value - wider * (value - low), value + wider * (high - value))
     measured = mismatched(inner) if chance is None else chance
