@@ -26,7 +26,7 @@ from brain.standardise import SessionScaler
 from brain.types import Float, Responses, Split, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import design_of, refits, tested
+from encoders.refit import design_of, held_out, refits
 from encoders.ridge import RidgeSettings
 from evaluation.conditions import ConditionScore, identified, score_space
 from evaluation.folds import Design, Null
@@ -124,7 +124,7 @@ def scored(made: Experiment, *, seed: int, draws: int) -> ConditionScore:
         design = design_of(
             made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
         )
-        rows = tested(design)
+        rows = held_out(design)
         again = [identified(one, design.truth[rows]) for one in refits(design, draws=draws, seed=seed)]
         nulls["made up"] = Null(
             two_way=np.array([one.two_way.mean() for one in again]),

@@ -23,7 +23,7 @@ from decode.run_folder import RunFolder
 from decode.settings import Settings, needed_maps
 from encoders.conditions import Conditions
 from encoders.mapping import MappingSettings
-from encoders.refit import Design, design_of, refits, tested
+from encoders.refit import Design, design_of, held_out, refits
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
 from encoders.storage import write_json
@@ -83,7 +83,7 @@ def affordable(design: Design, asked: int) -> int:
 
 
 def _null(design: Design, *, draws: int, seed: int, name: str, whole: Conditions) -> dict[str, Any]:
-    rows, scores = tested(design), list[Identified]()
+    rows, scores = held_out(design), list[Identified]()
     for decoded in progress(
         refits(design, draws=draws, seed=seed), total=1 + draws, desc=f"null of {name}: fitting anew", unit="refit"
     ):

@@ -14,9 +14,9 @@ In closed form: with K = x x' over all patterns, K centred = U S U' and, for the
 
 the residuals of patterns B under a ridge fitted on all others are M_BB^-1 (M y)_B, exactly and with the intercept
 (the inverse of a block of a bordered matrix). A fold's penalty is chosen with B = the fold and one of the folds inside
-it, the same as `encoders.ridge` takes. Within sessions K is that of each fold's own standardised patterns. Where all
-sessions count as one a voxel's spread is that of all trials instead of the fold's training trials (its mean does not
-matter). Of many targets every k-th stands for all (`TARGETS`).
+it, the same as `encoders.ridge` takes. K is that of each fold's own standardised patterns; where all sessions count as
+one and that would take longer than `ANEW`, a voxel's spread is that of all trials instead (its mean does not matter).
+Of many targets every k-th stands for all (`TARGETS`).
 
 Who changes places with whom: stimuli that were shown equally often, and, where every stimulus lies in one session or
 shares its sessions with another, stimuli of the same sessions, for drift makes the patterns of a session alike.
@@ -25,7 +25,7 @@ shares its sessions with another, stimuli of the same sessions, for drift makes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,6 +43,8 @@ Wide = NDArray[np.float64]
 
 TARGETS = 256
 """Targets that stand for all: every k-th where there are more."""
+ANEW = 0.3
+"""Seconds of one refit up to which the spread of all sessions is taken anew in each fold."""
 FLOPS = 2e9
 """Floating-point operations a second of one core, as small products go; CALL seconds of one solve beside them."""
 CALL = 2e-4
@@ -52,13 +54,13 @@ CALL = 2e-4
 class Design:
     """What does not change between permutations.
 
-    values    (trial, voxel) float64; standardised already, unless `within`
-    session   (trial,) int, the session of each trial, counted from 0
+    values    (trial, voxel) float64; standardised already, unless `anew`
+    session   (trial,) int, the session of each trial, counted from 0; all 0 where all count as one
     owner     (trial,) int, the stimulus each trial was measured on, a row of `truth`
     truth     (stimulus, target) float64
     outer     (stimulus,) int, the fold that tests each
     inner     (fold, stimulus) int, the fold inside it, -1 for its test stimuli
-    within    whether mean and spread are those of each session's training trials
+    anew      whether mean and spread are those of each fold's training trials, of each session
     blocks    (stimulus,) int: stimuli of one block may change places
     single    whether each trial is a pattern, or each stimulus
     sound     whether ids may be windows of clips
@@ -71,7 +73,7 @@ class Design:
     outer: Int
     inner: Int
     blocks: Int
-    within: bool
+    anew: bool
     single: bool
     ids: tuple[str, ...]
     sound: bool
@@ -91,7 +93,7 @@ class Design:
         block = patterns / folds + patterns / inside
         targets, penalties = self.truth.shape[1], len(self.alphas)
         solves = folds * inside * penalties * (block**3 + 2 * block**2 * targets)
-        times = folds if self.within else 1
+        times = folds if self.anew else 1
         fitted = 10 * patterns**3 + penalties * patterns**2 * (patterns + 2 * targets)
         turned = times * (fitted + 2 * self.values.size * len(self.values))
         return float((solves + turned) / FLOPS + folds * inside * CALL)
@@ -121,25 +123,28 @@ def design_of(
         )
     truth = true.take(ids).values.reshape(len(ids), -1).astype(np.float64)
     step = -(-truth.shape[1] // TARGETS)
-    within = used.standardise == "session" and len(np.unique(used.session)) > 1
     values = used.values.astype(np.float64)
     owner = np.array([place[name] for name in used.stimulus.tolist()], np.int64)
     session = np.unique(used.session, return_inverse=True)[1].astype(np.int64)
-    return Design(
-        values=values if within or used.standardise == "none" else _scaled(values, np.ones(len(values), np.bool_)),
-        session=session,
+    within = used.standardise == "session" and bool(session.any())
+    design = Design(
+        values=values,
+        session=session if within else np.zeros_like(session),
         owner=owner,
         truth=truth[:, ::step],
         outer=outer,
         inner=inner,
         blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound)),
-        within=within,
+        anew=used.standardise != "none",
         single=single,
         ids=ids,
         sound=sound,
         settings=settings,
         restoration=restoration,
     )
+    if within or not design.anew or design.seconds <= ANEW:
+        return design
+    return replace(design, anew=False, values=_scaled(values, np.ones(len(values), np.bool_)))
 
 
 def _scaled(values: Wide, train: NDArray[np.bool_]) -> Wide:
@@ -192,14 +197,14 @@ def _alike(numbers: Int, *, least: int) -> Int:
 
 
 def refits(design: Design, *, draws: int, seed: int) -> Iterator[Float]:
-    """(tested stimulus, target) float32 decoded, in the order of `tested`: the true assignment, then `draws` others."""
+    """(tested stimulus, target) float32 decoded, in the order of `held_out`: the true assignment, then `draws` more."""
     order = np.arange(len(design.ids))
     yield _decoded(design, order)
     for draw in range(draws):
         yield _decoded(design, dealt(design, np.random.default_rng([seed, 3, draw])))
 
 
-def tested(design: Design) -> Int:
+def held_out(design: Design) -> Int:
     """(tested,) rows of `design.truth` that some fold tests."""
     return np.flatnonzero(design.outer >= 0)
 
@@ -221,19 +226,19 @@ def _decoded(design: Design, order: Int) -> Float:
     """(tested, target) float32 of one assignment, `order[j]` being the stimulus that j's patterns are taken for."""
     stimulus = order[design.owner]
     named = stimulus if design.single else np.arange(len(design.ids))
-    makers = None if design.within else _residual_makers(_patterns(design, stimulus, design.values), design.alphas)
+    makers = None if design.anew else _residual_makers(_patterns(design, stimulus, design.values), design.alphas)
     guesses = np.zeros((len(design.ids), design.truth.shape[1]), np.float32)
     for fold in range(design.inner.shape[0]):
-        if design.within:
-            values = _within(design, stimulus, fold)
+        if design.anew:
+            values = _standardised(design, stimulus, fold)
             makers = _residual_makers(_patterns(design, stimulus, values), design.alphas)
         assert makers is not None
         guess, rows = _fold(design, makers, named, fold)
         guesses[rows] = guess
-    return guesses[tested(design)]
+    return guesses[held_out(design)]
 
 
-def _within(design: Design, stimulus: Int, fold: int) -> Wide:
+def _standardised(design: Design, stimulus: Int, fold: int) -> Wide:
     """(trial, voxel) by mean and spread of the fold's training trials of each session, as the patterns are dealt out.
 
     A session that these leave fewer than two of takes those of all.
