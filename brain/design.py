@@ -87,8 +87,8 @@ class Dependence:
 
     def __str__(self) -> str:
         return (
-            f"{self.share:.0%} of the variance of {self.of} lies between sessions, {self.chance:.0%} by chance "
-            f"(p = {self.p:.3f})"
+            f"{100 * self.share:.1f} % of the variance of {self.of} lies between sessions, {100 * self.chance:.1f} % "
+            f"by chance (p = {self.p:.3f})"
         )
 
 

@@ -1,4 +1,4 @@
-"""The null of a run in folds, RUN/report/null.json: what its mappings decode when patterns are dealt out anew.
+"""The null of a run in folds, RUN/report/null.json: what its mappings decode from permuted patterns.
 
     {"spaces": {"pixels": {"two_way": [...], "top1": [...], "error": [...], "targets": 256, "of": 4096}, ...},
      "absent": {"clip-text": "why"}, "within": 4, "stimuli": 20}
@@ -30,7 +30,7 @@ from encoders.storage import write_json
 from evaluation.conditions import Identified, identified
 from evaluation.folds import NULL
 
-REACH = 600.0
+REACH = 300.0
 """Seconds that refits may take on one core, by estimate."""
 ENOUGH = 99
 """Refits below which fewer than were asked for are not taken in silence."""

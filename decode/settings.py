@@ -94,7 +94,7 @@ class FitSettings:
     folds: int = 5
     """Folds of the training stimuli that choose the penalty and settle a guess' norm and spread."""
     refits: int = 199
-    """In folds: how often patterns are dealt out to other stimuli and all is fitted anew, for p; 0 leaves p out."""
+    """In folds: how often patterns are permuted and all is fitted anew, for p; 0 leaves p out."""
     chunk: int = 1024
     """How many targets are solved at once. It decides the last bits."""
     pixels: str = ""

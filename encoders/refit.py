@@ -1,4 +1,4 @@
-"""The null of a ridge mapping in folds: patterns are dealt out to other stimuli before the folds, all is fitted anew.
+"""The null of a ridge mapping in folds: patterns are permuted before the folds and all is fitted anew.
 
     design = design_of(trials, true, folds=folds, settings=MappingSettings(), restoration="spread", single=False)
     for decoded in refits(design, draws=199, seed=0): ...    # (test stimulus, target); first the true assignment
@@ -168,7 +168,7 @@ def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_]) -> Int:
     alone = np.bincount(profile)[profile] == 1
     if not (seen.sum(1) == 1).all() and alone.any():
         profile = np.zeros(len(clips), np.int64)
-    # windows of a clip are dealt out with it, to clips of as many windows
+    # windows of a clip go with it, to clips of as many windows
     _, whose, windows = np.unique(clips, return_inverse=True, return_counts=True)
     often = counts.sum(1) * (1 + windows[whose].max()) + windows[whose]
     blocks = np.zeros(len(clips), np.int64)
@@ -201,7 +201,7 @@ def refits(design: Design, *, draws: int, seed: int) -> Iterator[Float]:
     order = np.arange(len(design.ids))
     yield _decoded(design, order)
     for draw in range(draws):
-        yield _decoded(design, dealt(design, np.random.default_rng([seed, 3, draw])))
+        yield _decoded(design, permuted(design, np.random.default_rng([seed, 3, draw])))
 
 
 def held_out(design: Design) -> Int:
@@ -209,7 +209,7 @@ def held_out(design: Design) -> Int:
     return np.flatnonzero(design.outer >= 0)
 
 
-def dealt(design: Design, rng: np.random.Generator) -> Int:
+def permuted(design: Design, rng: np.random.Generator) -> Int:
     """(stimulus,) the stimulus whose name the patterns of each take; the windows of a clip go together, in order."""
     clips, whose = np.unique(groups_of(design.ids, sound=design.sound), return_inverse=True)
     members = [np.flatnonzero(whose == clip) for clip in range(len(clips))]
@@ -239,7 +239,7 @@ def _decoded(design: Design, order: Int) -> Float:
 
 
 def _standardised(design: Design, stimulus: Int, fold: int) -> Wide:
-    """(trial, voxel) by mean and spread of the fold's training trials of each session, as the patterns are dealt out.
+    """(trial, voxel) by mean and spread of the fold's training trials of each session, as the patterns are permuted.
 
     A session that these leave fewer than two of takes those of all.
     """

@@ -79,7 +79,7 @@ def _run(words: list[str]) -> None:
 
         for path in export(report):
             print(path.resolve())
-    for sentence in report.said():
+    for sentence in (*report.stated(), *report.said()):
         print(sentence)
     print(report.table())
     if lacking := report.lacking():

@@ -150,7 +150,7 @@ def null_of(design: Design, space: str) -> str:
     """Which null the conditions of a space are held against, in words; "" for none."""
     if not design.in_folds:
         return "assignments of the test stimuli permuted"
-    return f"{design.nulls[space].refits} refits, patterns dealt out to other stimuli" if space in design.nulls else ""
+    return f"{design.nulls[space].refits} refits, patterns permuted before the folds" if space in design.nulls else ""
 
 
 def identified(decoded: NDArray[Any], truth: NDArray[Any]) -> Identified:

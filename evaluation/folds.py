@@ -1,7 +1,7 @@
 """What a design allows to say: how test stimuli were left out, and against which null a number stands.
 
-One test set: samples change places among the test stimuli of a session. In folds: patterns were dealt out to other
-stimuli before the folds and the mappings fitted anew (RUN/report/null.json, `decode/null.py`); their mean is the chance
+One test set: samples change places among the test stimuli of a session. In folds: patterns were permuted
+before the folds and the mappings fitted anew (RUN/report/null.json, `decode/null.py`); their mean is the chance
 of decoded conditions, their spread widens intervals, and drawn samples, which nobody draws anew, have no p.
 
     design = read_design(home)

@@ -73,7 +73,7 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
         how = f"samples change places among all {counted_stimuli(len(blocks))}"
         if len(groups) > 1:
             how = f"samples change places among the test stimuli of a session ({len(groups)} sessions)"
-        return f"{how}, {permutations} permutations; p can be {_p(least)} at the least"
+        return f"{how}, {permutations} permutations; the smallest p possible is {_p(least)}"
     if design.first is None:
         why = "; ".join(f"{space}: {one}" for space, one in design.absent.items()) or "the run holds no refits"
         return (
@@ -81,15 +81,14 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
             "too narrow"
         )
     null = design.first
-    where = f"among the stimuli of the same sessions ({design.within} groups)" if design.within > 1 else "freely"
+    where = f" among the stimuli of the same sessions ({design.within} groups)" if design.within > 1 else " freely"
     return (
-        f"the patterns of a stimulus were dealt out to other stimuli {where}, before the folds, and the mappings "
-        f"fitted anew, penalties too, {null.refits} times. The mean of these refits is the chance of decoded "
-        f"conditions, {null.chance('two_way'):.3f} two-way, for in folds a training mean never holds what is tested; "
-        f"it stands for the {several}' chance too, of two-way and top-1 alone, and these have no p, for nobody draws "
-        f"them anew. "
-        f"Intervals are widened {null.widening:.2f} times, as the refits spread; p can be "
-        f"{_p(1 / (1 + null.refits))} at the least"
+        f"the assignment of patterns to stimuli was permuted{where} before the folds, and the mappings refitted, "
+        f"penalties chosen anew, {null.refits} times. The mean of these refits is the chance of decoded conditions "
+        f"({null.chance('two_way'):.3f} two-way), for in folds a training mean never holds what is tested. It stands "
+        f"for the {several}' two-way and top-1 too; the {several} themselves have no p, for they would have to be "
+        f"drawn anew from every refit. Intervals are {null.widening:.2f} times as wide, as the refits spread; the "
+        f"smallest p possible is {_p(1 / (1 + null.refits))}"
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from brain.design import choose
 from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import open_recording, reader_of
 from brain.readers._auditory import GROUPS, plain_name
@@ -171,8 +172,12 @@ def test_the_published_files_open_by_folder_or_by_either_file(tmp_path: Path) ->
 
 def test_tests_in_sessions_of_their_own_are_standardised_by_all_training_trials(tmp_path: Path) -> None:
     recording = read(park(tmp_path))
-    assert "counts its sessions anew" in recording.notes[0] and "all sessions count as one" in recording.notes[-1]
-    assert set(recording.responses.session.tolist()) == {1}
+    assert "counts its sessions anew" in recording.notes[0]
+    assert set(recording.responses.session.tolist()) == {1, 2}
+    found = choose(recording, recording.folds())
+    assert found.way == "all" and "session 2 has 0 training trials to standardise it by" in found.why
+    with pytest.raises(UsageError, match="take --standardise all"):
+        choose(recording, recording.folds(), asked="session")
 
 
 def test_image_sets_tell_training_from_test_by_datatype_and_name_imagenet_images(tmp_path: Path) -> None:

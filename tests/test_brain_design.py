@@ -93,7 +93,7 @@ def test_repeats_within_a_session_are_no_dependence() -> None:
 @pytest.mark.parametrize("sessions, each", [(2, 3), (2, 150), (4, 10)])
 def test_a_session_of_one_class_stops(sessions: int, each: int) -> None:
     stimulus = np.arange(sessions * each)
-    with pytest.raises(UsageError, match=r"mine.npz, session: .* blocked design: 100% of the variance of category"):
+    with pytest.raises(UsageError, match=r"mine.npz, session: .* blocked design: 100.0 % of the variance of category"):
         chosen(recorded(stimulus, stimulus // each, labels=lambda one: {"category": "abcd"[one // each], "x": "y"}))
 
 
@@ -116,7 +116,7 @@ def test_classes_without_labels_are_told_by_the_pictures() -> None:
 
 def test_one_stimulus_a_session_stops_for_nothing_would_be_left() -> None:
     stimulus = np.repeat(np.arange(4), 3)
-    with pytest.raises(UsageError, match="100% of the variance"):
+    with pytest.raises(UsageError, match="100.0 % of the variance"):
         chosen(recorded(stimulus, stimulus))
 
 

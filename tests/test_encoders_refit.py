@@ -1,4 +1,4 @@
-"""Refits are what a fit in folds gives, patterns are dealt out where the design allows, and noise has a fair p."""
+"""Refits are what a fit in folds gives, patterns are permuted where the design allows, and noise has a fair p."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from brain.standardise import SessionScaler
 from brain.types import Responses, Split, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import Design, dealt, design_of, exchangeable, held_out, refits
+from encoders.refit import Design, design_of, exchangeable, held_out, permuted, refits
 from encoders.ridge import RidgeSettings
 from tests.rounding import rounding
 
@@ -107,7 +107,7 @@ def test_a_permutation_is_the_fit_of_those_patterns_under_other_names() -> None:
     trials, true = recorded("session")
     design = designed(trials, true, folds_of(4))
     _, found = refits(design, draws=1, seed=5)
-    order = dealt(design, np.random.default_rng([5, 3, 0]))
+    order = permuted(design, np.random.default_rng([5, 3, 0]))
     assert sorted(order.tolist()) == list(range(STIMULI)) and (order != np.arange(STIMULI)).any()
     names = {name: design.ids[place] for name, place in zip(design.ids, order.tolist(), strict=True)}
     renamed = replace(trials, stimulus=np.array([names[name] for name in trials.stimulus.tolist()]))
@@ -165,7 +165,7 @@ def test_the_windows_of_a_clip_stay_together() -> None:
     true = Conditions(space=card, ids=tuple(ids), values=np.ones((15, TARGETS), np.float32))
     folds, _ = leave_out({str(clip): ids[3 * clip : 3 * clip + 3] for clip in range(5)}, sound=True)
     design = designed(sounds, true, folds, settings=MappingSettings(ridge=RidgeSettings(folds=2)))
-    order = dealt(design, np.random.default_rng(1))
+    order = permuted(design, np.random.default_rng(1))
     assert (order.reshape(5, 3) % 3 == [0, 1, 2]).all() and (np.ptp(order.reshape(5, 3) // 3, axis=1) == 0).all()
 
 

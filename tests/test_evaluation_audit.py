@@ -129,7 +129,7 @@ def test_no_report_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_permutations_stay_inside_the_sessions(tmp_path: Path, report: Report) -> None:
-    assert report.card["evaluation"]["permutations stay inside"].startswith("4 blocks")
+    assert "among the test stimuli of a session (4 sessions)" in report.card["evaluation"]["null"]
     alone = evaluate(write(tmp_path / "alone", sessions=STIMULI), how=HOW)
     found = alone.score("decoded", "two_way")
     assert found is not None and found.p is None and found.q is None
