@@ -1,0 +1,259 @@
+"""In folds chance is the mean of the refits, drawn rows have no p, intervals are wider, and the first lines say so."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.errors import InputError
+from brain.types import Split
+from decode.ladder import partners
+from evaluation.conditions import identified
+from evaluation.folds import NULL, Design, Null, read_design, widened
+from evaluation.page import verdict
+from evaluation.report import Judging, Report, evaluate
+from evaluation.samples import SampleWriter
+from evaluation.score import Score, sure
+from evaluation.statements import null_line, smallest, warning_lines
+from tests.rounding import rounding
+from tests.test_evaluation_report import STIMULI, blurred, picture
+
+HOW = Judging(judge="pixels", bootstrap=200, permutations=199)
+
+
+def null_of(two_way: list[float], *, top1: list[float] | None = None, error: float = 0.05) -> Null:
+    one = np.array(two_way)
+    return Null(two_way=one, top1=np.array(top1 or two_way), error=np.full(len(one), error))
+
+
+def test_chance_p_and_width_come_from_the_refits() -> None:
+    null = null_of([0.9, 0.3, 0.5, 0.4, 0.9])
+    exact = rounding(sums=5, scale=1.0, dtype=np.float64)
+    assert null.refits == 4 and null.chance("two_way") == pytest.approx(0.525, abs=exact)
+    assert null.p("two_way") == 2 / 5  # a refit that reaches the true one counts
+    assert null.widening == pytest.approx(np.std([0.3, 0.5, 0.4, 0.9], ddof=1) / 0.05, abs=1e3 * exact)
+    assert null_of([0.9, 0.50, 0.51], error=0.05).widening == 1  # never narrower
+    units = np.array([0.2, 0.4, 0.6, 0.8])
+    assert null.wider("two_way", units) == pytest.approx(
+        null.spread("two_way") / (units.std(ddof=1) / 2), abs=1e3 * exact
+    )
+    assert null.wider("two_way", np.ones(4)) == 1
+
+
+def test_an_interval_is_widened_about_its_value_and_ends_where_the_measure_does() -> None:
+    assert widened(0.5, 0.4, 0.7, by=2, bounds=(0, 1)) == pytest.approx((0.3, 0.9))
+    assert widened(0.9, 0.8, 0.95, by=3, bounds=(0, 1)) == pytest.approx((0.6, 1.0))
+
+
+def test_all_right_is_no_proof() -> None:
+    """The bound of Clopper and Pearson: ten of ten are compatible with 69 %, none of thirty with 12 %."""
+    low, high = sure((1.0, 1.0), np.ones(10), bounds=(0.0, 1.0))
+    assert (low, high) == (pytest.approx(0.6915, abs=1e-3), 1.0)
+    low, high = sure((0.0, 0.0), np.zeros(30), bounds=(0.0, 1.0))
+    assert (low, high) == (0.0, pytest.approx(0.1157, abs=1e-3))
+    assert sure((1.0, 1.0), np.ones(10), bounds=(-1.0, 1.0)) == (1.0, 1.0)
+    assert sure((0.7, 0.7), np.full(5, 0.7), bounds=(0.0, 1.0)) == (0.7, 0.7)
+    assert sure((0.2, 0.9), np.array([0.0, 1.0]), bounds=(0.0, 1.0)) == (0.2, 0.9)
+
+
+def test_identification_of_conditions_by_hand() -> None:
+    truth = np.eye(3)
+    found = identified(truth[[0, 2, 1]], truth)
+    # stimulus 0 is right; 1 and 2 are taken for each other, and tie with 0
+    assert found.two_way.tolist() == [1.0, 0.25, 0.25] and found.top1.tolist() == [1, 0, 0]
+    assert found.error > 0 and found.tables["top1"].shape == (3, 3)
+
+
+def test_the_smallest_p_is_that_of_the_fewest_assignments() -> None:
+    assert smallest([2, 2, 2], draws=1000) == pytest.approx(1 / 8)
+    assert smallest([3, 1], draws=1000) == pytest.approx(1 / 6)
+    assert smallest([30], draws=1000) == 1 / 1001
+    said = warning_lines((), Design(), blocks=["a", "a", "b", "b"], permutations=100, one="picture")
+    (few,) = said
+    assert few == "So few test stimuli lie in a session that no p here can be below 0.250, however good the decoder."
+    line = null_line(Design(), blocks=["a", "a", "b", "b"], permutations=100, several="pictures")
+    assert "the test stimuli of a session (2 sessions), 100 permutations; the smallest p possible is 0.250" in line
+
+
+@pytest.mark.parametrize("sizes", [[3, 3], [1, 1, 1], [1, 4], [2, 1, 1], [1, 2]])
+def test_the_shuffled_pattern_is_another_stimulus_of_the_same_fold(sizes: list[int]) -> None:
+    names = iter(f"s{one}" for one in range(sum(sizes)))
+    tests = [[next(names) for _ in range(size)] for size in sizes]
+    folds = [Split(name=f"f{one}", train=("other",), test=tuple(test)) for one, test in enumerate(tests)]
+    for seed in range(5):
+        found = partners(folds, seed)
+        assert set(found) == {name for test in tests for name in test}
+        assert all(name != partner for name, partner in found.items())
+        for test in tests:
+            if len(test) > 1:
+                assert {found[name] for name in test} == set(test)
+            else:
+                assert found[test[0]] not in test
+
+
+def a_run(folder: Path, *, share: float, null: list[float], folds: int = 3) -> Path:
+    """A run in folds: decodes that are this share of the picture, a look-up, a shuffled row, and its refits."""
+    with SampleWriter(folder / "samples") as writer:
+        for i in range(STIMULI):
+            from PIL import Image
+
+            writer.reference(Image.fromarray(picture(i)), stimulus=f"s{i:02d}")
+            for row, image in (
+                ("decoded", blurred(i, 100 + i, share)),
+                ("shuffled", blurred((i + 5) % STIMULI, 200 + i, 0.6)),
+                ("retrieval", blurred((i + 3) % STIMULI, 300 + i, 1.0)),
+                ("oracle", blurred(i, 400 + i, 0.95)),
+            ):
+                writer.write(image, row=row, stimulus=f"s{i:02d}", index=0, seed=0, method="tiny")
+    ids = [f"s{i:02d}" for i in range(STIMULI)]
+    card = {"tested": {f"leave-out-{one}": ids[one::folds] for one in range(folds)}}
+    card |= {"splits": [{"name": f"leave-out-{one}", "train": 8, "test": 4} for one in range(folds)]}
+    card |= {"data": {"repeats": [2, 2]}, "standardisation": {"standardise": "all", "why": "one session"}}
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "report").mkdir()
+    space = {"two_way": null, "top1": [0.5, *[0.05] * (len(null) - 1)], "error": [0.05] * len(null)}
+    facts = {"spaces": {"pixels": space} if null else {}, "absent": {} if null else {"pixels": "out of reach"}}
+    (folder / "report" / NULL).write_text(json.dumps({**facts, "within": 1, "stimuli": STIMULI}))
+    return folder
+
+
+REFITS = [0.9, *np.random.default_rng(0).normal(0.38, 0.1, 99).tolist()]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return evaluate(a_run(tmp_path_factory.mktemp("folds") / "run", share=0.7, null=REFITS), how=HOW)
+
+
+def test_rows_in_folds_have_the_chance_of_the_refits_and_no_p(report: Report) -> None:
+    chance = float(np.mean(REFITS[1:]))
+    for row in ("decoded", "shuffled", "retrieval", "oracle"):
+        two_way, top1, pixcorr = (report.score(row, name) for name in ("two_way", "top1", "pixcorr"))
+        assert two_way is not None and top1 is not None and pixcorr is not None
+        assert two_way.chance == two_way.null == pytest.approx(chance) and two_way.p is None and two_way.q is None
+        assert top1.chance == pytest.approx(0.05) and np.isnan(pixcorr.chance) and pixcorr.effect is None
+    facts = json.loads((report.folder / "report.json").read_text())
+    assert facts["design"]["nulls"]["pixels"]["refits"] == 99 and facts["design"]["folds"] == 3
+    pixcorr = next(row for row in facts["rows"] if row["metric"] == "pixcorr")
+    assert pixcorr["chance"] is None and pixcorr["p"] is None
+
+
+def test_intervals_in_folds_are_as_wide_as_the_refits_spread(report: Report, tmp_path: Path) -> None:
+    narrow = evaluate(a_run(tmp_path / "run", share=0.7, null=[0.9, 0.38, 0.381, 0.379]), how=HOW)
+    wide, plain = (found.score("shuffled", "two_way") for found in (report, narrow))
+    assert wide is not None and plain is not None and wide.value == plain.value
+    by = np.std(REFITS[1:], ddof=1) / 0.05
+    assert wide.value - wide.low == pytest.approx(by * (plain.value - plain.low), rel=1e-3)
+    assert wide.low >= 0 and wide.high <= 1
+
+
+def test_the_first_lines_say_design_null_standardisation_and_what_would_change_it(report: Report) -> None:
+    page = report.page.read_text(encoding="utf-8")
+    header = page[page.index("<header>") : page.index("</header>")]
+    for said in (
+        "Design: 3 folds, each leaving out 4 of 12 stimuli and training on 8 (leave-out-0 and its like), each shown 2 "
+        "times; unit of inference: the stimulus",
+        "Null: the assignment of patterns to stimuli was permuted freely before the folds, and the mappings refitted",
+        "Standardisation: z-scores over all sessions together, by training trials; one session.",
+        "What would change the numbers: another split, more or fewer folds",
+        "Row retrieval is not comparable in folds",
+        "is no chance level in folds",
+    ):
+        assert said in re.sub(r"\s+", " ", header), said
+    facts = json.loads((report.folder / "report.json").read_text())
+    assert [line.split(":")[0] for line in facts["stated"]] == [
+        "Design", "Null", "Standardisation", "What would change the numbers",
+    ]  # fmt: skip
+
+
+def test_without_refits_nothing_is_claimed(tmp_path: Path) -> None:
+    found = evaluate(a_run(tmp_path / "run", share=0.7, null=[]), how=HOW)
+    two_way = found.score("decoded", "two_way")
+    assert two_way is not None and two_way.p is None and np.isnan(two_way.chance)
+    assert "none in these folds (pixels: out of reach), so no p is given" in " ".join(found.stated())
+    sure_of, why = verdict(found, two_way)
+    assert sure_of is True and "no p is known" in why  # by the interval alone, above one half
+    assert "Guessing gives" not in found.page.read_text(encoding="utf-8")
+
+
+def test_damaged_refits_are_one_sentence(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", share=0.7, null=REFITS)
+    path = run / "report" / NULL
+    for text in ('{"spaces": {"pixels": {"two_way": [1]}}}', '{"spaces": [1]}', '{"spaces": {"pixels": 3}}'):
+        path.write_text(text)
+        with pytest.raises(InputError, match="expected refits of each space, found others .*; fit the run again"):
+            read_design(run)
+    path.write_text(json.dumps({"spaces": {"x": {"two_way": [1, None, 2], "top1": [1, 1, 1], "error": [1, 1, 1]}}}))
+    with pytest.raises(InputError, match="refits"):
+        read_design(run)
+    assert not read_design(tmp_path).in_folds  # a folder that says nothing
+
+
+def scored(report: Report, **facts: object) -> Score:
+    found = report.score("decoded", "two_way")
+    assert found is not None
+    return Score(**{**{name: getattr(found, name) for name in found.__dataclass_fields__}, **facts})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "sure_of", "said"),
+    [
+        (0.6, 0.8, 0.002, True, "p = 0.002"),
+        (0.4, 0.6, 0.3, False, "p = 0.300"),
+        (0.45, 0.7, 0.002, None, "it holds guessing while p = 0.002"),
+        (0.6, 0.8, 0.2, None, "it lies above guessing while p = 0.200"),
+        (0.3, 0.4, 0.9, False, "p = 0.900"),
+        (0.6, 0.8, None, True, "it lies above guessing; no p is known"),
+    ],
+)
+def test_one_rule_for_headline_interval_and_p(
+    tmp_path: Path, low: float, high: float, p: float | None, sure_of: bool | None, said: str
+) -> None:
+    plain = evaluate(a_run(tmp_path / "run", share=0.7, null=[], folds=1), how=HOW)
+    assert not plain.design.in_folds
+    assert verdict(plain, scored(plain, low=low, high=high, p=p, chance=0.5)) == (sure_of, said)
+
+
+def test_a_share_of_the_ceiling_needs_one(tmp_path: Path) -> None:
+    plain = evaluate(a_run(tmp_path / "run", share=0.7, null=[], folds=1), how=HOW)
+    decoded, oracle, look_up = (plain.score(row, "two_way") for row in ("decoded", "oracle", "retrieval"))
+    assert decoded is not None and oracle is not None and look_up is not None
+    assert decoded.firm and oracle.effect == 1 and look_up.effect is None
+    assert decoded.effect == pytest.approx((decoded.value - decoded.null) / (oracle.value - decoded.null))
+    assert scored(plain, firm=False).effect is None
+    assert "of what this generator draws from the true condition" in plain.page.read_text(encoding="utf-8")
+    lines = warning_lines(plain.scores, plain.design, blocks=[""] * 12, permutations=199, one="picture")
+    assert lines == ()
+    weak = [scored(plain, values=np.full(STIMULI, 0.55)), scored(plain, row="retrieval", values=np.full(STIMULI, 0.8))]
+    (said,) = warning_lines(weak, plain.design, blocks=[""] * 12, permutations=199, one="picture")
+    assert said.startswith("The nearest training picture is identified better than what was drawn (0.800 and 0.550")
+
+
+def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> None:
+    """Pictures of a fold alike, patterns that know nothing: .252 beside a shuffled .578 and a chance of .5 before."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 150, (18, 6, 6))
+    pictures += (100 * rng.random((3, 6, 6)))[np.arange(18) // 6].astype(int)
+    data, run = tmp_path / "noise.npz", tmp_path / "run"
+    np.savez(
+        data, responses=rng.normal(size=(18, 30)).astype(np.float32), stimulus=np.arange(18),
+        images=pictures.astype(np.uint8), group=np.arange(18) // 6,
+    )  # fmt: skip
+    words = ["--recipe", "pixels-ridge", "--out", str(run), "--refits", "49", "--bootstrap", "200"]
+    assert main(["study", str(data), *words]) == 0
+    facts = json.loads((run / "report/report.json").read_text(encoding="utf-8"))
+    rows = {row["row"]: row for row in facts["rows"] if row["metric"] == "two_way"}
+    (found,) = facts["conditions"]
+    assert found["refits"] == 49 and found["p"] > 0.05 and found["low"] < found["chance"] < found["high"]
+    assert found["chance"] < 0.4 and abs(rows["decoded"]["value"] - found["chance"]) < 0.15
+    assert rows["decoded"]["chance"] == found["chance"] and rows["decoded"]["p"] is None
+    assert abs(rows["shuffled"]["value"] - rows["decoded"]["value"]) < 0.15
+    # the identity among the refits is the run itself
+    null = json.loads((run / "report/null.json").read_text(encoding="utf-8"))
+    assert null["spaces"]["pixels"]["two_way"][0] == pytest.approx(found["two_way"], abs=1e-3)
+    assert main(["audit", str(run)]) == 0
