@@ -136,11 +136,11 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
     responses, where = recording.responses, recording.source
     if thin := thin_in(responses, folds):
         return _without_trials(thin, where=where, asked=asked, sessions=len(np.unique(responses.session)))
-    if asked:
-        return Choice(way=asked, why="asked for by --standardise", asked=True, told=False)
     train = sorted({name for fold in folds for name in fold.train}) or sorted(set(responses.stimulus.tolist()))
     training = responses.trials(responses.of(train))
     sessions = np.unique(training.session)
+    if asked:
+        return _as_asked(asked, dependence(recording.stimuli, training) if len(sessions) > 1 else None)
     if len(sessions) < 2:
         why = "these data name one session, or none, so mean and spread are those of all training trials"
         return Choice(way="all", why=f"{why}{_level(responses)}")
@@ -153,6 +153,21 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
     return Choice(
         way="session", told=False, dependence=found,
         why=f"what was shown does not depend on the session beyond chance: {said}",
+    )  # fmt: skip
+
+
+def _as_asked(way: str, found: Dependence | None) -> Choice:
+    """What was named; of a blocked design people are told what it does there."""
+    asked = "asked for by --standardise"
+    if found is None or not found.beyond:
+        return Choice(way=way, why=asked, asked=True, told=False, dependence=found)
+    does = {
+        "session": "z-scores within sessions take away what was shown",
+        "all": "drift between sessions stays in, and a decoder may read the session instead of the stimulus",
+    }
+    return Choice(
+        way=way, why=f"{asked}; the design is blocked ({found}): {does.get(way, does['all'])}", asked=True,
+        dependence=found,
     )  # fmt: skip
 
 

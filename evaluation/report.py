@@ -40,7 +40,7 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples, unread_lines
 from evaluation.score import Chances, Score
-from evaluation.statements import design_lines, null_line, warning_lines
+from evaluation.statements import design_lines, drift_lines, null_line, warning_lines
 from evaluation.worlds import (
     SHOWN,
     blind_lines,
@@ -163,6 +163,7 @@ class Report(Ladder):
                 self.scores, self.design, blocks=self._blocks(), permutations=known["permutations"],
                 one=SHOWN[self.modality].removesuffix("s"),
             ),
+            *drift_lines(self.card["run"], self.design, blocks=self._blocks()),
             *recorded_lines(_data(self.card["run"])),
             *self._unmatched(),
         )  # fmt: skip

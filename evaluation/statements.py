@@ -123,6 +123,20 @@ def _changes(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
     )
 
 
+def drift_lines(run: Mapping[str, Any], design: Design, *, blocks: Sequence[str]) -> tuple[str, ...]:
+    """That drift between sessions counts as signal, where neither the standardisation nor the null takes it away."""
+    data, known = run.get("data"), run.get("standardisation")
+    sessions = len(_list(data.get("sessions"))) if isinstance(data, Mapping) else 0
+    way = known.get("standardise") if isinstance(known, Mapping) else "session"
+    inside = design.within > 1 if design.in_folds else len(set(blocks)) > 1
+    if sessions < 2 or way == "session" or inside:
+        return ()
+    return (
+        "Sessions may differ in level, which this standardisation leaves in, and stimuli change places between "
+        "sessions under the null: drift between sessions counts as signal here.",
+    )
+
+
 def warning_lines(
     scores: Sequence[Score], design: Design, *, blocks: Sequence[str], permutations: int, one: str
 ) -> tuple[str, ...]:

@@ -188,6 +188,16 @@ def test_responses_that_were_scaled_before_are_told(sessions: int, said: str) ->
     assert scaled_before(recorded(np.arange(60), session).responses) == ""
 
 
+def test_what_is_asked_for_in_a_blocked_design_is_told_with_what_it_does() -> None:
+    recording = recorded(np.arange(60), np.arange(60) // 30, labels=lambda one: {"category": "ab"[one // 30]})
+    effects = {"session": "take away what was shown", "all": "read the session", "none": "read the session"}
+    for way, does in effects.items():
+        found = chosen(recording, asked=way)
+        assert found.way == way and found.told and "the design is blocked" in found.why and does in found.why
+    mixed = chosen(recorded(np.random.default_rng(0).permutation(60), np.arange(60) // 30), asked="all")
+    assert mixed.way == "all" and not mixed.told and mixed.why == "asked for by --standardise"
+
+
 def test_a_way_that_nobody_knows_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="--standardise: expected session, all, none, found 'run'"):
         chosen(recorded(np.arange(30), np.arange(30) // 10), asked="run")

@@ -19,7 +19,7 @@ from evaluation.page import verdict
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
 from evaluation.score import Score, sure
-from evaluation.statements import null_line, smallest, warning_lines
+from evaluation.statements import drift_lines, null_line, smallest, warning_lines
 from tests.rounding import rounding
 from tests.test_evaluation_report import STIMULI, blurred, picture
 
@@ -78,6 +78,18 @@ def test_the_smallest_p_is_that_of_the_fewest_assignments() -> None:
     assert few == "So few test stimuli lie in a session that no p here can be below 0.250, however good the decoder."
     line = null_line(Design(), blocks=["a", "a", "b", "b"], permutations=100, several="pictures")
     assert "the test stimuli of a session (2 sessions), 100 permutations; the smallest p possible is 0.250" in line
+
+
+def test_drift_that_neither_scaling_nor_null_takes_away_is_said() -> None:
+    run = {"data": {"sessions": [1, 2]}, "standardisation": {"standardise": "all"}}
+    assert "drift between sessions counts as signal" in drift_lines(run, Design(), blocks=["", ""])[0]
+    assert drift_lines(run, Design(folds=3), blocks=["", ""]) and not drift_lines(
+        run, Design(folds=3, within=2), blocks=["", ""]
+    )
+    assert not drift_lines(run, Design(), blocks=["session 1", "session 2"])
+    assert not drift_lines({**run, "data": {"sessions": [1]}}, Design(), blocks=[""])
+    assert not drift_lines({**run, "standardisation": {"standardise": "session"}}, Design(), blocks=[""])
+    assert not drift_lines({}, Design(), blocks=[""])
 
 
 @pytest.mark.parametrize("sizes", [[3, 3], [1, 1, 1], [1, 4], [2, 1, 1], [1, 2]])
