@@ -32,10 +32,12 @@ from brain.types import STANDARDISATIONS, Recording, Responses, Split, Stimuli
 
 Wide = NDArray[np.float64]
 
-DRAWS, FEW_DRAWS = 999, 99
-"""Permutations of the stimuli, and of those whose share is too small to matter."""
+STAGES = (99, 999, 4999)
+"""Permutations of the stimuli, as many as it takes to tell: on from a stage only if few of them reach the share,"""
+EARLY = 0.1
+"""that is at most this part."""
 CLEAR, LARGE = 0.02, 0.1
-"""What is shown depends on the session where p (times the groups looked at) is at most CLEAR and the excess LARGE,"""
+"""What is shown depends on the session where p, times the groups looked at, is at most CLEAR and the excess LARGE,"""
 SURE, LEAST = 0.002, 0.02
 """or p at most SURE and the excess LEAST,"""
 HALF, NEARLY_ALL = 0.5, 0.9
@@ -49,8 +51,16 @@ BANDS, STRETCHES = 12, 4
 """Of a sound: bands of equal width in log frequency, and stretches of time."""
 MOMENT = 0.02
 """How far from mean 0 and spread 1 the median voxel of a session is, at most, where the session was z-scored before."""
+SCALED = (
+    "the responses were z-scored in each session before they came: if sessions showed kinds of stimuli of their own, "
+    "what told these apart is gone, and no choice here brings it back"
+)
 FEWEST = 10
 """Training trials below which a session does not tell whether it was z-scored before."""
+MOST, SEVERAL = 0.8, 3
+"""Share of the stimuli that groups by session must hold, and how many stimuli make a group of one set of sessions."""
+LOOKED_AT = 1000
+"""Stimuli that are opened to see whether they depend on the session; of more, evenly spaced ones."""
 NAMED = 5
 
 
@@ -60,9 +70,9 @@ class Dependence:
 
     of        "category" (a group of labels), or "components of the pictures"
     share     part of the stimuli's variance that lies between sessions, 0..1; chance: its mean over permuted stimuli
-    p         (1 + #{permuted >= observed}) / (1 + DRAWS)
+    p         (1 + #{permuted >= observed}) / (1 + permutations)
     highest   whether no permutation exceeds it
-    groups    how many groups of labels were looked at
+    groups    how much was looked at: groups of labels, and components; each is a chance to find something (Bonferroni)
     """
 
     of: str
@@ -81,7 +91,7 @@ class Dependence:
     def beyond(self) -> bool:
         """Whether the design is taken for a blocked one."""
         clear = self.p * self.groups <= CLEAR and self.excess >= LARGE
-        sure = self.p <= SURE and self.excess >= LEAST
+        sure = self.p * self.groups <= SURE and self.excess >= LEAST
         small = self.highest and self.excess >= HALF
         return clear or sure or small or self.share >= NEARLY_ALL
 
@@ -136,23 +146,27 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
     responses, where = recording.responses, recording.source
     if thin := thin_in(responses, folds):
         return _without_trials(thin, where=where, asked=asked, sessions=len(np.unique(responses.session)))
-    train = sorted({name for fold in folds for name in fold.train}) or sorted(set(responses.stimulus.tolist()))
-    training = responses.trials(responses.of(train))
+    names = sorted({name for fold in folds for name in fold.train}) or sorted(set(responses.stimulus.tolist()))
+    train = responses.of(names)
+    training = responses.trials(train)
     sessions = np.unique(training.session)
     if asked:
         return _as_asked(asked, dependence(recording.stimuli, training) if len(sessions) > 1 else None)
+    over_all = responses.space.unit == "z" or scaled_before(responses, train, within=False)
+    before = "; the responses were z-scored before they came" if over_all else ""
     if len(sessions) < 2:
         why = "these data name one session, or none, so mean and spread are those of all training trials"
-        return Choice(way="all", why=f"{why}{_level(responses)}")
-    if already := scaled_before(training):
-        return Choice(way="session", why=already)
+        drift = "" if before else "; if their level drifts, give the sessions or runs of the trials as `session`"
+        return Choice(way="all", why=f"{why}{before}{drift}")
+    if scaled_before(responses, train, within=True):
+        return Choice(way="session", why=SCALED)
     found = dependence(recording.stimuli, training)
     if found is not None and found.beyond:
         raise UsageError(_blocked(found, where=where, sessions=len(sessions)))
     said = "nothing tells the stimuli apart" if found is None else str(found)
     return Choice(
-        way="session", told=False, dependence=found,
-        why=f"what was shown does not depend on the session beyond chance: {said}",
+        way="session", told=bool(before), dependence=found,
+        why=f"what was shown does not depend on the session beyond chance: {said}{before}",
     )  # fmt: skip
 
 
@@ -169,6 +183,27 @@ def _as_asked(way: str, found: Dependence | None) -> Choice:
         way=way, why=f"{asked}; the design is blocked ({found}): {does.get(way, does['all'])}", asked=True,
         dependence=found,
     )  # fmt: skip
+
+
+def groups_by_session(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(stimulus,) int: stimuli of one group were shown in the same sessions; all one group where the design has none.
+
+    counts  (stimulus, session) trials
+    Where most stimuli lie in one session each, with others, a group is a session, and the few that lie in several count
+    to the session that shows them most. Where most share their sessions with several others, a group is such a set of
+    sessions, and the few others count to the one that is most like theirs.
+    """
+    seen = counts > 0
+    if (seen.sum(1) == 1).mean() >= MOST:
+        home = np.asarray(counts.argmax(1), np.int64)
+        return home if (np.bincount(home)[home] > 1).mean() >= MOST else np.zeros(len(counts), np.int64)
+    sets, which, size = np.unique(seen, axis=0, return_inverse=True, return_counts=True)
+    which = which.reshape(-1)
+    large = np.flatnonzero(size >= SEVERAL)
+    if size[large].sum() < MOST * len(counts):
+        return np.zeros(len(counts), np.int64)
+    alike = (sets[:, None] == sets[None, large]).sum(2)
+    return np.asarray(large[alike.argmax(1)][which], np.int64)
 
 
 def thin_in(responses: Responses, folds: Sequence[Split]) -> dict[int, int]:
@@ -201,26 +236,18 @@ def _without_trials(thin: Mapping[int, int], *, where: str, asked: str, sessions
     return Choice(way="all", why=why)
 
 
-def _level(responses: Responses) -> str:
-    found = scaled_before(responses)
-    return f"; {found}" if found else "; if their level drifts, give the sessions or runs of the trials as `session`"
+def scaled_before(responses: Responses, train: NDArray[np.bool_], *, within: bool) -> bool:
+    """Whether responses were z-scored before, `within` each session or over all; by all trials or the training trials.
 
-
-def scaled_before(training: Responses) -> str:
-    """A sentence on responses that were z-scored before, in each session or over all trials; "" for any others."""
-    unit = training.space.unit
-    groups = [training.session == session for session in np.unique(training.session)]
-    large = [rows for rows in groups if rows.sum() >= FEWEST]
-    if large and all(_is_scaled(training.values[rows]) for rows in large):
-        where = "in each session already" if len(groups) > 1 else "over all trials already"
-    elif unit == "z":
-        where = "before they came"
-    else:
-        return ""
-    return (
-        f"the responses were z-scored {where}: if sessions showed kinds of stimuli of their own, what told these "
-        "apart is gone, and no choice here brings it back"
-    )
+    train  (trial,) bool
+    """
+    for rows in (np.ones(len(train), np.bool_), train):
+        sessions = responses.session[rows]
+        groups = [rows & (responses.session == one) for one in np.unique(sessions)] if within else [rows]
+        large = [group for group in groups if group.sum() >= FEWEST]
+        if large and all(_is_scaled(responses.values[group]) for group in large):
+            return True
+    return False
 
 
 def _is_scaled(values: NDArray[np.float32]) -> bool:
@@ -245,49 +272,61 @@ def _blocked(found: Dependence, *, where: str, sessions: int) -> str:
 def dependence(stimuli: Stimuli, training: Responses) -> Dependence | None:
     """How far what was shown in these trials depends on their session; None where nothing tells the stimuli apart.
 
-    Every group of labels by itself, the one of the least p; where none tells, components of the pictures or sounds, or,
-    where these cannot be opened, of the captions.
+    Every group of labels by itself, and components of the pictures or sounds or, where these cannot be opened, of the
+    captions: the one that depends most. Labels that are balanced say nothing of a brightness that is not.
     """
-    names, column = np.unique(training.stimulus, return_inverse=True)
-    ids = names.tolist()
+    names = np.unique(training.stimulus)
+    few = names[np.unique(np.linspace(0, len(names) - 1, LOOKED_AT).astype(np.int64))]
+    known = {name: stimuli.labels.get(name, {}) for name in names.tolist()}
+    groups = sorted({group for labels in known.values() for group in labels})
+    sound = stimuli.modality == "sound"
+    found = [
+        _tested(group, _one_hot([known[name].get(group, "") for name in names.tolist()]), training, names, sound=sound)
+        for group in groups
+    ]
+    found.append(_tested(*_features(stimuli, few.tolist()), training, few, sound=sound))
+    tested = [one for one in found if one is not None]
+    tested = [replace(one, groups=len(tested)) for one in tested]
+    return min(tested, key=lambda one: (not one.beyond, one.p, -one.excess), default=None)
+
+
+def _tested(
+    of: str, features: Wide, training: Responses, names: NDArray[np.str_], *, sound: bool
+) -> Dependence | None:
+    """None where no permutation changes the share: features all alike or all different, sessions that show the same.
+
+    features  (stimulus, feature) of `names`, whose trials alone are looked at
+    """
+    kept = np.isin(training.stimulus, names)
+    column = np.searchsorted(names, training.stimulus[kept])
     # the windows of a clip are heard one after the other: they change places together
-    clips, whose = np.unique(groups_of(ids, sound=stimuli.modality == "sound"), return_inverse=True)
-    sessions, row = np.unique(training.session, return_inverse=True)
+    clips, whose = np.unique(groups_of(names.tolist(), sound=sound), return_inverse=True)
+    sessions, row = np.unique(training.session[kept], return_inverse=True)
     counts = np.zeros((len(sessions), len(clips)))
     np.add.at(counts, (row, whose[column]), 1)
-    windows = np.bincount(whose)[:, None]
-
-    def tested(of: str, features: Wide) -> Dependence | None:
-        total = np.zeros((len(clips), features.shape[1]))
-        np.add.at(total, whose, features)
-        return _tested(of, total / windows, counts)
-
-    groups = sorted({group for name in ids for group in stimuli.labels.get(name, {})})
-    labels = {group: [stimuli.labels.get(name, {}).get(group, "") for name in ids] for group in groups}
-    found = [one for group, known in labels.items() if (one := tested(group, _one_hot(known)))]
-    if not found:
-        return tested(*_features(stimuli, ids))
-    found = [replace(one, groups=len(found)) for one in found]
-    return min(found, key=lambda one: (not one.beyond, one.p, -one.excess))
-
-
-def _tested(of: str, features: Wide, counts: Wide) -> Dependence | None:
-    """None where no permutation changes the share: features all alike or all different, sessions that show the same."""
+    total = np.zeros((len(clips), features.shape[1]))
+    np.add.at(total, whose, features)
+    features = total / np.bincount(whose)[:, None]
     share = _share(counts, features)
-    # what lies below the least excess is no blocked design, however small its p
-    draws = FEW_DRAWS if share < LEAST else DRAWS
-    orders = (np.random.default_rng([0, draw]).permutation(len(features)) for draw in range(draws))
-    drawn = np.array([_share(counts, features[order]) for order in orders])
-    still = np.ptp(drawn) < SLACK and abs(share - drawn[0]) < SLACK
-    if np.isnan(share) or (still and share < NEARLY_ALL):
+    if np.isnan(share):
         return None
-    reached = drawn >= share - SLACK
+    drawn: list[float] = []
+    for draws in STAGES:
+        orders = (np.random.default_rng([0, draw]).permutation(len(features)) for draw in range(len(drawn), draws))
+        drawn += [_share(counts, features[order]) for order in orders]
+        reached = int((np.array(drawn) >= share - SLACK).sum())
+        # what lies below the least excess is no blocked design, however small its p; nor is what many reach
+        if share < LEAST or reached > EARLY * draws:
+            break
+    still = np.ptp(drawn) < SLACK and abs(share - drawn[0]) < SLACK
+    if still and share < NEARLY_ALL:
+        return None
     return Dependence(
         of=of,
         share=share,
-        chance=float(drawn.mean()),
-        p=(1 + int(reached.sum())) / (1 + len(drawn)),
-        highest=bool(share >= drawn.max() - SLACK),
+        chance=float(np.mean(drawn)),
+        p=(1 + reached) / (1 + len(drawn)),
+        highest=bool(share >= max(drawn) - SLACK),
     )
 
 

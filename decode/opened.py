@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from brain.design import groups_by_session
 from brain.errors import InputError
 from brain.types import Recording, Responses, Split
 from decode.checks import own_data
@@ -72,17 +73,23 @@ class Opened:
 
     @cached_property
     def sessions(self) -> dict[str, str]:
-        """Test stimulus -> its session, where each lies in one: these may change places under the null.
+        """Test stimulus -> the sessions it was shown in, where the design has such groups; "": with all it may change.
 
-        Where repeats of a test stimulus spread over sessions, all may: "".
+        Stimuli of one group may change places under the null.
         """
-        responses, tests = self.recording.responses, {name for fold in self.folds for name in fold.test}
-        found: dict[str, set[int]] = {name: set() for name in tests}
-        rows = responses.of(tests)
-        for name, session in zip(responses.stimulus[rows].tolist(), responses.session[rows].tolist(), strict=True):
-            found[name].add(session)
-        one = all(len(sessions) == 1 for sessions in found.values())
-        return {name: f"session {min(sessions)}" if one else "" for name, sessions in found.items()}
+        names = sorted({name for fold in self.folds for name in fold.test})
+        trials = self.recording.responses.trials(self.recording.responses.of(names))
+        known, session = np.unique(trials.session, return_inverse=True)
+        counts = np.zeros((len(names), len(known)), np.int64)
+        np.add.at(counts, (np.searchsorted(names, trials.stimulus), session), 1)
+        groups = groups_by_session(counts)
+        if len(set(groups.tolist())) < 2:
+            return dict.fromkeys(names, "")
+        shown = {one: counts[groups == one].sum(0) for one in set(groups.tolist())}
+        called = {
+            one: "session " + ", ".join(map(str, known[seen >= seen.max() / 2])) for one, seen in shown.items()
+        }
+        return {name: called[one] for name, one in zip(names, groups.tolist(), strict=True)}
 
     def hand(self, settings: Settings, method: str = "") -> Hand:
         """The generator that `settings` or `method` names, as these settings let it draw."""

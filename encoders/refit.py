@@ -14,12 +14,12 @@ In closed form: with K = x x' over all patterns, K centred = U S U' and, for the
 
 the residuals of patterns B under a ridge fitted on all others are M_BB^-1 (M y)_B, exactly and with the intercept
 (the inverse of a block of a bordered matrix). A fold's penalty is chosen with B = the fold and one of the folds inside
-it, the same as `encoders.ridge` takes. K is that of each fold's own standardised patterns; where all sessions count as
-one and that would take longer than `ANEW`, a voxel's spread is that of all trials instead (its mean does not matter).
-Of many targets every k-th stands for all (`TARGETS`).
+it, the same as `encoders.ridge` takes. K is that of each fold's own standardised patterns. What would take too long is
+made shorter: of very many targets `TARGETS`, drawn at random, stand for all, and where all sessions count as one a
+voxel's spread is that of all trials instead of a fold's training trials (its mean does not matter).
 
-Who changes places with whom: stimuli that were shown equally often, and, where every stimulus lies in one session or
-shares its sessions with another, stimuli of the same sessions, for drift makes the patterns of a session alike.
+Who changes places with whom: stimuli that were shown equally often and, where the design has such groups, in the same
+sessions (`brain.design.groups_by_session`), for drift makes the patterns of a session alike.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.design import groups_by_session
 from brain.splits import groups_of
 from brain.types import Float, Int, Responses, Split
 from encoders.conditions import Conditions
@@ -42,9 +43,9 @@ from encoders.spaces import of_sounds
 Wide = NDArray[np.float64]
 
 TARGETS = 256
-"""Targets that stand for all: every k-th where there are more."""
-ANEW = 0.3
-"""Seconds of one refit up to which the spread of all sessions is taken anew in each fold."""
+"""Targets that stand for all, where all would take too long: drawn at random, for a stride may meet pixels of a row."""
+SOON, ANEW = 0.3, 0.3
+"""Seconds of one refit up to which it is of all targets, and up to which spreads are taken anew in each fold."""
 FLOPS = 2e9
 """Floating-point operations a second of one core, as small products go; CALL seconds of one solve beside them."""
 CALL = 2e-4
@@ -122,7 +123,6 @@ def design_of(
             fold.train, folds=ridge.folds, seed=ridge.seed, sound=sound
         )
     truth = true.take(ids).values.reshape(len(ids), -1).astype(np.float64)
-    step = -(-truth.shape[1] // TARGETS)
     values = used.values.astype(np.float64)
     owner = np.array([place[name] for name in used.stimulus.tolist()], np.int64)
     session = np.unique(used.session, return_inverse=True)[1].astype(np.int64)
@@ -131,7 +131,7 @@ def design_of(
         values=values,
         session=session if within else np.zeros_like(session),
         owner=owner,
-        truth=truth[:, ::step],
+        truth=truth,
         outer=outer,
         inner=inner,
         blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound)),
@@ -142,6 +142,8 @@ def design_of(
         settings=settings,
         restoration=restoration,
     )
+    if truth.shape[1] > TARGETS and design.seconds > SOON:
+        design = replace(design, truth=truth[:, some_of(truth.shape[1])])
     if within or not design.anew or design.seconds <= ANEW:
         return design
     return replace(design, anew=False, values=_scaled(values, np.ones(len(values), np.bool_)))
@@ -154,20 +156,20 @@ def _scaled(values: Wide, train: NDArray[np.bool_]) -> Wide:
     return np.asarray(np.where(moves, (values - mean) / np.where(moves, spread, 1), 0), np.float64)
 
 
+def some_of(targets: int) -> Int:
+    """(TARGETS,) int, ascending: the targets that stand for all, the same ones in every run."""
+    return np.sort(np.random.default_rng(0).permutation(targets)[:TARGETS]).astype(np.int64)
+
+
 def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_]) -> Int:
     """(stimulus,) int: stimuli of one block may change places, being shown as often and in the same sessions.
 
     owner, session  (trial,) the stimulus and session of each trial; clips (stimulus,) the clip of each window
-    Sessions count where every stimulus lies in one, or shares its sessions with another; stimuli that no other is shown
-    as often as join those that come next to them.
+    Stimuli that no other is shown as often as join those that come next to them.
     """
     counts = np.zeros((len(clips), int(session.max()) + 1), np.int64)
     np.add.at(counts, (owner, session), 1)
-    seen = counts > 0
-    profile = np.unique(seen, axis=0, return_inverse=True)[1].reshape(-1)
-    alone = np.bincount(profile)[profile] == 1
-    if not (seen.sum(1) == 1).all() and alone.any():
-        profile = np.zeros(len(clips), np.int64)
+    profile = groups_by_session(counts)
     # windows of a clip go with it, to clips of as many windows
     _, whose, windows = np.unique(clips, return_inverse=True, return_counts=True)
     often = counts.sum(1) * (1 + windows[whose].max()) + windows[whose]

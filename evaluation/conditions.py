@@ -11,7 +11,7 @@ A decoder whose conditions identify and whose sounds do not has lost them in its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.conditions import Conditions
-from evaluation.folds import Design, widened
+from evaluation.folds import Design, Null, widened
 from evaluation.metrics.identification import top1_marks, two_way_marks
 from evaluation.metrics.pixels import correlation
 from evaluation.score import Chances, blocks_of, sure, units_of
@@ -104,6 +104,26 @@ def score_conditions(
     return tuple(found)
 
 
+def agreed(design: Design, home: Path) -> Design:
+    """The design without the nulls of spaces whose true assignment is not what the run decoded, with the reason.
+
+    Of very many targets some stand for all in refits: where these hold more or less than all, p is of another decoder.
+    """
+    nulls, absent = dict(design.nulls), dict(design.absent)
+    for space, null in design.nulls.items():
+        path = home / "conditions" / f"{space}.decoded.safetensors"
+        if not path.is_file():
+            continue
+        value = float(against(Conditions.load(path), Conditions.load(_beside(path, "true"))).two_way.mean())
+        if not null.speaks_of(value):
+            del nulls[space]
+            absent[space] = (
+                f"the refits' true assignment is identified {null.two_way[0]:.3f} two-way and the run's conditions "
+                f"{value:.3f}: they are of another decoder"
+            )
+    return replace(design, nulls=nulls, absent=absent)
+
+
 def _beside(path: Path, row: str) -> Path:
     return path.with_name(path.name.replace(".decoded.", f".{row}."))
 
@@ -132,7 +152,7 @@ def score_space(
         before = "" if measure == "two_way" else "top1_"
         facts |= {measure: mean, f"{before}low": low, f"{before}high": high, f"{before}p": p}
         facts[f"{before}chance"] = float("nan") if chance is None else chance
-    facts |= {"null": null_of(design, decoded.space.name), "refits": 0 if null is None else null.refits}
+    facts |= {"null": _named(design, null), "refits": 0 if null is None else null.refits}
     both = [] if generated is None else [name for name in decoded.ids if name in set(generated.ids)]
     if generated is None or len(both) < 2:
         return ConditionScore(**facts)
@@ -146,11 +166,11 @@ def score_space(
     )  # fmt: skip
 
 
-def null_of(design: Design, space: str) -> str:
-    """Which null the conditions of a space are held against, in words; "" for none."""
+def _named(design: Design, null: Null | None) -> str:
+    """Which null conditions are held against, in words; "" for none."""
     if not design.in_folds:
         return "assignments of the test stimuli permuted"
-    return f"{design.nulls[space].refits} refits, patterns permuted before the folds" if space in design.nulls else ""
+    return "" if null is None else f"{null.refits} refits, patterns permuted before the folds"
 
 
 def identified(decoded: NDArray[Any], truth: NDArray[Any]) -> Identified:

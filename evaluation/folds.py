@@ -23,7 +23,10 @@ from evaluation.regions import read_json
 NULL = "null.json"
 MEASURES = ("two_way", "top1")
 """Measures of conditions that have a null."""
-TIE = 1e-9
+TIE = 1e-6
+"""Marks are float32 and means of them differ in their last bits: a tie must count as a tie."""
+AGREE = 0.05
+"""How far the true assignment among the refits may be from what the run decoded, to speak of the same decoder."""
 THEN = "fit the run again"
 Wide = NDArray[np.float64]
 
@@ -54,6 +57,10 @@ class Null:
         """The standard deviation over the refits, ddof 1."""
         return float(getattr(self, measure)[1:].std(ddof=1))
 
+    def speaks_of(self, value: float) -> bool:
+        """Whether the true assignment among the refits has the run's own two-way identification."""
+        return abs(float(self.two_way[0]) - value) <= AGREE
+
     def wider(self, measure: str, units: Wide) -> float:
         """How many times as wide an interval from `units` (stimulus,) must be to hold the refits' spread, 1 or more.
 
@@ -61,12 +68,6 @@ class Null:
         """
         error = float(units.std(ddof=1) / np.sqrt(len(units))) if len(units) > 1 else 0.0
         return max(1.0, self.spread(measure) / error) if error > 0 else 1.0
-
-    @property
-    def widening(self) -> float:
-        """How many times too narrow the stimuli of a run make the interval of two-way identification, 1 or more."""
-        claimed = float(np.sqrt(np.square(self.error[1:]).mean()))
-        return max(1.0, self.spread("two_way") / claimed) if claimed > 0 else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +101,16 @@ class Design:
         """The most telling space that has a null, "" for none."""
         return next(iter(self.nulls), "")
 
-    @property
-    def widening(self) -> float:
-        """What the intervals of drawn samples are widened by."""
-        return 1.0 if self.first is None else self.first.widening
+    def wider(self, units: Mapping[str, Wide]) -> dict[str, float]:
+        """Metric -> how many times as wide the intervals of a row are; "" of any other metric than MEASURES.
+
+        units  metric -> (stimulus,) what the row's two-way and top-1 intervals are made of. Other metrics take the
+               factor of two-way, for nobody knows their refits
+        """
+        if self.first is None:
+            return {"": 1.0}
+        found = {one: self.first.wider(one, units[one]) for one in MEASURES if one in units}
+        return {**found, "": found.get("two_way", 1.0)}
 
     def chance(self, metric: str) -> float:
         """The chance of a drawn row in folds: of two-way and top-1 that of the conditions, NaN of anything else."""
@@ -111,8 +118,12 @@ class Design:
 
 
 def read_design(home: Path) -> Design:
-    """The design of a run folder, by its card and RUN/report/null.json; damaged ones are an InputError."""
-    tested = read_json(home / "card.json").get("tested", {})
+    """The design of a run folder, by its card and RUN/report/null.json; damaged ones are an InputError.
+
+    Refits average all repeats of a test stimulus: a run that decoded fewer has none.
+    """
+    card = read_json(home / "card.json")
+    tested = card.get("tested", {})
     folds = len(tested) if isinstance(tested, Mapping) else 1
     path = home / "report" / NULL
     facts = read_json(path)
@@ -124,7 +135,18 @@ def read_design(home: Path) -> Design:
         within, stimuli = int(facts.get("within", 1)), int(facts.get("stimuli", 0))
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
+    if fewer := _test_repeats(card):
+        why = f"refits average all repeats of a test stimulus, and --test-repeats {fewer} averages fewer"
+        nulls, absent = {}, dict.fromkeys([*nulls, *absent], why)
     return Design(folds=folds, nulls=nulls, absent=absent, within=within, stimuli=stimuli)
+
+
+def _test_repeats(card: Mapping[str, Any]) -> int:
+    """How many repeats of a test stimulus were averaged, by the card; 0 is all of them."""
+    decode = card.get("decode")
+    settings = decode.get("settings") if isinstance(decode, Mapping) else None
+    found = settings.get("test_repeats") if isinstance(settings, Mapping) else None
+    return found if type(found) is int else 0
 
 
 def _null(facts: Mapping[str, Sequence[float]]) -> Null:
@@ -145,7 +167,8 @@ def as_facts(design: Design) -> dict[str, Any]:
     return {
         "folds": design.folds,
         "nulls": {
-            name: {"refits": null.refits, "widening": null.widening}
+            name: {"refits": null.refits, "true assignment, two-way": float(null.two_way[0])}
+            | {f"spread of {one}": null.spread(one) for one in MEASURES}
             | {f"chance of {one}": null.chance(one) for one in MEASURES}
             for name, null in design.nulls.items()
         },

@@ -13,7 +13,7 @@ import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError
 from evaluation.brain import BrainEncoder
-from evaluation.folds import Design
+from evaluation.folds import MEASURES, Design
 from evaluation.images import IMAGE
 from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.judges import Bench
@@ -209,16 +209,20 @@ class _Table:
             tallies[name].add(metric.marks(seen, shown, own=own, blocks=self.chunks), own)
 
     def scores(self, row: str, tallies: Mapping[str, Tally], *, withheld: int) -> list[Score]:
-        found = [self.score(row, name, tally, withheld=withheld) for name, tally in tallies.items()]
+        wider = self.design.wider({name: tallies[name].units for name in MEASURES if name in tallies})
+        found = [self.score(row, name, one, wider=wider, withheld=withheld) for name, one in tallies.items()]
         return [one for one in found if one is not None]
 
-    def score(self, row: str, name: str, tally: Tally, *, withheld: int = 0) -> Score | None:
+    def score(
+        self, row: str, name: str, tally: Tally, *, wider: Mapping[str, float] | None = None, withheld: int = 0
+    ) -> Score | None:
+        factors = wider if wider is not None else self.design.wider({name: tally.units})
         metric = self.metrics[name]
         return score(
             tally, self.chances, row=row, metric=metric.named(len(self.ids)), judge=self.eyes.name(metric.eye),
             ids=self.ids, chance=self.design.chance(name) if self.design.in_folds else metric.chance(len(self.ids)),
             bounds=metric.bounds, blocks=self.groups, withheld=withheld, lower=metric.lower,
-            permuted=not self.design.in_folds, wider=self.design.widening,
+            permuted=not self.design.in_folds, wider=factors.get(name, factors[""]),
         )  # fmt: skip
 
     def of(self, rows: Int, metrics: Mapping[str, Metric]) -> _Table:

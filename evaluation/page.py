@@ -196,7 +196,7 @@ def render(report: Report) -> str:
         facts=header_facts(report, run),
         tiles=[tile(found) for found in _headline(report)],
         panels=[panel(report, name) for name in plotted(report)],
-        table=ladder_table(report),
+        table=ladder_table(report) | ({"said": "Chance of decoded"} if report.design.in_folds else {}),
         attributes=attributes(report),
         columns=columns,
         strips=gallery(report, report.samples, sounds),
@@ -262,8 +262,9 @@ def verdict(report: Report, found: Score) -> tuple[bool | None, str]:
     """Whether a score of two-way identification is better than guessing, None where that is open, and why.
 
     It is where p is at most ALPHA and the interval lies above chance, it is not where neither holds. In folds, where
-    drawn samples have no p, p is that of the conditions they were drawn from, and the interval must lie above 1/2 too,
-    which is never below chance there. Where nobody knows a p, the interval alone says it.
+    drawn samples have no p, p is that of the conditions they were drawn from, and the interval must lie above 1/2 too;
+    without one nothing is said of them, for neither chance nor the interval is known. Of one test set without a p, the
+    interval alone says it.
     """
     if report.design.in_folds:
         conditions = next((one for one in report.conditions if one.space == report.design.space), None)
@@ -274,8 +275,10 @@ def verdict(report: Report, found: Score) -> tuple[bool | None, str]:
         p, whose, floor = found.p, "", found.chance
     above = found.low > floor
     stands = "lies above guessing" if above else "holds guessing" if found.high >= floor else "lies below guessing"
+    if p is None and report.design.in_folds:
+        return None, "no null was refitted, so neither chance nor the width of the interval is known"
     if p is None:
-        return above, f"it {stands}, and no p is known" if report.design.in_folds else f"it {stands}; no p is known"
+        return above, f"it {stands}; no p is known"
     said = f"{whose}{probability(p)}"
     if above == (p <= ALPHA):
         return above, said
@@ -440,7 +443,7 @@ def ladder_table(report: Ladder) -> dict[str, Any]:
         title, meaning = row_title(row, report.modality)
         lines.append({"row": row, "title": title, "meaning": meaning, "cells": cells, **counts})
     chance = [number(next(s.chance for s in report.scores if s.metric == name)) for name in names]
-    return {"metrics": [metric_title(name) for name in names], "lines": lines, "chance": chance}
+    return {"metrics": [metric_title(name) for name in names], "lines": lines, "chance": chance, "said": "Chance"}
 
 
 def attributes(report: Report) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from brain.writing import claim, free_targets, inside, only_files, write_text
 from encoders.conditions import Conditions
 from evaluation.brain import FILE as BRAIN_FILE
 from evaluation.brain import BrainEncoder
-from evaluation.conditions import ConditionScore, score_conditions
+from evaluation.conditions import ConditionScore, agreed, score_conditions
 from evaluation.curves import FOLDER as CURVES
 from evaluation.curves import Point, read_curves, score_curves
 from evaluation.export import EXPORTED
@@ -198,7 +198,8 @@ class Report(Ladder):
             cells = ["-" if s is None else f"{s.value:.3f} [{s.low:.3f}, {s.high:.3f}]" for s in found]
             lines.append([row, *cells])
         chance = [next(s.chance for s in self.scores if s.metric == name) for name in names]
-        lines.append(["chance", *(f"{value:.3f}" if np.isfinite(value) else "-" for value in chance)])
+        said = "chance of decoded" if self.design.in_folds else "chance"
+        lines.append([said, *(f"{value:.3f}" if np.isfinite(value) else "-" for value in chance)])
         widths = [max(len(line[column]) for line in lines) for column in range(len(names) + 1)]
         return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
@@ -255,7 +256,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     brain, unbrained = _brain(home, bench)
     chances = Chances(seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations)
     eyes = open_eyes(bench, profile.metrics, modality=samples.modality)
-    design = read_design(home)
+    design = agreed(read_design(home), home)
     found = judge_samples(samples, eyes, profile=profile, chances=chances, brain=brain, design=design)
     absent = (*found.absent, *unbrained)
     run = read_json(home / "card.json")

@@ -28,8 +28,8 @@ Wide = NDArray[np.float64]
 LEVEL = 0.95
 UNSHARED = ("repeat", "round_trip", "category_oracle", "retrieval", "exemplar")
 """Rows that have no share of the ceiling: other references, no condition of the brain's, or no generator."""
-# Sums taken in another order differ in the last bits; a tie must count as a tie.
-SLACK = 1e-9
+# Marks are float32, and sums taken in another order differ in their last bits: a tie must count as a tie.
+SLACK = 1e-6
 _CHUNK = 2_000_000
 
 
@@ -137,6 +137,13 @@ class Tally:
     def distractor(self) -> Wide:
         """(reference,) mean over sample indices, NaN where the metric has none."""
         return _ratio(self._distractor, self._met)
+
+    @property
+    def units(self) -> Wide:
+        """(scored,) what an interval of the row's mean is made of, of the stimuli that are scored."""
+        values = np.diagonal(self.table)
+        scored = np.flatnonzero(np.isfinite(values))
+        return units_of(values[scored].copy(), self.distractor[scored])
 
     @property
     def seed_sd(self) -> float | None:
@@ -300,7 +307,7 @@ def score(
         return None
     inner = table[np.ix_(scored, scored)]
     together = asked_together(inner) * (int(blocks.max()) + 1) + blocks[scored]
-    units = units_of(values[scored], tally.distractor[scored])
+    units = tally.units
     low, high = sure(chances.interval(units), units, bounds=bounds)
     value = float(values[scored].mean())
     low, high = (value - wider * (value - low), value + wider * (high - value))

@@ -76,10 +76,7 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
         return f"{how}, {permutations} permutations; the smallest p possible is {_p(least)}"
     if design.first is None:
         why = "; ".join(f"{space}: {one}" for space, one in design.absent.items()) or "the run holds no refits"
-        return (
-            f"none in these folds ({why}), so no p is given, chance is not known (it is below 1/2) and intervals are "
-            "too narrow"
-        )
+        return f"none in these folds ({why}), so no p is given, chance is not known and intervals are too narrow"
     null = design.first
     where = f" among the stimuli of the same sessions ({design.within} groups)" if design.within > 1 else " freely"
     return (
@@ -87,7 +84,8 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
         f"penalties chosen anew, {null.refits} times. The mean of these refits is the chance of decoded conditions "
         f"({null.chance('two_way'):.3f} two-way), for in folds a training mean never holds what is tested. It stands "
         f"for the {several}' two-way and top-1 too; the {several} themselves have no p, for they would have to be "
-        f"drawn anew from every refit. Intervals are {null.widening:.2f} times as wide, as the refits spread; the "
+        f"drawn anew from every refit. No interval is narrower than the refits spread (standard error "
+        f"{null.spread('two_way'):.3f} two-way), as noise does: near the best value that is wider than need be. The "
         f"smallest p possible is {_p(1 / (1 + null.refits))}"
     )
 
@@ -149,9 +147,9 @@ def warning_lines(
         if design.in_folds:
             lines.append(
                 f"Row {row} is not comparable in folds: the {what} {one} is the reference of another fold, which is "
-                "always found before the true one, so that its top-1 is 0 whatever was decoded."
+                "always found before the true one, so that its top-1 among references is 0 whatever was decoded."
             )
-        elif "decoded" in found and found[row].value > found["decoded"].value:
+        if "decoded" in found and found[row].value > found["decoded"].value:
             lines.append(
                 f"The {what} {one} is identified better than what was drawn ({found[row].value:.3f} and "
                 f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."

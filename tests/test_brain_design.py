@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.cli import main
-from brain.design import Choice, by_session, choose, dependence, scaled_before
+from brain.design import Choice, by_session, choose, dependence
 from brain.errors import UsageError
 from brain.standardise import SessionScaler
 from brain.types import Recording, Responses, Split, Stimuli, VoxelSpace
@@ -172,20 +172,48 @@ def test_one_session_and_none_are_told() -> None:
     assert found.way == "all" and found.told and "one session, or none" in found.sentence
 
 
-@pytest.mark.parametrize("sessions, said", [(3, "in each session already"), (1, "over all trials already")])
-def test_responses_that_were_scaled_before_are_told(sessions: int, said: str) -> None:
-    values = np.random.default_rng(0).normal(9, 3, (60, VOXELS))
-    session = np.arange(60) // (60 // sessions)
-    for one in range(sessions):
-        rows = session == one
-        values[rows] = (values[rows] - values[rows].mean(0)) / values[rows].std(0)
-    # blocked, but nothing is left to lose
-    recording = recorded(np.arange(60), session, values=values, labels=lambda one: {"category": "abc"[one // 20]})
-    found = chosen(recording)
-    assert found.told and said in found.why and found.way == ("session" if sessions > 1 else "all")
-    z = recorded(np.arange(60), session, unit="z", values=values + 0.5)
-    assert "before they came" in scaled_before(z.responses)
-    assert scaled_before(recorded(np.arange(60), session).responses) == ""
+def scaled(values: np.ndarray, session: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """z-scores within sessions by the statistics of these rows."""
+    out = values.copy()
+    for one in np.unique(session):
+        mine = session == one
+        out[mine] = (values[mine] - values[mine & rows].mean(0)) / values[mine & rows].std(0)
+    return out
+
+
+def test_responses_that_were_scaled_in_each_session_are_told_so_and_left() -> None:
+    values, session = np.random.default_rng(0).normal(9, 3, (60, VOXELS)), np.arange(60) // 20
+    ids = [f"s{one:03d}" for one in range(60)]
+    fold = Split(name="f", train=tuple(ids[1::4] + ids[2::4] + ids[3::4]), test=tuple(ids[::4]))
+    for rows in (np.ones(60, bool), np.arange(60) % 4 > 0):
+        # blocked, but nothing is left to lose: by all trials, or by training trials alone
+        done = scaled(values, session, rows)
+        recording = recorded(np.arange(60), session, values=done, labels=lambda one: {"category": "abc"[one // 20]})
+        found = choose(recording, (fold,))
+        assert found.way == "session" and found.told and "z-scored in each session before they came" in found.why
+
+
+def test_a_unit_or_scaling_over_all_trials_does_not_pass_for_scaling_within_sessions() -> None:
+    values = np.random.default_rng(0).normal(9, 3, (60, VOXELS)) + (np.arange(60) // 20)[:, None]
+    session, one = np.arange(60) // 20, np.zeros(60, int)
+    over_all = scaled(values, one, np.ones(60, bool))
+    blocked = recorded(
+        np.arange(60), session, unit="z", values=over_all, labels=lambda one: {"category": "abc"[one // 20]}
+    )
+    with pytest.raises(UsageError, match="blocked design"):
+        chosen(blocked)
+    mixed = chosen(recorded(np.random.default_rng(1).permutation(60), session, unit="z", values=over_all))
+    assert mixed.way == "session" and mixed.told and "z-scored before they came" in mixed.why
+    alone = chosen(recorded(np.arange(60), one, values=over_all))
+    assert alone.way == "all" and "z-scored before they came" in alone.why
+
+
+def test_balanced_labels_do_not_hide_pictures_that_are_blocked() -> None:
+    def lit(one: int) -> np.ndarray:
+        return (np.random.default_rng(one).integers(0, 128, (16, 16, 3)) + 100 * (one // 30)).astype(np.uint8)
+
+    with pytest.raises(UsageError, match="first components of the pictures"):
+        chosen(recorded(np.arange(60), np.arange(60) // 30, pictures=lit, labels=lambda one: {"kind": "ab"[one % 2]}))
 
 
 def test_what_is_asked_for_in_a_blocked_design_is_told_with_what_it_does() -> None:

@@ -13,9 +13,10 @@ from brain.averages import average_repeats
 from brain.splits import leave_out
 from brain.standardise import SessionScaler
 from brain.types import Responses, Split, VoxelSpace
+from encoders import refit
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import Design, design_of, exchangeable, held_out, permuted, refits
+from encoders.refit import Design, design_of, exchangeable, permuted, refits, some_of
 from encoders.ridge import RidgeSettings
 from tests.rounding import rounding
 
@@ -123,15 +124,22 @@ def test_a_refit_depends_on_its_number_and_the_seed_alone() -> None:
     assert not np.array_equal(many[1], list(refits(design, draws=1, seed=2))[1])
 
 
-def test_many_targets_are_stood_for_by_every_kth() -> None:
+def test_of_very_many_targets_some_are_drawn_and_all_are_taken_where_that_is_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     trials, true = recorded("all")
     wide = Conditions(
         space=replace(CARD, shape=(40, 20)), ids=true.ids,
         values=np.random.default_rng(0).normal(size=(STIMULI, 40, 20)).astype(np.float32),
     )  # fmt: skip
-    design = designed(trials, wide, folds_of(4))
-    np.testing.assert_array_equal(design.truth, wide.values.reshape(STIMULI, -1)[:, ::4])
-    assert len(held_out(design)) == STIMULI
+    flat = wide.values.reshape(STIMULI, -1)
+    np.testing.assert_array_equal(designed(trials, wide, folds_of(4)).truth, flat)
+    monkeypatch.setattr(refit, "SOON", 0.0)
+    few = designed(trials, wide, folds_of(4)).truth
+    np.testing.assert_array_equal(few, flat[:, some_of(800)])
+    # no row and no column of a picture stands for all
+    rows, columns = np.divmod(some_of(64 * 64), 64)
+    assert len(set(rows.tolist())) > 55 and len(set(columns.tolist())) > 55 and len(some_of(4096)) == 256
 
 
 def blocks(owner: list[int], session: list[int], clips: list[str] | None = None) -> list[set[int]]:
@@ -144,7 +152,12 @@ def test_stimuli_change_places_within_their_sessions_where_the_design_has_such()
     # each in one session
     assert blocks([0, 1, 2, 3], [0, 0, 1, 1]) == [{0, 1}, {2, 3}]
     # each in two, which it shares with others
-    assert blocks([0, 1, 2, 3] * 2, [0, 0, 2, 2, 1, 1, 3, 3]) == [{0, 1}, {2, 3}]
+    assert blocks([0, 1, 2, 3, 4, 5] * 2, [0, 0, 0, 2, 2, 2, 1, 1, 1, 3, 3, 3]) == [{0, 1, 2}, {3, 4, 5}]
+    # one trial elsewhere frees nobody
+    anchored = [*range(10), 0], [0] * 5 + [1] * 5 + [1]
+    assert [len(one) for one in blocks(*anchored)] == [5, 5]
+    # a session of its own for each: they may all change places
+    assert blocks([0, 1, 2, 3], [0, 1, 2, 3]) == [{0, 1, 2, 3}]
     # repeats that spread as they like
     assert blocks([0, 1, 2, 3] * 2, [0, 0, 1, 1, 1, 2, 2, 0]) == [{0, 1, 2, 3}]
     assert blocks([0, 1, 2, 3], [0, 0, 0, 0]) == [{0, 1, 2, 3}]

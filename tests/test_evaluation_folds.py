@@ -13,7 +13,8 @@ from app.cli import main
 from brain.errors import InputError
 from brain.types import Split
 from decode.ladder import partners
-from evaluation.conditions import identified
+from encoders.conditions import Conditions, SpaceCard
+from evaluation.conditions import agreed, identified
 from evaluation.folds import NULL, Design, Null, read_design, widened
 from evaluation.page import verdict
 from evaluation.report import Judging, Report, evaluate
@@ -36,13 +37,17 @@ def test_chance_p_and_width_come_from_the_refits() -> None:
     exact = rounding(sums=5, scale=1.0, dtype=np.float64)
     assert null.refits == 4 and null.chance("two_way") == pytest.approx(0.525, abs=exact)
     assert null.p("two_way") == 2 / 5  # a refit that reaches the true one counts
-    assert null.widening == pytest.approx(np.std([0.3, 0.5, 0.4, 0.9], ddof=1) / 0.05, abs=1e3 * exact)
-    assert null_of([0.9, 0.50, 0.51], error=0.05).widening == 1  # never narrower
     units = np.array([0.2, 0.4, 0.6, 0.8])
     assert null.wider("two_way", units) == pytest.approx(
         null.spread("two_way") / (units.std(ddof=1) / 2), abs=1e3 * exact
     )
     assert null.wider("two_way", np.ones(4)) == 1
+    assert null_of([0.9, 0.50, 0.51]).wider("two_way", units) == 1  # never narrower
+    design = Design(folds=3, nulls={"x": null})
+    row = design.wider({"two_way": units, "top1": np.array([0.0, 1, 1, 1])})
+    assert row["two_way"] == row[""] == null.wider("two_way", units) and row["top1"] != row["two_way"]
+    assert Design(folds=3).wider({"two_way": units}) == {"": 1.0}
+    assert null.speaks_of(0.93) and not null.speaks_of(0.8)
 
 
 def test_an_interval_is_widened_about_its_value_and_ends_where_the_measure_does() -> None:
@@ -157,10 +162,16 @@ def test_rows_in_folds_have_the_chance_of_the_refits_and_no_p(report: Report) ->
 
 def test_intervals_in_folds_are_as_wide_as_the_refits_spread(report: Report, tmp_path: Path) -> None:
     narrow = evaluate(a_run(tmp_path / "run", share=0.7, null=[0.9, 0.38, 0.381, 0.379]), how=HOW)
-    wide, plain = (found.score("shuffled", "two_way") for found in (report, narrow))
-    assert wide is not None and plain is not None and wide.value == plain.value
-    by = np.std(REFITS[1:], ddof=1) / 0.05
-    assert wide.value - wide.low == pytest.approx(by * (plain.value - plain.low), rel=1e-3)
+    spread = float(np.std(REFITS[1:], ddof=1))
+    for metric in ("two_way", "pixcorr"):  # pixcorr takes the factor of two-way
+        wide, plain = (found.score("shuffled", metric) for found in (report, narrow))
+        assert wide is not None and plain is not None and wide.value == plain.value
+        by = (wide.value - wide.low) / (plain.value - plain.low)
+        two_way = narrow.score("shuffled", "two_way")
+        assert two_way is not None
+        assert 1.2 < by < 3 and by * (two_way.high - two_way.low) / 3.92 == pytest.approx(spread, rel=0.15)
+    wide = report.score("shuffled", "two_way")
+    assert wide is not None
     assert wide.low >= 0 and wide.high <= 1
 
 
@@ -189,8 +200,30 @@ def test_without_refits_nothing_is_claimed(tmp_path: Path) -> None:
     assert two_way is not None and two_way.p is None and np.isnan(two_way.chance)
     assert "none in these folds (pixels: out of reach), so no p is given" in " ".join(found.stated())
     sure_of, why = verdict(found, two_way)
-    assert sure_of is True and "no p is known" in why  # by the interval alone, above one half
-    assert "Guessing gives" not in found.page.read_text(encoding="utf-8")
+    assert sure_of is None and "no null was refitted" in why
+    page = found.page.read_text(encoding="utf-8")
+    assert "Guessing gives" not in page and "is not settled" in page
+
+
+def test_refits_of_another_decoder_give_no_p(tmp_path: Path) -> None:
+    """Where fewer repeats were averaged than refits average, or the targets that stand for all do not."""
+    run = a_run(tmp_path / "run", share=0.7, null=REFITS)
+    card = json.loads((run / "card.json").read_text())
+    (run / "card.json").write_text(json.dumps({**card, "decode": {"settings": {"test_repeats": 1}}}))
+    assert read_design(run).nulls == {} and "--test-repeats 1" in read_design(run).absent["pixels"]
+    (run / "card.json").write_text(json.dumps(card))
+    space = SpaceCard(name="pixels", model="m", revision="r", layer="l", normalisation="none", shape=(8,))
+    truth = np.random.default_rng(0).normal(size=(STIMULI, 8)).astype(np.float32)
+    ids = tuple(f"s{one:02d}" for one in range(STIMULI))
+    (run / "conditions").mkdir()
+    Conditions(space=space, values=truth, ids=ids).save(run / "conditions/pixels.true.safetensors")
+    for decoded, nulls in ((truth, False), (truth + 0.9 * np.random.default_rng(1).normal(size=truth.shape), True)):
+        values = decoded.astype(np.float32)
+        Conditions(space=space, values=values, ids=ids).save(run / "conditions/pixels.decoded.safetensors")
+        found = agreed(read_design(run), run)
+        assert bool(found.nulls) == nulls  # the refits' own is .9
+        if not nulls:
+            assert "identified 0.900 two-way and the run's conditions 1.000" in found.absent["pixels"]
 
 
 def test_damaged_refits_are_one_sentence(tmp_path: Path) -> None:
