@@ -133,9 +133,7 @@ def test_a_changed_file_does_not_go_into_the_same_folder(
     assert "were made with asks" in capsys.readouterr().err
 
 
-def test_other_settings_are_not_mixed_into_a_folder_of_pictures(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_settings_are_not_mixed_into_a_folder_of_pictures(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["synthesize", str(run), "--region", "nsdgeneral", "--method", "retrieval", "--n", "2"]
     assert main(words) == 0
     before = (run / "synthesis/nsdgeneral/synthesis.json").read_bytes()
