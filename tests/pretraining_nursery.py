@@ -1,6 +1,6 @@
 """Two processes that pretrain, killed again and again: `python tests/pretraining_nursery.py DATA OUT KILLS`.
 
-Everything is imported once, then forked, so that ten launches cost one. Before each kill it waits for a step drawn at
+Everything is imported once, then forked, so that many launches cost one. Before each kill it waits for a step drawn at
 random; both processes die by SIGKILL in the midst of whatever they do. The last launch runs to its end.
 """
 

@@ -185,7 +185,8 @@ def unshown(row: Row, own: dict[str, Any], found: dict[str, Any]) -> str:
 
 def tests(variables: dict[str, str], words: list[str]) -> tuple[int, str]:
     """pytest under these variables: its exit code and its last line."""
-    parallel = ["--numprocesses", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    spread = "load" if words == [SAME_BITS] else "loadfile"  # one file would be left to one of the two processes
+    parallel = ["--numprocesses", "2", "--dist", spread, "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *parallel, *words]
     done = subprocess.run(command, cwd=ROOT, env=environment(variables), capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]

@@ -133,8 +133,22 @@ def test_a_changed_file_does_not_go_into_the_same_folder(
     assert "were made with asks" in capsys.readouterr().err
 
 
+def test_other_settings_are_not_mixed_into_a_folder_of_pictures(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["synthesize", str(run), "--region", "nsdgeneral", "--method", "retrieval", "--n", "2"]
+    assert main(words) == 0
+    before = (run / "synthesis/nsdgeneral/synthesis.json").read_bytes()
+    assert main([*words, "--scale", "20"]) == 2
+    assert "made with scale 60.0 and are now asked for 20.0" in capsys.readouterr().err
+    assert (run / "synthesis/nsdgeneral/synthesis.json").read_bytes() == before
+
+
 CASES: dict[tuple[str, ...], tuple[int, str]] = {
     (): (2, "expected a region, found none"),
+    ("--region", "ventra"): (2, "no region is called 'ventra'"),
+    ("--region", "ventral", "--method", "guide"): (2, "no way to synthesize is called 'guide'"),
+    ("--region", "ventral", "--against", "ventral"): (2, "stands twice"),
+    ("--region", "ventral:high"): (2, "expected NAME or NAME:WEIGHT"),
+    ("--region", "ventral", "--n", "0"): (2, "expected one picture or more"),
     ("--voxel", "3,1"): (2, "expected I,J,K, three whole numbers"),
     ("--voxel", "3,1,0", "--region", "early"): (2, "expected alone"),
     ("--voxel", "30,1,0"): (3, "found none; the nearest is 9,1,0"),

@@ -35,7 +35,7 @@ pytestmark = [
         not (BROWSER and DRIVER), reason="needs Debian's chromium and chromium-driver; see the Makefile"
     ),
 ]
-QUICK = ("--bootstrap", "200", "--permutations", "0")
+QUICK = ("--steps", "10", "--bootstrap", "200", "--permutations", "0")
 SIZES = {"wide": (1400, 1000), "phone": (390, 844)}
 PATIENCE = 90.0
 TABS = ("decode", "listen", "synthesize", "judge")

@@ -102,33 +102,39 @@ def test_the_tokenizer_knows_every_caption_word_whole() -> None:
     assert tokens.decode(tokens(longest).input_ids, skip_special_tokens=True) == longest
 
 
-def test_the_recipe_runs_as_a_command(tmp_path: Path) -> None:
-    """A few steps of one real stage through accelerate's launcher, twice: the second call finds the work done."""
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu", "-m"]
-    command += ["pipelines.miniature.train", "--work", str(tmp_path), "--scale", "0.001", "--stage", "cortex"]
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "cortex" / "checkpoint.safetensors").is_file()
+RECIPE = ("-m", "pipelines.miniature.train", "--scale", "0.001", "--stage", "cortex", "--work")
 
 
-def test_two_processes_train_one_model(tmp_path: Path) -> None:
+def launched(work: Path, *launcher: str) -> None:
+    """The recipe's shortest stage in processes of their own, one thread each."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", *launcher, *RECIPE, str(work)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few steps of one real stage by one process, through accelerate's launcher."""
+    work = tmp_path_factory.mktemp("alone")
+    launched(work, "accelerate.commands.launch", "--num_processes", "1", "--cpu")
+    return work / "cortex" / "checkpoint.safetensors"
+
+
+def test_the_recipe_runs_as_a_command_and_finds_its_work_done(alone: Path) -> None:
+    before = alone.stat().st_mtime_ns
+    launched(alone.parents[1], "accelerate.commands.launch", "--num_processes", "1", "--cpu")
+    assert alone.stat().st_mtime_ns == before
+
+
+def test_two_processes_train_one_model(alone: Path, tmp_path: Path) -> None:
     """The form that really runs two: each sees half of every batch, and both end near the one-process weights."""
-    recipe = ["-m", "pipelines.miniature.train", "--scale", "0.001", "--stage", "cortex", "--work"]
-    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *recipe]
-    for command, work in ((two, tmp_path / "two"), ([sys.executable, *recipe], tmp_path / "one")):
-        done = subprocess.run(
-            [*command, str(work)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-    both, alone = (load_file(tmp_path / work / "cortex" / "checkpoint.safetensors") for work in ("two", "one"))
-    with safe_open(tmp_path / "two" / "cortex" / "checkpoint.safetensors", "pt") as file:
+    launched(tmp_path, "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    path = tmp_path / "cortex" / "checkpoint.safetensors"
+    both, single = load_file(path), load_file(alone)
+    with safe_open(path, "pt") as file:
         assert file.metadata()["processes"] == "2"
-    assert both.keys() == alone.keys()
+    assert both.keys() == single.keys()
     names = [name for name in both if name.startswith("model.")]
-    moved = torch.cat([(both[name] - alone[name]).flatten() for name in names])
+    moved = torch.cat([(both[name] - single[name]).flatten() for name in names])
     assert moved.abs().mean() < 0.01

@@ -251,7 +251,10 @@ def test_gradients_that_may_be_kept_move_no_bit(drawing: Any) -> None:
 
 @pytest.fixture(scope="module", params=["miniature-image", "miniature-sound"])
 def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32], Lanes]:
-    """(latents, lanes) -> what the decoder gives; latents as the encoder's scale has them; the stack's lanes."""
+    """(latents, lanes) -> what the decoder gives; latents as the encoder's scale has them; the stack's lanes.
+
+    Sounds are half as long as the stack's own, which `BUNDLED` are drawn at.
+    """
     image = request.param == "miniature-image"
     name = "takagi" if image else "sound-direct"
     generator = GENERATORS[name].open(resolve(request.param), device="cpu", dtype="float32")
@@ -263,7 +266,7 @@ def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor]
         found = pipeline.decode_latents(z, lanes=lanes)
         return torch.cat([torch.from_numpy(found.mels).flatten(1), torch.from_numpy(found.waves)], 1)
 
-    return sound, numbers(COUNT, *pipeline.latent_shape()), lanes
+    return sound, numbers(COUNT, *pipeline.latent_shape(pipeline.seconds / 2)), lanes
 
 
 def test_a_bundled_decoder_has_the_same_floats_in_any_memory(decoder: Any, tmp_path: Path) -> None:
