@@ -1,12 +1,14 @@
 """What the statistics make of pure noise and of a planted signal: python -m benchmarks.noise
 
 Noise: patterns that know nothing of the stimuli, by the project's own mapping, null and intervals, over fixed seeds,
-for one test set, ten folds and leave-one-out. How often the 95 % interval misses the chance that is printed, how often
+for one test set, ten folds, leave-one-out, folds whose stimuli are alike, and a blocked design whose sessions drift,
+standardised over all sessions. How often the 95 % interval misses the chance that is printed, how often
 p <= .05, whether p is uniform, whether the mean over seeds is that chance. Each number has bounds that a right tool
 keeps in ALL of them together with probability .95, so that one number outside is a fault; exit code 1 then.
 
-Signal: power at three strengths in folds, beside scikit-learn's permutation_test_score (RidgeCV, its default score) on
-the very same patterns, stimuli and folds, with as many permutations.
+Signal: power at three strengths in folds, beside scikit-learn's permutation_test_score (RidgeCV, negative squared
+error) on the very same patterns, stimuli and folds, with as many permutations; and how often the interval misses the
+mean over seeds.
 """
 
 from __future__ import annotations
@@ -42,11 +44,20 @@ STRENGTHS = (0.2, 0.35, 0.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A design: how many stimuli, and in how many folds they are left out; 0 is one test set, 1 is leave-one-out."""
+    """A design.
+
+    folds   in how many folds the stimuli are left out; 0 is one test set, 1 is leave-one-out
+    kinds   how many kinds of like stimuli there are
+    alike   whether a fold is a kind; else each fold has stimuli of every kind
+    drift   whether a kind is a session of its own, of two trials each stimulus, that has a level of its own
+    """
 
     name: str
     stimuli: int
     folds: int
+    kinds: int = 1
+    alike: bool = False
+    drift: bool = False
 
     def splits(self, ids: Sequence[str]) -> tuple[Split, ...]:
         """Its folds over these ids."""
@@ -54,6 +65,9 @@ class Plan:
             half = len(ids) // 2
             return (Split(name="half", train=tuple(ids[:half]), test=tuple(ids[half:])),)
         count = len(ids) if self.folds == 1 else self.folds
+        if self.alike:
+            each = len(ids) // count
+            return leave_out({str(one): ids[one * each : (one + 1) * each] for one in range(count)}, sound=False)[0]
         return leave_out({str(one): ids[one::count] for one in range(count)}, sound=False)[0]
 
 
@@ -61,12 +75,14 @@ PLANS = (
     Plan(name="one test set of 60", stimuli=120, folds=0),
     Plan(name="60 stimuli in 10 folds", stimuli=60, folds=10),
     Plan(name="30 stimuli, leave-one-out", stimuli=30, folds=1),
+    Plan(name="30 stimuli in 3 folds of their kind", stimuli=30, folds=3, kinds=3, alike=True),
+    Plan(name="32 stimuli, blocked, sessions drift", stimuli=32, folds=8, kinds=4, drift=True),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One made-up experiment: trials, one a stimulus, the stimuli's true conditions, and the folds."""
+    """One made-up experiment: trials, the stimuli's true conditions, and the folds."""
 
     trials: Responses
     true: Conditions
@@ -77,26 +93,28 @@ def experiment(plan: Plan, *, seed: int, strength: float = 0.0) -> Experiment:
     """Patterns = strength x a random projection of the conditions + noise of spread 1; conditions share a mean."""
     rng = np.random.default_rng([seed, plan.stimuli, plan.folds])
     ids = [f"s{number:03d}" for number in range(plan.stimuli)]
-    kinds = rng.normal(size=(plan.stimuli, 8)) @ rng.normal(size=(8, TARGETS))
-    values = (kinds + 3 * rng.normal(size=TARGETS)).astype(np.float32)
+    kind = np.arange(plan.stimuli) * plan.kinds // plan.stimuli
+    values = rng.normal(size=(plan.stimuli, 8)) @ rng.normal(size=(8, TARGETS)) + 3 * rng.normal(size=TARGETS)
+    values += (plan.kinds > 1) * 3 * rng.normal(size=(plan.kinds, TARGETS))[kind]
     # as much of a signal as of noise at strength 1
     shown = (values - values.mean(0)) / values.std()
     weights = rng.normal(size=(TARGETS, VOXELS)) / np.sqrt(TARGETS)
-    patterns = strength * (shown @ weights) + rng.normal(size=(plan.stimuli, VOXELS))
+    trial = np.tile(np.arange(plan.stimuli), 1 + plan.drift)
+    patterns = strength * (shown @ weights)[trial] + rng.normal(size=(len(trial), VOXELS))
+    patterns += plan.drift * rng.normal(size=(plan.kinds, VOXELS))[kind[trial]]
     space = VoxelSpace(
         subject="made up", name="none", betas="none", unit="psc", shape=(VOXELS, 1, 1), affine=np.eye(4),
         ijk=np.stack([np.arange(VOXELS), np.zeros(VOXELS), np.zeros(VOXELS)], 1).astype(np.int64),
     )  # fmt: skip
     trials = Responses(
-        values=patterns.astype(np.float32), stimulus=np.array(ids), session=np.ones(len(ids), np.int64),
-        repeat=np.zeros(len(ids), np.int64), space=space, standardise="all",
+        values=patterns.astype(np.float32), stimulus=np.array(ids)[trial], session=1 + plan.drift * kind[trial],
+        repeat=np.arange(len(trial)) // plan.stimuli, space=space, standardise="all",
     )  # fmt: skip
     card = SpaceCard(
         name="made up", model="none", revision="0", layer="none", normalisation="none", shape=(TARGETS,)
     )
-    return Experiment(
-        trials=trials, true=Conditions(space=card, values=values, ids=tuple(ids)), folds=plan.splits(ids)
-    )
+    true = Conditions(space=card, values=values.astype(np.float32), ids=tuple(ids))
+    return Experiment(trials=trials, true=true, folds=plan.splits(ids))
 
 
 def decoded(made: Experiment) -> Conditions:
@@ -191,12 +209,12 @@ def numbers(plan: str, found: Sequence[ConditionScore], *, alpha: float) -> list
     return rows
 
 
-def power(plan: Plan, strength: float, *, seeds: int, draws: int) -> tuple[float, float, float]:
-    """Share of seeds with p <= .05, ours and scikit-learn's, and our mean two-way identification."""
+def power(plan: Plan, strength: float, *, seeds: int, draws: int) -> tuple[float, float, float, float]:
+    """Share of seeds with p <= .05, ours and scikit-learn's; mean two-way; share of intervals that miss that mean."""
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import permutation_test_score
 
-    ours, theirs, values = [], [], []
+    ours, theirs, scores = [], [], list[ConditionScore]()
     for seed in progress(range(seeds), desc=f"power {strength:g}, {plan.name}", unit="seed"):
         made = experiment(plan, seed=1000 + seed, strength=strength)
         found = scored(made, seed=seed, draws=draws)
@@ -210,8 +228,10 @@ def power(plan: Plan, strength: float, *, seeds: int, draws: int) -> tuple[float
         )  # fmt: skip
         ours.append(found.p is not None and found.p <= 0.05)
         theirs.append(p <= 0.05)
-        values.append(found.two_way)
-    return float(np.mean(ours)), float(np.mean(theirs)), float(np.mean(values))
+        scores.append(found)
+    mean = float(np.mean([one.two_way for one in scores]))
+    missed = float(np.mean([not one.low <= mean <= one.high for one in scores]))
+    return float(np.mean(ours)), float(np.mean(theirs)), mean, missed
 
 
 def main() -> int:
@@ -225,12 +245,13 @@ def main() -> int:
     print(f"pure noise, {asked.seeds} seeds, {asked.draws} refits; bounds hold together with probability {TOGETHER}")
     for one in found:
         mark = "" if one.kept else "   OUTSIDE"
-        print(f"{one.plan:26} {one.what:40} {one.value:8.4f}   {one.low:8.4f} to {one.high:.4f}{mark}", flush=True)
-    print(f"signal, {asked.power_seeds} seeds: share with p <= .05, ours and scikit-learn's; two-way identification")
-    for plan in PLANS[1:] if asked.power_seeds else ():
+        print(f"{one.plan:35} {one.what:40} {one.value:8.4f}   {one.low:8.4f} to {one.high:.4f}{mark}", flush=True)
+    print(f"signal, {asked.power_seeds} seeds: p <= .05, ours and scikit-learn's; mean two-way; intervals that miss it")
+    for plan in PLANS[1:3] if asked.power_seeds else ():
         for strength in STRENGTHS:
-            ours, theirs, value = power(plan, strength, seeds=asked.power_seeds, draws=asked.draws)
-            print(f"{plan.name:26} strength {strength:<4g} {ours:6.2f} {theirs:6.2f}   {value:.3f}", flush=True)
+            ours, theirs, value, off = power(plan, strength, seeds=asked.power_seeds, draws=asked.draws)
+            numbers_ = f"{ours:6.2f} {theirs:6.2f}   {value:.3f} {off:6.2f}"
+            print(f"{plan.name:35} strength {strength:<4g} {numbers_}", flush=True)
     return int(not all(one.kept for one in found))
 
 

@@ -21,20 +21,21 @@ from typing import Any
 
 from brain.errors import AfterimageError, InputError, StorageError, UsageError, expected
 from brain.origin import simulated_by
-from brain.writing import only_files, storing
+from brain.writing import only_files, storing, write_bytes
 from decode.checks import must_be_its_own, together
 from decode.decode import asked_of, check_drawing, check_partners, check_rows, chosen_of, draw_missing, missing_of
 from decode.fit import is_fitted
 from decode.opened import Opened
 from decode.run_folder import RunFolder
 from decode.settings import Settings, differences, to_json
+from evaluation.folds import NULL
 from evaluation.samples import REFERENCE, Sample, SampleWriter, read_rows
 from pipelines.drawing import Watch
 
-MADE = (".lock", ".report.lock", "card.json", "samples", "report", "synthesis.json", "responses.safetensors",
-        "encoders", "report.json", "report.html")  # fmt: skip
+MADE = (".lock", ".report.lock", "card.json", "conditions", "samples", "report", "synthesis.json",
+        "responses.safetensors", "encoders", "report.json", "report.html")  # fmt: skip
 """What drawing beside a run, synthesis beside it and judging leave in a folder."""
-PASSED_ON = ("settings", "data", "splits", "spaces", "tested", "repeated")
+PASSED_ON = ("settings", "data", "splits", "standardisation", "spaces", "tested", "repeated", "null")
 """What a run's card says that holds of samples beside it too."""
 
 
@@ -65,6 +66,8 @@ def draw_beside(
         if missing:
             known = {name: facts[name] for name in PASSED_ON if name in facts}
             drawn = {**asked, "decode": to_json(settings.decode)}
+            if facts.get("null"):
+                write_bytes(to / NULL, (run.path / NULL).read_bytes())
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
             draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
         keys = asked_of(chosen, settings.decode, repeated=facts.get("repeated", []))

@@ -20,6 +20,7 @@ from brain.capacity import machine_room, must_fit, room_on
 from brain.design import Choice, choose, with_way
 from brain.devices import check_device
 from brain.errors import AfterimageError, InputError, UsageError, expected
+from brain.leaks import guard_statistics
 from brain.splits import groups_of
 from brain.standardise import SessionScaler
 from brain.types import STANDARDISATIONS, Int, Recording, Split
@@ -92,6 +93,9 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
 
     def design() -> None:
         nonlocal choice
+        for fold in folds:
+            # data that hold test statistics are refused whatever way is taken: no way is advised first
+            guard_statistics(recording.responses, fold)
         choice = choose(recording, folds, asked=settings.fit.standardise)
         check_way(choice.way, settings.fit)
 
@@ -369,8 +373,11 @@ def way_of(run: RunFolder) -> str:
     if way not in STANDARDISATIONS:
         found = f"{way!r}" if way else "nothing"
         raise InputError(
-            expected(run.path / "card.json", f"standardisation by {', '.join(STANDARDISATIONS)}", found, "fit again")
-        )
+            expected(
+                run.path / "card.json", f"standardisation by {', '.join(STANDARDISATIONS)}", found,
+                "put the card back, or fit again into another --out",
+            )
+        )  # fmt: skip
     return str(way)
 
 

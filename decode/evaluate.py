@@ -14,6 +14,7 @@ from decode.checks import accept, together
 from decode.run_folder import RunFolder
 from decode.settings import EvaluateSettings, MachineSettings, Settings, needed_maps, to_json
 from encoders.spaces import CATALOGUE as SPACES
+from evaluation.folds import NULL
 from evaluation.judges import Judge, judge_of
 from evaluation.regions import read_json
 from evaluation.samples import INDEX
@@ -138,8 +139,8 @@ def judge(
 
 
 def _digest(run: RunFolder) -> str:
-    """The digest of every sample's line, curves' too."""
+    """The digest of every sample's line, curves' too, and of the refits."""
     found = hashlib.sha256()
-    for index in (run.samples / INDEX, run.path / "curves" / "samples" / INDEX):
+    for index in (run.samples / INDEX, run.path / "curves" / "samples" / INDEX, run.path / NULL):
         found.update(index.read_bytes() if index.is_file() else b"none")
     return found.hexdigest()

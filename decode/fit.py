@@ -27,7 +27,7 @@ from decode.checks import (
     together,
 )
 from decode.content import content_of, hold, note
-from decode.null import write_null
+from decode.null import null_stands, write_null
 from decode.painter import NAME as PIXELS
 from decode.patterns import cluster_count, folds_of, open_data, repeated_of, write_clusters
 from decode.regions import write_regions
@@ -70,7 +70,7 @@ def fit(
     check(settings)
     with run.lock():
         run.must_accept(settings, data, stages)
-        if is_fitted(run):
+        if is_fitted(run) and null_stands(run, settings):
             recording = own_data(run, data, settings.fit)
             together(later)
             hold(recording.stimuli, (name for names in run.card_facts()["tested"].values() for name in names))
@@ -216,7 +216,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
         for fold, name in progress(jobs, desc="fitting", unit="mapping")
     }
     ridge = ridge_settings(settings.fit, seed=settings.machine.seed)
-    write_null(run, recording, folds, true, spaces=spaces, ridge=ridge, settings=settings)
+    null = write_null(run, recording, folds, true, spaces=spaces, ridge=ridge, settings=settings)
     write_regions(
         run, recording, folds, true, ridge=RidgeSettings(folds=settings.fit.folds, seed=settings.machine.seed)
     )
@@ -233,6 +233,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
             "data": data_facts(recording),
             "splits": split_facts(folds),
             "standardisation": choice.facts(),
+            "null": null,
             "spaces": {name: conditions.space.facts() for name, conditions in true.items()},
             "notes": [
                 *sorted({f"{name}: {note}" for (_, name), mapping in maps.items() for note in mapping.notes}),

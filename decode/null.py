@@ -1,34 +1,37 @@
-"""The null of a run in folds, RUN/report/null.json: what its mappings decode from permuted patterns.
+"""The null of a run in folds, RUN/conditions/null.json: what its mappings decode from permuted patterns.
 
     {"spaces": {"pixels": {"two_way": [...], "top1": [...], "error": [...], "targets": 256, "of": 4096}, ...},
-     "absent": {"clip-text": "why"}, "within": 4, "stimuli": 20}
+     "absent": {"clip-text": "why"}, "within": 4, "stimuli": 20, "asked": 199, "of": "sha256"}
 
 The first number of each list is that of the true assignment, the others are refits (`encoders.refit`). `error` is the
 standard error that the stimuli of a refit claim for its two-way identification: what the refits really spread, over
-that, says how much too narrow such an interval is in folds. `within`: in how many groups patterns change places.
+that, says how much too narrow such an interval is in folds. `within`: in how many groups patterns change places. `of`:
+the digest of folds, settings and data that it is of; the card names the file's own, so that no other takes its place.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from brain.errors import InputError
 from brain.progress import progress
-from brain.types import Recording, Split
+from brain.types import Recording, Split, sha256_of
 from decode.checks import columns_of
 from decode.ladder import MOST_TELLING
 from decode.run_folder import RunFolder
-from decode.settings import Settings, needed_maps
+from decode.settings import Settings, needed_maps, to_json
 from encoders.conditions import Conditions
 from encoders.mapping import MappingSettings
 from encoders.refit import Design, design_of, held_out, refits
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
-from encoders.storage import write_json
+from encoders.storage import read_json, write_json
 from evaluation.conditions import Identified, identified
-from evaluation.folds import NULL
+from evaluation.folds import NULL, null_digest
 
 REACH = 300.0
 """Seconds that refits may take on one core, by estimate."""
@@ -45,41 +48,76 @@ def write_null(
     spaces: Mapping[str, Space],
     ridge: RidgeSettings,
     settings: Settings,
-) -> None:
-    """Writes the file, or finds it there; nothing for one split. Ridges alone are fitted anew, of the likely spaces."""
-    path = run.report / NULL
-    if len(folds) < 2 or path.is_file():
-        return
-    found, absent, groups = {}, {}, 0
-    for name in [*(one for one in MOST_TELLING if one in true), *(one for one in true if one not in MOST_TELLING)]:
-        if settings.fit.mapping != "ridge":
-            absent[name] = f"--mapping {settings.fit.mapping} trains networks, which are not trained anew"
-            continue
-        if not settings.fit.refits:
-            absent[name] = "--refits 0 leaves them out"
-            continue
-        columns = columns_of(recording, needed_maps(settings.fit)[name])
-        design = design_of(
-            recording.responses.voxels(columns), true[name], folds=folds, settings=MappingSettings(ridge=ridge),
-            restoration=spaces[name].restoration, single=settings.fit.trials == "single",
-        )  # fmt: skip
-        groups = len(np.unique(design.blocks))
-        draws = affordable(design, settings.fit.refits)
-        if draws:
-            found[name] = _null(design, draws=draws, seed=settings.machine.seed, name=name, whole=true[name])
-        else:
-            minutes = design.seconds * settings.fit.refits / 60
-            absent[name] = (
-                f"{settings.fit.refits} refits would take about {minutes:.0f} minutes; --refits asks for fewer"
-            )
-    stimuli = len({name for fold in folds for name in (*fold.train, *fold.test)})
-    write_json(path, {"spaces": found, "absent": absent, "within": groups, "stimuli": stimuli})
+) -> str:
+    """Writes the file, or finds it there, and returns its sha256; "" for one split. Ridges alone are fitted anew."""
+    if len(folds) < 2:
+        return ""
+    of = _digest_of(run, folds, settings)
+    if not _stands(run, settings, of):
+        found, absent, groups = dict[str, Any](), dict[str, str](), 0
+        for name in [*(one for one in MOST_TELLING if one in true), *(one for one in true if one not in MOST_TELLING)]:
+            if settings.fit.mapping != "ridge":
+                absent[name] = f"--mapping {settings.fit.mapping} trains networks, which are not trained anew"
+                continue
+            if not settings.fit.refits:
+                absent[name] = "--refits 0 leaves them out"
+                continue
+            columns = columns_of(recording, needed_maps(settings.fit)[name])
+            design = design_of(
+                recording.responses.voxels(columns), true[name], folds=folds, settings=MappingSettings(ridge=ridge),
+                restoration=spaces[name].restoration, single=settings.fit.trials == "single",
+            )  # fmt: skip
+            groups = len(np.unique(design.blocks))
+            draws = affordable(design, settings.fit.refits)
+            if draws:
+                found[name] = _null(design, draws=draws, seed=settings.machine.seed, name=name, whole=true[name])
+            else:
+                absent[name] = f"{_too_long(design, settings.fit.refits)}; --refits asks for fewer"
+        stimuli = len({name for fold in folds for name in (*fold.train, *fold.test)})
+        facts = {"spaces": found, "absent": absent, "within": groups, "stimuli": stimuli}
+        write_json(run.path / NULL, {**facts, "asked": settings.fit.refits, "of": of})
+    return null_digest(run.path)
+
+
+def null_stands(run: RunFolder, settings: Settings) -> bool:
+    """Whether a fitted run has the null that its card names, of as many refits as are asked for."""
+    card = run.card_facts()
+    if len(card.get("tested", {})) < 2:
+        return True
+    return card.get("null") == null_digest(run.path) != "" and _stands(run, settings, None)
+
+
+def _stands(run: RunFolder, settings: Settings, of: str | None) -> bool:
+    """Whether the file is there, of as many refits as are asked for and, unless None, `of` this digest."""
+    path = run.path / NULL
+    if not path.is_file():
+        return False
+    try:
+        facts = read_json(path, kind="null")
+    except InputError:
+        return False  # made anew
+    return facts.get("asked") == settings.fit.refits and of in (None, facts.get("of"))
+
+
+def _digest_of(run: RunFolder, folds: Sequence[Split], settings: Settings) -> str:
+    """The sha256 of what decides the numbers: folds, how mappings are fitted, the seed, and the data's content."""
+    fit = {name: value for name, value in to_json(settings.fit).items() if name != "refits"}
+    facts = json.dumps([[fold.sha256 for fold in folds], fit, settings.machine.seed], sort_keys=True).encode()
+    content = run.content.read_bytes() if run.content.is_file() else b""
+    return sha256_of(facts, content)
+
+
+def _too_long(design: Design, asked: int) -> str:
+    return f"{asked} refits would take about {design.seconds * asked / 60:.0f} minutes"
 
 
 def affordable(design: Design, asked: int) -> int:
     """How many refits are taken of those asked for: all within reach, or as many as are, if ENOUGH; else none."""
     within = int(REACH / design.seconds)
-    return asked if asked <= within else within * (within >= ENOUGH)
+    if asked <= within or within < ENOUGH:
+        return asked * (asked <= within)
+    print(f"{_too_long(design, asked)}: {within} are taken")
+    return within
 
 
 def _null(design: Design, *, draws: int, seed: int, name: str, whole: Conditions) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from encoders.settings import unflagged
 Stage = TypeVar("Stage")
 MINDVIS = "mindvis"
 """The method that draws from voxels themselves, by a stack that was fine-tuned on them (double conditioning)."""
-FEWEST_REFITS = 19
+REFITS = (19, 100_000)
 EVERY = ("*",)
 """What stands for every voxel where regions are named."""
 
@@ -93,7 +93,7 @@ class FitSettings:
     """One penalty for all targets together: steadier where few stimuli have to choose it."""
     folds: int = 5
     """Folds of the training stimuli that choose the penalty and settle a guess' norm and spread."""
-    refits: int = 199
+    refits: int = free(199)
     """In folds: how often patterns are permuted and all is fitted anew, for p; 0 leaves p out."""
     chunk: int = 1024
     """How many targets are solved at once. It decides the last bits."""
@@ -105,9 +105,9 @@ class FitSettings:
             within("--sessions", session, 0)
         for name, low in (("network_steps", 0), ("masked_steps", 0), ("tune_steps", 1), ("folds", 2), ("chunk", 1)):
             within(f"--{name.replace('_', '-')}", getattr(self, name), low)
-        if self.refits and self.refits < FEWEST_REFITS:
-            then = "p cannot be 0.05 with fewer"
-            raise UsageError(expected("--refits", f"0 or {FEWEST_REFITS} and more", str(self.refits), then))
+        if self.refits and not REFITS[0] <= self.refits <= REFITS[1]:
+            then = f"p cannot be 0.05 with fewer than {REFITS[0]}"
+            raise UsageError(expected("--refits", f"0, or {REFITS[0]} to {REFITS[1]}", str(self.refits), then))
         for alpha in self.alphas:
             if not 0 < alpha < math.inf:
                 raise UsageError(expected("--alphas", "finite numbers above 0", f"{alpha:g}", "correct it"))

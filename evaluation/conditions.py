@@ -22,6 +22,7 @@ from encoders.conditions import Conditions
 from evaluation.folds import Design, Null, widened
 from evaluation.metrics.identification import top1_marks, two_way_marks
 from evaluation.metrics.pixels import correlation
+from evaluation.regions import read_json
 from evaluation.score import Chances, blocks_of, sure, units_of
 
 Wide = NDArray[np.float64]
@@ -112,7 +113,11 @@ def agreed(design: Design, home: Path) -> Design:
     nulls, absent = dict(design.nulls), dict(design.absent)
     for space, null in design.nulls.items():
         path = home / "conditions" / f"{space}.decoded.safetensors"
+        if not path.is_file() and "beside" in read_json(home / "card.json"):
+            continue  # drawn from the very conditions that the refits are of
         if not path.is_file():
+            del nulls[space]
+            absent[space] = "the run has not decoded every test stimulus"
             continue
         value = float(against(Conditions.load(path), Conditions.load(_beside(path, "true"))).two_way.mean())
         if not null.speaks_of(value):

@@ -1,7 +1,7 @@
 """What a design allows to say: how test stimuli were left out, and against which null a number stands.
 
 One test set: samples change places among the test stimuli of a session. In folds: patterns were permuted
-before the folds and the mappings fitted anew (RUN/report/null.json, `decode/null.py`); their mean is the chance
+before the folds and the mappings fitted anew (RUN/conditions/null.json, `decode/null.py`); their mean is the chance
 of decoded conditions, their spread widens intervals, and drawn samples, which nobody draws anew, have no p.
 
     design = read_design(home)
@@ -9,7 +9,8 @@ of decoded conditions, their spread widens intervals, and drawn samples, which n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,17 @@ from numpy.typing import NDArray
 from brain.errors import InputError, expected
 from evaluation.regions import read_json
 
-NULL = "null.json"
+NULL = "conditions/null.json"
+"""Where it lies in a run."""
+FEWEST = 19
+"""Refits below which p cannot be .05."""
 MEASURES = ("two_way", "top1")
 """Measures of conditions that have a null."""
 TIE = 1e-6
 """Marks are float32 and means of them differ in their last bits: a tie must count as a tie."""
 AGREE = 0.05
 """How far the true assignment among the refits may be from what the run decoded, to speak of the same decoder."""
-THEN = "fit the run again"
+THEN = "run `afterimage fit` with the same settings, which makes them anew"
 Wide = NDArray[np.float64]
 
 
@@ -118,22 +122,26 @@ class Design:
 
 
 def read_design(home: Path) -> Design:
-    """The design of a run folder, by its card and RUN/report/null.json; damaged ones are an InputError.
+    """The design of a run folder, by its card and RUN/conditions/null.json; damaged ones are an InputError.
 
     Refits average all repeats of a test stimulus: a run that decoded fewer has none.
     """
     card = read_json(home / "card.json")
     tested = card.get("tested", {})
     folds = len(tested) if isinstance(tested, Mapping) else 1
-    path = home / "report" / NULL
-    facts = read_json(path)
     if folds < 2:
         return Design()
+    path = home / NULL
+    if card.get("null") != null_digest(home):
+        raise InputError(expected(path, "the refits that the run's card names", "others, or none", THEN))
+    facts = read_json(path)
     try:
         nulls = {str(name): _null(one) for name, one in facts.get("spaces", {}).items()}
         absent = {str(name): str(why) for name, why in facts.get("absent", {}).items()}
-        within, stimuli = int(facts.get("within", 1)), int(facts.get("stimuli", 0))
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
+        within, stimuli = facts.get("within", 0), facts.get("stimuli", 0)
+        if type(within) is not int or type(stimuli) is not int or not 0 <= within <= stimuli:
+            raise ValueError(f"{within!r} groups of {stimuli!r} stimuli")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
     if fewer := _test_repeats(card):
         why = f"refits average all repeats of a test stimulus, and --test-repeats {fewer} averages fewer"
@@ -149,12 +157,25 @@ def _test_repeats(card: Mapping[str, Any]) -> int:
     return found if type(found) is int else 0
 
 
-def _null(facts: Mapping[str, Sequence[float]]) -> Null:
-    arrays = {name: np.array([float(one) for one in facts[name]], np.float64) for name in (*MEASURES, "error")}
+def null_digest(home: Path) -> str:
+    """The sha256 of a run's refits, "" where there are none."""
+    path = home / NULL
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _null(facts: Mapping[str, Any]) -> Null:
+    arrays = {name: _shares(facts[name]) for name in (*MEASURES, "error")}
     sizes = {len(one) for one in arrays.values()}
-    if len(sizes) > 1 or min(sizes) < 3 or not all(np.isfinite(one).all() for one in arrays.values()):
+    if len(sizes) > 1 or min(sizes) < 1 + FEWEST:
         raise ValueError(f"lists of {sorted(sizes)} numbers")
     return Null(**arrays)
+
+
+def _shares(values: Any) -> Wide:
+    """(number,) float64 of a list of numbers in 0..1; anything else is a ValueError."""
+    if not isinstance(values, list) or any(type(one) not in (int, float) or not 0 <= one <= 1 for one in values):
+        raise ValueError(f"{str(values)[:40]!r} for a list of numbers in 0..1")
+    return np.array(values, np.float64)
 
 
 def widened(value: float, low: float, high: float, *, by: float, bounds: tuple[float, float]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from evaluation.score import Score
 
 LOOK_UPS = {"retrieval": "nearest training", "exemplar": "nearest training"}
 """Rows that show a training stimulus and draw nothing."""
-SMALL = 0.05
+SMALL, HALF = 0.05, 0.5
 
 
 def design_lines(
@@ -40,7 +40,10 @@ def _design(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
     unit = "unit of inference: the stimulus, within one subject; samples of a stimulus are averaged first"
     splits = [one for one in _list(run.get("splits")) if isinstance(one, Mapping)]
     if not splits:
-        return f"Design: {counted_stimuli(tested)} judged, of which no split is known; {unit}."
+        return (
+            f"Design: {counted_stimuli(tested)} judged, of which no split is known (of stimuli that were tested in "
+            f"folds neither chance nor p holds here); {unit}."
+        )
     train, test = (_span([one.get(side) for one in splits]) for side in ("train", "test"))
     if design.in_folds:
         what = (
@@ -82,12 +85,18 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
     return (
         f"the assignment of patterns to stimuli was permuted{where} before the folds, and the mappings refitted, "
         f"penalties chosen anew, {null.refits} times. The mean of these refits is the chance of decoded conditions "
-        f"({null.chance('two_way'):.3f} two-way), for in folds a training mean never holds what is tested. It stands "
-        f"for the {several}' two-way and top-1 too; the {several} themselves have no p, for they would have to be "
-        f"drawn anew from every refit. No interval is narrower than the refits spread (standard error "
+        f"({null.chance('two_way'):.3f} two-way), {_why(null.chance('two_way'), design.within)}. It stands for the "
+        f"{several}' two-way and top-1 too; the {several} themselves have no p, for they would have to be drawn anew "
+        "from every refit. No interval is narrower than the refits spread (standard error "
         f"{null.spread('two_way'):.3f} two-way), as noise does: near the best value that is wider than need be. The "
         f"smallest p possible is {_p(1 / (1 + null.refits))}"
     )
+
+
+def _why(chance: float, within: int) -> str:
+    if within > 1 and chance > HALF:
+        return "above one half, for patterns tell the sessions apart and these showed different stimuli"
+    return "for in folds a training mean never holds what is tested"
 
 
 def smallest(groups: Sequence[int], *, draws: int) -> float:

@@ -15,7 +15,7 @@ from brain.types import Split
 from decode.ladder import partners
 from encoders.conditions import Conditions, SpaceCard
 from evaluation.conditions import agreed, identified
-from evaluation.folds import NULL, Design, Null, read_design, widened
+from evaluation.folds import NULL, Design, Null, null_digest, read_design, widened
 from evaluation.page import verdict
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
@@ -131,12 +131,19 @@ def a_run(folder: Path, *, share: float, null: list[float], folds: int = 3) -> P
     card = {"tested": {f"leave-out-{one}": ids[one::folds] for one in range(folds)}}
     card |= {"splits": [{"name": f"leave-out-{one}", "train": 8, "test": 4} for one in range(folds)]}
     card |= {"data": {"repeats": [2, 2]}, "standardisation": {"standardise": "all", "why": "one session"}}
-    (folder / "card.json").write_text(json.dumps(card))
-    (folder / "report").mkdir()
     space = {"two_way": null, "top1": [0.5, *[0.05] * (len(null) - 1)], "error": [0.05] * len(null)}
     facts = {"spaces": {"pixels": space} if null else {}, "absent": {} if null else {"pixels": "out of reach"}}
-    (folder / "report" / NULL).write_text(json.dumps({**facts, "within": 1, "stimuli": STIMULI}))
+    (folder / "conditions").mkdir()
+    (folder / NULL).write_text(json.dumps({**facts, "within": 1, "stimuli": STIMULI}))
+    (folder / "card.json").write_text(json.dumps({**card, "beside": {}, "null": null_digest(folder)}))
     return folder
+
+
+def renull(run: Path, text: str) -> None:
+    """Other refits, with the card's blessing."""
+    (run / NULL).write_text(text)
+    card = json.loads((run / "card.json").read_text())
+    (run / "card.json").write_text(json.dumps({**card, "null": null_digest(run)}))
 
 
 REFITS = [0.9, *np.random.default_rng(0).normal(0.38, 0.1, 99).tolist()]
@@ -161,7 +168,7 @@ def test_rows_in_folds_have_the_chance_of_the_refits_and_no_p(report: Report) ->
 
 
 def test_intervals_in_folds_are_as_wide_as_the_refits_spread(report: Report, tmp_path: Path) -> None:
-    narrow = evaluate(a_run(tmp_path / "run", share=0.7, null=[0.9, 0.38, 0.381, 0.379]), how=HOW)
+    narrow = evaluate(a_run(tmp_path / "run", share=0.7, null=[0.9, *[0.38, 0.381, 0.379] * 7]), how=HOW)
     spread = float(np.std(REFITS[1:], ddof=1))
     for metric in ("two_way", "pixcorr"):  # pixcorr takes the factor of two-way
         wide, plain = (found.score("shuffled", metric) for found in (report, narrow))
@@ -215,7 +222,9 @@ def test_refits_of_another_decoder_give_no_p(tmp_path: Path) -> None:
     space = SpaceCard(name="pixels", model="m", revision="r", layer="l", normalisation="none", shape=(8,))
     truth = np.random.default_rng(0).normal(size=(STIMULI, 8)).astype(np.float32)
     ids = tuple(f"s{one:02d}" for one in range(STIMULI))
-    (run / "conditions").mkdir()
+    card.pop("beside")
+    (run / "card.json").write_text(json.dumps(card))
+    assert "has not decoded every test stimulus" in agreed(read_design(run), run).absent["pixels"]
     Conditions(space=space, values=truth, ids=ids).save(run / "conditions/pixels.true.safetensors")
     for decoded, nulls in ((truth, False), (truth + 0.9 * np.random.default_rng(1).normal(size=truth.shape), True)):
         values = decoded.astype(np.float32)
@@ -228,14 +237,28 @@ def test_refits_of_another_decoder_give_no_p(tmp_path: Path) -> None:
 
 def test_damaged_refits_are_one_sentence(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", share=0.7, null=REFITS)
-    path = run / "report" / NULL
-    for text in ('{"spaces": {"pixels": {"two_way": [1]}}}', '{"spaces": [1]}', '{"spaces": {"pixels": 3}}'):
-        path.write_text(text)
-        with pytest.raises(InputError, match="expected refits of each space, found others .*; fit the run again"):
+    fine = {"two_way": [0.5] * 20, "top1": [0.5] * 20, "error": [0.1] * 20}
+    spaces = [
+        {"x": {"two_way": [1]}}, [1], {"x": 3}, {"x": {**fine, "top1": [7.0] * 20}}, {"x": {**fine, "error": [-1] * 20}},
+        {"x": {**fine, "two_way": [True] * 20}}, {"x": {**fine, "two_way": "0123456789"}},
+        {"x": {**fine, "two_way": [10**400] * 20}}, {"x": {name: values[:4] for name, values in fine.items()}},
+    ]  # fmt: skip
+    for wrong in spaces:
+        renull(run, json.dumps({"spaces": wrong, "within": 1, "stimuli": 3}))
+        with pytest.raises(InputError, match="expected refits of each space, found others .*; run `afterimage fit`"):
             read_design(run)
-    path.write_text(json.dumps({"spaces": {"x": {"two_way": [1, None, 2], "top1": [1, 1, 1], "error": [1, 1, 1]}}}))
-    with pytest.raises(InputError, match="refits"):
-        read_design(run)
+    for within in (-1, 4, 1e999, "1", True):
+        renull(run, json.dumps({"spaces": {"x": fine}, "within": within, "stimuli": 3}))
+        with pytest.raises(InputError, match="expected refits of each space"):
+            read_design(run)
+    renull(run, json.dumps({"spaces": {"x": fine}, "within": 1, "stimuli": 3}))
+    assert read_design(run).nulls["x"].refits == 19
+    # others than the card names, and none
+    (run / NULL).write_text((run / NULL).read_text() + " ")
+    for _ in range(2):
+        with pytest.raises(InputError, match="expected the refits that the run's card names, found others, or none"):
+            read_design(run)
+        (run / NULL).unlink(missing_ok=True)
     assert not read_design(tmp_path).in_folds  # a folder that says nothing
 
 
@@ -299,6 +322,6 @@ def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> No
     assert rows["decoded"]["chance"] == found["chance"] and rows["decoded"]["p"] is None
     assert abs(rows["shuffled"]["value"] - rows["decoded"]["value"]) < 0.15
     # the identity among the refits is the run itself
-    null = json.loads((run / "report/null.json").read_text(encoding="utf-8"))
+    null = json.loads((run / "conditions/null.json").read_text(encoding="utf-8"))
     assert null["spaces"]["pixels"]["two_way"][0] == pytest.approx(found["two_way"], abs=1e-3)
     assert main(["audit", str(run)]) == 0
