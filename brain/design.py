@@ -163,7 +163,7 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
     found = dependence(recording.stimuli, training)
     if found is not None and found.beyond:
         raise UsageError(_blocked(found, where=where, sessions=len(sessions)))
-    said = "nothing tells the stimuli apart" if found is None else str(found)
+    said = "every session shows the same stimuli, or nothing tells them apart" if found is None else str(found)
     return Choice(
         way="session", told=bool(before), dependence=found,
         why=f"what was shown does not depend on the session beyond chance: {said}{before}",

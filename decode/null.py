@@ -84,13 +84,16 @@ def null_stands(run: RunFolder, settings: Settings) -> bool:
     card = run.card_facts()
     if len(card.get("tested", {})) < 2:
         return True
-    return card.get("null") == null_digest(run.path) != "" and _stands(run, settings, None)
+    return "null" in card and _stands(run, settings, None)
 
 
 def _stands(run: RunFolder, settings: Settings, of: str | None) -> bool:
-    """Whether the file is there, of as many refits as are asked for and, unless None, `of` this digest."""
+    """Whether the file is the card's, of as many refits as are asked for and, unless None, `of` this digest.
+
+    A fit that was stopped has no card yet that names one.
+    """
     path = run.path / NULL
-    if not path.is_file():
+    if not path.is_file() or run.card_facts().get("null", null_digest(run.path)) != null_digest(run.path):
         return False
     try:
         facts = read_json(path, kind="null")

@@ -122,7 +122,7 @@ def test_one_stimulus_a_session_stops_for_nothing_would_be_left() -> None:
 
 def test_every_stimulus_in_every_session_is_no_dependence() -> None:
     found = chosen(recorded(np.tile(np.arange(5), 6), np.repeat(np.arange(6), 5)))
-    assert found.way == "session" and "nothing tells the stimuli apart" in found.why
+    assert found.way == "session" and "every session shows the same stimuli" in found.why
 
 
 def test_labels_that_are_names_leave_it_to_the_pictures() -> None:

@@ -39,7 +39,7 @@ from evaluation.report import _picked
 from evaluation.samples import read_samples
 from pipelines.stacks import StackFolder
 
-SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
+SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3", "--refits", "0")
 
 
 def changed(planted: Path, out: Path, change: Callable[[Any], None]) -> Path:

@@ -25,7 +25,7 @@ from encoders.conditions import Conditions
 from encoders.network_map import load_map
 from encoders.spaces.pixels import PixelSpace
 
-SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3")
+SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3", "--refits", "0")
 RECIPE = ("--recipe", "pixels-ridge")
 
 

@@ -35,7 +35,8 @@ def changed(planted: Path, out: Path, change: Callable[[Any], None]) -> Path:
 
 
 def fit(data: Path, out: Path, *more: str) -> int:
-    return main(["fit", str(data), "--recipe", "pixels-ridge", "--out", str(out), "--folds", "3", *more])
+    few = ["--folds", "3", "--refits", "0"]
+    return main(["fit", str(data), "--recipe", "pixels-ridge", "--out", str(out), *few, *more])
 
 
 def leaks(run: Path) -> dict[str, Any]:

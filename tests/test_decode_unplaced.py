@@ -13,7 +13,7 @@ from app.cli import main
 from brain.readers import open_recording
 from evaluation.regions import glass_brain, read_regions
 
-FIT = ("--recipe", "pixels-ridge", "--folds", "3")
+FIT = ("--recipe", "pixels-ridge", "--folds", "3", "--refits", "0")
 
 
 def test_without_places_there_are_no_volumes_and_it_is_said(

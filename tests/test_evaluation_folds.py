@@ -239,8 +239,9 @@ def test_damaged_refits_are_one_sentence(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", share=0.7, null=REFITS)
     fine = {"two_way": [0.5] * 20, "top1": [0.5] * 20, "error": [0.1] * 20}
     spaces = [
-        {"x": {"two_way": [1]}}, [1], {"x": 3}, {"x": {**fine, "top1": [7.0] * 20}}, {"x": {**fine, "error": [-1] * 20}},
-        {"x": {**fine, "two_way": [True] * 20}}, {"x": {**fine, "two_way": "0123456789"}},
+        {"x": {"two_way": [1]}}, [1], {"x": 3}, {"x": {**fine, "top1": [7.0] * 20}},
+        {"x": {**fine, "error": [-1] * 20}}, {"x": {**fine, "two_way": [True] * 20}},
+        {"x": {**fine, "two_way": "0123456789"}},
         {"x": {**fine, "two_way": [10**400] * 20}}, {"x": {name: values[:4] for name, values in fine.items()}},
     ]  # fmt: skip
     for wrong in spaces:

@@ -252,7 +252,9 @@ def test_command_prints_the_table_and_the_page_last(tmp_path: Path) -> None:
     done = command(str(tmp_path), "--judge", "pixels", "--bootstrap", "200", "--permutations", "99")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].split()[:2] == ["row", "two_way"] and lines[1].startswith("decoded")
+    assert [line.split(":")[0] for line in lines[:3]] == ["Design", "Null", "What would change the numbers"]
+    (at,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["row", "two_way"]]
+    assert lines[at + 1].startswith("decoded")
     assert Path(lines[-1]) == (tmp_path / "report/report.html").resolve()
 
 

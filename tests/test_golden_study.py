@@ -95,7 +95,7 @@ def test_real_human_figures_are_identified_by_one_command(checkout: Path, tmp_pa
     data = checkout.parent / "shared/data/miyawaki/miyawaki_v1_figures.npz"
     if not data.is_file():
         pytest.skip("the real data of Miyawaki et al. 2008 are not at ../shared/data/miyawaki")
-    words = ["study", str(data), "--fields", "stimulus=figure", "--recipe", "pixels-ridge"]
+    words = ["study", str(data), "--fields", "stimulus=figure", "--recipe", "pixels-ridge", "--refits", "19"]
     assert main([*words, "--out", str(tmp_path / "run")]) == 0
     rows = rows_of(tmp_path / "run", "two_way")
     assert rows["decoded"]["n"] == 10 and rows["decoded"]["value"] >= 0.75

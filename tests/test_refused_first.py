@@ -85,19 +85,21 @@ def test_names_that_cannot_be_read_are_refused_when_data_are_opened(
     assert said in " ".join(look(data).problems)
 
 
-def test_sessions_without_two_training_trials_are_told_by_inspect_and_refused_before_work(
+def test_sessions_without_two_training_trials_are_standardised_by_all_and_refused_within_before_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = arrays(tmp_path / "data.npz", session=np.arange(90))
-    said = f"{data}, session: expected two training trials or more in each, for z-scores, found"
-    assert any(said in one and "fewer than 2 in 90 of 90; leave `session` out" in one for one in look(data).problems)
-    assert main(["fit", str(data), *RECIPE, "--out", str(tmp_path / "run")]) == 3
+    said = "standardisation: all, for 90 of 90 sessions have fewer than two training trials"
+    assert any(said in one for one in look(data).lines)
+    words = ["fit", str(data), *RECIPE, "--out", str(tmp_path / "run"), "--standardise", "session"]
+    assert main(words) == 2
     err = capsys.readouterr().err
-    assert said in err and "fewer than 2 in 90 of 90" in err and not (tmp_path / "run").exists()
+    assert f"{data}, session: expected two training trials or more in each session" in err
+    assert "90 of 90" in err and "take --standardise all" in err and not (tmp_path / "run").exists()
     session = np.repeat([1, 2, 3], 30)
     session[-1] = 4
-    (problem,) = look(arrays(tmp_path / "one.npz", session=session)).problems
-    assert "in session 4; leave `session` out" in problem
+    found = look(arrays(tmp_path / "one.npz", session=session))
+    assert not found.problems and any("session 4 has" in one for one in found.lines)
 
 
 def pictures(home: Path) -> tuple[Path, Path]:
