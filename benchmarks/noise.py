@@ -28,7 +28,7 @@ from brain.standardise import SessionScaler
 from brain.types import Float, Responses, Split, VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import design_of, held_out, refits
+from encoders.refit import held_out, refits, refitting_of, sizes
 from encoders.ridge import RidgeSettings
 from evaluation.conditions import ConditionScore, identified, score_space
 from evaluation.folds import Design, Null
@@ -139,15 +139,21 @@ def scored(made: Experiment, *, seed: int, draws: int) -> ConditionScore:
     """What a report says of these conditions: in folds against `draws` refits, else against 10 times as many orders."""
     nulls = {}
     if len(made.folds) > 1:
-        design = design_of(
+        design = refitting_of(
             made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
         )
         rows = held_out(design)
-        again = [identified(one, design.truth[rows]) for one in refits(design, draws=draws, seed=seed)]
+        again, moved = (
+            [identified(one, design.truth[rows]) for one in refits(design, draws=draws, seed=seed, moved=apart)]
+            for apart in (False, True)
+        )
         nulls["made up"] = Null(
             two_way=np.array([one.two_way.mean() for one in again]),
             top1=np.array([one.top1.mean() for one in again]),
-            error=np.array([one.error for one in again]),
+            moved_two_way=np.array([one.two_way.mean() for one in moved[1:]]),
+            moved_top1=np.array([one.top1.mean() for one in moved[1:]]),
+            moved_error=np.array([one.error for one in moved[1:]]),
+            groups=tuple(sizes(design)),
         )
     chances = Chances(seed=seed, bootstrap=1000, permutations=10 * draws)
     return score_space(

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.errors import InputError, UsageError, counted
+from brain.errors import InputError, UsageError
 from brain.progress import progress
 from brain.splits import groups_of
-from brain.standardise import thin_sessions
+from brain.standardise import training_stimuli
 from brain.types import STANDARDISATIONS, Recording, Responses, Split, Stimuli
 
 Wide = NDArray[np.float64]
@@ -57,6 +57,8 @@ SCALED = (
 )
 FEWEST = 10
 """Training trials below which a session does not tell whether it was z-scored before."""
+SMALL = 10
+"""Training stimuli of a session below which z-scores within it cost enough to be told."""
 MOST, SEVERAL = 0.8, 3
 """Share of the stimuli that groups by session must hold, and how many stimuli make a group of one set of sessions."""
 LOOKED_AT = 1000
@@ -98,7 +100,7 @@ class Dependence:
     def __str__(self) -> str:
         return (
             f"{100 * self.share:.1f} % of the variance of {self.of} lies between sessions, {100 * self.chance:.1f} % "
-            f"by chance (p = {self.p:.3f})"
+            f"by chance ({'p < 0.001' if self.p < 0.0005 else f'p = {self.p:.3f}'})"
         )
 
 
@@ -115,7 +117,7 @@ class Choice:
     @property
     def sentence(self) -> str:
         """What is printed."""
-        return f"standardisation: {self.way}, for {self.why}"
+        return f"standardisation: {self.way}. {self.why[:1].upper()}{self.why[1:]}"
 
     def on(self, recording: Recording) -> Recording:
         """The recording whose trials are standardised so."""
@@ -125,6 +127,7 @@ class Choice:
         """What stands in the card."""
         return {
             "standardise": self.way, "why": self.why, "asked": self.asked,
+            "blocked": self.dependence is not None and self.dependence.beyond,
             "dependence on the session": None if self.dependence is None else asdict(self.dependence),
         }  # fmt: skip
 
@@ -137,7 +140,7 @@ def with_way(recording: Recording, way: str) -> Recording:
 def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> Choice:
     """The standardisation that was asked for or, where none was, the one that fits the design of the training trials.
 
-    folds  whose training stimuli are looked at; none takes every stimulus. A session without two training trials in a
+    folds  whose training stimuli are looked at; none takes every stimulus. A session without two training stimuli in a
            fold, and a design in which what was shown depends on the session, are a UsageError where `asked` does not
            say what to do.
     """
@@ -145,7 +148,8 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
         raise UsageError(f"--standardise: expected {', '.join(STANDARDISATIONS)}, found {asked!r}; name one of them")
     responses, where = recording.responses, recording.source
     if thin := thin_in(responses, folds):
-        return _without_trials(thin, where=where, asked=asked, sessions=len(np.unique(responses.session)))
+        sessions_ = len(np.unique(responses.session))
+        return _without_trials(thin, where=where, asked=asked, sessions=sessions_, folds=len(folds))
     names = sorted({name for fold in folds for name in fold.train}) or sorted(set(responses.stimulus.tolist()))
     train = responses.of(names)
     training = responses.trials(train)
@@ -163,10 +167,20 @@ def choose(recording: Recording, folds: Sequence[Split], *, asked: str = "") -> 
     found = dependence(recording.stimuli, training)
     if found is not None and found.beyond:
         raise UsageError(_blocked(found, where=where, sessions=len(sessions)))
+    few = found is not None and found.p <= CLEAR
+    depends = "depends on the session too little to matter" if few else "does not depend on the session beyond chance"
     said = "every session shows the same stimuli, or nothing tells them apart" if found is None else str(found)
+    fewest = sorted(_fewest(responses, folds).values() or training_stimuli(responses, names).values())
+    middle = fewest[len(fewest) // 2]
+    cost = ""
+    if middle < SMALL:
+        cost = (
+            f"; with {middle} training stimuli a session z-scores take away about one part in {middle} of what was "
+            "shown, which --standardise all keeps"
+        )
     return Choice(
-        way="session", told=bool(before), dependence=found,
-        why=f"what was shown does not depend on the session beyond chance: {said}{before}",
+        way="session", told=bool(before or cost), dependence=found,
+        why=f"what was shown {depends}: {said}{cost}{before}",
     )  # fmt: skip
 
 
@@ -207,25 +221,42 @@ def groups_by_session(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def thin_in(responses: Responses, folds: Sequence[Split]) -> dict[int, int]:
-    """Session -> its training trials, of sessions that have fewer than two of them in a fold."""
+    """Session -> its training stimuli, of sessions that have fewer than two of them in a fold."""
+    return {session: count for session, count in _fewest(responses, folds).items() if count < 2}
+
+
+def _fewest(responses: Responses, folds: Sequence[Split]) -> dict[int, int]:
+    """Session -> how many training stimuli it has in the fold that leaves it the fewest."""
     found: dict[int, int] = {}
     for fold in folds:
-        found = thin_sessions(responses, fold.train) | found
+        for session, count in training_stimuli(responses, fold.train).items():
+            found[session] = min(count, found.get(session, count))
     return found
 
 
 def usable(recording: Recording, folds: Sequence[Split]) -> Recording:
-    """The recording, standardised over all training trials where a session has none, and else within sessions."""
-    return with_way(recording, "all" if thin_in(recording.responses, folds) else "session")
+    """The recording for what learns without labels: within sessions, or over all, said, where one has no training.
+
+    Nothing that was shown is asked for there, so that a blocked design is no reason to stop.
+    """
+    thin = thin_in(recording.responses, folds)
+    if not thin:
+        return with_way(recording, "session")
+    sessions = len(np.unique(recording.responses.session))
+    choice = _without_trials(thin, where=recording.source, asked="", sessions=sessions, folds=len(folds))
+    print(choice.sentence)
+    return choice.on(recording)
 
 
-def _without_trials(thin: Mapping[int, int], *, where: str, asked: str, sessions: int) -> Choice:
+def _without_trials(thin: Mapping[int, int], *, where: str, asked: str, sessions: int, folds: int) -> Choice:
     first, count = next(iter(thin.items()))
-    one = f"session {first} has {counted(count, 'training trial')}"
-    lacking = one if len(thin) == 1 else f"{len(thin)} of {sessions} sessions have fewer than two training trials"
+    within = ", in a fold," if folds > 1 else ""
+    one = f"session {first} has{within} {'one training stimulus' if count else 'no training stimulus'}"
+    many = f"{len(thin)} of {sessions} sessions have{within} fewer than two training stimuli"
+    lacking = one if len(thin) == 1 else many
     if asked == "session":
         raise UsageError(
-            f"{where}, session: expected two training trials or more in each session, for z-scores within sessions, "
+            f"{where}, session: expected two training stimuli or more in each session, for z-scores within sessions, "
             f"found others ({lacking}); take --standardise all, by all training trials, or none"
         )
     why = f"{lacking} to standardise it by, so mean and spread are those of all training trials"

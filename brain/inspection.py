@@ -17,6 +17,7 @@ import numpy as np
 
 from brain.design import by_session, choose
 from brain.errors import InputError, UsageError, counted, expected
+from brain.leaks import guard_statistics
 from brain.progress import progress
 from brain.readers import Apart, Inspection, Reader, as_opened, open_recording, reader_of
 from brain.types import LEAVE_OUT, Recording, Responses, Split
@@ -253,8 +254,14 @@ def _of_design(recording: Recording) -> Look:
     table = by_session(recording)
     facts: dict[str, Any] = {"by session": table}
     lines = [*_session_lines(table)] if len(table) > 1 else []
+    folds = recording.folds()
     try:
-        choice = choose(recording, recording.folds())
+        for fold in folds:
+            guard_statistics(recording.responses, fold)
+    except InputError as error:
+        return Look(lines=tuple(lines), facts=facts | {"standardisation": None}, problems=(str(error),))
+    try:
+        choice = choose(recording, folds)
     except UsageError as error:
         return Look(lines=tuple(lines), facts=facts | {"standardisation": None}, notes=(str(error),))
     except InputError:

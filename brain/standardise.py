@@ -55,11 +55,12 @@ class SessionScaler:
         train = np.asarray(train_rows)
         if train.dtype != np.bool_ or train.shape != responses.session.shape:
             raise InputError(f"scaler: train_rows must be (trial,) bool, found {train.dtype} {train.shape}")
-        if responses.standardise != "session":
+        if responses.standardise == "none":
             voxels = len(responses.space)
-            mean, std = np.zeros(voxels, np.float32), np.ones(voxels, np.float32)
-            if responses.standardise == "all":
-                mean, std = _moments(responses, train, "all sessions")
+            mean, std = np.zeros((1, voxels), np.float32), np.ones((1, voxels), np.float32)
+            return cls(sessions=np.zeros(0, np.int64), mean=mean, std=std)
+        if responses.standardise == "all":
+            mean, std = _moments(responses, train, "all sessions")
             return cls(sessions=np.zeros(0, np.int64), mean=mean[None], std=std[None])
         sessions = np.unique(responses.session)
         rows = {int(session): train & (responses.session == session) for session in sessions}
@@ -130,12 +131,13 @@ class SessionScaler:
         return cls(sessions=arrays["scaler.sessions"], mean=arrays["scaler.mean"], std=arrays["scaler.std"])
 
 
-def thin_sessions(responses: Responses, train: Iterable[str]) -> dict[int, int]:
-    """Session -> its trials of the stimuli `train`, of sessions that have fewer than two and cannot be z-scored."""
+def training_stimuli(responses: Responses, train: Iterable[str]) -> dict[int, int]:
+    """Session -> how many different stimuli of `train` it showed. Fewer than two leave nothing after z-scores."""
     rows = responses.of(train)
-    sessions, counts = np.unique(responses.session, return_inverse=True)
-    found = np.bincount(counts[rows], minlength=len(sessions))
-    return {int(one): int(count) for one, count in zip(sessions, found, strict=True) if count < 2}
+    sessions, which = np.unique(responses.session, return_inverse=True)
+    pairs = set(zip(which[rows].tolist(), responses.stimulus[rows].tolist(), strict=True))
+    counts = np.bincount(np.array([session for session, _ in pairs], np.int64), minlength=len(sessions))
+    return {int(one): int(count) for one, count in zip(sessions, counts, strict=True)}
 
 
 def _moments(responses: Responses, rows: Bool, name: str) -> tuple[Float, Float]:

@@ -118,6 +118,7 @@ def judge(
     out: Path | None = None,
 ) -> Path:
     """Judges any folder of pictures, prints the ladder, and returns the path of the page."""
+    from evaluation.page import answer
     from evaluation.report import Judging, evaluate
 
     judging = Judging(
@@ -125,7 +126,7 @@ def judge(
         train=train,
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out, exported=how.export)
-    for sentence in (*report.stated(), *report.said()):
+    for sentence in (*answer(report), *report.stated(), *report.said(), *report.noted()):
         print(sentence)
     print(report.table())
     if lacking := report.lacking():

@@ -194,6 +194,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
         if thin_in(recording.responses, folds):
             choice = choose(recording, folds, asked=settings.fit.standardise)
             recording = choice.on(recording)
+            print(choice.sentence)
     if settings.fit.voxels and len(folds) > 1:
         raise UsageError(
             f"--voxels: a stack is fine-tuned for one split and came {len(folds)} folds; name one: --split"

@@ -1,18 +1,21 @@
 """The null of a run in folds, RUN/conditions/null.json: what its mappings decode from permuted patterns.
 
-    {"spaces": {"pixels": {"two_way": [...], "top1": [...], "error": [...], "targets": 256, "of": 4096}, ...},
-     "absent": {"clip-text": "why"}, "within": 4, "stimuli": 20, "asked": 199, "of": "sha256"}
+    {"spaces": {"pixels": {"two_way": [...], "top1": [...], "moved_two_way": [...], "moved_top1": [...],
+                           "moved_error": [...], "groups": [5, 5, 5, 5], "targets": 256, "of": 4096}, ...},
+     "absent": {"clip-text": "why"}, "asked": 199, "made of": "sha256"}
 
-The first number of each list is that of the true assignment, the others are refits (`encoders.refit`). `error` is the
-standard error that the stimuli of a refit claim for its two-way identification: what the refits really spread, over
-that, says how much too narrow such an interval is in folds. `within`: in how many groups patterns change places. `of`:
-the digest of folds, settings and data that it is of; the card names the file's own, so that no other takes its place.
+The first number of two_way and top1 is that of the true assignment, the others are refits (`encoders.refit`): p is its
+rank among them. The moved ones are refits in which no pattern keeps its own stimulus: their mean is chance and their
+spread that of noise, beside the standard error that the stimuli of each claim for its two-way identification.
+`groups`: how many stimuli each group has that patterns change places in. `made of`: the digest of folds, settings and
+data; the card names the file's own, so that no other takes its place.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -23,10 +26,10 @@ from brain.types import Recording, Split, sha256_of
 from decode.checks import columns_of
 from decode.ladder import MOST_TELLING
 from decode.run_folder import RunFolder
-from decode.settings import Settings, needed_maps, to_json
+from decode.settings import REFITS, FitSettings, Settings, needed_maps, to_json
 from encoders.conditions import Conditions
 from encoders.mapping import MappingSettings
-from encoders.refit import Design, design_of, held_out, refits
+from encoders.refit import Refitting, held_out, refits, refitting_of, sizes
 from encoders.ridge import RidgeSettings
 from encoders.spaces import Space
 from encoders.storage import read_json, write_json
@@ -34,7 +37,9 @@ from evaluation.conditions import Identified, identified
 from evaluation.folds import NULL, null_digest
 
 REACH = 300.0
-"""Seconds that refits may take on one core, by estimate."""
+"""Seconds that refits may take on one core, by estimate, where nobody said how many."""
+LARGE, FEW_MOVED = 10, 49
+"""Stimuli in a group, on the average, below which refits without a true pair are made apart, and how many."""
 ENOUGH = 99
 """Refits below which fewer than were asked for are not taken in silence."""
 
@@ -54,7 +59,7 @@ def write_null(
         return ""
     of = _digest_of(run, folds, settings)
     if not _stands(run, settings, of):
-        found, absent, groups = dict[str, Any](), dict[str, str](), 0
+        found, absent = dict[str, Any](), dict[str, str]()
         for name in [*(one for one in MOST_TELLING if one in true), *(one for one in true if one not in MOST_TELLING)]:
             if settings.fit.mapping != "ridge":
                 absent[name] = f"--mapping {settings.fit.mapping} trains networks, which are not trained anew"
@@ -63,19 +68,20 @@ def write_null(
                 absent[name] = "--refits 0 leaves them out"
                 continue
             columns = columns_of(recording, needed_maps(settings.fit)[name])
-            design = design_of(
+            design = refitting_of(
                 recording.responses.voxels(columns), true[name], folds=folds, settings=MappingSettings(ridge=ridge),
                 restoration=spaces[name].restoration, single=settings.fit.trials == "single",
             )  # fmt: skip
-            groups = len(np.unique(design.blocks))
             draws = affordable(design, settings.fit.refits)
             if draws:
                 found[name] = _null(design, draws=draws, seed=settings.machine.seed, name=name, whole=true[name])
             else:
-                absent[name] = f"{_too_long(design, settings.fit.refits)}; --refits asks for fewer"
-        stimuli = len({name for fold in folds for name in (*fold.train, *fold.test)})
-        facts = {"spaces": found, "absent": absent, "within": groups, "stimuli": stimuli}
-        write_json(run.path / NULL, {**facts, "asked": settings.fit.refits, "of": of})
+                absent[name] = (
+                    f"{_too_long(design, settings.fit.refits)}; --trials averaged and fewer folds take less, and "
+                    f"--refits {REFITS[0]} or more takes what is asked for, however long"
+                )
+        facts = {"spaces": found, "absent": absent, "asked": settings.fit.refits, "made of": of}
+        write_json(run.path / NULL, facts)
     return null_digest(run.path)
 
 
@@ -99,7 +105,7 @@ def _stands(run: RunFolder, settings: Settings, of: str | None) -> bool:
         facts = read_json(path, kind="null")
     except InputError:
         return False  # made anew
-    return facts.get("asked") == settings.fit.refits and of in (None, facts.get("of"))
+    return facts.get("asked") == settings.fit.refits and of in (None, facts.get("made of"))
 
 
 def _digest_of(run: RunFolder, folds: Sequence[Split], settings: Settings) -> str:
@@ -110,29 +116,40 @@ def _digest_of(run: RunFolder, folds: Sequence[Split], settings: Settings) -> st
     return sha256_of(facts, content)
 
 
-def _too_long(design: Design, asked: int) -> str:
+def _too_long(design: Refitting, asked: int) -> str:
     return f"{asked} refits would take about {design.seconds * asked / 60:.0f} minutes"
 
 
-def affordable(design: Design, asked: int) -> int:
-    """How many refits are taken of those asked for: all within reach, or as many as are, if ENOUGH; else none."""
+def affordable(design: Refitting, asked: int) -> int:
+    """How many refits are taken: as many as were named; by default all, or as many as are within reach, if ENOUGH."""
     within = int(REACH / design.seconds)
-    if asked <= within or within < ENOUGH:
-        return asked * (asked <= within)
+    if asked != FitSettings().refits or asked <= within:
+        return asked
+    if within < ENOUGH:
+        return 0
     print(f"{_too_long(design, asked)}: {within} are taken")
     return within
 
 
-def _null(design: Design, *, draws: int, seed: int, name: str, whole: Conditions) -> dict[str, Any]:
-    rows, scores = held_out(design), list[Identified]()
-    for decoded in progress(
-        refits(design, draws=draws, seed=seed), total=1 + draws, desc=f"null of {name}: fitting anew", unit="refit"
-    ):
-        scores.append(identified(decoded, design.truth[rows]))
+def _null(design: Refitting, *, draws: int, seed: int, name: str, whole: Conditions) -> dict[str, Any]:
+    rows, groups = held_out(design), sizes(design)
+    # in small groups many patterns keep their stimulus by chance, and what they know is no chance
+    apart = FEW_MOVED if len(design.ids) < LARGE * len(groups) else 0
+    scores, moved = list[Identified](), list[Identified]()
+    with progress(total=1 + draws + apart, desc=f"null of {name}: fitting anew", unit="refit") as bar:
+        for decoded in refits(design, draws=draws, seed=seed):
+            scores.append(identified(decoded, design.truth[rows]))
+            bar.update()
+        for decoded in islice(refits(design, draws=apart, seed=seed, moved=True), 1, None) if apart else ():
+            moved.append(identified(decoded, design.truth[rows]))
+            bar.update()
     return {
         "two_way": [float(one.two_way.mean()) for one in scores],
         "top1": [float(one.top1.mean()) for one in scores],
-        "error": [one.error for one in scores],
+        "moved_two_way": [float(one.two_way.mean()) for one in moved or scores[1:]],
+        "moved_top1": [float(one.top1.mean()) for one in moved or scores[1:]],
+        "moved_error": [one.error for one in moved or scores[1:]],
+        "groups": groups,
         "targets": design.truth.shape[1],
         "of": int(np.prod(whole.space.shape)),
     }

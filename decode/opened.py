@@ -73,23 +73,8 @@ class Opened:
 
     @cached_property
     def sessions(self) -> dict[str, str]:
-        """Test stimulus -> the sessions it was shown in, where the design has such groups; "": with all it may change.
-
-        Stimuli of one group may change places under the null.
-        """
-        names = sorted({name for fold in self.folds for name in fold.test})
-        trials = self.recording.responses.trials(self.recording.responses.of(names))
-        known, session = np.unique(trials.session, return_inverse=True)
-        counts = np.zeros((len(names), len(known)), np.int64)
-        np.add.at(counts, (np.searchsorted(names, trials.stimulus), session), 1)
-        groups = groups_by_session(counts)
-        if len(set(groups.tolist())) < 2:
-            return dict.fromkeys(names, "")
-        shown = {one: counts[groups == one].sum(0) for one in set(groups.tolist())}
-        called = {
-            one: "session " + ", ".join(map(str, known[seen >= seen.max() / 2])) for one, seen in shown.items()
-        }
-        return {name: called[one] for name, one in zip(names, groups.tolist(), strict=True)}
+        """Test stimulus -> the sessions it was shown in, where the design has such groups: see `blocks_of`."""
+        return blocks_of(self.recording.responses, (name for fold in self.folds for name in fold.test))
 
     def hand(self, settings: Settings, method: str = "") -> Hand:
         """The generator that `settings` or `method` names, as these settings let it draw."""
@@ -139,6 +124,24 @@ class Opened:
             conditions = patterns(self.run, self.recording, stimuli=stimuli, take=take)
             found[conditions.space.name] = conditions
         return found
+
+
+def blocks_of(responses: Responses, stimuli: Iterable[str]) -> dict[str, str]:
+    """Stimulus -> "session 3", whose stimuli may change places under the null; "" where all of them may."""
+    names = sorted(set(stimuli))
+    trials = responses.trials(responses.of(names))
+    known, session = np.unique(trials.session, return_inverse=True)
+    counts = np.zeros((len(names), len(known)), np.int64)
+    np.add.at(counts, (np.searchsorted(names, trials.stimulus), session), 1)
+    groups = groups_by_session(counts)
+    if len(set(groups.tolist())) < 2:
+        return dict.fromkeys(names, "")
+    called: dict[int, str] = {}
+    for one in sorted(set(groups.tolist())):
+        seen = counts[groups == one].sum(0)
+        name = f"session {', '.join(map(str, known[seen >= seen.max() / 2]))}"
+        called[one] = name if name not in called.values() else f"{name}, group {one}"
+    return {name: called[one] for name, one in zip(names, groups.tolist(), strict=True)}
 
 
 def methods_of(decode: DecodeSettings) -> dict[str, str]:

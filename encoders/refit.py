@@ -1,6 +1,6 @@
 """The null of a ridge mapping in folds: patterns are permuted before the folds and all is fitted anew.
 
-    design = design_of(trials, true, folds=folds, settings=MappingSettings(), restoration="spread", single=False)
+    design = refitting_of(trials, true, folds=folds, settings=MappingSettings(), restoration="spread", single=False)
     for decoded in refits(design, draws=199, seed=0): ...    # (test stimulus, target); first the true assignment
 
 Permuting what folds have decoded is no test: the mean of the training stimuli, to which a decoder falls back, never
@@ -46,13 +46,13 @@ TARGETS = 256
 """Targets that stand for all, where all would take too long: drawn at random, for a stride may meet pixels of a row."""
 SOON, ANEW = 0.3, 0.3
 """Seconds of one refit up to which it is of all targets, and up to which spreads are taken anew in each fold."""
-FLOPS = 2e9
+FLOPS = 5e9
 """Floating-point operations a second of one core, as small products go; CALL seconds of one solve beside them."""
 CALL = 2e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class Refitting:
     """What does not change between permutations.
 
     values    (trial, voxel) float64; standardised already, unless `anew`
@@ -100,7 +100,7 @@ class Design:
         return float((solves + turned) / FLOPS + folds * inside * CALL)
 
 
-def design_of(
+def refitting_of(
     trials: Responses,
     true: Conditions,
     *,
@@ -108,7 +108,7 @@ def design_of(
     settings: MappingSettings,
     restoration: str,
     single: bool,
-) -> Design:
+) -> Refitting:
     """Trials of the mapping's own voxels, in the data's unit, as `trials.standardise` says; conditions of `true`."""
     ids = tuple(sorted({name for fold in folds for name in (*fold.train, *fold.test)}))
     used = trials.trials(trials.of(ids))
@@ -127,7 +127,7 @@ def design_of(
     owner = np.array([place[name] for name in used.stimulus.tolist()], np.int64)
     session = np.unique(used.session, return_inverse=True)[1].astype(np.int64)
     within = used.standardise == "session" and bool(session.any())
-    design = Design(
+    design = Refitting(
         values=values,
         session=session if within else np.zeros_like(session),
         owner=owner,
@@ -135,7 +135,7 @@ def design_of(
         outer=outer,
         inner=inner,
         blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound)),
-        anew=used.standardise != "none",
+        anew={"session": True, "all": True, "none": False}[used.standardise],
         single=single,
         ids=ids,
         sound=sound,
@@ -181,50 +181,71 @@ def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_]) -> Int:
 
 
 def _alike(numbers: Int, *, least: int) -> Int:
-    """(n,) int: equal numbers share a class; a class of fewer than `least` joins the next lower one, or the next."""
-    order = np.unique(numbers, return_counts=True)
-    classes: list[list[int]] = []
-    sizes: list[int] = []
-    for number, count in zip(*(one.tolist() for one in order), strict=True):
-        if classes and (count < least or sizes[-1] < least):
-            classes[-1].append(number)
-            sizes[-1] += count
-        else:
-            classes.append([number])
-            sizes.append(count)
-    found = np.zeros(len(numbers), np.int64)
-    for which, members in enumerate(classes):
-        found[np.isin(numbers, members)] = which
+    """(n,) int: equal numbers share a class; classes of fewer than `least` are joined with the next until they are not.
+
+    What is left over at the end joins the last one.
+    """
+    found, one = np.zeros(len(numbers), np.int64), 0
+    known, counts = np.unique(numbers, return_counts=True)
+    size = 0
+    for number, count in zip(known.tolist(), counts.tolist(), strict=True):
+        if size >= least:
+            one, size = one + 1, 0
+        found[numbers == number] = one
+        size += count
+    if size < least and one:
+        found[found == one] = one - 1
     return found
 
 
-def refits(design: Design, *, draws: int, seed: int) -> Iterator[Float]:
-    """(tested stimulus, target) float32 decoded, in the order of `held_out`: the true assignment, then `draws` more."""
+def refits(design: Refitting, *, draws: int, seed: int, moved: bool = False) -> Iterator[Float]:
+    """(tested stimulus, target) float32 decoded, in the order of `held_out`: the true assignment, then `draws` more.
+
+    moved  whether no pattern keeps its own stimulus, for chance; p is of permutations that may leave some
+    """
     order = np.arange(len(design.ids))
     yield _decoded(design, order)
     for draw in range(draws):
-        yield _decoded(design, permuted(design, np.random.default_rng([seed, 3, draw])))
+        yield _decoded(design, permuted(design, np.random.default_rng([seed, 3 + moved, draw]), moved=moved))
 
 
-def held_out(design: Design) -> Int:
+def held_out(design: Refitting) -> Int:
     """(tested,) rows of `design.truth` that some fold tests."""
     return np.flatnonzero(design.outer >= 0)
 
 
-def permuted(design: Design, rng: np.random.Generator) -> Int:
-    """(stimulus,) the stimulus whose name the patterns of each take; the windows of a clip go together, in order."""
-    clips, whose = np.unique(groups_of(design.ids, sound=design.sound), return_inverse=True)
-    members = [np.flatnonzero(whose == clip) for clip in range(len(clips))]
-    block = np.array([design.blocks[rows[0]] for rows in members])
+def permuted(design: Refitting, rng: np.random.Generator, *, moved: bool = False) -> Int:
+    """(stimulus,) the stimulus whose name the patterns of each take; the windows of a clip go together, in order.
+
+    moved  whether every one takes another's, so that nothing of the true assignment is left: a cycle in each group
+    """
     order = np.arange(len(design.ids))
-    for size, one in sorted({(len(rows), int(which)) for rows, which in zip(members, block, strict=True)}):
-        alike = [rows for rows, which in zip(members, block, strict=True) if (len(rows), which) == (size, one)]
-        for rows, other in zip(alike, rng.permutation(len(alike)).tolist(), strict=True):
+    for alike in _groups(design):
+        drawn = rng.permutation(len(alike))
+        others = np.empty_like(drawn)
+        # Sattolo: around the circle of a random order, everyone is followed by another
+        others[drawn] = np.roll(drawn, 1)
+        for rows, other in zip(alike, (others if moved else drawn).tolist(), strict=True):
             order[rows] = alike[other]
     return order
 
 
-def _decoded(design: Design, order: Int) -> Float:
+def sizes(design: Refitting) -> list[int]:
+    """How many stimuli (clips) each group has that may change places, ascending."""
+    return sorted(len(alike) for alike in _groups(design))
+
+
+def _groups(design: Refitting) -> list[list[Int]]:
+    """Rows of the stimuli of each clip, grouped by who may change places."""
+    clips, whose = np.unique(groups_of(design.ids, sound=design.sound), return_inverse=True)
+    found: dict[tuple[int, int], list[Int]] = {}
+    for clip in range(len(clips)):
+        rows = np.flatnonzero(whose == clip)
+        found.setdefault((len(rows), int(design.blocks[rows[0]])), []).append(rows)
+    return [found[key] for key in sorted(found)]
+
+
+def _decoded(design: Refitting, order: Int) -> Float:
     """(tested, target) float32 of one assignment, `order[j]` being the stimulus that j's patterns are taken for."""
     stimulus = order[design.owner]
     named = stimulus if design.single else np.arange(len(design.ids))
@@ -240,7 +261,7 @@ def _decoded(design: Design, order: Int) -> Float:
     return guesses[held_out(design)]
 
 
-def _standardised(design: Design, stimulus: Int, fold: int) -> Wide:
+def _standardised(design: Refitting, stimulus: Int, fold: int) -> Wide:
     """(trial, voxel) by mean and spread of the fold's training trials of each session, as the patterns are permuted.
 
     A session that these leave fewer than two of takes those of all.
@@ -256,7 +277,7 @@ def _standardised(design: Design, stimulus: Int, fold: int) -> Wide:
     return values
 
 
-def _patterns(design: Design, stimulus: Int, values: Wide) -> Wide:
+def _patterns(design: Refitting, stimulus: Int, values: Wide) -> Wide:
     """(pattern, voxel): trials, or the mean of each stimulus' trials, in the order of the stimuli."""
     if design.single:
         return values
@@ -275,7 +296,7 @@ def _residual_makers(patterns: Wide, alphas: Wide) -> Wide:
     return np.asarray(np.eye(n) - 1 / n - (vectors * shrunk[:, None, :]) @ vectors.T, np.float64)
 
 
-def _fold(design: Design, makers: Wide, named: Int, fold: int) -> tuple[Float, Int]:
+def _fold(design: Refitting, makers: Wide, named: Int, fold: int) -> tuple[Float, Int]:
     """The fold's guesses (test stimulus, target), restored, and which stimuli these are."""
     out = design.outer[named] == fold
     inside = design.inner[fold, named]

@@ -62,6 +62,7 @@ def _run(words: list[str]) -> None:
 
     readable(words)
     folder, how = parse(asked, program="python -m evaluation", words=words)
+    from evaluation.page import answer
     from evaluation.report import Judging, evaluate
 
     judging = Judging(
@@ -79,7 +80,7 @@ def _run(words: list[str]) -> None:
 
         for path in export(report):
             print(path.resolve())
-    for sentence in (*report.stated(), *report.said()):
+    for sentence in (*answer(report), *report.stated(), *report.said(), *report.noted()):
         print(sentence)
     print(report.table())
     if lacking := report.lacking():

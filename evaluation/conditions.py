@@ -212,6 +212,6 @@ def units(conditions: Conditions, true: Conditions) -> Wide:
 def _mean(values: Wide, chances: Chances, *, least: float = 0.0, wider: float = 1.0) -> tuple[float, float, float]:
     """The mean and its interval, which ends where the measure does: two-way lies in 0..1, a loss from -1 on."""
     mean = float(values.mean())
-    low, high = sure(chances.interval(values), values, bounds=(least, 1.0))
-    low, high = widened(mean, low, high, by=wider, bounds=(least, 1.0))
+    low, high = widened(mean, *chances.interval(values), by=wider, bounds=(least, 1.0))
+    low, high = sure((low, high), values, bounds=(least, 1.0))
     return mean, low, high

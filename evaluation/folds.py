@@ -10,7 +10,8 @@ of decoded conditions, their spread widens intervals, and drawn samples, which n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,41 +38,70 @@ Wide = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Null:
-    """Refits of one space: two_way, top1 and error (1 + refit,) float64, the true assignment first."""
+    """Refits of one space.
+
+    two_way, top1  (1 + refit,) float64, the true assignment first
+    moved_two_way, moved_top1  (moved refit,) float64 of refits in which no pattern keeps its own stimulus
+    moved_error    (moved refit,) float64, the standard error of two-way that the stimuli of each claim
+    groups         how many stimuli each group has that patterns change places in
+    targets, of    how many targets stand for how many
+    """
 
     two_way: Wide
     top1: Wide
-    error: Wide
+    moved_two_way: Wide
+    moved_top1: Wide
+    moved_error: Wide
+    groups: tuple[int, ...]
+    targets: int = 0
+    of: int = 0
 
     @property
     def refits(self) -> int:
         """How many there are."""
         return len(self.two_way) - 1
 
+    @property
+    def least(self) -> float:
+        """The smallest p that these groups and so many refits can give."""
+        return smallest(self.groups, draws=self.refits)
+
     def chance(self, measure: str) -> float:
-        """The mean over the refits."""
-        return float(getattr(self, measure)[1:].mean())
+        """The mean over the refits without a true pair."""
+        return float(getattr(self, f"moved_{measure}").mean())
 
     def p(self, measure: str) -> float:
-        """(1 + #{refits that reach the true assignment}) / (1 + refits)."""
+        """(1 + #{refits that reach the true assignment}) / (1 + refits), and no less than the groups allow."""
         found = getattr(self, measure)
-        return float((1 + int((found[1:] >= found[0] - TIE).sum())) / len(found))
+        return max(self.least, float((1 + int((found[1:] >= found[0] - TIE).sum())) / len(found)))
 
     def spread(self, measure: str) -> float:
-        """The standard deviation over the refits, ddof 1."""
-        return float(getattr(self, measure)[1:].std(ddof=1))
+        """The standard deviation over the refits without a true pair, ddof 1."""
+        return float(getattr(self, f"moved_{measure}").std(ddof=1))
 
     def speaks_of(self, value: float) -> bool:
         """Whether the true assignment among the refits has the run's own two-way identification."""
         return abs(float(self.two_way[0]) - value) <= AGREE
 
-    def wider(self, measure: str, units: Wide) -> float:
-        """How many times as wide an interval from `units` (stimulus,) must be to hold the refits' spread, 1 or more.
+    @property
+    def narrow(self) -> float:
+        """How many times too narrow the stimuli of a refit make its interval of two-way identification, 1 or more."""
+        claimed = float(np.sqrt(np.square(self.moved_error).mean()))
+        return max(1.0, self.spread("two_way") / claimed) if claimed > 0 else 1.0
 
-        By the run's own error: a run that is low by chance is often narrow by chance too.
+    def wider(self, measure: str, units: Wide) -> float:
+        """How many times as wide an interval from `units` (stimulus,) is to be, 1 or more.
+
+        As narrow as it is on noise; and at chance no less than noise spreads, for a run that is low by chance is often
+        narrow by chance too, less and less of that the nearer the best value. Values all alike have an exact bound.
         """
         error = float(units.std(ddof=1) / np.sqrt(len(units))) if len(units) > 1 else 0.0
-        return max(1.0, self.spread(measure) / error) if error > 0 else 1.0
+        if np.ptp(units) < TIE or error <= 0:
+            return 1.0
+        chance = self.chance(measure)
+        left = 1 - min(1.0, max(0.0, (float(units.mean()) - chance) / (1 - chance))) if chance < 1 else 0.0
+        floor = self.narrow if measure == "two_way" else 1.0
+        return max(floor, left * self.spread(measure) / error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +111,11 @@ class Design:
     folds   how many folds: 1 is one test set, also where nothing is known
     nulls   space -> its refits, the most telling space first; none for one test set
     absent  space -> why it has none
-    within  in how many groups of stimuli patterns changed places, of `stimuli` stimuli
     """
 
     folds: int = 1
     nulls: Mapping[str, Null] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
-    within: int = 1
-    stimuli: int = 0
 
     @property
     def in_folds(self) -> bool:
@@ -108,13 +135,12 @@ class Design:
     def wider(self, units: Mapping[str, Wide]) -> dict[str, float]:
         """Metric -> how many times as wide the intervals of a row are; "" of any other metric than MEASURES.
 
-        units  metric -> (stimulus,) what the row's two-way and top-1 intervals are made of. Other metrics take the
-               factor of two-way, for nobody knows their refits
+        units  metric -> (stimulus,) what the row's two-way and top-1 intervals are made of. Other metrics are taken to
+               be as much too narrow as two-way is on noise, for nobody knows their refits
         """
         if self.first is None:
             return {"": 1.0}
-        found = {one: self.first.wider(one, units[one]) for one in MEASURES if one in units}
-        return {**found, "": found.get("two_way", 1.0)}
+        return {"": self.first.narrow} | {one: self.first.wider(one, units[one]) for one in MEASURES if one in units}
 
     def chance(self, metric: str) -> float:
         """The chance of a drawn row in folds: of two-way and top-1 that of the conditions, NaN of anything else."""
@@ -138,15 +164,12 @@ def read_design(home: Path) -> Design:
     try:
         nulls = {str(name): _null(one) for name, one in facts.get("spaces", {}).items()}
         absent = {str(name): str(why) for name, why in facts.get("absent", {}).items()}
-        within, stimuli = facts.get("within", 0), facts.get("stimuli", 0)
-        if type(within) is not int or type(stimuli) is not int or not 0 <= within <= stimuli:
-            raise ValueError(f"{within!r} groups of {stimuli!r} stimuli")
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
     if fewer := _test_repeats(card):
         why = f"refits average all repeats of a test stimulus, and --test-repeats {fewer} averages fewer"
         nulls, absent = {}, dict.fromkeys([*nulls, *absent], why)
-    return Design(folds=folds, nulls=nulls, absent=absent, within=within, stimuli=stimuli)
+    return Design(folds=folds, nulls=nulls, absent=absent)
 
 
 def _test_repeats(card: Mapping[str, Any]) -> int:
@@ -164,11 +187,14 @@ def null_digest(home: Path) -> str:
 
 
 def _null(facts: Mapping[str, Any]) -> Null:
-    arrays = {name: _shares(facts[name]) for name in (*MEASURES, "error")}
-    sizes = {len(one) for one in arrays.values()}
-    if len(sizes) > 1 or min(sizes) < 1 + FEWEST:
-        raise ValueError(f"lists of {sorted(sizes)} numbers")
-    return Null(**arrays)
+    arrays = {name: _shares(facts[name]) for name in (*MEASURES, *(f"moved_{one}" for one in (*MEASURES, "error")))}
+    fewest = {name: 2 if name.startswith("moved_") else 1 + FEWEST for name in arrays}
+    if any(len(one) < fewest[name] for name, one in arrays.items()) or len(arrays["two_way"]) != len(arrays["top1"]):
+        raise ValueError(f"lists of {sorted(len(one) for one in arrays.values())} numbers")
+    counts = [*facts["groups"], facts["targets"], facts["of"]]
+    if not facts["groups"] or any(type(one) is not int or not 1 <= one < 2**31 for one in counts):
+        raise ValueError(f"{str(counts)[:40]} for counts")
+    return Null(**arrays, groups=tuple(facts["groups"]), targets=facts["targets"], of=facts["of"])
 
 
 def _shares(values: Any) -> Wide:
@@ -176,6 +202,12 @@ def _shares(values: Any) -> Wide:
     if not isinstance(values, list) or any(type(one) not in (int, float) or not 0 <= one <= 1 for one in values):
         raise ValueError(f"{str(values)[:40]!r} for a list of numbers in 0..1")
     return np.array(values, np.float64)
+
+
+def smallest(groups: Iterable[int], *, draws: int) -> float:
+    """The smallest p of permutations inside groups of these sizes: one of all assignments there are, or of `draws`."""
+    ways = math.fsum(math.lgamma(1 + size) for size in groups)
+    return max(1 / (1 + draws), math.exp(-ways))
 
 
 def widened(value: float, low: float, high: float, *, by: float, bounds: tuple[float, float]) -> tuple[float, float]:
@@ -189,6 +221,7 @@ def as_facts(design: Design) -> dict[str, Any]:
         "folds": design.folds,
         "nulls": {
             name: {"refits": null.refits, "true assignment, two-way": float(null.two_way[0])}
+            | {"widening": null.narrow}
             | {f"spread of {one}": null.spread(one) for one in MEASURES}
             | {f"chance of {one}": null.chance(one) for one in MEASURES}
             for name, null in design.nulls.items()

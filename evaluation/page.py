@@ -214,7 +214,8 @@ def render(report: Report) -> str:
         dimensions=dimension_lines(report),
         profile=report.profile,
         picked=report.card["evaluation"]["best of"],
-        stated=report.stated(),
+        stated=[(first + dot, rest) for first, dot, rest in (one.partition(". ") for one in report.stated())],
+        noted=report.noted(),
         folds=report.design.in_folds,
         absent=report.absent,
         card=flatten(report.card),
@@ -252,7 +253,8 @@ def answer(report: Report) -> tuple[str, str]:
         del bounds["shuffled"]  # which is no chance level there
     lower = [f"{text} {percent(s.value)}" for r, text in bounds.items() if (s := report.score(r, "two_way"))]
     guess = [f"Guessing gives {percent(found.chance)}"] if math.isfinite(found.chance) else []
-    parts += [f"{', '.join([*guess, *lower])}."] if guess or lower else []
+    known = ", ".join([*guess, *lower])
+    parts += [f"{known[:1].upper()}{known[1:]}."] if known else []
     if found.ceiling is not None and row != "oracle":
         parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
     return first, " ".join(parts)
@@ -269,7 +271,7 @@ def verdict(report: Report, found: Score) -> tuple[bool | None, str]:
     if report.design.in_folds:
         conditions = next((one for one in report.conditions if one.space == report.design.space), None)
         p = None if conditions is None else conditions.p
-        whose = f"the conditions decoded in {report.design.space} have " if p is not None else ""
+        whose = f"the decoded conditions ({report.design.space}) have " if p is not None else ""
         floor = max(HALF, found.chance) if math.isfinite(found.chance) else HALF
     else:
         p, whose, floor = found.p, "", found.chance

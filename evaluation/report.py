@@ -40,7 +40,15 @@ from evaluation.profiles import Profile, find_profile
 from evaluation.regions import read_json
 from evaluation.samples import Samples, find_index, read_samples, unread_lines
 from evaluation.score import Chances, Score
-from evaluation.statements import design_lines, drift_lines, null_line, warning_lines
+from evaluation.statements import (
+    blocked_lines,
+    design_lines,
+    drift_lines,
+    null_line,
+    row_lines,
+    sessions_of,
+    warning_lines,
+)
 from evaluation.worlds import (
     SHOWN,
     blind_lines,
@@ -163,6 +171,7 @@ class Report(Ladder):
                 self.scores, self.design, blocks=self._blocks(), permutations=known["permutations"],
                 one=SHOWN[self.modality].removesuffix("s"),
             ),
+            *blocked_lines(self.card["run"]),
             *drift_lines(self.card["run"], self.design, blocks=self._blocks()),
             *recorded_lines(_data(self.card["run"])),
             *self._unmatched(),
@@ -174,6 +183,10 @@ class Report(Ladder):
             self.card["run"], self.design, blocks=self._blocks(),
             permutations=self.card["evaluation"]["permutations"], several=SHOWN[self.modality],
         )  # fmt: skip
+
+    def noted(self) -> tuple[str, ...]:
+        """What rows are not, a sentence each, for the foot of the ladder."""
+        return row_lines(self.scores, self.design, one=SHOWN[self.modality].removesuffix("s"))
 
     def _blocks(self) -> list[str]:
         return [one.block for one in self.samples.references.values()]
@@ -214,6 +227,7 @@ class Report(Ladder):
             "simulated": self.simulated,
             "said": list(self.said()),
             "stated": list(self.stated()),
+            "noted": list(self.noted()),
             "card": self.card,
             "profile": {"name": self.profile.name, "does": self.profile.does, "wrong": self.profile.wrong},
             "rows": [found.facts() for found in self.scores],
@@ -262,7 +276,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     run = read_json(home / "card.json")
     known = {
         "simulated": samples.simulated or plain(str(run.get("simulated", ""))),
-        **_card(samples, eyes, chances, trusted=found.trust, profile=profile, design=design),
+        **_card(samples, eyes, chances, trusted=found.trust, profile=profile, design=design, run=run),
         "labels that the judge has words for": {group: one.facts() for group, one in found.words.items()},
         **found.shown,
     }
@@ -356,6 +370,7 @@ def _card(
     trusted: Mapping[str, float],
     profile: Profile,
     design: Design,
+    run: Mapping[str, Any],
 ) -> dict[str, Any]:
     drawn = {sample.stimulus for sample in samples.samples}
     return {
@@ -366,10 +381,9 @@ def _card(
         "seed": chances.seed,
         "bootstrap": chances.bootstrap,
         "permutations": chances.permutations,
-        "unit of inference": "the stimulus, within one subject; the seeds of a stimulus are averaged first",
         "null": null_line(
             design, blocks=[one.block for one in samples.references.values()], permutations=chances.permutations,
-            several=SHOWN[samples.modality],
+            several=SHOWN[samples.modality], sessions=sessions_of(run),
         ),
         "best of": _picked(samples),
         "references": len(samples.references),

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.folds import smallest, widened
 from evaluation.metrics import Int, Marks, own_values
 
 Wide = NDArray[np.float64]
@@ -30,6 +31,8 @@ UNSHARED = ("repeat", "round_trip", "category_oracle", "retrieval", "exemplar")
 """Rows that have no share of the ceiling: other references, no condition of the brain's, or no generator."""
 # Marks are float32, and sums taken in another order differ in their last bits: a tie must count as a tie.
 SLACK = 1e-6
+HAIR = 0.01
+"""How near the end of 0..1 all values are where an interval is what their number allows."""
 _CHUNK = 2_000_000
 
 
@@ -225,17 +228,17 @@ def permutation_p(table: Wide, orders: Int) -> float:
 
 
 def sure(found: tuple[float, float], units: Wide, *, bounds: tuple[float, float]) -> tuple[float, float]:
-    """The interval `found`, but where all stimuli have the least or the best value of 0..1, what their number allows.
+    """The interval `found`, but where all stimuli have nearly the least or the best of 0..1, what their number allows.
 
     No resample of values that are all alike moves, and that is no proof: were the true share .025 ** (1 / n), all of n
     stimuli would have the best value in .025 of experiments (Clopper & Pearson 1934; it bounds any values in 0..1).
     """
-    if bounds != (0.0, 1.0) or len(units) < 2 or np.ptp(units) >= SLACK:
+    if bounds != (0.0, 1.0) or len(units) < 2:
         return found
     edge = ((1 - LEVEL) / 2) ** (1 / len(units))
-    if units[0] >= 1 - SLACK:
-        return edge, 1.0
-    return (0.0, 1 - edge) if units[0] <= SLACK else found
+    if units.min() >= 1 - HAIR:
+        return min(found[0], edge), found[1]
+    return (found[0], max(found[1], 1 - edge)) if units.max() <= HAIR else found
 
 
 class Chances:
@@ -262,7 +265,9 @@ class Chances:
         if key not in self._orders:
             rng = np.random.default_rng([self.seed, 2, len(table)])
             self._orders[key] = assignments(blocks, draws=self.permutations, rng=rng)
-        return permutation_p(table, self._orders[key])
+        # the few assignments of small blocks come again and again: p is no smaller than one of them
+        least = smallest(np.bincount(blocks).tolist(), draws=self.permutations)
+        return max(permutation_p(table, self._orders[key]), least)
 
 
 def blocks_of(names: Sequence[str]) -> Int:
@@ -308,13 +313,13 @@ def score(
     inner = table[np.ix_(scored, scored)]
     together = asked_together(inner) * (int(blocks.max()) + 1) + blocks[scored]
     units = tally.units
-    low, high = sure(chances.interval(units), units, bounds=bounds)
     value = float(values[scored].mean())
-    low, high = (value - wider * (value - low), value + wider * (high - value))
+    low, high = widened(value, *chances.interval(units), by=wider, bounds=bounds)
+    low, high = sure((low, high), values[scored], bounds=bounds)
     measured = mismatched(inner) if chance is None else chance
     return Score(
         row=row, metric=metric, judge=judge, ids=tuple(ids), values=values, chance=measured, null=measured,
-        ceiling=None, low=max(low, bounds[0]), high=min(high, bounds[1]),
+        ceiling=None, low=low, high=high,
         p=chances.p(-inner if lower else inner, together) if permuted else None, pool=len(ids),
         samples=tally.samples, withheld=withheld, seed_sd=tally.seed_sd, lower=lower,
     )  # fmt: skip

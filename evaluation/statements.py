@@ -6,13 +6,12 @@ stimuli a session cannot make small.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from brain.errors import counted
-from evaluation.folds import Design
+from evaluation.folds import Design, smallest
 from evaluation.score import Score
 
 LOOK_UPS = {"retrieval": "nearest training", "exemplar": "nearest training"}
@@ -28,9 +27,10 @@ def design_lines(
     run     the run's card, {} of a folder of samples alone; blocks (reference,) whom each may change places with
     several what stimuli are, "pictures" or "sounds"
     """
+    said = null_line(design, blocks=blocks, permutations=permutations, several=several, sessions=sessions_of(run))
     return (
         _design(run, design, tested=len(blocks)),
-        f"Null: {null_line(design, blocks=blocks, permutations=permutations, several=several)}.",
+        f"Null: {said}.",
         *_standardised(run),
         _changes(run, design, tested=len(blocks)),
     )
@@ -66,7 +66,9 @@ def _shown(run: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> str:
     return f", each shown {times}"
 
 
-def null_line(design: Design, *, blocks: Sequence[str], permutations: int, several: str) -> str:
+def null_line(
+    design: Design, *, blocks: Sequence[str], permutations: int, several: str, sessions: int = 1
+) -> str:
     """Which null p and chance are from, and the smallest p that it can give."""
     if not design.in_folds:
         if not permutations:
@@ -74,6 +76,8 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
         groups = sorted(Counter(blocks).values())
         least = smallest(groups, draws=permutations)
         how = f"samples change places among all {counted_stimuli(len(blocks))}"
+        if sessions > 1:
+            how += ", for their repeats spread over sessions or they lie alone in theirs"
         if len(groups) > 1:
             how = f"samples change places among the test stimuli of a session ({len(groups)} sessions)"
         return f"{how}, {permutations} permutations; the smallest p possible is {_p(least)}"
@@ -81,28 +85,23 @@ def null_line(design: Design, *, blocks: Sequence[str], permutations: int, sever
         why = "; ".join(f"{space}: {one}" for space, one in design.absent.items()) or "the run holds no refits"
         return f"none in these folds ({why}), so no p is given, chance is not known and intervals are too narrow"
     null = design.first
-    where = f" among the stimuli of the same sessions ({design.within} groups)" if design.within > 1 else " freely"
+    where = f" among stimuli of the same sessions ({len(null.groups)} groups)" if len(null.groups) > 1 else " freely"
+    few = f", {null.targets} of {null.of} targets standing for all" if null.targets < null.of else ""
     return (
         f"the assignment of patterns to stimuli was permuted{where} before the folds, and the mappings refitted, "
-        f"penalties chosen anew, {null.refits} times. The mean of these refits is the chance of decoded conditions "
-        f"({null.chance('two_way'):.3f} two-way), {_why(null.chance('two_way'), design.within)}. It stands for the "
+        f"penalties chosen anew, {null.refits} times{few}. Chance is the mean of refits in which no pattern keeps its "
+        f"stimulus ({null.chance('two_way'):.3f} two-way), {_why(null.chance('two_way'), len(null.groups))}. It holds "
+        f"of decoded conditions and stands for the "
         f"{several}' two-way and top-1 too; the {several} themselves have no p, for they would have to be drawn anew "
-        "from every refit. No interval is narrower than the refits spread (standard error "
-        f"{null.spread('two_way'):.3f} two-way), as noise does: near the best value that is wider than need be. The "
-        f"smallest p possible is {_p(1 / (1 + null.refits))}"
+        f"from every refit. Intervals are {null.narrow:.2f} times as wide as the stimuli alone make them, as refits "
+        f"spread, and near chance as wide as noise. The smallest p possible is {_p(null.least)}"
     )
 
 
-def _why(chance: float, within: int) -> str:
-    if within > 1 and chance > HALF:
+def _why(chance: float, groups: int) -> str:
+    if groups > 1 and chance > HALF:
         return "above one half, for patterns tell the sessions apart and these showed different stimuli"
     return "for in folds a training mean never holds what is tested"
-
-
-def smallest(groups: Sequence[int], *, draws: int) -> float:
-    """The smallest p of permutations inside groups of these sizes: one of all assignments there are, or of `draws`."""
-    ways = math.fsum(math.lgamma(1 + size) for size in groups)
-    return max(1 / (1 + draws), math.exp(-ways))
 
 
 def _p(value: float) -> str:
@@ -130,12 +129,17 @@ def _changes(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
     )
 
 
+def sessions_of(run: Mapping[str, Any]) -> int:
+    """How many sessions the data have, by the run's card; 0 where it does not say."""
+    data = run.get("data")
+    return len(_list(data.get("sessions"))) if isinstance(data, Mapping) else 0
+
+
 def drift_lines(run: Mapping[str, Any], design: Design, *, blocks: Sequence[str]) -> tuple[str, ...]:
     """That drift between sessions counts as signal, where neither the standardisation nor the null takes it away."""
-    data, known = run.get("data"), run.get("standardisation")
-    sessions = len(_list(data.get("sessions"))) if isinstance(data, Mapping) else 0
+    known, sessions = run.get("standardisation"), sessions_of(run)
     way = known.get("standardise") if isinstance(known, Mapping) else "session"
-    inside = design.within > 1 if design.in_folds else len(set(blocks)) > 1
+    inside = any(len(null.groups) > 1 for null in design.nulls.values()) or len(set(blocks)) > 1
     if sessions < 2 or way == "session" or inside:
         return ()
     return (
@@ -144,34 +148,50 @@ def drift_lines(run: Mapping[str, Any], design: Design, *, blocks: Sequence[str]
     )
 
 
+def blocked_lines(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """That the design is a blocked one, and what the standardisation that was asked for does there."""
+    known = run.get("standardisation")
+    if not isinstance(known, Mapping) or known.get("blocked") is not True:
+        return ()
+    return (f"Blocked design: {known.get('why')}.",)
+
+
 def warning_lines(
     scores: Sequence[Score], design: Design, *, blocks: Sequence[str], permutations: int, one: str
 ) -> tuple[str, ...]:
-    """What the numbers do not say, a sentence each. `one`: "picture" or "sound"."""
+    """What weakens the numbers, a sentence each. `one`: "picture" or "sound"."""
     found = {score.row: score for score in scores if score.metric == "two_way"}
-    lines = []
-    for row, what in LOOK_UPS.items():
-        if row not in found:
-            continue
-        if design.in_folds:
-            lines.append(
-                f"Row {row} is not comparable in folds: the {what} {one} is the reference of another fold, which is "
-                "always found before the true one, so that its top-1 among references is 0 whatever was decoded."
-            )
-        if "decoded" in found and found[row].value > found["decoded"].value:
-            lines.append(
-                f"The {what} {one} is identified better than what was drawn ({found[row].value:.3f} and "
-                f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."
-            )
+    lines = [
+        f"The {what} {one} is identified better than what was drawn ({found[row].value:.3f} and "
+        f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."
+        for row, what in LOOK_UPS.items()
+        if row in found and "decoded" in found and found[row].value > found["decoded"].value
+    ]
+    least = smallest(Counter(blocks).values(), draws=permutations) if permutations else 0.0
+    if design.in_folds:
+        least = design.first.least if design.first is not None else 0.0
+    if least > SMALL:
+        lines.append(
+            f"So few stimuli lie in a session that no p here can be below {_p(least)}, however good the decoder."
+        )
+    return tuple(lines)
+
+
+def row_lines(scores: Sequence[Score], design: Design, *, one: str) -> tuple[str, ...]:
+    """What rows are not in folds, a sentence each, for the foot of the ladder."""
+    found = {score.row: score for score in scores if score.metric == "two_way"}
+    if not design.in_folds:
+        return ()
+    lines = [
+        f"Row {row} is not comparable in folds: the {what} {one} is the reference of another fold, which is always "
+        "found before the true one, so that its top-1 among references is 0 whatever was decoded."
+        for row, what in LOOK_UPS.items()
+        if row in found
+    ]
     if "shuffled" in found and design.first is not None:
         lines.append(
-            f"The shuffled row ({found['shuffled'].value:.3f} two-way) is no chance level in folds: the mean of the "
-            f"refits is ({design.first.chance('two_way'):.3f})."
-        )
-    least = smallest(sorted(Counter(blocks).values()), draws=permutations) if permutations else 0.0
-    if not design.in_folds and least > SMALL:
-        lines.append(
-            f"So few test stimuli lie in a session that no p here can be below {_p(least)}, however good the decoder."
+            f"The shuffled row ({found['shuffled'].value:.3f} two-way) is no chance level in folds: that is the mean "
+            f"of the refits, {design.first.chance('two_way'):.3f}."
         )
     return tuple(lines)
 

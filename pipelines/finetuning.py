@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.catalogue import unknown
-from brain.design import usable
+from brain.design import choose
 from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, parse_fields
 from brain.types import Float, Int, Recording, Split
@@ -66,7 +66,12 @@ def finetune(data: Path, out: Path, settings: FinetuneSettings) -> Path:
         reader=settings.reader,
         fields=parse_fields(settings.fields),
     )
-    return finetune_recording(usable(recording, (recording.split(settings.split),)), out, settings)
+    choice = choose(recording, (recording.split(settings.split),), asked=settings.standardise)
+    if choice.way == "none":
+        raise UsageError("--standardise none: the network learns from z-scores; take session, or all")
+    if choice.told:
+        print(choice.sentence)
+    return finetune_recording(choice.on(recording), out, settings)
 
 
 def check(settings: FinetuneSettings) -> None:

@@ -32,6 +32,8 @@ class FinetuneSettings:
     """Whose voxels; none named takes every voxel."""
     split: str = ""
     """Whose test trials stay out; empty takes the data's first split."""
+    standardise: str = ""
+    """How voxels are standardised, by training trials: session or all; empty looks at the design, or asks you."""
     trials: str = "mixed"
     """What is learned from: single trials, averaged over the repeats of a stimulus, or mixed, over some of them."""
     held_out: float = 0.1

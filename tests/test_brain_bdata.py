@@ -175,7 +175,7 @@ def test_tests_in_sessions_of_their_own_are_standardised_by_all_training_trials(
     assert "counts its sessions anew" in recording.notes[0]
     assert set(recording.responses.session.tolist()) == {1, 2}
     found = choose(recording, recording.folds())
-    assert found.way == "all" and "session 2 has 0 training trials to standardise it by" in found.why
+    assert found.way == "all" and "session 2 has no training stimulus to standardise it by" in found.why
     with pytest.raises(UsageError, match="take --standardise all"):
         choose(recording, recording.folds(), asked="session")
 

@@ -152,8 +152,8 @@ def test_sessions_that_only_test_are_standardised_by_all_training_trials(asked: 
     found = choose(recording, (fold,), asked=asked)
     assert found.way == way and found.told == (not asked)
     if not asked:
-        assert "session 2 has 0 training trials to standardise it by" in found.why
-    with pytest.raises(UsageError, match="two training trials or more in each session.*take --standardise all"):
+        assert "session 2 has no training stimulus to standardise it by" in found.why
+    with pytest.raises(UsageError, match="two training stimuli or more in each session.*take --standardise all"):
         choose(recording, (fold,), asked="session")
 
 
@@ -165,6 +165,23 @@ def test_every_fold_is_looked_at_for_sessions_without_training_trials() -> None:
         for one, part in enumerate((ids[0:25:5], ids[10:20]))
     )
     assert choose(recording, folds).way == "all" and choose(recording, folds[:1]).way == "session"
+
+
+def test_a_session_that_keeps_one_training_stimulus_is_standardised_by_all() -> None:
+    """Two pictures a session, twice each; a fold leaves one: z-scores within would leave nothing of it."""
+    stimulus = np.tile(np.arange(40), 2)
+    recording = recorded(stimulus, stimulus // 2)
+    ids = [f"s{one:03d}" for one in range(40)]
+    folds = tuple(Split(name=f"f{one}", train=tuple(ids[one::2]), test=tuple(ids[1 - one :: 2])) for one in (0, 1))
+    found = choose(recording, folds)
+    assert found.way == "all" and "20 of 20 sessions have, in a fold, fewer than two training stimuli" in found.why
+
+
+def test_small_sessions_are_told_what_z_scores_cost() -> None:
+    order = np.random.default_rng(0).permutation(60)
+    found = chosen(recorded(order, np.arange(60) // 5))
+    assert found.way == "session" and found.told and "about one part in 5 of what was shown" in found.why
+    assert not chosen(recorded(order, np.arange(60) // 20)).told
 
 
 def test_one_session_and_none_are_told() -> None:

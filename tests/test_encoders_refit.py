@@ -16,7 +16,7 @@ from brain.types import Responses, Split, VoxelSpace
 from encoders import refit
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import Design, design_of, exchangeable, permuted, refits, some_of
+from encoders.refit import Refitting, exchangeable, permuted, refits, refitting_of, sizes, some_of
 from encoders.ridge import RidgeSettings
 from tests.rounding import rounding
 
@@ -71,9 +71,9 @@ def fitted(
     return np.stack([found[name] for name in sorted(found)])
 
 
-def designed(trials: Responses, true: Conditions, folds: tuple[Split, ...], **more: object) -> Design:
+def designed(trials: Responses, true: Conditions, folds: tuple[Split, ...], **more: object) -> Refitting:
     facts: dict[str, object] = {"settings": MappingSettings(), "restoration": "spread", "single": False, **more}
-    return design_of(trials, true, folds=folds, **facts)  # type: ignore[arg-type]
+    return refitting_of(trials, true, folds=folds, **facts)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("way", ["none", "all", "session"])
@@ -165,9 +165,22 @@ def test_stimuli_change_places_within_their_sessions_where_the_design_has_such()
 
 def test_stimuli_change_places_with_those_shown_as_often() -> None:
     assert blocks([0, 0, 1, 1, 2, 3], [0] * 6) == [{0, 1}, {2, 3}]
-    # one that is shown as often as no other joins the next, and so on
-    assert blocks([0, 0, 0, 1, 1, 2, 3], [0] * 7) == [{0, 1, 2, 3}]
-    assert blocks([0, 0, 0, 1, 1, 2, 2, 3, 4], [0] * 9) == [{0, 1, 2}, {3, 4}]
+    # those shown as often as no other are joined with the next, two by two and no more
+    owner = [stimulus for stimulus in range(6) for _ in range(1 + stimulus)]
+    assert blocks(owner, [0] * len(owner)) == [{0, 1}, {2, 3}, {4, 5}]
+    assert blocks([0, 0, 0, 1, 1, 2, 3], [0] * 7) == [{0, 1}, {2, 3}]
+    assert blocks([0, 0, 1, 2, 3], [0] * 5) == [{0, 1, 2, 3}]
+
+
+def test_refits_for_chance_leave_no_pattern_with_its_stimulus() -> None:
+    trials, true = recorded("all")
+    inside = replace(trials, session=np.tile(1 + np.arange(STIMULI) // 4, 2))
+    design = designed(inside, true, folds_of(4))
+    assert sizes(design) == [4] * 6
+    for seed in range(20):
+        order = permuted(design, np.random.default_rng(seed), moved=True)
+        assert (order != np.arange(STIMULI)).all() and sorted(order.tolist()) == list(range(STIMULI))
+        assert (design.blocks[order] == design.blocks).all()
 
 
 def test_the_windows_of_a_clip_stay_together() -> None:
@@ -193,7 +206,7 @@ SMALL = (
 
 def test_noise_is_noise_in_every_design() -> None:
     """The benchmark's numbers in a small form; docs/statistics.md has those of 100 seeds."""
-    found = noise(SMALL, seeds=24, draws=39)
+    found = noise(SMALL, seeds=16, draws=39)
     assert len(found) == 7 * len(SMALL)
     outside = [one for one in found if not one.kept]
     assert not outside, outside

@@ -89,12 +89,12 @@ def test_sessions_without_two_training_trials_are_standardised_by_all_and_refuse
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = arrays(tmp_path / "data.npz", session=np.arange(90))
-    said = "standardisation: all, for 90 of 90 sessions have fewer than two training trials"
+    said = "standardisation: all. 90 of 90 sessions have fewer than two training stimuli"
     assert any(said in one for one in look(data).lines)
     words = ["fit", str(data), *RECIPE, "--out", str(tmp_path / "run"), "--standardise", "session"]
     assert main(words) == 2
     err = capsys.readouterr().err
-    assert f"{data}, session: expected two training trials or more in each session" in err
+    assert f"{data}, session: expected two training stimuli or more in each session" in err
     assert "90 of 90" in err and "take --standardise all" in err and not (tmp_path / "run").exists()
     session = np.repeat([1, 2, 3], 30)
     session[-1] = 4
