@@ -153,7 +153,7 @@ def blocked_lines(run: Mapping[str, Any]) -> tuple[str, ...]:
     known = run.get("standardisation")
     if not isinstance(known, Mapping) or known.get("blocked") is not True:
         return ()
-    return (f"Blocked design: {known.get('why')}.",)
+    return (f"Blocked design {str(known.get('why')).rpartition('the design is blocked ')[2]}.",)
 
 
 def warning_lines(

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.cli import main
+from benchmarks.noise import SETTINGS, Plan, experiment
 from brain.errors import InputError
 from brain.types import Split
+from decode import null as decode_null
 from decode.ladder import partners
+from decode.null import affordable
+from decode.opened import blocks_of
 from encoders.conditions import Conditions, SpaceCard
-from evaluation.conditions import agreed, identified
+from encoders.refit import refitting_of
+from evaluation.conditions import ConditionScore, against, agreed, identified
 from evaluation.folds import NULL, Design, Null, null_digest, read_design, widened
 from evaluation.page import verdict
 from evaluation.report import Judging, Report, evaluate
 from evaluation.samples import SampleWriter
 from evaluation.score import Score, sure
-from evaluation.statements import drift_lines, null_line, smallest, warning_lines
+from evaluation.statements import blocked_lines, drift_lines, null_line, smallest, warning_lines
 from tests.rounding import rounding
 from tests.test_evaluation_report import STIMULI, blurred, picture
 
@@ -112,6 +119,13 @@ def test_drift_that_neither_scaling_nor_null_takes_away_is_said() -> None:
     assert not drift_lines({}, Design(), blocks=[""])
 
 
+def test_a_blocked_design_that_was_asked_for_is_said_in_the_first_screen() -> None:
+    why = "asked for by --standardise; the design is blocked (82 % of it): drift stays in"
+    known = {"standardise": "all", "why": why, "blocked": True}
+    assert blocked_lines({"standardisation": known}) == ("Blocked design (82 % of it): drift stays in.",)
+    assert not blocked_lines({"standardisation": {**known, "blocked": False}}) and not blocked_lines({})
+
+
 @pytest.mark.parametrize("sizes", [[3, 3], [1, 1, 1], [1, 4], [2, 1, 1], [1, 2]])
 def test_the_shuffled_pattern_is_another_stimulus_of_the_same_fold(sizes: list[int]) -> None:
     names = iter(f"s{one}" for one in range(sum(sizes)))
@@ -132,8 +146,6 @@ def a_run(folder: Path, *, share: float, null: list[float], folds: int = 3) -> P
     """A run in folds: decodes that are this share of the picture, a look-up, a shuffled row, and its refits."""
     with SampleWriter(folder / "samples") as writer:
         for i in range(STIMULI):
-            from PIL import Image
-
             writer.reference(Image.fromarray(picture(i)), stimulus=f"s{i:02d}")
             for row, image in (
                 ("decoded", blurred(i, 100 + i, share)),
@@ -299,6 +311,34 @@ def test_one_rule_for_headline_interval_and_p(
     assert verdict(plain, scored(plain, low=low, high=high, p=p, chance=0.5)) == (sure_of, said)
 
 
+def test_in_folds_the_interval_must_lie_above_one_half_too(report: Report) -> None:
+    fine = ConditionScore(
+        space="pixels", two_way=0.9, low=0.8, high=1.0, n=STIMULI, chance=0.38, p=0.01, top1=0.5, top1_low=0.2,
+        top1_high=0.8, top1_chance=0.05, top1_p=0.01, null="refits", refits=99,
+    )  # fmt: skip
+    found = replace(report, conditions=(fine,))
+    assert found.score("decoded", "two_way") is not None
+    between = scored(found, low=0.45, high=0.9)  # above chance, and not above one half
+    assert verdict(found, between)[0] is None and "holds guessing while" in verdict(found, between)[1]
+    assert verdict(found, scored(found, low=0.55, high=0.9)) == (True, "the decoded conditions (pixels) have p = 0.010")
+    poor = replace(report, conditions=(replace(fine, p=0.4),))
+    assert verdict(poor, scored(poor, low=0.2, high=0.45))[0] is False
+
+
+def test_a_true_condition_that_is_drawn_no_better_than_chance_is_no_ceiling(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", share=0.7, null=[], folds=1)
+    with SampleWriter(tmp_path / "other" / "samples") as writer:
+        for i in range(STIMULI):
+            writer.reference(Image.fromarray(picture(i)), stimulus=f"s{i:02d}")
+            for row, number in (("decoded", 100 + i), ("shuffled", 200 + i), ("oracle", 300 + i)):
+                writer.write(
+                    Image.fromarray(picture(number)), row=row, stimulus=f"s{i:02d}", index=0, seed=0, method="tiny"
+                )
+    firm, vague = (evaluate(one, how=HOW).score("decoded", "two_way") for one in (run, tmp_path / "other"))
+    assert firm is not None and vague is not None and firm.firm and not vague.firm
+    assert vague.ceiling is not None and vague.effect is None
+
+
 def test_a_share_of_the_ceiling_needs_one(tmp_path: Path) -> None:
     plain = evaluate(a_run(tmp_path / "run", share=0.7, null=[], folds=1), how=HOW)
     decoded, oracle, look_up = (plain.score(row, "two_way") for row in ("decoded", "oracle", "retrieval"))
@@ -333,7 +373,58 @@ def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> No
     assert found["chance"] < 0.4 and abs(rows["decoded"]["value"] - found["chance"]) < 0.15
     assert rows["decoded"]["chance"] == found["chance"] and rows["decoded"]["p"] is None
     assert abs(rows["shuffled"]["value"] - rows["decoded"]["value"]) < 0.15
-    # the identity among the refits is the run itself
+    # the true assignment among the refits is the run itself
     null = json.loads((run / "conditions/null.json").read_text(encoding="utf-8"))
     assert null["spaces"]["pixels"]["two_way"][0] == pytest.approx(found["two_way"], abs=1e-3)
     assert main(["audit", str(run)]) == 0
+
+
+@pytest.mark.parametrize("trials", ["averaged", "single"])
+def test_refits_are_of_the_voxels_and_trials_that_the_mapping_reads(tmp_path: Path, trials: str) -> None:
+    """The true assignment among them is the run, with voxels of no use beside the region that is read."""
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (15, 4, 4))
+    trial = np.concatenate([np.arange(15), np.arange(15), np.arange(9)])
+    signal = pictures.reshape(15, -1)[trial] / 40 + rng.normal(size=(len(trial), 16))
+    data, run = tmp_path / "data.npz", tmp_path / "run"
+    np.savez(
+        data, responses=np.hstack([signal, 9 * rng.normal(size=(len(trial), 40))]).astype(np.float32), stimulus=trial,
+        images=pictures.astype(np.uint8), group=trial % 3,
+        **{"roi/early": np.arange(56) < 16, "roi/late": np.arange(56) >= 16},
+    )  # fmt: skip
+    words = ["--recipe", "pixels-ridge", "--maps", "pixels=early", "--trials", trials, "--out", str(run)]
+    assert main(["fit", str(data), *words, "--refits", "19"]) == 0
+    assert main(["decode", str(run), "--rows", "decoded"]) == 0
+    decoded, true = (
+        Conditions.load(run / f"conditions/pixels.{row}.safetensors") for row in ("decoded", "true")
+    )
+    null = json.loads((run / NULL).read_text())["spaces"]["pixels"]
+    assert null["two_way"][0] == pytest.approx(float(against(decoded, true).two_way.mean()), abs=1e-3)
+    assert null["two_way"][0] > 0.85 and null["groups"] == [6, 9]
+
+
+def test_only_so_many_refits_are_taken_as_are_within_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = experiment(Plan(name="", stimuli=12, folds=3), seed=0)
+    design = refitting_of(
+        made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
+    )
+    for refits, taken in ((150, 150), (250, 199), (50, 0)):
+        monkeypatch.setattr(decode_null, "REACH", (refits + 0.5) * design.seconds)
+        assert affordable(design, 199) == taken and affordable(design, 40) == 40
+
+
+def test_stimuli_of_one_test_set_change_places_within_their_sessions() -> None:
+    def blocks(stimulus: list[int], session: list[int]) -> dict[str, str]:
+        made = experiment(Plan(name="", stimuli=len(stimulus), folds=3), seed=0)
+        trials = replace(
+            made.trials, stimulus=np.array([f"s{one}" for one in stimulus]), session=np.array(session)
+        )
+        return blocks_of(trials, {f"s{one}" for one in stimulus})
+
+    assert blocks([0, 1, 2, 3], [4, 4, 7, 7]) == {
+        "s0": "session 4", "s1": "session 4", "s2": "session 7", "s3": "session 7",
+    }  # fmt: skip
+    assert set(blocks([0, 1, 2, 3] * 2, [1, 2, 3, 1, 2, 3, 1, 3]).values()) == {""}
+    # groups of sessions never share a name
+    shared = blocks([*range(6)] * 3, [1] * 6 + [2] * 6 + [2, 2, 2, 3, 3, 3])
+    assert len(set(shared.values())) == 2

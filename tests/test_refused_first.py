@@ -89,7 +89,7 @@ def test_sessions_without_two_training_trials_are_standardised_by_all_and_refuse
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = arrays(tmp_path / "data.npz", session=np.arange(90))
-    said = "standardisation: all. 90 of 90 sessions have fewer than two training stimuli"
+    said = "standardisation: all. 90 of 90 sessions have, in a fold, fewer than two training stimuli"
     assert any(said in one for one in look(data).lines)
     words = ["fit", str(data), *RECIPE, "--out", str(tmp_path / "run"), "--standardise", "session"]
     assert main(words) == 2
@@ -99,7 +99,7 @@ def test_sessions_without_two_training_trials_are_standardised_by_all_and_refuse
     session = np.repeat([1, 2, 3], 30)
     session[-1] = 4
     found = look(arrays(tmp_path / "one.npz", session=session))
-    assert not found.problems and any("session 4 has" in one for one in found.lines)
+    assert not found.problems and any("Session 4 has" in one for one in found.lines)
 
 
 def pictures(home: Path) -> tuple[Path, Path]:
