@@ -115,7 +115,9 @@ def _standardised(run: Mapping[str, Any]) -> tuple[str, ...]:
     ways = {"session": "z-scores within sessions", "all": "z-scores over all sessions together",
             "none": "none, responses as they are"}  # fmt: skip
     way = str(known["standardise"])
-    return (f"Standardisation: {ways.get(way, way)}, by training trials; {known.get('why', '')}.",)
+    # what that does to a blocked design is a caution of its own
+    why = str(known.get("why", "")).partition("; the design is blocked")[0]
+    return (f"Standardisation: {ways.get(way, way)}, by training trials; {why}.",)
 
 
 def _changes(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
