@@ -22,16 +22,17 @@ import numpy as np
 from scipy import stats
 
 from brain.averages import average_repeats
-from brain.progress import progress
+from brain.progress import progress, silent
 from brain.splits import leave_out
 from brain.standardise import SessionScaler
 from brain.types import Float, Responses, Split, VoxelSpace
+from decode.null import null_facts
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import held_out, refits, refitting_of, sizes
+from encoders.refit import refitting_of
 from encoders.ridge import RidgeSettings
-from evaluation.conditions import ConditionScore, identified, score_space
-from evaluation.folds import Design, Null
+from evaluation.conditions import ConditionScore, score_space
+from evaluation.folds import Design, null_from
 from evaluation.score import Chances
 
 TOGETHER = 0.95
@@ -142,19 +143,8 @@ def scored(made: Experiment, *, seed: int, draws: int) -> ConditionScore:
         design = refitting_of(
             made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
         )
-        rows = held_out(design)
-        again, moved = (
-            [identified(one, design.truth[rows]) for one in refits(design, draws=draws, seed=seed, moved=apart)]
-            for apart in (False, True)
-        )
-        nulls["made up"] = Null(
-            two_way=np.array([one.two_way.mean() for one in again]),
-            top1=np.array([one.top1.mean() for one in again]),
-            moved_two_way=np.array([one.two_way.mean() for one in moved[1:]]),
-            moved_top1=np.array([one.top1.mean() for one in moved[1:]]),
-            moved_error=np.array([one.error for one in moved[1:]]),
-            groups=tuple(sizes(design)),
-        )
+        with silent():
+            nulls["made up"] = null_from(null_facts(design, draws=draws, seed=seed, whole=made.true))
     chances = Chances(seed=seed, bootstrap=1000, permutations=10 * draws)
     return score_space(
         decoded(made), made.true, None, chances, design=Design(folds=len(made.folds), nulls=nulls), blocks={}

@@ -74,7 +74,7 @@ def write_null(
             )  # fmt: skip
             draws = affordable(design, settings.fit.refits)
             if draws:
-                found[name] = _null(design, draws=draws, seed=settings.machine.seed, name=name, whole=true[name])
+                found[name] = null_facts(design, draws=draws, seed=settings.machine.seed, whole=true[name])
             else:
                 absent[name] = (
                     f"{_too_long(design, settings.fit.refits)}; --trials averaged and fewer folds take less, and "
@@ -131,12 +131,13 @@ def affordable(design: Refitting, asked: int) -> int:
     return within
 
 
-def _null(design: Refitting, *, draws: int, seed: int, name: str, whole: Conditions) -> dict[str, Any]:
+def null_facts(design: Refitting, *, draws: int, seed: int, whole: Conditions) -> dict[str, Any]:
+    """What the file says of one space, of which `whole` are the true conditions."""
     rows, groups = held_out(design), sizes(design)
     # in small groups many patterns keep their stimulus by chance, and what they know is no chance
     apart = FEW_MOVED if len(design.ids) < LARGE * len(groups) else 0
     scores, moved = list[Identified](), list[Identified]()
-    with progress(total=1 + draws + apart, desc=f"null of {name}: fitting anew", unit="refit") as bar:
+    with progress(total=1 + draws + apart, desc=f"null of {whole.space.name}: fitting anew", unit="refit") as bar:
         for decoded in refits(design, draws=draws, seed=seed):
             scores.append(identified(decoded, design.truth[rows]))
             bar.update()

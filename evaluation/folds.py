@@ -162,7 +162,7 @@ def read_design(home: Path) -> Design:
         raise InputError(expected(path, "the refits that the run's card names", "others, or none", THEN))
     facts = read_json(path)
     try:
-        nulls = {str(name): _null(one) for name, one in facts.get("spaces", {}).items()}
+        nulls = {str(name): null_from(one) for name, one in facts.get("spaces", {}).items()}
         absent = {str(name): str(why) for name, why in facts.get("absent", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
@@ -186,7 +186,8 @@ def null_digest(home: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _null(facts: Mapping[str, Any]) -> Null:
+def null_from(facts: Mapping[str, Any]) -> Null:
+    """The null of one space out of a run's file; anything else is a ValueError, KeyError or TypeError."""
     arrays = {name: _shares(facts[name]) for name in (*MEASURES, *(f"moved_{one}" for one in (*MEASURES, "error")))}
     fewest = {name: 2 if name.startswith("moved_") else 1 + FEWEST for name in arrays}
     if any(len(one) < fewest[name] for name, one in arrays.items()) or len(arrays["two_way"]) != len(arrays["top1"]):
