@@ -96,7 +96,7 @@ def test_withheld_is_counted_and_never_scored(report: Report) -> None:
 def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
-        "simulated", "said", "stated", "card", "profile", "rows", "dimensions", "curves", "design", "conditions",
+        "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design", "conditions",
         "sets", "leaks", "absent",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
@@ -252,7 +252,8 @@ def test_command_prints_the_table_and_the_page_last(tmp_path: Path) -> None:
     done = command(str(tmp_path), "--judge", "pixels", "--bootstrap", "200", "--permutations", "99")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines[:3]] == ["Design", "Null", "What would change the numbers"]
+    assert lines[0].startswith("From what was drawn, the judge tells which of two pictures was seen")
+    assert [line.split(":")[0] for line in lines[2:5]] == ["Design", "Null", "What would change the numbers"]
     (at,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["row", "two_way"]]
     assert lines[at + 1].startswith("decoded")
     assert Path(lines[-1]) == (tmp_path / "report/report.html").resolve()
