@@ -96,8 +96,8 @@ def test_withheld_is_counted_and_never_scored(report: Report) -> None:
 def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
-        "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design", "conditions",
-        "sets", "leaks", "absent",
+        "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design",
+        "conditions", "sets", "leaks", "absent",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
     assert all(wanted <= set(row) for row in facts["rows"])
