@@ -91,15 +91,19 @@ class Experiment:
 
 
 def experiment(plan: Plan, *, seed: int, strength: float = 0.0) -> Experiment:
-    """Patterns = strength x a random projection of the conditions + noise of spread 1; conditions share a mean."""
+    """Patterns = strength x a random projection of the conditions + noise of spread 1; conditions share a mean.
+
+    With a signal all seeds are of one subject and one kind of stimuli, so that an interval can be held to their mean.
+    """
     rng = np.random.default_rng([seed, plan.stimuli, plan.folds])
+    fixed = np.random.default_rng([plan.stimuli, plan.folds, 0]) if strength else rng
     ids = [f"s{number:03d}" for number in range(plan.stimuli)]
     kind = np.arange(plan.stimuli) * plan.kinds // plan.stimuli
-    values = rng.normal(size=(plan.stimuli, 8)) @ rng.normal(size=(8, TARGETS)) + 3 * rng.normal(size=TARGETS)
+    values = rng.normal(size=(plan.stimuli, 8)) @ fixed.normal(size=(8, TARGETS)) + 3 * fixed.normal(size=TARGETS)
     values += (plan.kinds > 1) * 3 * rng.normal(size=(plan.kinds, TARGETS))[kind]
     # as much of a signal as of noise at strength 1
     shown = (values - values.mean(0)) / values.std()
-    weights = rng.normal(size=(TARGETS, VOXELS)) / np.sqrt(TARGETS)
+    weights = fixed.normal(size=(TARGETS, VOXELS)) / np.sqrt(TARGETS)
     trial = np.tile(np.arange(plan.stimuli), 1 + plan.drift)
     patterns = strength * (shown @ weights)[trial] + rng.normal(size=(len(trial), VOXELS))
     patterns += plan.drift * rng.normal(size=(plan.kinds, VOXELS))[kind[trial]]
@@ -237,7 +241,7 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=99)
     parser.add_argument("--power-seeds", type=int, default=40)
     asked = parser.parse_args()
-    found = noise(PLANS, seeds=asked.seeds, draws=asked.draws)
+    found = noise(PLANS, seeds=asked.seeds, draws=asked.draws) if asked.seeds else []
     print(f"pure noise, {asked.seeds} seeds, {asked.draws} refits; bounds hold together with probability {TOGETHER}")
     for one in found:
         mark = "" if one.kept else "   OUTSIDE"
