@@ -9,14 +9,15 @@ shows a kind of stimuli of its own (a blocked design). Over the training trials,
     share = sum_s n_s |m_s - m|^2 / sum_t |f_t - m|^2
 
 is the part of the stimuli's variance that lies between sessions; f_t the labels of the stimulus of trial t (one group
-at a time), or, where no labels tell, a few principal components of the pictures, sounds or captions; m_s the mean over
-the n_s trials of a session. Chance is the same with the stimuli permuted: a stimulus keeps the sessions and repeats of
+at a time), and a few principal components of the pictures, sounds or captions; m_s the mean over the n_s trials of a
+session. Chance is the same with the stimuli permuted: a stimulus keeps the sessions and repeats of
 the one whose place it takes, so that repeats within a session are no dependence.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, UsageError
+from brain.leaks import off_standard
 from brain.progress import progress
 from brain.splits import groups_of
 from brain.standardise import training_stimuli
@@ -276,18 +278,11 @@ def scaled_before(responses: Responses, train: NDArray[np.bool_], *, within: boo
         sessions = responses.session[rows]
         groups = [rows & (responses.session == one) for one in np.unique(sessions)] if within else [rows]
         large = [group for group in groups if group.sum() >= FEWEST]
-        if large and all(_is_scaled(responses.values[group]) for group in large):
+        if large and all(
+            off_standard(responses.values[group], percentile=50) <= MOMENT for group in large
+        ):
             return True
     return False
-
-
-def _is_scaled(values: NDArray[np.float32]) -> bool:
-    mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-    moves = spread > 0
-    if not moves.any():
-        return False
-    off = np.maximum(np.abs(mean[moves]), np.abs(spread[moves] - 1))
-    return bool(np.median(off) <= MOMENT)
 
 
 def _blocked(found: Dependence, *, where: str, sessions: int) -> str:
@@ -434,16 +429,12 @@ def by_session(recording: Recording) -> list[dict[str, Any]]:
     table = []
     for session in np.unique(responses.session).tolist():
         shown = responses.stimulus[responses.session == session].tolist()
-        counts = {group: _counted([labels.get(name, {}).get(group, "") for name in shown]) for group in groups}
+        counts = {
+            group: dict(Counter(filter(None, (labels.get(name, {}).get(group) for name in shown))).most_common())
+            for group in groups
+        }
         table.append(
             {"session": session, "trials": len(shown), "stimuli": len(set(shown)), "shown": sorted(set(shown))[:NAMED],
              "labels": counts}
         )  # fmt: skip
     return table
-
-
-def _counted(labels: Sequence[str]) -> dict[str, int]:
-    """label -> trials, the most frequent first; a stimulus without the label counts nowhere."""
-    names, counts = np.unique(np.array([one for one in labels if one], np.str_), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return {str(names[place]): int(counts[place]) for place in order}

@@ -40,6 +40,6 @@ def expected(subject: object, what: str, found: str, then: str) -> str:
     return f"{subject}: expected {what}, found {found}; {then}"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, which takes an s in the plural: "1 session", "2 sessions"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def counted(number: int, noun: str, many: str = "") -> str:
+    """A number with its noun, in the plural `many`, or with an s: "1 session", "2 sessions", "2 stimuli"."""
+    return f"{number} {noun if number == 1 else many or f'{noun}s'}"

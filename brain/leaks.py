@@ -202,10 +202,10 @@ def guard_statistics(responses: Responses, split: Split) -> None:
     for name, rows in groups.items():
         if rows.sum() < TRIALS or not (rows & test).any() or (rows & train).sum() < 2:
             continue
-        together = _off_standard(responses.values[np.ix_(rows, columns)])
+        together = off_standard(responses.values[np.ix_(rows, columns)])
         if together > MOMENT:
             continue
-        alone = _off_standard(responses.values[np.ix_(rows & train, columns)])
+        alone = off_standard(responses.values[np.ix_(rows & train, columns)])
         if alone > max(LEAST, 10 * together):
             raise InputError(
                 f"split {split.name!r}, {name}: the responses have mean 0 and spread 1 over training and test trials "
@@ -224,8 +224,8 @@ def content_sha256(stimulus: Any) -> str:
     return hashlib.sha256(f"image {pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
-def _off_standard(values: Float) -> float:
-    """How far the 95th percentile of the voxels that move is from mean 0 and spread 1, ddof 0 or 1; inf if none do."""
+def off_standard(values: Float, *, percentile: float = SHARE) -> float:
+    """How far this percentile of the voxels that move is from mean 0 and spread 1, ddof 0 or 1; inf if none do."""
     wide = values.astype(np.float64)
     mean, spread, trials = wide.mean(axis=0), wide.std(axis=0), len(wide)
     moves = np.isfinite(spread) & (spread > 0)
@@ -233,7 +233,7 @@ def _off_standard(values: Float) -> float:
         return float("inf")
     mean, spread = mean[moves], spread[moves]
     miss = np.minimum(np.abs(spread - 1), np.abs(spread * np.sqrt(trials / (trials - 1)) - 1))
-    return float(np.percentile(np.maximum(np.abs(mean) / spread, miss), SHARE))
+    return float(np.percentile(np.maximum(np.abs(mean) / spread, miss), percentile))
 
 
 def _exact(train: Looks, test: Looks) -> list[Twin]:

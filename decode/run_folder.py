@@ -190,6 +190,10 @@ class RunFolder:
         True conditions and references are that: made again in less time than it takes to say why they bind a run.
         """
         conditions = self.path / "conditions"
+        if not self._begun("fit"):
+            # made after mappings: without one they are another fit's
+            for name in ("conditions/null.json", "report/regions.json", "report/maps/accuracy.nii.gz"):
+                (self.path / name).unlink(missing_ok=True)
         if self.settings.is_file() and not self._begun("fit") and conditions.is_dir():
             stored = self._noted()
             old = {name for name, _, _ in differences(stored.get("fit", {}), settings.fit)}

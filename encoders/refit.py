@@ -250,15 +250,15 @@ def _decoded(design: Refitting, order: Int) -> Float:
     stimulus = order[design.owner]
     named = stimulus if design.single else np.arange(len(design.ids))
     makers = None if design.anew else _residual_makers(_patterns(design, stimulus, design.values), design.alphas)
-    guesses = np.zeros((len(design.ids), design.truth.shape[1]), np.float32)
+    predictions = np.zeros((len(design.ids), design.truth.shape[1]), np.float32)
     for fold in range(design.inner.shape[0]):
         if design.anew:
             values = _standardised(design, stimulus, fold)
             makers = _residual_makers(_patterns(design, stimulus, values), design.alphas)
         assert makers is not None
-        guess, rows = _fold(design, makers, named, fold)
-        guesses[rows] = guess
-    return guesses[held_out(design)]
+        predicted, rows = _fold(design, makers, named, fold)
+        predictions[rows] = predicted
+    return predictions[held_out(design)]
 
 
 def _standardised(design: Refitting, stimulus: Int, fold: int) -> Wide:
@@ -297,7 +297,7 @@ def _residual_makers(patterns: Wide, alphas: Wide) -> Wide:
 
 
 def _fold(design: Refitting, makers: Wide, named: Int, fold: int) -> tuple[Float, Int]:
-    """The fold's guesses (test stimulus, target), restored, and which stimuli these are."""
+    """The fold's predictions (test stimulus, target), restored, and which stimuli these are."""
     out = design.outer[named] == fold
     inside = design.inner[fold, named]
     kept = out | (inside >= 0)
@@ -322,14 +322,14 @@ def _fold(design: Refitting, makers: Wide, named: Int, fold: int) -> tuple[Float
     target = np.arange(y.shape[1])
     cv = y[train] - held[best[None], train[:, None], target[None]]
     outside = np.linalg.solve(makers[:, test[:, None], test], turned[:, test])
-    guess = y[test] - outside[best[None], np.arange(len(test))[:, None], target[None]]
+    predicted = y[test] - outside[best[None], np.arange(len(test))[:, None], target[None]]
     restore = Restoration.fit(
         cv.astype(np.float32), y[train].astype(np.float32), groups=named[train].astype(str),
         kind=design.restoration, limit=design.settings.limit,
     )  # fmt: skip
     stimuli, member = np.unique(named[test], return_inverse=True)
     mean = np.zeros((len(stimuli), y.shape[1]))
-    np.add.at(mean, member, guess)
+    np.add.at(mean, member, predicted)
     mean /= np.bincount(member)[:, None]
     return restore.apply(mean.astype(np.float32)), stimuli
 

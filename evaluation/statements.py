@@ -14,7 +14,7 @@ from brain.errors import counted
 from evaluation.folds import Design, smallest
 from evaluation.score import Score
 
-LOOK_UPS = {"retrieval": "nearest training", "exemplar": "nearest training"}
+LOOK_UPS = ("retrieval", "exemplar")
 """Rows that show a training stimulus and draw nothing."""
 SMALL, HALF = 0.05, 0.5
 
@@ -41,8 +41,8 @@ def _design(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
     splits = [one for one in _list(run.get("splits")) if isinstance(one, Mapping)]
     if not splits:
         return (
-            f"Design: {counted_stimuli(tested)} judged, of which no split is known (of stimuli that were tested in "
-            f"folds neither chance nor p holds here); {unit}."
+            f"Design: {counted(tested, 'stimulus', 'stimuli')} judged, of which no split is known (of stimuli that "
+            f"were tested in folds neither chance nor p holds here); {unit}."
         )
     train, test = (_span([one.get(side) for one in splits]) for side in ("train", "test"))
     if design.in_folds:
@@ -52,11 +52,10 @@ def _design(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
         )
     else:
         what = f"split {splits[0].get('name')}, {test} test stimuli that {train} training stimuli do not hold"
-    repeats = _shown(run, splits)
-    return f"Design: {what}{repeats}; {unit}."
+    return f"Design: {what}{_shown(run)}; {unit}."
 
 
-def _shown(run: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> str:
+def _shown(run: Mapping[str, Any]) -> str:
     data = run.get("data")
     repeats = data.get("repeats") if isinstance(data, Mapping) else None
     if not isinstance(repeats, list) or not all(type(one) is int for one in repeats) or not repeats:
@@ -75,7 +74,7 @@ def null_line(
             return "none, for no permutations were asked for"
         groups = sorted(Counter(blocks).values())
         least = smallest(groups, draws=permutations)
-        how = f"samples change places among all {counted_stimuli(len(blocks))}"
+        how = f"samples change places among all {counted(len(blocks), 'stimulus', 'stimuli')}"
         if sessions > 1:
             how += ", for their repeats spread over sessions or they lie alone in theirs"
         if len(groups) > 1:
@@ -126,8 +125,8 @@ def _changes(run: Mapping[str, Any], design: Design, *, tested: int) -> str:
     way = ", another standardisation" if run.get("standardisation") else ""
     return (
         f"What would change the numbers: {more}{folds}{way}, fewer repeats averaged, another judge, and the pool: "
-        f"two-way and top-1 are among these {counted_stimuli(tested)}, and are not comparable with those of another "
-        "number or another kind."
+        f"two-way and top-1 are among these {counted(tested, 'stimulus', 'stimuli')}, and are not comparable with "
+        "those of another number or another kind."
     )
 
 
@@ -164,9 +163,9 @@ def warning_lines(
     """What weakens the numbers, a sentence each. `one`: "picture" or "sound"."""
     found = {score.row: score for score in scores if score.metric == "two_way"}
     lines = [
-        f"The {what} {one} is identified better than what was drawn ({found[row].value:.3f} and "
+        f"The nearest training {one} is identified better than what was drawn ({found[row].value:.3f} and "
         f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."
-        for row, what in LOOK_UPS.items()
+        for row in LOOK_UPS
         if row in found and "decoded" in found and found[row].value > found["decoded"].value
     ]
     least = smallest(Counter(blocks).values(), draws=permutations) if permutations else 0.0
@@ -185,9 +184,9 @@ def row_lines(scores: Sequence[Score], design: Design, *, one: str) -> tuple[str
     if not design.in_folds:
         return ()
     lines = [
-        f"Row {row} is not comparable in folds: the {what} {one} is the reference of another fold, which is always "
-        "found before the true one, so that its top-1 among references is 0 whatever was decoded."
-        for row, what in LOOK_UPS.items()
+        f"Row {row} is not comparable in folds: the nearest training {one} is the reference of another fold, which is "
+        "always found before the true one, so that its top-1 among references is 0 whatever was decoded."
+        for row in LOOK_UPS
         if row in found
     ]
     if "shuffled" in found and design.first is not None:
@@ -196,11 +195,6 @@ def row_lines(scores: Sequence[Score], design: Design, *, one: str) -> tuple[str
             f"of the refits, {design.first.chance('two_way'):.3f}."
         )
     return tuple(lines)
-
-
-def counted_stimuli(number: int) -> str:
-    """ "1 stimulus", "2 stimuli"."""
-    return counted(number, "stimulus").replace("stimuluss", "stimuli")
 
 
 def _list(value: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -377,6 +378,21 @@ def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> No
     null = json.loads((run / "conditions/null.json").read_text(encoding="utf-8"))
     assert null["spaces"]["pixels"]["two_way"][0] == pytest.approx(found["two_way"], abs=1e-3)
     assert main(["audit", str(run)]) == 0
+    # a fit that is taken out by hand leaves nothing that other data could take for theirs
+    signal = pictures.reshape(18, -1)[:, :30] / 20 + rng.normal(size=(18, 30))
+    np.savez(
+        data, responses=signal.astype(np.float32), stimulus=np.arange(18), images=pictures.astype(np.uint8),
+        group=np.arange(18) % 3,
+    )  # fmt: skip
+    for name in ("maps", "samples"):
+        shutil.rmtree(run / name)
+    for name in ("card.json", "content.json"):
+        (run / name).unlink()
+    assert main(["study", str(data), *words]) == 0
+    other = json.loads((run / "conditions/null.json").read_text(encoding="utf-8"))
+    (found,) = json.loads((run / "report/report.json").read_text(encoding="utf-8"))["conditions"]
+    assert other["spaces"]["pixels"]["two_way"][0] == pytest.approx(found["two_way"], abs=1e-3)
+    assert found["two_way"] > 0.8 and other["made of"] != null["made of"]
 
 
 @pytest.mark.parametrize("trials", ["averaged", "single"])
