@@ -201,10 +201,11 @@ def _as_asked(way: str, found: Dependence | None) -> Choice:
     )  # fmt: skip
 
 
-def groups_by_session(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def groups_by_session(counts: NDArray[np.int64], *, sets: bool) -> NDArray[np.int64]:
     """(stimulus,) int: stimuli of one group were shown in the same sessions; all one group where the design has none.
 
     counts  (stimulus, session) trials
+    sets    whether sets of sessions count too: where sessions are not standardised apart, their levels differ
     Where most stimuli lie in one session each, with others, a group is a session, and the few that lie in several count
     to the session that shows them most. Where most share their sessions with several others, a group is such a set of
     sessions, and the few others count to the one that is most like theirs.
@@ -213,12 +214,14 @@ def groups_by_session(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     if (seen.sum(1) == 1).mean() >= MOST:
         home = np.asarray(counts.argmax(1), np.int64)
         return home if (np.bincount(home)[home] > 1).mean() >= MOST else np.zeros(len(counts), np.int64)
-    sets, which, size = np.unique(seen, axis=0, return_inverse=True, return_counts=True)
+    if not sets:
+        return np.zeros(len(counts), np.int64)
+    kinds, which, size = np.unique(seen, axis=0, return_inverse=True, return_counts=True)
     which = which.reshape(-1)
     large = np.flatnonzero(size >= SEVERAL)
     if size[large].sum() < MOST * len(counts):
         return np.zeros(len(counts), np.int64)
-    alike = (sets[:, None] == sets[None, large]).sum(2)
+    alike = (kinds[:, None] == kinds[None, large]).sum(2)
     return np.asarray(large[alike.argmax(1)][which], np.int64)
 
 

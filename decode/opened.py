@@ -133,7 +133,7 @@ def blocks_of(responses: Responses, stimuli: Iterable[str]) -> dict[str, str]:
     known, session = np.unique(trials.session, return_inverse=True)
     counts = np.zeros((len(names), len(known)), np.int64)
     np.add.at(counts, (np.searchsorted(names, trials.stimulus), session), 1)
-    groups = groups_by_session(counts)
+    groups = groups_by_session(counts, sets=responses.standardise != "session")
     if len(set(groups.tolist())) < 2:
         return dict.fromkeys(names, "")
     called: dict[int, str] = {}

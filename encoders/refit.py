@@ -134,7 +134,7 @@ def refitting_of(
         truth=truth,
         outer=outer,
         inner=inner,
-        blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound)),
+        blocks=exchangeable(owner, session, clips=groups_of(ids, sound=sound), sets=not within),
         anew={"session": True, "all": True, "none": False}[used.standardise],
         single=single,
         ids=ids,
@@ -161,15 +161,16 @@ def some_of(targets: int) -> Int:
     return np.sort(np.random.default_rng(0).permutation(targets)[:TARGETS]).astype(np.int64)
 
 
-def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_]) -> Int:
+def exchangeable(owner: Int, session: Int, *, clips: NDArray[np.str_], sets: bool) -> Int:
     """(stimulus,) int: stimuli of one block may change places, being shown as often and in the same sessions.
 
     owner, session  (trial,) the stimulus and session of each trial; clips (stimulus,) the clip of each window
+    sets            whether sets of sessions count too, see `groups_by_session`
     Stimuli that no other is shown as often as join those that come next to them.
     """
     counts = np.zeros((len(clips), int(session.max()) + 1), np.int64)
     np.add.at(counts, (owner, session), 1)
-    profile = groups_by_session(counts)
+    profile = groups_by_session(counts, sets=sets)
     # windows of a clip go with it, to clips of as many windows
     _, whose, windows = np.unique(clips, return_inverse=True, return_counts=True)
     often = counts.sum(1) * (1 + windows[whose].max()) + windows[whose]

@@ -78,7 +78,9 @@ def null_line(
         if sessions > 1:
             how += ", for their repeats spread over sessions or they lie alone in theirs"
         if len(groups) > 1:
-            how = f"samples change places among the test stimuli of a session ({len(groups)} sessions)"
+            sets = any("," in one for one in blocks)
+            these = f"the same sessions ({len(groups)} groups)" if sets else f"a session ({len(groups)} sessions)"
+            how = f"samples change places among the test stimuli of {these}"
         return f"{how}, {permutations} permutations; the smallest p possible is {_p(least)}"
     if design.first is None:
         why = "; ".join(f"{space}: {one}" for space, one in design.absent.items()) or "the run holds no refits"

@@ -144,7 +144,7 @@ def test_of_very_many_targets_some_are_drawn_and_all_are_taken_where_that_is_soo
 
 def blocks(owner: list[int], session: list[int], clips: list[str] | None = None) -> list[set[int]]:
     names = np.array(clips or [f"s{one}" for one in range(max(owner) + 1)])
-    found = exchangeable(np.array(owner), np.array(session), clips=names)
+    found = exchangeable(np.array(owner), np.array(session), clips=names, sets=True)
     return sorted((set(np.flatnonzero(found == one).tolist()) for one in np.unique(found)), key=min)
 
 

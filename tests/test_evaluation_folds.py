@@ -430,17 +430,21 @@ def test_only_so_many_refits_are_taken_as_are_within_reach(monkeypatch: pytest.M
 
 
 def test_stimuli_of_one_test_set_change_places_within_their_sessions() -> None:
-    def blocks(stimulus: list[int], session: list[int]) -> dict[str, str]:
+    def blocks(stimulus: list[int], session: list[int], way: str = "all") -> dict[str, str]:
         made = experiment(Plan(name="", stimuli=len(stimulus), folds=3), seed=0)
         trials = replace(
-            made.trials, stimulus=np.array([f"s{one}" for one in stimulus]), session=np.array(session)
-        )
+            made.trials, stimulus=np.array([f"s{one}" for one in stimulus]), session=np.array(session),
+            standardise=way,
+        )  # fmt: skip
         return blocks_of(trials, {f"s{one}" for one in stimulus})
 
     assert blocks([0, 1, 2, 3], [4, 4, 7, 7]) == {
         "s0": "session 4", "s1": "session 4", "s2": "session 7", "s3": "session 7",
     }  # fmt: skip
     assert set(blocks([0, 1, 2, 3] * 2, [1, 2, 3, 1, 2, 3, 1, 3]).values()) == {""}
+    # repeats that spread over sessions leave all free, as NSD's do, unless sessions keep their levels
+    spread = [*range(6)] * 3, [1] * 6 + [2] * 6 + [2, 2, 2, 3, 3, 3]
+    assert set(blocks(*spread, way="session").values()) == {""}
     # groups of sessions never share a name
     shared = blocks([*range(6)] * 3, [1] * 6 + [2] * 6 + [2, 2, 2, 3, 3, 3])
     assert len(set(shared.values())) == 2
