@@ -10,8 +10,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from brain import commands
 from brain.catalogue import unknown
+from brain.console import commands
 from brain.errors import UsageError
 
 COMMANDS = {
@@ -19,12 +19,13 @@ COMMANDS = {
     "inspect": "DATA                what is there, what is missing, against what is known of such data",
     "pack": "OUT                 your own arrays into the documented own-data format",
     "fit": "DATA --out RUN      mappings from voxels to the conditions of a generator",
-    "decode": "RUN                 test patterns to pictures, beside their controls",
-    "evaluate": "RUN_OR_FOLDER       score pictures against what was shown; JSON, CSV and one HTML page",
+    "decode": "RUN                 test patterns to pictures or sounds, beside their controls",
+    "evaluate": "RUN_OR_FOLDER       score samples against what was shown; JSON, CSV and one HTML page",
     "audit": "RUN                 compute every number of a report again from its files; fail on any difference",
     "study": "DATA --out RUN      fit, decode and evaluate in one go; resumes where it stopped",
     "synthesize": "RUN --region NAME   pictures that a region wants to see, judged by others than the guide",
     "app": "[RUN ...]           finished runs in a browser: seen, heard, drawn again, judged",
+    "list": "[KIND]              recipes, methods, mappings, metrics and all else there is to choose from",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
 RESUMED = ("fit", "decode", "study", "synthesize")
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def overview() -> str:
     """The page that `afterimage --help` shows."""
     lines = [f"  {name:<9} {summary}" for name, summary in COMMANDS.items()]
-    head = "usage: afterimage COMMAND ...\n\nWhat a brain saw, drawn again: fMRI responses decoded into pictures."
+    what = "What a brain saw and heard, drawn again: fMRI responses decoded into pictures and sounds."
+    head = f"usage: afterimage COMMAND ...\n\n{what}"
     tail = f"`afterimage COMMAND --help` shows the flags of one command. {EXITS}"
     return "\n".join([head, "", *lines, "", tail])
 

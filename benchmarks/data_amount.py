@@ -7,7 +7,7 @@
 Each fraction is of the labelled training stimuli, all repeats of each, drawn anew by every seed and nested: the stimuli
 of 5 % hold those of 1 %. The score is of decoded CLIP image embeddings on the test stimuli, repeats averaged: two-way
 identification among the test stimuli, and the mean correlation, both after z-scoring every dimension by the training
-stimuli (raw embeddings share so large a mean that anything correlates). No restoration, for any method. z-scores of
+stimuli (raw embeddings share so large a mean that anything correlates). No rescaling, for any method. z-scores of
 voxels need no label and are those of all training trials. `shared` lends all labelled trials of the OTHER subjects.
 Intervals (95 %) resample seeds and test stimuli together; a difference from ridge is of the same seeds and stimuli.
 
@@ -31,22 +31,22 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
 from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, reader_of
-from brain.standardise import SessionScaler
 from brain.types import Float, Recording
 from encoders.conditions import Conditions
 from encoders.labelled import Labelled, labelled_trials, spread_of
-from encoders.masked import MaskedBrain
+from encoders.mappings._parts.residual_map import FitSettings, JoinSettings, ResidualMap, fit_residual, join
+from encoders.masked.model import MaskedBrain
+from encoders.masked.readout import FrozenSettings, TuneSettings, finetune, fit_frozen
 from encoders.pretraining import load_encoder, pretrain
-from encoders.readout import FrozenSettings, TuneSettings, finetune, fit_frozen
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.settings import Plan, PretrainSettings
-from encoders.shared import FitSettings, JoinSettings, ResidualMap, fit_residual, join
 from encoders.spaces import CATALOGUE
 from encoders.storage import write_json
-from evaluation.metrics.identification import shares_beaten
+from evaluation.similarity import shares_beaten
 
 METHODS = ("ridge", "mbm-ridge", "mbm-tuned", "residual", "prior", "shared")
 FRACTIONS = (0.01, 0.05, 0.1, 0.25, 1.0)
@@ -118,7 +118,7 @@ class Subject:
         path = self.asked.out / "conditions" / f"{self.name}.safetensors"
         ids = sorted({*self.known, *self.recording.split().test})
         if not path.is_file():
-            from pipelines.stacks import resolve
+            from pipelines.stacks.find import resolve
 
             stack = resolve(self.asked.stack)
             entry = CATALOGUE["clip-image"]
@@ -216,12 +216,12 @@ class Table:
         start = FrozenSettings()
         frozen = replace(start, ridge=replace(start.ridge, folds=ridge.folds, seed=seed))
         accelerator = Accelerator(cpu=not torch.cuda.is_available())
-        common = {"folder": folder, "restoration": "none", "accelerator": accelerator}
+        common = {"folder": folder, "rescaling": "none", "accelerator": accelerator}
         try:
             if method == "ridge":
                 return _plain_ridge(trials, test, ridge)
             if method == "mbm-ridge":
-                return fit_frozen(self.encoder, trials, settings=frozen, restoration="none").predict(test)
+                return fit_frozen(self.encoder, trials, settings=frozen, rescaling="none").predict(test)
             if method == "mbm-tuned":
                 how = TuneSettings(start=frozen)
                 how = replace(how, plan=replace(self.asked.plan(how.plan), seed=seed))
@@ -247,7 +247,7 @@ class Table:
                 raise UsageError(f"--methods shared: {self.asked.data} has one subject; simulate --subjects 4, say")
             self._lent = {(name, seed): fit_residual(
                 [one.trials(seed, 1.0) for one in others], folder=self.asked.out / "training" / f"{name}_{seed}_lent",
-                settings=self._fit(seed), restoration="none",
+                settings=self._fit(seed), rescaling="none",
                 accelerator=Accelerator(cpu=not torch.cuda.is_available()),
             )}  # fmt: skip
         return self._lent[name, seed]

@@ -24,7 +24,7 @@ from typing import Any
 from app.demo.knobs import Asked, settings_of
 from app.demo.runs import open_runs
 from app.demo.session import House
-from decode.beside import draw_beside
+from decode.stages.draw.beside import draw_beside
 
 PATIENCE = 120
 
@@ -114,7 +114,7 @@ def watched(run: Path, times: int) -> str:
     house = House(open_runs([run]))
     (name,) = house.runs
     one = house.run(name)
-    own = one.settings.decode
+    own = one.settings.method(one.settings.sampling.method)
     visitor, seconds = house.visitor("benchmark"), {"session": list[float](), "alone": list[float]()}
     with tempfile.TemporaryDirectory() as place:
         for number in range(times + 1):

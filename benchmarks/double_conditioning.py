@@ -24,18 +24,18 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.data_amount import interval
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
 from brain.readers import open_recording
 from brain.types import Float, Recording
-from decode.seeds import sample_seed
+from decode.run.seeds import sample_seed
 from encoders.settings import Plan
 from encoders.storage import read_json, write_json
 from evaluation.judges.classifier import ClassifierJudge
-from evaluation.metrics.identification import shares_beaten
-from pipelines.brain_conditioned import BrainConditionedPipeline
-from pipelines.finetuning import finetune_recording
+from evaluation.similarity import shares_beaten
+from pipelines.conditioning.finetuning import finetune_recording
+from pipelines.conditioning.pipeline import BrainConditionedPipeline
 from pipelines.settings import FinetuneSettings
-from pipelines.stacks import resolve
+from pipelines.stacks.find import resolve
 
 KIND = "double-conditioning-cell"
 PATHS = ("both", "cross", "time")

@@ -15,7 +15,7 @@ import time
 import torch
 from torch import nn
 
-from encoders.masked import MaskedBrain, waves
+from encoders.masked.model import MaskedBrain, waves
 from encoders.settings import MaskedSettings
 
 

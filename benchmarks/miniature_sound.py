@@ -20,16 +20,16 @@ import torch
 from PIL import Image
 
 from benchmarks.miniature_stack import two_way
-from brain.simulated.sounds import RATE, READOUTS, Sound, draw_sound, render_sound, windows
+from brain.files.waveforms import RATE, write_wave
+from brain.simulated.sounds.sound import READOUTS, Sound, draw_sound, render_sound, windows
 from brain.types import Float, Stimuli
-from brain.waveforms import write_wave
-from encoders.mel import log_mel
+from encoders.sounds.mel import log_mel
 from encoders.spaces import CATALOGUE as SPACES
 from evaluation.judges.sound import MelClassifierJudge
-from pipelines.miniature.sound_data import HELD_OUT_SEED
-from pipelines.sound import SoundPipeline
-from pipelines.sound_prompt import SoundPrompt
-from pipelines.stacks import resolve
+from pipelines.miniature.recipe_sound.data import HELD_OUT_SEED
+from pipelines.sounds.pipeline import SoundPipeline
+from pipelines.sounds.prompt import SoundPrompt
+from pipelines.stacks.find import resolve
 
 BARS = {
     "mel to autoencoder to mel, correlation": 0.97,

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from brain.simulated.scenes import Scene, draw_scene, render
+from brain.simulated.scenes.scene import Scene, draw_scene, render
 from brain.types import Stimuli
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
 from evaluation.judges.classifier import ClassifierJudge
-from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE as GENERATORS
-from pipelines.miniature.data import HELD_OUT_SEED
-from pipelines.stacks import resolve
+from pipelines.generators.takagi import TakagiSampling
+from pipelines.generators.unclip import UnclipSampling
+from pipelines.miniature.recipe_image.data import HELD_OUT_SEED
+from pipelines.stacks.find import resolve
 
 BARS = {
     "autoencoder PSNR, dB": (28.0, ">="),
@@ -111,21 +112,22 @@ def measure(count: int, look: Path | None) -> dict[str, float]:
     images, texts = encoded(stimuli, "clip-image"), encoded(stimuli, "clip-text")
     unclip, takagi = (GENERATORS[name].open(stack, device="cpu", dtype="float32") for name in ("unclip", "takagi"))
     # from pure noise (strength 1) the latent says nothing, so takagi draws from the caption alone
-    settings = DrawSettings(steps=20, guidance_scale=4.0, strength=1.0)
+    by_takagi = TakagiSampling(steps=20, guidance=4.0, strength=1.0, scheduler="")
+    by_unclip = UnclipSampling(steps=20, guidance=4.0, strength=1.0)
     latents = encoded(stimuli, "vae-latent")
-    by_text = takagi({"vae-latent": latents, "clip-text": texts}, stimuli.ids, seeds, settings=settings)
+    by_text = takagi({"vae-latent": latents, "clip-text": texts}, stimuli.ids, seeds, settings=by_takagi)
     of_text_pictures = [drawn.image for drawn in by_text]
     began = time.perf_counter()
-    list(unclip({"clip-image": images}, stimuli.ids[:8], seeds[:8], settings=settings))
+    list(unclip({"clip-image": images}, stimuli.ids[:8], seeds[:8], settings=by_unclip))
     seconds = time.perf_counter() - began
-    by_image = unclip({"clip-image": images}, stimuli.ids, seeds, settings=settings)
+    by_image = unclip({"clip-image": images}, stimuli.ids, seeds, settings=by_unclip)
     of_image_pictures = [drawn.image for drawn in by_image]
     truth = [stimuli.open(one) for one in stimuli.ids]
     judge = ClassifierJudge(name="miniature").open()
     seen, of_text, of_image = (judge.look(pictures) for pictures in (truth, of_text_pictures, of_image_pictures))
     categories = [stimuli.labels[one]["category"] for one in stimuli.ids]
     right = np.mean(of_text.verdicts["category"] == np.array(categories))
-    recoded = list(unclip.round_trip(truth, settings=settings))
+    recoded = list(unclip.round_trip(truth))
     if look:
         look.mkdir(parents=True, exist_ok=True)
         sheet([row[:12] for row in (truth, recoded, of_text_pictures, of_image_pictures)], look / "miniature.png")

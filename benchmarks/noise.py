@@ -21,19 +21,20 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from brain.averages import average_repeats
-from brain.progress import progress, silent
-from brain.splits import leave_out
-from brain.standardise import SessionScaler
-from brain.types import Float, Responses, Split, VoxelSpace
-from decode.null import null_facts
+from brain.console.progress import progress, silent
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
+from brain.splits.leave_out import leave_out
+from brain.types import Float, Responses, Split
+from brain.voxels import VoxelSpace
+from decode.stages.fit.null import null_facts
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import refitting_of
+from encoders.mappings._parts.linear import MappingSettings, fit_mapping
+from encoders.mappings._parts.refit import refitting_of
 from encoders.ridge import RidgeSettings
-from evaluation.conditions import ConditionScore, score_space
-from evaluation.folds import Design, null_from
 from evaluation.score import Chances
+from evaluation.statistics.conditions import ConditionScore, score_map
+from evaluation.statistics.folds import Design, null_from
 
 TOGETHER = 0.95
 """The probability with which a right tool keeps all bounds together."""
@@ -131,7 +132,7 @@ def decoded(made: Experiment) -> Conditions:
         mapping = fit_mapping(
             training.values, training.ids, conditions=made.true, voxels=made.trials.space.take(np.arange(VOXELS))
             if scaler.leaves else scaler.apply(made.trials).space, unit="psc", regions=("all",), scaler=scaler,
-            restoration="spread", split=fold.sha256, settings=SETTINGS,
+            rescaling="spread", split=fold.sha256, settings=SETTINGS,
         )  # fmt: skip
         part = mapping.decode(made.trials.trials(made.trials.of(fold.test)))
         found += zip(part.ids, part.values, strict=True)
@@ -145,13 +146,13 @@ def scored(made: Experiment, *, seed: int, draws: int) -> ConditionScore:
     nulls = {}
     if len(made.folds) > 1:
         design = refitting_of(
-            made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
+            made.trials, made.true, folds=made.folds, settings=SETTINGS, rescaling="spread", single=False
         )
         with silent():
             nulls["made up"] = null_from(null_facts(design, draws=draws, seed=seed, whole=made.true))
     chances = Chances(seed=seed, bootstrap=1000, permutations=10 * draws)
-    return score_space(
-        decoded(made), made.true, None, chances, design=Design(folds=len(made.folds), nulls=nulls), blocks={}
+    return score_map(
+        "made up", decoded(made), made.true, None, chances, design=Design(folds=len(made.folds), nulls=nulls), blocks={}
     )
 
 

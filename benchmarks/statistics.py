@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.metrics import Marks
-from evaluation.metrics.identification import two_way_marks
-from evaluation.score import Chances, Tally, score
+from evaluation.score import Chances, Marks, Tally, score
+from evaluation.similarity import two_way_marks
 
 PROMISE = 10.0
 PEER_DRAWS = 200

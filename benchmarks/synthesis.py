@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from decode.patterns import open_data
-from decode.run_folder import RunFolder
-from decode.seeds import sample_seed
-from decode.synthesize import Lab, flops_of
-from decode.wishes import Wanted
+from decode.run.folder import RunFolder
+from decode.run.patterns import open_data
+from decode.run.seeds import sample_seed
+from decode.stages.synthesize.lab import FittedRun
+from decode.stages.synthesize.objectives import SynthesisRequest
+from decode.stages.synthesize.synthesize import flops_of
 from pipelines.synthesis import CATALOGUE, SynthesisSettings
 
 PEER = "braindive, 50 steps"
@@ -45,24 +46,24 @@ class Measured:
     seconds: float
 
 
-def measure(lab: Lab, region: str, pictures: int) -> list[Measured]:
+def measure(fitted: FittedRun, region: str, pictures: int) -> list[Measured]:
     """Every way on the same seeds."""
-    wanted = Wanted(signs={region: 1.0}, ways=(), count=pictures)
-    seeds = [sample_seed(lab.settings.machine.seed, region, number) for number in range(pictures)]
-    asked = {region: lab.readout(region)}
+    request = SynthesisRequest(signs={region: 1.0}, methods=(), count=pictures)
+    seeds = [sample_seed(fitted.settings.machine.seed, region, number) for number in range(pictures)]
+    asked = {region: fitted.readout(region)}
     found = []
-    for name, (way, how) in RUNS.items():
-        studio = lab.studio(wanted, how, random=False)
-        list(CATALOGUE[way].make(studio, seeds[:1]))  # the first call pays for what is loaded late
+    for name, (method, how) in RUNS.items():
+        context = fitted.context(request, how, random=False)
+        list(CATALOGUE[method].make(context, seeds[:1]))  # the first call pays for what is loaded late
         began = time.perf_counter()
-        made = list(CATALOGUE[way].make(studio, seeds))
+        made = list(CATALOGUE[method].make(context, seeds))
         seconds = (time.perf_counter() - began) / pictures
-        responses = lab.responses([one.image for one in made], asked)
+        responses = fitted.responses([one.image for one in made], asked)
         found.append(
             Measured(
                 name=name,
                 activation={scorer: float(np.median(values[:, 0])) for scorer, values in responses.items()},
-                flops=flops_of(way, studio, seeds[0]),
+                flops=flops_of(method, context, seeds[0]),
                 seconds=seconds,
             )
         )
@@ -89,8 +90,8 @@ def main() -> int:
     asked = parser.parse_args()
     run = RunFolder(asked.run)
     settings, data = run.stored()
-    lab = Lab(run=run, recording=open_data(data, settings.fit), settings=settings)
-    found = measure(lab, asked.region, asked.pictures)
+    fitted = FittedRun(run=run, recording=open_data(data, settings.data), settings=settings)
+    found = measure(fitted, asked.region, asked.pictures)
     print(table(found))
     peer = next(one for one in found if one.name == PEER)
     cheap = [one for one in found if one.flops <= peer.flops / 10]

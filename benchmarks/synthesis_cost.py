@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipelines.sampler import Prompt, unet_denoiser
+from pipelines.sampling.sampler import Prompt, unet_denoiser
 
 TERA, GIB = 1e12, 2.0**30
 
@@ -114,7 +114,7 @@ def pieces(size: Size) -> dict[str, Piece]:
     }
 
 
-def ways(piece: Mapping[str, Piece]) -> dict[str, float]:
+def methods(piece: Mapping[str, Piece]) -> dict[str, float]:
     """Way -> TFLOP a picture; guidance with a condition runs the UNet twice a step."""
     unet, vae, tower = piece["unet"], piece["vae"], piece["tower"]
     eye = piece["tiny"].back + tower.back
@@ -155,12 +155,13 @@ def main(words: Sequence[str]) -> int:
                 f"which keeps {one.kept:5.2f} GiB"
             )
         print(
-            "  memory, half precision: " + ", ".join(f"{way} {value:.1f} GiB" for way, value in memory(piece).items())
+            "  memory, half precision: "
+            + ", ".join(f"{method} {value:.1f} GiB" for method, value in memory(piece).items())
         )
-        found = ways(piece)
+        found = methods(piece)
         whole = found["braindive, 50 steps"]
-        for way, value in found.items():
-            print(f"  {way:38} {value:8.1f} TFLOP a picture   1/{whole / value:.1f} of braindive")
+        for method, value in found.items():
+            print(f"  {method:38} {value:8.1f} TFLOP a picture   1/{whole / value:.1f} of braindive")
     return 0
 
 

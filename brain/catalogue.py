@@ -1,6 +1,7 @@
 """A folder is a catalogue: every module of a package that ends in `ENTRIES = (...)` adds its entries by their `name`.
 
-Adding a reader, space, mapping, generator or metric is one new file; nothing else is edited.
+Adding a reader, space, mapping, generator or metric is one new file; nothing else is edited. An entry carries its card:
+whoever shows entries, such as help or a table, reads cards and keeps no list of names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,32 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Card(Named, Protocol):
+    """What an entry says of itself: `title` in a few words, `description` in one line, `citation`, "" where unknown."""
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def citation(self) -> str: ...
+
+
 Entry = TypeVar("Entry", bound=Named)
+
+
+def facts(entry: Card) -> dict[str, str]:
+    """The card of an entry as JSON says it; with its licence where the entry names one."""
+    card = {
+        "name": entry.name,
+        "title": entry.title,
+        "description": entry.description,
+        "citation": entry.citation,
+    }
+    licence = str(getattr(entry, "licence", ""))
+    return {**card, "licence": licence} if licence else card
 
 
 class Catalogue(Generic[Entry]):

@@ -4,7 +4,7 @@
     unseen("z\\x1b[2J")                          True: no name in a recording holds what cannot be seen
 
 Whatever has a name is one line. What nobody uses, such as another array of a file, may be called anything else: it is
-written out where it is printed (brain.terminal) and makes no file unreadable.
+written out where it is printed (brain.console.terminal) and makes no file unreadable.
 """
 
 from __future__ import annotations

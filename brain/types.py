@@ -1,17 +1,16 @@
 """The types that flow from a brain: frozen, axes and units named, impossible to build wrong.
 
-    VoxelSpace  which voxels, in which volume, of which betas: the contract a mapping is held to
-    Responses   values (trial, voxel) with stimulus, session and repeat of each trial
+Which voxels these are, the contract a mapping is held to, is `brain/voxels.py`.
+
+    Responses   values (trial, voxel) with stimulus, session, repeat and group of each trial
     Region      a named subset of the voxels
     Stimuli     what was shown, opened one at a time
-    Split       training and test STIMULI, disjoint by construction
+    Split       training and test stimuli, or trials where it says so, disjoint in that unit by construction
     Recording   all of it for one subject, as a reader returns it
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,106 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
-from brain.errors import InputError, UsageError, expected
-from brain.memory import contiguous
+from brain.digest import sha256_of
+from brain.errors import InputError, UsageError, counted, expected
+from brain.machine.memory import contiguous
 from brain.names import one_line
-from brain.nifti import moved, must_be_affine
+from brain.voxels import VoxelSpace
 
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 STANDARDISATIONS = ("session", "all", "none")
+UNITS = ("stimulus", "trial")
+"""What a split divides: stimuli, so that no tested one was trained on, or single trials."""
 LEAVE_OUT = "leave-out"
 """What the names of splits begin with that leave out one group or one stimulus each."""
-
-
-def sha256_of(*parts: bytes) -> str:
-    """The hex digest of the parts, each preceded by its length so that no two lists of parts collide."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class VoxelSpace:
-    """The voxel contract: the columns of a response matrix, by place and provenance.
-
-    subject   such as "subj01"
-    name      the volume's name, such as "func1pt8mm"; "native" where the laboratory gave none
-    betas     the betas' version, such as "betas_fithrf_GLMdenoise_RR"
-    unit      "psc" (percent signal change) or "z" or what the laboratory says
-    shape     (X, Y, Z) of the volume
-    affine    (4, 4) float64, voxel index -> millimetres
-    ijk       (voxel, 3) int64, the voxels' places in the volume, in column order
-    """
-
-    subject: str
-    name: str
-    betas: str
-    unit: str
-    shape: tuple[int, int, int]
-    affine: NDArray[np.float64]
-    ijk: Int
-
-    def __post_init__(self) -> None:
-        for fact in ("subject", "name", "betas", "unit"):
-            one_line(getattr(self, fact), fact)
-        where = f"voxel space of {self.subject}, affine"
-        object.__setattr__(self, "affine", must_be_affine(np.asarray(self.affine, np.float64), where))
-        object.__setattr__(self, "ijk", np.asarray(self.ijk, np.int64))
-        if self.ijk.ndim != 2 or self.ijk.shape[1] != 3:
-            raise InputError(f"voxel space of {self.subject}: ijk must be (voxel, 3), found {self.ijk.shape}")
-
-    def __len__(self) -> int:
-        return len(self.ijk)
-
-    @property
-    def placed(self) -> bool:
-        """Whether the voxels lie in a volume. Where no places were given, readers number them in a row, (n, 0, 0)."""
-        return bool(self.ijk[:, 1:].any())
-
-    @cached_property
-    def sha256(self) -> str:
-        """The digest of everything a mapping must not be wrong about."""
-        facts = [self.subject, self.name, self.betas, self.unit, list(self.shape)]
-        return sha256_of(
-            json.dumps(facts).encode(), self.affine.round(6).tobytes(), np.ascontiguousarray(self.ijk).tobytes()
-        )
-
-    def take(self, columns: NDArray[Any]) -> VoxelSpace:
-        """The same space with only these voxels, in this order. `columns`: (voxel,) bool mask or int index."""
-        return replace(self, ijk=self.ijk[columns])
-
-    def columns_of(self, needed: VoxelSpace) -> Int:
-        """Where each voxel that `needed` names stands in this space, (voxel,) int64: reorder or refuse, never count.
-
-        The same place in millimetres is the same voxel, whichever way the axes of the two volumes run.
-        """
-        for fact in ("subject", "name", "betas", "unit"):
-            have, want = getattr(self, fact), getattr(needed, fact)
-            if have != want:
-                raise InputError(
-                    f"voxel space: the mapping was fitted on {fact} {want!r} and these data have {have!r}; "
-                    "decode the data the mapping was fitted on, or fit again"
-                )
-        same = np.array_equal(self.affine, needed.affine)
-        ijk = needed.ijk if same else moved(needed.ijk, there=needed.affine, home=self.affine)
-        if ijk is None or (same and self.shape != needed.shape):
-            mine, theirs = (f"{one.shape} {one.affine[:3].round(3).tolist()}" for one in (self, needed))
-            raise InputError(
-                expected("voxel space", f"the mapping's volume {theirs}", f"{mine} in these data", "fit again on these")
-            )
-        place = {tuple(voxel): column for column, voxel in enumerate(self.ijk.tolist())}
-        missing = [voxel for voxel in ijk.tolist() if tuple(voxel) not in place]
-        if missing:
-            raise InputError(
-                f"voxel space: {len(missing)} of the mapping's {len(needed)} voxels are not in these data "
-                f"(first missing: ijk {missing[0]}); use the regions the mapping was fitted on, or fit again"
-            )
-        return np.array([place[tuple(voxel)] for voxel in ijk.tolist()], np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +45,9 @@ class Responses:
     stimulus  (trial,) str, the stimulus id of each trial
     session   (trial,) int, 1-based as the laboratory counts
     repeat    (trial,) int, 0 for a stimulus' first showing
+    group     (trial,) str, what the laboratory groups trials by, such as runs; None where it names nothing
     space     VoxelSpace of the columns
-    standardise  how they are standardised before they are read: "session", "all" or "none" (`brain.standardise`)
+    standardise  how they are standardised before they are read: "session", "all" or "none" (`brain.data.standardise`)
     """
 
     values: Float
@@ -140,6 +55,7 @@ class Responses:
     session: Int
     repeat: Int
     space: VoxelSpace
+    group: NDArray[np.str_] | None = None
     standardise: str = "session"
 
     def __post_init__(self) -> None:
@@ -147,12 +63,14 @@ class Responses:
         object.__setattr__(self, "stimulus", np.asarray(self.stimulus, np.str_))
         object.__setattr__(self, "session", np.asarray(self.session, np.int64))
         object.__setattr__(self, "repeat", np.asarray(self.repeat, np.int64))
+        if self.group is not None:
+            object.__setattr__(self, "group", np.asarray(self.group, np.str_))
         if self.standardise not in STANDARDISATIONS:
             raise UsageError(unknown("standardisation", self.standardise, STANDARDISATIONS))
         if self.values.ndim != 2:
             raise InputError(f"responses must be (trial, voxel), found shape {self.values.shape}")
         trials = len(self.values)
-        for axis in ("stimulus", "session", "repeat"):
+        for axis in ("stimulus", "session", "repeat", *([] if self.group is None else ["group"])):
             if getattr(self, axis).shape != (trials,):
                 raise InputError(f"responses: {trials} trials but {axis} has shape {getattr(self, axis).shape}")
         if self.values.shape[1] != len(self.space):
@@ -168,10 +86,11 @@ class Responses:
             stimulus=self.stimulus[rows],
             session=self.session[rows],
             repeat=self.repeat[rows],
+            group=None if self.group is None else self.group[rows],
         )
 
     def voxels(self, columns: NDArray[Any]) -> Responses:
-        """Only these voxels, in this order."""
+        """Only these voxels, in this order. `columns`: (voxel,) int index or bool mask."""
         return replace(self, values=self.values[:, columns], space=self.space.take(columns))
 
     def of(self, ids: Iterable[str]) -> Bool:
@@ -218,7 +137,7 @@ class Stimuli:
             for text in (*labels, *labels.values()):
                 one_line(text, f"a label of stimulus {name}")
         if len(set(self.ids)) != len(self.ids):
-            raise InputError("stimuli: every id must be unique; an id stands twice")
+            raise InputError("stimuli: expected unique ids, found a duplicate")
 
     def open(self, stimulus: str) -> Any:
         """The stimulus itself; an id that nobody showed is an InputError."""
@@ -233,31 +152,70 @@ class Stimuli:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Training and test stimuli: two tuples of ids without an id in common. `sha256` travels into every table."""
+    """Training and test units: two tuples of ids without an id in common. `sha256` travels into every table.
+
+    unit    "stimulus": `train` and `test` are ids of stimuli; "trial": they are ids of trials
+    shared  of a split over trials, how many stimuli stand in training and test alike (`over_trials` counts them)
+    """
 
     name: str
     train: tuple[str, ...]
     test: tuple[str, ...]
+    unit: str = "stimulus"
+    shared: int = 0
 
     def __post_init__(self) -> None:
         one_line(self.name, "a split")
+        if self.unit not in UNITS:
+            raise UsageError(unknown("unit of a split", self.unit, UNITS))
         object.__setattr__(self, "train", tuple(sorted(set(self.train))))
         object.__setattr__(self, "test", tuple(sorted(set(self.test))))
+        units = "stimuli" if self.unit == "stimulus" else "trials"
         both = sorted(set(self.train) & set(self.test))
         if both:
             raise InputError(
-                f"split {self.name!r}: {len(both)} stimuli stand in training and test alike (first: {both[0]}); "
+                f"split {self.name!r}: {len(both)} {units} stand in training and test alike (first: {both[0]}); "
                 "take them out of one of the two"
             )
         if not self.train or not self.test:
             raise InputError(
-                f"split {self.name!r}: {len(self.train)} training and {len(self.test)} test stimuli; both are needed"
+                f"split {self.name!r}: {len(self.train)} training and {len(self.test)} test {units}; both are needed"
+            )
+        if self.shared and self.unit == "stimulus":
+            found = f"{self.shared} that do"
+            raise InputError(
+                expected(f"split {self.name!r}", "no stimulus on both sides", found, "make it a split over trials")
             )
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of both lists."""
-        return sha256_of("\n".join(self.train).encode(), "\n".join(self.test).encode())
+        """The digest of both lists, and of the unit where that is the trial."""
+        unit = () if self.unit == "stimulus" else (self.unit.encode(),)
+        return sha256_of(*unit, "\n".join(self.train).encode(), "\n".join(self.test).encode())
+
+    @property
+    def statement(self) -> str:
+        """What stands at the top of every table of a split over trials; "" for one over stimuli."""
+        if self.unit == "stimulus":
+            return ""
+        return (
+            f"split {self.name} divides trials, not stimuli, with {counted(self.shared, 'stimulus', 'stimuli')} in "
+            "training and test alike: a score may be memory of what was trained on"
+        )
+
+
+def over_trials(name: str, trials: Mapping[str, str], *, train: Iterable[str], test: Iterable[str]) -> Split:
+    """A split over trials, with the count of stimuli on both sides. `trials`: id of a trial -> its stimulus.
+
+    A trial that is on both sides, or that `trials` does not know, is an InputError.
+    """
+    halves = tuple(train), tuple(test)
+    strange = next((one for half in halves for one in half if one not in trials), None)
+    if strange is not None:
+        then = "take it out"
+        raise InputError(expected(f"split {name!r}", "trials of these data", f"trial {strange!r}", then))
+    shown = [{trials[one] for one in half} for half in halves]
+    return Split(name=name, train=halves[0], test=halves[1], unit="trial", shared=len(shown[0] & shown[1]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""From brains to conditions: condition spaces, ridge mappings, what a guess must satisfy, encoding accuracy."""
+"""From brains to conditions: condition spaces, mappings, rescaling of predictions, encoding accuracy."""

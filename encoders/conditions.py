@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from brain.digest import sha256_of
 from brain.errors import InputError, expected
-from brain.memory import contiguous
-from brain.types import Float, Int, sha256_of
+from brain.machine.memory import contiguous
+from brain.types import Float, Int
 from encoders.storage import read_tensors, write_tensors
 
 
@@ -67,7 +68,7 @@ class SpaceCard:
         return cls(**texts, shape=tuple(shape))
 
     def must_match(self, other: SpaceCard) -> None:
-        """Refuse (`InputError`) numbers of another space: `self` is what is needed, `other` is what came."""
+        """Refuse (`InputError`) numbers of another space: `self` is what is needed, `other` is what was found."""
         needed, came = self.facts(), other.facts()
         wrong = [fact for fact in needed if needed[fact] != came[fact]]
         if wrong:
@@ -107,15 +108,17 @@ class Conditions:
                 f"conditions in {self.space.name!r}: expected shape {needed}, found {self.values.shape}; encode again"
             )
         if len(set(self.ids)) != len(self.ids):
-            raise InputError(f"conditions in {self.space.name!r}: a stimulus id stands twice; give every stimulus once")
+            raise InputError(
+                f"conditions in {self.space.name!r}: a stimulus id is a duplicate; give every stimulus once"
+            )
         if not np.isfinite(self.values).all():
-            raise InputError(f"conditions in {self.space.name!r}: NaN or infinite values came; encode again in float32")
+            raise InputError(f"conditions in {self.space.name!r}: NaN or infinite values; encode again in float32")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def rows(self, ids: Sequence[str]) -> Int:
-        """(len(ids),) int64: where each id stands; ids may repeat; an id without a condition is an `InputError`."""
+        """(stimulus,) int64: where each id stands; ids may repeat; an id without a condition is an `InputError`."""
         place = self._place
         missing = [one for one in ids if one not in place]
         if missing:

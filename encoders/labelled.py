@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,24 +22,25 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from brain.averages import average_repeats
-from brain.copies import EXACT, guard_copies
+from brain.data.averages import average_repeats
+from brain.data.clips import groups_of
+from brain.digest import sha256_of
 from brain.errors import InputError, UsageError
-from brain.splits import groups_of
-from brain.standardise import SessionScaler
-from brain.types import Float, Int, Recording, Responses, Split, VoxelSpace, sha256_of
+from brain.types import Float, Int, Recording, Responses, Split
+from brain.voxels import VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
-from encoders.restore import Restoration
+from encoders.rescale import Rescaling
 from encoders.settings import Plan
 from encoders.storage import read_tensors
 from encoders.training import WEIGHTS, Job, Loss, train, validate
+from encoders.training_trials import Spared, held_out, in_batches, standardised
 
 VALIDATION = -1
 """The step that stands in a key of the validation set."""
 AT_ONCE = 256
 """Validation trials that are looked at together."""
 FEWEST = 5
-"""Held-out stimuli that a restoration can be settled on."""
+"""Held-out stimuli that a rescaling can be settled on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,22 +125,16 @@ def labelled_trials(
     """
     if not 0 < share < 1:
         raise UsageError(f"labelled trials: the share that validates lies between 0 and 1, found {share}")
-    known = split.train if only is None else tuple(only)
-    strange = sorted(set(known) - set(split.train))
-    if strange:
-        raise InputError(f"split {split.name!r}: {strange[0]} is no training stimulus; train on {split.name}'s own")
+    known = _known(split, only)
     whole = recording.responses if columns is None else recording.responses.voxels(columns)
     training = whole.trials(whole.of(split.train))
-    scaler = SessionScaler.fit(training, np.ones(len(training.session), np.bool_))
-    scaled = scaler.apply(training)
-    _guard(training, scaled, test=whole.trials(whole.of(split.test)), scaler=scaler)
+    scaler, scaled = standardised(training)
+    spared = Spared.of(whole.trials(whole.of(split.test)), scaler)
+    spared.guard(training.values, scaled.values, name=spared.subject)
     mine = scaled.trials(scaled.of(known))
     groups = groups_of(mine.stimulus.tolist(), sound=recording.stimuli.modality == "sound")
-    names = np.unique(groups)
-    if len(names) < 2:
-        raise InputError(f"{whole.space.subject}: {len(names)} labelled stimuli; one more is needed to validate on")
-    count = min(len(names) - 1, max(1, round(share * len(names))))
-    validating = np.isin(groups, np.random.default_rng([seed, 11]).permutation(names)[:count])
+    count = _validating(len(np.unique(groups)), share=share, name=whole.space.subject)
+    validating = held_out(groups, count=count, seed=[seed, 11])
     return Labelled(
         voxels=mine.space,
         space=conditions.space,
@@ -152,27 +147,37 @@ def labelled_trials(
     )
 
 
-def _guard(training: Responses, scaled: Responses, *, test: Responses, scaler: SessionScaler) -> None:
-    """Refuse copies of test trials: equal up to a factor as they were measured, or alike as z-scores."""
-    name = test.space.subject
-    guard_copies(training.values, test.values, name=name, alike=EXACT)
-    # a session without a training trial has no z-scores
-    known = test.trials(scaler.knows(test))
-    guard_copies(scaled.values, scaler.apply(known).values, name=name)
+def _known(split: Split, only: Sequence[str] | None) -> tuple[str, ...]:
+    """The training stimuli whose labels are known; another one is an InputError."""
+    known = split.train if only is None else tuple(only)
+    strange = sorted(set(known) - set(split.train))
+    if strange:
+        raise InputError(f"split {split.name!r}: {strange[0]} is no training stimulus; train on {split.name}'s own")
+    return known
 
 
-def settled(guess: Float, truth: Float, *, ids: Sequence[str], kind: str, limit: float) -> Restoration:
-    """The restoration by held-out stimuli; too few of them to know a spread by are an InputError."""
+def _validating(stimuli: int, *, share: float, name: str) -> int:
+    """How many of so many stimuli validate: one at least, and not all."""
+    if stimuli < 2:
+        raise InputError(f"{name}: {stimuli} labelled stimuli; one more is needed to validate on")
+    return min(stimuli - 1, max(1, round(share * stimuli)))
+
+
+def settled(prediction: Float, truth: Float, *, ids: Sequence[str], kind: str, limit: float) -> Rescaling:
+    """The rescaling by held-out stimuli; too few of them to know a spread by are an InputError.
+
+    `prediction` and `truth` (sample, target), of the stimuli `ids` (sample,).
+    """
     if kind != "none" and len(ids) < FEWEST:
         raise InputError(
-            f"restoration: {len(ids)} held-out stimuli cannot tell the spread of guesses, {FEWEST} are needed; "
+            f"rescaling: {len(ids)} held-out stimuli cannot tell the spread of predictions, {FEWEST} are needed; "
             "hold out a larger share, or restore nothing"
         )
-    return Restoration.fit(guess, truth, groups=ids, kind=kind, limit=limit)
+    return Rescaling.fit(prediction, truth, groups=ids, kind=kind, limit=limit)
 
 
 class Key(NamedTuple):
-    """What a loss is told of a batch: its step, and the rows of all its samples, whoever computes which."""
+    """What a loss is given of a batch: its step, and the rows of all its samples, whoever computes which."""
 
     step: int
     batch: tuple[int, ...]
@@ -187,24 +192,18 @@ def supervised_job(sets: Sequence[Labelled], loss: Loss, *, batch: int, seed: in
         raise UsageError(f"training: a batch holds one trial or more, found {batch}")
     starts = starts_of(sets)
     train = np.concatenate([one.train + start for one, start in zip(sets, starts, strict=True)])
-    steps = -(-len(train) // batch)
+    rows_at = in_batches(lambda epoch: np.random.default_rng([seed, 12, epoch]).permutation(train), batch)
 
-    @lru_cache(maxsize=2)
-    def order(epoch: int) -> Int:
-        return np.random.default_rng([seed, 12, epoch]).permutation(train)
-
-    def at(step: int) -> tuple[Key, list[int]]:
-        epoch, place = divmod(step, steps)
-        rows = order(epoch)[place * batch : (place + 1) * batch].tolist()
+    def keyed(rows: list[int], step: int = VALIDATION) -> tuple[Key, list[int]]:
         return Key(step=step, batch=tuple(rows)), rows
 
-    check = []
-    for one, start in zip(sets, starts, strict=True):
-        for first in range(0, len(one.held_out), AT_ONCE):
-            rows = (one.held_out[first : first + AT_ONCE] + start).tolist()
-            check.append((Key(step=VALIDATION, batch=tuple(rows)), rows))
+    check = [
+        keyed((one.held_out[first : first + AT_ONCE] + start).tolist())
+        for one, start in zip(sets, starts, strict=True)
+        for first in range(0, len(one.held_out), AT_ONCE)
+    ]
     facts = {**identity, "data": [one.facts() for one in sets], "batch": batch}
-    return Job(batch=at, loss=loss, check=check, check_loss=loss, identity=facts)
+    return Job(batch=lambda step: keyed(rows_at(step), step), loss=loss, check=check, identity=facts)
 
 
 def starts_of(sets: Sequence[Labelled]) -> list[int]:
@@ -237,7 +236,7 @@ def digest_of(network: nn.Module) -> str:
 
 
 def train_or_keep(network: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: Any) -> None:
-    """Trains `network` and leaves it with the best weights by validation, those it came with among them."""
+    """Trains `network` and leaves it with the best weights by validation, those at the start among them."""
     network.to(accelerator.device)
     began = copy.deepcopy(network.state_dict())
     at_start = validate(network, job, accelerator)

@@ -17,8 +17,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from brain.commands import command, readable
-from brain.flags import parse
+from brain.console.commands import command, readable
+from brain.console.flags import parse
 from encoders.settings import PretrainSettings
 
 

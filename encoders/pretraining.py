@@ -12,19 +12,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from brain.design import usable
+from brain.console.progress import progress
+from brain.data.design import usable
 from brain.errors import InputError, UsageError, expected
-from brain.progress import progress
 from brain.readers import open_recording, parse_fields, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
-from encoders.masked import MaskedBrain, augmented
+from encoders.masked.model import MaskedBrain, augmented
 from encoders.settings import PretrainSettings, masked_of
 from encoders.storage import read_tensors, write_json
 from encoders.training import WEIGHTS, Job, held, leave, train
+from encoders.training_trials import Spared
 from encoders.trials import (
     UNLABELLED,
-    Spared,
     Trials,
     batches,
     read_unlabelled,
@@ -81,7 +81,7 @@ def open_trials(data: Path, settings: PretrainSettings) -> list[Trials]:
     found: list[Trials] = []
     spared: list[Spared] = []
     names = parse_fields(settings.fields)
-    for subject in settings.subjects or reader_of(data, settings.reader).subjects(data):
+    for subject in settings.subjects or reader_of(data, settings.reader).subjects(data, fields=names):
         recording = open_recording(
             data, subject=subject, sessions=settings.sessions, reader=settings.reader, fields=names
         )
@@ -167,7 +167,7 @@ def masked_job(sets: Sequence[Trials], settings: PretrainSettings, *, identity: 
         for subject, one in enumerate(sets)
         for first in range(0, len(one.held_out), 256)
     ]
-    return Job(batch=at, loss=loss, check=check, check_loss=loss, identity={**identity, "batch": batch})
+    return Job(batch=at, loss=loss, check=check, identity={**identity, "batch": batch})
 
 
 def _generator(seed: int, step: int, subject: int, row: int) -> torch.Generator:

@@ -26,10 +26,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.console.progress import progress
+from brain.data.clips import groups_of
 from brain.errors import InputError, UsageError
-from brain.memory import contiguous
-from brain.progress import progress
-from brain.splits import groups_of
+from brain.machine.memory import contiguous
 from brain.types import Float, Int
 
 Double = NDArray[np.float64]
@@ -90,7 +90,7 @@ class RidgeFit:
 
     @cached_property
     def at_edge(self) -> float:
-        """Share of the moving targets whose penalty is the grid's first or last."""
+        """Share of the non-constant targets whose penalty is the grid's first or last."""
         moving = self.alpha[~self.constant]
         if len(self.alphas) < 2 or not len(moving):
             return 0.0
@@ -258,8 +258,8 @@ class _HeldOut:
         for targets in _slices(y.shape[1], chunk):
             truth = y[self.rows, targets] - self.y_mean[targets]
             for one, penalty in enumerate(penalties.astype(np.float32)):
-                guess = (self.turned / (self.spectrum + penalty)) @ self.seen[:, targets]
-                total[one, targets] = np.square(truth - guess).sum(0, dtype=np.float64)
+                prediction = (self.turned / (self.spectrum + penalty)) @ self.seen[:, targets]
+                total[one, targets] = np.square(truth - prediction).sum(0, dtype=np.float64)
         return total
 
     def predict(self, alpha: Double, *, chunk: int) -> Float:

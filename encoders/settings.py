@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brain.bounds import seed_within, within
 from brain.catalogue import unknown
+from brain.console.bounds import seed_within, within
 from brain.errors import InputError, UsageError, expected
 
 LARGEST = 2**16
@@ -118,11 +118,12 @@ class Plan:
             raise UsageError(expected("--clip", "a norm above 0", "0", CORRECT))
         seed_within(self.seed)
 
-    def rate_at(self, step: int) -> float:
-        """The learning rate of a step."""
+    def rate_at(self, step: int, *, floor: float = 0.0) -> float:
+        """The learning rate of a step; the cosine ends at the share `floor` of `rate`."""
         if step < self.warm:
             return self.rate * (step + 1) / self.warm
-        return self.rate * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warm) / max(1, self.steps - self.warm))))
+        share = min(1.0, (step - self.warm) / max(1, self.steps - self.warm))
+        return self.rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Arrays and cards on disk: safetensors and JSON, written whole or not at all, read with every doubt spoken.
+"""Arrays and cards on disk: safetensors and JSON, written whole or not at all, read with every doubt reported.
 
 A file carries one JSON card in its metadata (under one key, so that the same content is the same bytes) and says
 there what kind of file it is; another kind, a truncated file or a foreign one is an `InputError` of one sentence. The
@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import brain.json_files
+import brain.files.json_files
 from brain.errors import InputError, StorageError, expected
-from brain.tensors import read_arrays
-from brain.writing import write_text, writing
+from brain.files.tensors import read_arrays
+from brain.writing.opener import write_text, writing
 
 KEY = "afterimage"
 SEALED, DIGEST = "sealed", "tensors_sha256"
@@ -30,7 +31,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], *, kind: str, card: Mapping[str, Any]) -> None:
-    """Write named arrays and their JSON card as one safetensors file: temporary name, fsync, rename.
+    """Write named arrays of any shape and their JSON card as one safetensors file: temporary name, fsync, rename.
 
     `kind` is what the file is ("conditions"); a reader must ask for the same. No room or no rights: `StorageError`.
     """
@@ -47,8 +48,15 @@ def write_json(path: Path, card: Mapping[str, Any]) -> None:
     write_text(path, text)
 
 
+def plain(settings: Any) -> Any:
+    """A settings value, or part of one, as JSON has it: dataclasses become objects, tuples lists."""
+    if is_dataclass(settings):
+        return {one.name: plain(getattr(settings, one.name)) for one in fields(settings)}
+    return [plain(one) for one in settings] if isinstance(settings, tuple) else settings
+
+
 def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
-    """The arrays and the card of a file that `write_tensors` wrote as this kind, else an `InputError`."""
+    """The arrays, of any shape, and the card of a file that `write_tensors` wrote as this kind, else an InputError."""
     if not path.exists() and not path.is_symlink():
         raise InputError(expected(path, f"a {kind} file", "nothing there", "run the stage that writes it"))
     tensors, metadata = read_arrays(path, what=f"a whole {kind} file", then=_AGAIN)
@@ -57,14 +65,14 @@ def read_tensors(path: Path, *, kind: str) -> tuple[Arrays, dict[str, Any]]:
 
 def read_json(path: Path, *, kind: str) -> dict[str, Any]:
     """The JSON object in a file, else an `InputError`."""
-    return brain.json_files.read_json(path, what=f"the card of a {kind}", then=_AGAIN)
+    return brain.files.json_files.read_json(path, what=f"the card of a {kind}", then=_AGAIN)
 
 
 _AGAIN = "write it again with the stage that makes it"
 
 
 def _card(path: Path, metadata: Mapping[str, str], tensors: Arrays, *, kind: str) -> dict[str, Any]:
-    card = brain.json_files.as_object(metadata.get(KEY, "{}"), path, what=f"a {kind} file", then=_AGAIN)
+    card = brain.files.json_files.as_object(metadata.get(KEY, "{}"), path, what=f"a {kind} file", then=_AGAIN)
     found = card.pop("kind", None)
     if found is None:
         raise InputError(expected(path, f"a {kind} file", "a safetensors file of another program", _AGAIN))
@@ -97,7 +105,7 @@ def _digest(text: str, tensors: Arrays, own: object) -> str:
 
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one step (`brain.writing`)."""
+    """Let `write` fill a temporary file beside `path`, then put it in place in one step (`brain.writing.opener`)."""
     from safetensors import SafetensorError
 
     with writing(path) as part:

@@ -3,9 +3,8 @@
     outcome = train(model, plan, folder=out, job=job, accelerator=accelerator)
 
 A step's batch is a function of (seed, step) alone, and rank r of n takes rows r, r+n, ... of it; a rank's loss is
-weighted by its rows, so that the gradient is the mean over the whole batch, however it divides. A checkpoint is one
-safetensors file, written aside and renamed; the last two stay. It carries an identity (settings, data, family), and one
-of another identity is refused.
+weighted by its rows, so that the gradient is the mean over the whole batch, however it divides. Checkpoints:
+`encoders.training_state`.
 """
 
 from __future__ import annotations
@@ -15,34 +14,30 @@ import gc
 import json
 import math
 import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brain.arithmetic import arithmetic, changes
-from brain.errors import InputError, expected
-from brain.files import read_text
-from brain.json_files import as_object
-from brain.progress import progress
-from brain.writing import appending, claim, only_files, storing, sweep, write_text
+from brain.console.progress import progress
+from brain.errors import InputError
+from brain.files.json_files import as_object
+from brain.files.paths import read_text
+from brain.machine.arithmetic import arithmetic, changes
+from brain.writing.locks import claim, sweep
+from brain.writing.opener import appending, write_text
+from brain.writing.places import only_files, storing
 from encoders.settings import Plan
-from encoders.storage import Arrays, read_tensors, write_tensors
+from encoders.training_state import FOLDER, Checkpoints, Progress, learned, write_weights
 
-KIND = "checkpoint"
-KEEP = 2
 LOG = "log.jsonl"
 WEIGHTS = "encoder.safetensors"
-_STEP = re.compile(r"step-(\d{8})\.safetensors")
 
-
-Loss = Callable[[nn.Module, Any, Sequence[int]], Tensor]
+Loss = Callable[[nn.Module, Any, Sequence[int]], Tensor | tuple[Tensor, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,72 +45,105 @@ class Job:
     """What is trained on.
 
     batch     step -> the batch: a key the loss understands, and the rows of its samples
-    loss      (model, key, rows) -> (row,) losses; its randomness must come from the rows and the step in the key alone
-    check     the validation set: keys and rows; `check_loss` like `loss`
+    loss      (model, key, rows) -> (row,) losses, or their mean where it is one of all rows together, alone or with
+              named numbers for the log; its randomness must come from the rows and the step in the key alone
+    check     the validation set: keys and rows; empty validates nothing
     identity  what a checkpoint must agree with, as plain JSON
+
+    What follows is part of the identity where it is other than here, so that checkpoints from before it was there
+    are still resumed.
+    average   decay of the running average of the weights, which is then what is validated, kept and left in the model;
+              in the first steps it is less: (1 + step) / (10 + step); 0 keeps none
+    floor     the share of the rate at which the cosine ends
+    betas     of AdamW
     """
 
     batch: Callable[[int], tuple[Any, Sequence[int]]]
     loss: Loss
-    check: Sequence[tuple[Any, Sequence[int]]]
-    check_loss: Loss
     identity: Mapping[str, Any]
+    check: Sequence[tuple[Any, Sequence[int]]] = ()
+    average: float = 0.0
+    floor: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.95)
+
+    def bound(self, plan: Plan) -> dict[str, Any]:
+        """All that a checkpoint of this job must agree with."""
+        options = {name: getattr(self, name) for name in ("average", "floor", "betas")}
+        changed = {name: value for name, value in options.items() if value != getattr(Job, name)}
+        return {**self.identity, "plan": asdict(plan), **changed}
 
 
-@dataclass
-class Progress:
-    """Where training stands: finished steps, samples seen, the least validation loss and validations since.
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """What the steps of one training work with; `wrapped` is the model as accelerate runs it."""
 
-    arithmetic  what has computed it, one after the other (`brain.arithmetic`)
+    model: nn.Module
+    wrapped: Any
+    optimiser: Any
+    average: dict[str, Tensor]
+    job: Job
+    plan: Plan
+    accelerator: Any
+
+
+def train(
+    model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: Any, minutes: float = math.inf
+) -> Progress:
+    """Trains `model` in place from the last checkpoint on.
+
+    Where there is a validation set, the best weights end in `folder`/encoder.safetensors. `minutes`: the longest time
+    from one checkpoint to the next, beside the plan's steps. A loss that is not finite is an InputError that leaves the
+    last checkpoint as it was.
     """
-
-    step: int = 0
-    samples: int = 0
-    best: float = 1e30
-    waited: int = 0
-    arithmetic: list[dict[str, Any]] = field(default_factory=list)
-
-
-def train(model: nn.Module, plan: Plan, *, folder: Path, job: Job, accelerator: Any) -> Progress:
-    """Trains `model` in place from the last checkpoint on; the best weights end in `folder`/encoder.safetensors.
-
-    A loss that is not finite is an InputError that leaves the last checkpoint as it was.
-    """
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=plan.decay, betas=(0.9, 0.95))
-    store = Checkpoints(folder=folder / "checkpoints", identity={**job.identity, "plan": asdict(plan)})
-    at = store.resume(model, optimiser)
-    if at.step < plan.steps and not _waited_enough(plan, at):
+    store = Checkpoints(folder=folder / FOLDER, identity=job.bound(plan))
+    run, at = _begin(model, plan, store=store, job=job, accelerator=accelerator)
+    if _goes_on(plan, at):
         _note(at, arithmetic(str(accelerator.device)), folder=folder, say=accelerator.print)
-    wrapped, optimiser = accelerator.prepare(model, optimiser)
     trackers = Trackers(folder=folder, accelerator=accelerator, from_step=at.step)
-    bar = progress(
-        total=plan.steps, initial=at.step, desc="training", unit="step", disable=not accelerator.is_main_process
-    )
-    began, seen = time.monotonic(), 0
-    while at.step < plan.steps and not _waited_enough(plan, at):
-        for group in optimiser.param_groups:
-            group["lr"] = plan.rate_at(at.step)
-        key, rows = job.batch(at.step)
-        loss = _step(wrapped, optimiser, key, rows, job=job, plan=plan, accelerator=accelerator, step=at.step)
-        at.step, at.samples, seen = at.step + 1, at.samples + len(rows), seen + len(rows)
-        facts = {"step": at.step, "samples": at.samples, "loss": loss, "rate": plan.rate_at(at.step - 1)}
-        facts["samples_per_s"] = seen / max(1e-9, time.monotonic() - began)
-        if at.step % plan.validate == 0 or at.step == plan.steps:
-            facts["validation"] = validate(wrapped, job, accelerator)
-            better = facts["validation"] < at.best
-            at.best, at.waited = (facts["validation"], 0) if better else (at.best, at.waited + 1)
-            if better and accelerator.is_main_process:
-                write_weights(folder / WEIGHTS, model, {"step": at.step, "validation": at.best, **job.identity})
+    bar = _bar(plan, at, accelerator)
+    began, saved, seen = time.monotonic(), time.monotonic(), at.samples
+    while _goes_on(plan, at):
+        facts = _advance(run, at)
+        facts["samples_per_s"] = (at.samples - seen) / max(1e-9, time.monotonic() - began)
+        if job.check and _due(plan.validate, plan, at):
+            facts["validation"] = _validated(run, at, folder / WEIGHTS)
         trackers.write(facts)
-        bar.update()
-        bar.set_postfix(loss=f"{loss:.4f}", best=f"{at.best:.4f}")
-        if accelerator.is_main_process and (at.step % plan.save == 0 or at.step == plan.steps):
-            store.save(model, optimiser, at)
+        _show(bar, facts, at)
+        late = time.monotonic() - saved > 60 * minutes
+        if accelerator.is_main_process and (late or _due(plan.save, plan, at)):
+            store.save(model, run.optimiser, run.average, at)
+            saved = time.monotonic()
     bar.close()
     trackers.close()
     accelerator.wait_for_everyone()
+    _put(model, run.average)
     return at
+
+
+def _begin(
+    model: nn.Module, plan: Plan, *, store: Checkpoints, job: Job, accelerator: Any
+) -> tuple[_Run, Progress]:
+    """The training where the last checkpoint left it."""
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    optimiser = torch.optim.AdamW(learning, lr=plan.rate, weight_decay=plan.decay, betas=job.betas)
+    average = _copied(model) if job.average else {}
+    at = store.resume(model, optimiser, average)
+    wrapped, optimiser = accelerator.prepare(model, optimiser)
+    wrapped.train()
+    average = {name: value.to(accelerator.device) for name, value in average.items()}
+    run = _Run(
+        model=model, wrapped=wrapped, optimiser=optimiser, average=average, job=job, plan=plan, accelerator=accelerator
+    )
+    return run, at
+
+
+def _goes_on(plan: Plan, at: Progress) -> bool:
+    """Whether there are steps left and patience for them."""
+    return at.step < plan.steps and not (plan.patience and at.waited >= plan.patience)
+
+
+def _due(every: int, plan: Plan, at: Progress) -> bool:
+    return at.step % every == 0 or at.step == plan.steps
 
 
 def _note(at: Progress, facts: dict[str, Any], *, folder: Path, say: Callable[[str], None]) -> None:
@@ -127,39 +155,91 @@ def _note(at: Progress, facts: dict[str, Any], *, folder: Path, say: Callable[[s
         at.arithmetic.append(facts)
 
 
-def _waited_enough(plan: Plan, at: Progress) -> bool:
-    return bool(plan.patience) and at.waited >= plan.patience
+def _advance(run: _Run, at: Progress) -> dict[str, float]:
+    """One step, after which `at` stands behind it; its numbers for the log."""
+    rate = run.plan.rate_at(at.step, floor=run.job.floor)
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    key, rows = run.job.batch(at.step)
+    loss, named = _gradients(run, key, rows)
+    if not math.isfinite(loss):
+        raise InputError(
+            f"training: expected a finite loss, found {loss} at step {at.step}; the last checkpoint stands; "
+            "lower the rate or look for extreme values in the data"
+        )
+    run.accelerator.clip_grad_norm_(run.wrapped.parameters(), run.plan.clip)
+    run.optimiser.step()
+    run.optimiser.zero_grad()
+    if run.average:
+        _move(run.average, run.model, keep=min(run.job.average, (1 + at.step) / (10 + at.step)))
+    at.step, at.samples = at.step + 1, at.samples + len(rows)
+    return {"step": at.step, "samples": at.samples, "loss": loss, "rate": rate, **named}
 
 
-def _step(
-    model: Any, optimiser: Any, key: Any, rows: Sequence[int], *, job: Job, plan: Plan, accelerator: Any, step: int
-) -> float:
-    """One optimiser step on the batch of all processes; returns its mean loss."""
+def _gradients(run: _Run, key: Any, rows: Sequence[int]) -> tuple[float, Mapping[str, float]]:
+    """The gradients of the batch of all processes; its mean loss, and what this process names of its last part."""
+    accelerator, accumulate = run.accelerator, run.plan.accumulate
     rank, ranks = accelerator.process_index, accelerator.num_processes
     mine = list(rows)[rank::ranks]
-    parts = [mine[first :: plan.accumulate] for first in range(plan.accumulate)]
+    parts = [mine[first::accumulate] for first in range(accumulate)]
     # a process that is left without a sample still takes part in the exchange of gradients, with weight 0
     parts = [part for part in parts if part] or [list(rows)[:1]]
     total = torch.zeros((), device=accelerator.device)
+    named: Mapping[str, float] = {}
     for number, part in enumerate(parts):
         last = number == len(parts) - 1
-        with contextlib.nullcontext() if last else accelerator.no_sync(model):
+        with contextlib.nullcontext() if last else accelerator.no_sync(run.wrapped):
             with accelerator.autocast():
-                losses = job.loss(model, key, part)
-            share = losses.float().sum() * (ranks / len(rows) if mine else 0.0)
+                losses, named = _split(run.job.loss(run.wrapped, key, part))
+            many = 1 if losses.ndim else len(part)
+            share = losses.float().sum() * (ranks * many / len(rows) if mine else 0.0)
             accelerator.backward(share)
             total += share.detach()
-    mean = float(accelerator.reduce(total, reduction="mean"))
-    if not math.isfinite(mean):
-        raise InputError(
-            f"training: expected a finite loss, found {mean} at step {step}; the last checkpoint stands; "
-            "lower the rate "
-            "or look for extreme values in the data"
-        )
-    accelerator.clip_grad_norm_(model.parameters(), plan.clip)
-    optimiser.step()
-    optimiser.zero_grad()
-    return mean
+    return float(accelerator.reduce(total, reduction="mean")), named
+
+
+def _split(said: Tensor | tuple[Tensor, Mapping[str, float]]) -> tuple[Tensor, Mapping[str, float]]:
+    """A loss and its named numbers, of which there may be none."""
+    return (said, {}) if isinstance(said, Tensor) else said
+
+
+def _copied(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in learned(model).items()}
+
+
+def _move(average: Mapping[str, Tensor], model: nn.Module, *, keep: float) -> None:
+    """The running average, in place: `keep` of it and the rest of the weights as they are; counters are taken over."""
+    for name, value in learned(model).items():
+        if value.dtype.is_floating_point:
+            average[name].lerp_(value.detach(), 1 - keep)
+        else:
+            average[name].copy_(value)
+
+
+@contextlib.contextmanager
+def _averaged(run: _Run) -> Iterator[None]:
+    """The model has its averaged weights inside, if there are any, and its own again afterwards."""
+    own = _copied(run.model) if run.average else {}
+    _put(run.model, run.average)
+    yield
+    _put(run.model, own)
+
+
+def _put(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Gives the model these weights; none leave it as it is."""
+    if weights:
+        model.load_state_dict(weights, strict=False)
+
+
+def _validated(run: _Run, at: Progress, path: Path) -> float:
+    """The validation loss; the weights go to `path` where none was less."""
+    with _averaged(run):
+        loss = validate(run.wrapped, run.job, run.accelerator)
+        better = loss < at.best
+        at.best, at.waited = (loss, 0) if better else (at.best, at.waited + 1)
+        if better and run.accelerator.is_main_process:
+            write_weights(path, run.model, {"step": at.step, "validation": at.best, **run.job.identity})
+    return loss
 
 
 @torch.no_grad()
@@ -172,8 +252,9 @@ def validate(model: nn.Module, job: Job, accelerator: Any) -> float:
         mine = list(rows)[rank::ranks]
         if mine:
             with accelerator.autocast():
-                losses = job.check_loss(model, key, mine)
-            total += torch.tensor([float(losses.double().sum()), float(len(mine))])
+                losses, _ = _split(job.loss(model, key, mine))
+            many = 1 if losses.ndim else len(mine)
+            total += torch.tensor([float(losses.double().sum()) * many, float(len(mine))])
     model.train()
     added = accelerator.reduce(total.to(accelerator.device), reduction="sum")
     return float(added[0] / added[1])
@@ -188,112 +269,28 @@ def leave(accelerator: Any) -> None:
         torch.distributed.destroy_process_group()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpoints:
-    """The checkpoints of one training: `folder`/step-00000100.safetensors, the last two of them."""
-
-    folder: Path
-    identity: Mapping[str, Any]
-
-    def found(self) -> list[tuple[int, Path]]:
-        """Step and path of each, the oldest first."""
-        if not self.folder.is_dir():
-            return []
-        matches = [(_STEP.fullmatch(path.name), path) for path in self.folder.iterdir()]
-        return sorted((int(match[1]), path) for match, path in matches if match)
-
-    def save(self, model: nn.Module, optimiser: Any, at: Progress) -> None:
-        """Write the state after `at.step` steps and forget all but the last two."""
-        names = [name for name, one in model.named_parameters() if one.requires_grad]
-        tensors = {f"model.{name}": value for name, value in learned(model).items()}
-        states = optimiser.state_dict()["state"]
-        for place, name in enumerate(names):
-            tensors |= {f"optimiser.{key}.{name}": torch.as_tensor(value) for key, value in states[place].items()}
-        card = {"identity": self.identity, "progress": asdict(at)}
-        write_tensors(self.folder / f"step-{at.step:08d}.safetensors", _arrays(tensors), kind=KIND, card=card)
-        for _, path in self.found()[:-KEEP]:
-            path.unlink()
-
-    def resume(self, model: nn.Module, optimiser: Any) -> Progress:
-        """Load the newest one into both; none there is a new start; a damaged or foreign one is an InputError."""
-        found = self.found()
-        if not found:
-            return Progress()
-        path = found[-1][1]
-        arrays, card = read_tensors(path, kind=KIND)
-        self._must_be_mine(path, card)
-        tensors = {name: torch.from_numpy(one) for name, one in arrays.items()}
-        weights = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
-        if set(weights) != set(learned(model)):
-            raise InputError(expected(path, "the weights of this network", "another's", _ELSEWHERE))
-        try:
-            model.load_state_dict(weights, strict=False)
-        except RuntimeError as error:
-            raise InputError(expected(path, "the weights of this network", "another's", _ELSEWHERE)) from error
-        states: dict[int, dict[str, Tensor]] = {}
-        learning = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
-        for place, (name, weight) in enumerate(learning):
-            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"optimiser.{key}.{name}" in tensors]
-            states[place] = {key: tensors[f"optimiser.{key}.{name}"].clone() for key in keys}
-            for key in {*keys} - {"step"}:
-                states[place][key] = _like(weight, states[place][key], path=path)
-        optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
-        return Progress(**card["progress"])
-
-    def _must_be_mine(self, path: Path, card: Mapping[str, Any]) -> None:
-        theirs, mine = card["identity"], json.loads(json.dumps(self.identity))
-        for name in sorted({*theirs, *mine}):
-            if theirs.get(name) != mine.get(name):
-                came, want = _differ(theirs.get(name), mine.get(name))
-                raise InputError(expected(path, f"{name} {want}", came, _ELSEWHERE))
-
-
-def _like(weight: Tensor, stored: Tensor, *, path: Path) -> Tensor:
-    """A stored average in memory of its own, laid out as the optimiser lays it out when it begins."""
-    if stored.shape != weight.shape:
-        raise InputError(expected(path, f"averages of {tuple(weight.shape)}", str(tuple(stored.shape)), _ELSEWHERE))
-    return torch.empty_like(weight, requires_grad=False, device="cpu").copy_(stored)
-
-
-_ELSEWHERE = "train into another --out, or take the old folder away"
-
-
-def _differ(came: Any, want: Any) -> tuple[str, str]:
-    """What differs, in few words: of two objects only the entries that do."""
-    if isinstance(came, dict) and isinstance(want, dict):
-        names = [name for name in sorted({*came, *want}) if came.get(name) != want.get(name)]
-        return str({n: came.get(n) for n in names})[:160], str({n: want.get(n) for n in names})[:160]
-    return str(came)[:160], str(want)[:160]
-
-
-def write_weights(path: Path, model: nn.Module, facts: Mapping[str, Any]) -> None:
-    """Write what a network has learned and its card as one safetensors file, whole or not at all."""
-    write_tensors(path, arrays_of(model), kind=str(facts["family"]), card=facts)
-
-
-def arrays_of(model: nn.Module) -> Arrays:
-    """A copy of what a network has learned, as arrays."""
-    return {name: np.array(one) for name, one in _arrays(learned(model)).items()}
-
-
-def learned(model: nn.Module) -> dict[str, Tensor]:
-    """The network's state without its frozen parameters: all that training may change."""
-    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
-    return {name: value for name, value in model.state_dict().items() if name not in frozen}
-
-
-def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    return {name: one.detach().cpu().numpy() for name, one in tensors.items()}
-
-
 def held(folder: Path, accelerator: Any) -> contextlib.AbstractContextManager[None]:
-    """The folder of a training, held by the main process of its job (`brain.writing.claim`) and swept."""
+    """The folder of a training, held by the main process of its job (`brain.writing.locks.claim`) and swept."""
     if not accelerator.is_main_process:
         return contextlib.nullcontext()
     if (folder / LOG).exists():
         only_files(folder)
         sweep(folder, below=True)
     return claim(folder)
+
+
+def _bar(plan: Plan, at: Progress, accelerator: Any) -> Any:
+    quiet = not accelerator.is_main_process
+    return progress(total=plan.steps, initial=at.step, desc="training", unit="step", disable=quiet)
+
+
+def _show(bar: Any, facts: Mapping[str, float], at: Progress) -> None:
+    """The step's loss and what is named beside it, and the least validation loss once there is one."""
+    apart = ("step", "samples", "loss", "rate", "samples_per_s", "validation")
+    named = {name: value for name, value in facts.items() if name not in apart}
+    best = {"best": f"{at.best:.4f}"} if at.best < Progress.best else {}
+    bar.update()
+    bar.set_postfix(loss=f"{facts['loss']:.4f}", **best, **named)
 
 
 class Trackers:
@@ -319,9 +316,8 @@ class Trackers:
             file.seek(0, os.SEEK_END)
             file.write((json.dumps(facts) + "\n").encode())
         if self.board is not None:
-            for name in ("loss", "validation", "rate", "samples_per_s"):
-                if name in facts:
-                    self.board.add_scalar(name, facts[name], int(facts["step"]))
+            for name in [name for name in facts if name not in ("step", "samples")]:
+                self.board.add_scalar(name, facts[name], int(facts["step"]))
 
     def close(self) -> None:
         """Let TensorBoard write what it holds."""

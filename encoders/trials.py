@@ -4,8 +4,9 @@
     sets += [unlabelled_trials(read_hcp(folder), patch=16, spared=spared) for folder in folders]
 
 A trial needs no stimulus here. Test trials are left out by the split's name of their stimulus, and no trial may be a
-copy of one (`brain.copies`). Values are z-scores per voxel and session over the trials that are used. What validates is
-the last labelled sessions; where there is one session alone, a tenth of the training stimuli with all their trials.
+copy of one (`brain.data.copies`). Values are z-scores per voxel and session over the trials that are used. What
+validates is the last labelled sessions; where there is one session alone, a tenth of the training stimuli with all
+their trials.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.copies import EXACT, guard_copies
+from brain.data.clips import groups_of
+from brain.data.standardise import SessionScaler
+from brain.data.validity import Validity, without_dropped
+from brain.digest import sha256_of
 from brain.errors import InputError, expected
-from brain.files import AGAIN
-from brain.hdf5 import open_hdf5
-from brain.splits import groups_of, tenth_by_hash
-from brain.standardise import SessionScaler
-from brain.types import Bool, Float, Int, Recording, Responses, Split, sha256_of
-from brain.validity import Validity, without_dropped
-from encoders.patches import Patches, cut_cortex
+from brain.files.hdf5 import open_hdf5
+from brain.files.paths import AGAIN
+from brain.splits.tenth_by_hash import tenth_by_hash
+from brain.types import Bool, Float, Int, Recording, Responses, Split
+from encoders.masked.patches import Patches, cut_cortex
+from encoders.training_trials import Spared, refuse_constant, standardised
 
 UNLABELLED = "unlabelled"
 """Where a data folder keeps trials that nobody labelled: `unlabelled/<subject>.h5` with values, session and ijk."""
@@ -55,7 +58,7 @@ class Trials:
     note: str = ""
 
     def facts(self) -> dict[str, object]:
-        """For the card and a checkpoint's identity; trials without a split are told by their values as well."""
+        """For the card and a checkpoint's identity; trials without a split are identified by their values as well."""
         digest = {} if self.split else {"trials_sha256": sha256_of(self.values.tobytes())}
         return {
             "subject": self.subject,
@@ -67,25 +70,6 @@ class Trials:
             "split_sha256": self.split,
             **digest,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spared:
-    """One subject's test trials, of which nothing that is trained on may be a copy.
-
-    subject   whose
-    measured  (trial, voxel) float32, as they were measured
-    scaled    (trial, voxel) float32, z-scores of those whose session has training trials
-    """
-
-    subject: str
-    measured: Float
-    scaled: Float
-
-    def guard(self, measured: Float, scaled: Float, *, name: str) -> None:
-        """Refuse (InputError) trials (trial, voxel) that equal one up to a factor, or are like one as z-scores."""
-        guard_copies(measured, self.measured, name=name, alike=EXACT)
-        guard_copies(scaled, self.scaled, name=name)
 
 
 def training_trials(
@@ -103,7 +87,7 @@ def training_trials(
               of the training stimuli validates instead, with all their trials, and the note says so
     split     whose test trials are left out, or its name; "" is the recording's first
     columns   (voxel,) int64, which voxels; None takes all
-    Voxels that never move in a session, a copy of a test trial and too few sessions are an InputError.
+    Voxels that are constant in a session, a copy of a test trial and too few sessions are an InputError.
     """
     chosen = split if isinstance(split, Split) else recording.split(split)
     whole = recording.responses if columns is None else recording.responses.voxels(columns)
@@ -112,8 +96,9 @@ def training_trials(
     raw = [labelled]
     if unlabelled is not None:
         raw.append(unlabelled.voxels(unlabelled.space.columns_of(whole.space)))
-    values = np.concatenate([_scaler(part).apply(part).values for part in raw])
-    spared = _spared(whole.trials(whole.of(chosen.test)), _scaler(labelled))
+    scaled = [_scaled(part) for part in raw]
+    values = np.concatenate([part.values for _, part in scaled])
+    spared = Spared.of(whole.trials(whole.of(chosen.test)), scaled[0][0])
     spared.guard(np.concatenate([part.values for part in raw]), values, name=spared.subject)
     rows = np.arange(len(values))
     patches = cut_cortex(whole.space, patch)
@@ -149,17 +134,11 @@ def _validating(labelled: Responses, held_out: int) -> tuple[Bool, str]:
 
 
 def spared_trials(recording: Recording, *, split: str = "", columns: Int | None = None) -> Spared:
-    """The test trials of a split ("" the first) of one subject, of the voxels `columns` (None: all of them)."""
+    """The test trials of a split ("" the first) of one subject, of the voxels `columns` (voxel,) (None: all)."""
     chosen = recording.split(split)
     whole = recording.responses if columns is None else recording.responses.voxels(columns)
-    training = whole.trials(whole.of(chosen.train))
-    scaler = SessionScaler.fit(training, np.ones(len(training.session), np.bool_))
-    return _spared(whole.trials(whole.of(chosen.test)), scaler)
-
-
-def _spared(test: Responses, scaler: SessionScaler) -> Spared:
-    known = test.trials(scaler.knows(test))
-    return Spared(subject=test.space.subject, measured=test.values, scaled=scaler.apply(known).values)
+    scaler, _ = standardised(whole.trials(whole.of(chosen.train)))
+    return Spared.of(whole.trials(whole.of(chosen.test)), scaler)
 
 
 def unlabelled_trials(responses: Responses, *, patch: int, spared: Sequence[Spared]) -> Trials:
@@ -167,7 +146,7 @@ def unlabelled_trials(responses: Responses, *, patch: int, spared: Sequence[Spar
 
     patch   voxels in a patch
     spared  the test trials that none of these may be a copy of, compared where the numbers of voxels agree
-    Voxels that are not finite or never move in a session are left out, and the note says so; none left and a copy of a
+    Voxels that are not finite, or constant in a session, are left out, and the note says so; none left and a copy of a
     test trial are an InputError.
     """
     responses, _, dropped = without_dropped(responses, f"{responses.space.subject}, {UNLABELLED}")
@@ -179,16 +158,16 @@ def unlabelled_trials(responses: Responses, *, patch: int, spared: Sequence[Spar
     if not validity.usable.any():
         raise InputError(f"{name}: {said}; no voxel is left to train on, so check how the data were made")
     usable = responses.voxels(np.flatnonzero(validity.usable))
-    values = _scaler(usable).apply(usable).values
+    _, scaled = _scaled(usable)
     for one in spared:
-        if one.measured.shape[1] == values.shape[1]:
-            one.guard(usable.values, values, name=f"{name}, beside {one.subject}")
+        if one.measured.shape[1] == len(usable.space):
+            one.guard(usable.values, scaled.values, name=f"{name}, beside {one.subject}")
     patches = cut_cortex(usable.space, patch)
     return Trials(
         subject=name,
-        values=patches.cut(values),
+        values=patches.cut(scaled.values),
         patches=patches,
-        train=np.arange(len(values)),
+        train=np.arange(len(scaled.values)),
         held_out=np.arange(0),
         voxels=usable.space.sha256,
         split="",
@@ -196,16 +175,10 @@ def unlabelled_trials(responses: Responses, *, patch: int, spared: Sequence[Spar
     )
 
 
-def _scaler(responses: Responses) -> SessionScaler:
-    """z-scores per voxel and session over all of these trials, none of which is a test trial."""
-    scaler = SessionScaler.fit(responses, np.ones(len(responses.session), np.bool_))
-    still = np.flatnonzero((scaler.std == 0).any(0))
-    if len(still):
-        raise InputError(
-            f"{responses.space.subject}: {len(still)} voxels never move in a session (first: ijk "
-            f"{responses.space.ijk[still[0]].tolist()}); mask them out before pretraining"
-        )
-    return scaler
+def _scaled(trials: Responses) -> tuple[SessionScaler, Responses]:
+    scaler, scaled = standardised(trials)
+    refuse_constant(scaler, trials)
+    return scaler, scaled
 
 
 def read_unlabelled(data: Path, recording: Recording) -> Responses | None:

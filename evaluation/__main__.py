@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brain.commands import command, readable
-from brain.flags import parse
+from brain.console.commands import command, readable
+from brain.console.flags import parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +62,21 @@ def _run(words: list[str]) -> None:
 
     readable(words)
     folder, how = parse(asked, program="python -m evaluation", words=words)
-    from evaluation.page import answer
-    from evaluation.report import Judging, evaluate
+    from evaluation.report.evaluate import Judging, evaluate
+    from evaluation.report.pages.page import answer
 
     judging = Judging(
         judge=how.judge, profile=how.profile, seed=how.seed, bootstrap=how.bootstrap, permutations=how.permutations,
         train=how.train,
     )  # fmt: skip
     if how.audit:
-        from evaluation.audit import audit
+        from evaluation.report.audit import audit
 
         print(audit(folder, judge=how.judge, references=how.references, train=how.train))
         return
     report = evaluate(folder, how=judging, references=how.references, out=how.out, exported=how.export)
     if how.export:
-        from evaluation.export import export
+        from evaluation.export.write import export
 
         for path in export(report):
             print(path.resolve())

@@ -7,13 +7,14 @@ target and as wrong answer of others, since both would be other stimuli in anoth
 
 p = (1 + #) / (1 + N) counts the permutations of the assignment stimulus <-> sample that score at least as well; a
 permutation stays inside the blocks of the references (sessions of the recording), for drift makes the stimuli of one
-session alike. In folds it is no test, and intervals are too narrow: see `evaluation.folds`. q is p after Benjamini &
+session alike. In folds it is no test, and intervals are too narrow: see `statistics.folds`. q is p after Benjamini &
 Hochberg (1995) over all metrics and regions of a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -21,11 +22,45 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.folds import smallest, widened
-from evaluation.metrics import Int, Marks, own_values
+from brain.machine.memory import contiguous
+
+Float = NDArray[np.float32]
+Int = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """What a metric says of one set of samples.
+
+    table       (sample, reference) float32: the score of the sample were that reference its own; NaN where not asked
+    distractor  (reference,) float32 or None: how others fare against this stimulus as the wrong answer; it moves the
+                interval, since other stimuli would have meant other wrong answers too
+    """
+
+    table: Float
+    distractor: Float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", contiguous(self.table))
+
+
+def own_values(marks: Marks, own: Int) -> Float:
+    """(sample,) the value of each sample against its own reference."""
+    return marks.table[np.arange(len(own)), own]
+
+
+def smallest(groups: Iterable[int], *, draws: int) -> float:
+    """The smallest p of permutations inside groups of these sizes: one of all assignments there are, or of `draws`."""
+    ways = math.fsum(math.lgamma(1 + size) for size in groups)
+    return max(1 / (1 + draws), math.exp(-ways))
+
+
+def widened(value: float, low: float, high: float, *, by: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """The interval, its halves `by` times as wide, inside the metric's bounds."""
+    return max(bounds[0], value - by * (value - low)), min(bounds[1], value + by * (high - value))
+
 
 Wide = NDArray[np.float64]
-
 LEVEL = 0.95
 UNSHARED = ("repeat", "round_trip", "category_oracle", "retrieval", "exemplar")
 """Rows that have no share of the ceiling: other references, no condition of the brain's, or no generator."""
@@ -45,7 +80,7 @@ class Score:
     chance     the value of knowing nothing: declared, or measured on mismatched pairs
     null       what effects are measured from: the shuffled row's value where there is one, else chance
     ceiling    the oracle row's value, None where there is none
-    firm       whether the oracle row clearly exceeds the null: the interval of their difference lies above 0
+    above_null  whether the oracle row clearly exceeds the null: the interval of their difference lies above 0
     low, high  the 95 % interval of `value`
     p          one-sided, None where it means nothing (no two stimuli in a block)
     q          p corrected for the false discovery rate over the row's metrics and regions, None where p is
@@ -71,7 +106,7 @@ class Score:
     seed_sd: float | None
     q: float | None = None
     lower: bool = False
-    firm: bool = False
+    above_null: bool = False
 
     @cached_property
     def value(self) -> float:
@@ -89,7 +124,7 @@ class Score:
 
         None where there is no such ceiling, and of rows that are none of the generator's work on a decoded condition.
         """
-        if self.ceiling is None or not self.firm or self.row in UNSHARED:
+        if self.ceiling is None or not self.above_null or self.row in UNSHARED:
             return None
         return (self.value - self.null) / (self.ceiling - self.null)
 
@@ -98,7 +133,7 @@ class Score:
         return {
             "row": self.row, "metric": self.metric, "judge": self.judge, "value": self.value, "low": self.low,
             "high": self.high, "chance": self.chance, "n": self.n, "pool": self.pool, "p": self.p, "q": self.q,
-            "null": self.null, "ceiling": self.ceiling, "ceiling_above_null": self.firm, "effect": self.effect,
+            "null": self.null, "ceiling": self.ceiling, "ceiling_above_null": self.above_null, "effect": self.effect,
             "lower_is_better": self.lower, "samples": self.samples, "withheld": self.withheld, "seed_sd": self.seed_sd,
         }  # fmt: skip
 
@@ -143,7 +178,7 @@ class Tally:
 
     @property
     def units(self) -> Wide:
-        """(scored,) what an interval of the row's mean is made of, of the stimuli that are scored."""
+        """(stimulus,) what an interval of the row's mean is made of, of the stimuli that are scored."""
         values = np.diagonal(self.table)
         scored = np.flatnonzero(np.isfinite(values))
         return units_of(values[scored].copy(), self.distractor[scored])
@@ -160,7 +195,10 @@ def _ratio(total: Wide, count: Int) -> Wide:
 
 
 def mismatched(table: Wide) -> float:
-    """The mean over pairs of a sample with another stimulus' reference: what chance is where no metric declares it."""
+    """The mean over pairs of a sample with another stimulus' reference: what chance is where no metric declares it.
+
+    `table` (sample, reference), own pairs on its diagonal.
+    """
     off = table[~np.eye(len(table), dtype=bool)]
     off = off[np.isfinite(off)]
     return float(off.mean()) if len(off) else float("nan")
@@ -227,8 +265,10 @@ def permutation_p(table: Wide, orders: Int) -> float:
     return (1 + reached) / (1 + len(orders))
 
 
-def sure(found: tuple[float, float], units: Wide, *, bounds: tuple[float, float]) -> tuple[float, float]:
+def bounded_interval(found: tuple[float, float], units: Wide, *, bounds: tuple[float, float]) -> tuple[float, float]:
     """The interval `found`, but where all stimuli have nearly the least or the best of 0..1, what their number allows.
+
+    `units` (stimulus,) are their values.
 
     No resample of values that are all alike moves, and that is no proof: were the true share .025 ** (1 / n), all of n
     stimuli would have the best value in .025 of experiments (Clopper & Pearson 1934; it bounds any values in 0..1).
@@ -303,7 +343,7 @@ def score(
 
     ids     (reference,) the references in the tally's order; blocks (reference,) int: who may be permuted with whom
     chance  None measures it on mismatched pairs; bounds are the metric's possible values; lower: less is better
-    permuted, wider  whether permuting samples is a test, and by how much the interval is widened: see evaluation.folds
+    permuted, wider  whether permuting samples is a test, and by how much the interval is widened: see statistics.folds
     """
     table = tally.table
     values = np.diagonal(table).copy()
@@ -315,7 +355,7 @@ def score(
     units = tally.units
     value = float(values[scored].mean())
     low, high = widened(value, *chances.interval(units), by=wider, bounds=bounds)
-    low, high = sure((low, high), values[scored], bounds=bounds)
+    low, high = bounded_interval((low, high), values[scored], bounds=bounds)
     measured = mismatched(inner) if chance is None else chance
     return Score(
         row=row, metric=metric, judge=judge, ids=tuple(ids), values=values, chance=measured, null=measured,

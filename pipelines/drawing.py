@@ -1,8 +1,9 @@
 """Generators: conditions in, samples out, streamed, one seed each; the contract every file of `generators/` keeps.
 
 An entry of the catalogue has `name`, `needs` (spaces it cannot draw without), `takes` (spaces it uses if they come),
-`defaults`, `open(stack, device=..., dtype=...)`, which returns a `Generator`, and `tiny(folder)`, which writes a random
-stack it can open, for tests. What it draws, pictures or sounds, is what the spaces it needs are conditions of.
+`settings`, its own `Sampling` with its defaults, `open(stack, device=..., dtype=...)`, which returns a `Generator`, and
+`tiny(folder)`, which writes a random stack it can open, for tests. What it draws, pictures or sounds, is what the
+spaces it needs are conditions of.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from brain.errors import InputError, UsageError, expected
 from encoders.conditions import Conditions, SpaceCard
-from pipelines.stack_table import ROWS
-from pipelines.stacks import StackFolder, damage, quiet
+from pipelines.settings import Batching, NumberType, Sampling, SoundSampling
+from pipelines.stacks.folder import StackFolder
+from pipelines.stacks.load import damage, quiet
+from pipelines.stacks.table import ROWS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,57 +27,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from pipelines.base import Drawing, LatentPipeline
-    from pipelines.lanes import Lanes
-    from pipelines.sampler import Hooks
-    from pipelines.sound import SoundPipeline
-    from pipelines.sound_stack import SoundDrawing
+    from pipelines.images.base import Drawing, LatentPipeline
+    from pipelines.sampling.micro_batches import MicroBatches
+    from pipelines.sampling.sampler import Hooks
+    from pipelines.sounds.pipeline import SoundPipeline
+    from pipelines.sounds.stack import SoundDrawing
 
     Waveform = NDArray[np.float32]
 
 
-SCHEDULERS = {
-    "ddim": "DDIMScheduler",
-    "ddpm": "DDPMScheduler",
-    "dpm++": "DPMSolverMultistepScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "euler-ancestral": "EulerAncestralDiscreteScheduler",
-    "pndm": "PNDMScheduler",
-}
-"""Name -> class of diffusers."""
-DTYPES = ("float32", "bfloat16", "float16")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawSettings:
-    """How samples are drawn. Everything here but `batch` belongs to what a sample is.
-
-    steps           of the scheduler
-    guidance_scale  towards the condition; 1 is the condition alone
-    image_scale     guidance towards an image embedding where text stands beside it; None is the same scale for both
-    strength        how much of the way a latent is noised before the walk, above 0 to 1
-    noise_level     how far an image embedding is noised, a step of the stack's noising scheduler
-    eta             noise added in each DDIM step, 0 none to 1 as in DDPM
-    scheduler       ddim, ddpm, dpm++, euler, euler-ancestral, pndm; "" is the stack's own
-    lane            samples in one call of a network, on every call alike; 0 is what fits the stack and the device
-    batch           samples drawn side by side; 0 is what keeps the device busy; never changes a sample
-    seconds         how long sounds are where no mel latent says; 0 is what the stack was trained on
-    loa_weight      of decoded LOA beside the language model's, 1 is the decoded alone
-    anchor_weight   of the retrieved exemplar's mel latent beside the decoded one, 1 is the exemplar alone
-    """
-
-    steps: int = 20
-    guidance_scale: float = 5.0
-    image_scale: float | None = None
-    strength: float = 0.8
-    noise_level: int = 0
-    eta: float = 0.0
-    scheduler: str = ""
-    lane: int = 0
-    batch: int = 0
-    seconds: float = 0.0
-    loa_weight: float = 1.0
-    anchor_weight: float = 1.0
+DTYPES = get_args(NumberType)
+ALL_AT_ONCE = Batching()
+"""What fits the stack and keeps the device busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +73,7 @@ class Glimpse:
 
 
 Watch = Callable[[Glimpse], None]
-"""Told every step; it cannot change a sample, and what it raises ends the drawing."""
+"""Called at every step; it cannot change a sample, and what it raises ends the drawing."""
 
 
 class Entry(Protocol):
@@ -122,13 +86,19 @@ class Entry(Protocol):
     @property
     def takes(self) -> tuple[str, ...]: ...
     @property
-    def defaults(self) -> DrawSettings: ...
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def citation(self) -> str: ...
+    @property
+    def settings(self) -> Sampling: ...
     def open(self, stack: StackFolder, *, device: str, dtype: str) -> Generator: ...
     def tiny(self, folder: Path) -> Path: ...
 
 
 Draw = Callable[
-    ["LatentPipeline | SoundPipeline", Mapping[str, "Tensor"], Sequence[int], DrawSettings, "Lanes", "Hooks"],
+    ["LatentPipeline | SoundPipeline", Mapping[str, "Tensor"], Sequence[int], Any, "MicroBatches", "Hooks"],
     "Drawing | SoundDrawing",
 ]
 
@@ -159,7 +129,8 @@ class Generator:
         ids: Sequence[str],
         seeds: Sequence[int],
         *,
-        settings: DrawSettings,
+        settings: Sampling,
+        batching: Batching = ALL_AT_ONCE,
         watch: Watch | None = None,
     ) -> Iterator[Drawn]:
         """Draw sample after sample: `ids` (sample,) name stimuli that `conditions` hold, and may repeat; one seed each.
@@ -184,59 +155,66 @@ class Generator:
                 )
             known[space].must_match(values.space)
             values.rows(ids)
-        return self._stream(conditions, list(ids), list(seeds), settings, watch)
+        return self._stream(conditions, list(ids), list(seeds), settings, batching, watch)
 
-    def prior(self, ids: Sequence[str], seeds: Sequence[int], *, settings: DrawSettings) -> Iterator[Drawn]:
+    def prior(
+        self, ids: Sequence[str], seeds: Sequence[int], *, settings: Sampling, batching: Batching = ALL_AT_ONCE
+    ) -> Iterator[Drawn]:
         """What the stack draws without any condition, from noise alone: one sample a seed, under the names `ids`."""
-        lanes = self.lanes(settings)
-        batch = settings.batch or lanes.batch
-        length = {"seconds": settings.seconds} if self.modality == "sound" else {}
+        batches = self.batches(batching)
+        batch = batching.batch or batches.batch
+        length = {"seconds": settings.seconds} if isinstance(settings, SoundSampling) else {}
         for first in range(0, len(ids), batch):
             some, their = ids[first : first + batch], seeds[first : first + batch]
             drawing = self.pipeline.prior(
-                seeds=their, steps=settings.steps, eta=settings.eta, scheduler=settings.scheduler, lanes=lanes, **length
+                seeds=their,
+                steps=settings.steps,
+                eta=settings.eta,
+                scheduler=settings.scheduler,
+                batches=batches,
+                **length,
             )
             yield from self._drawn(some, their, drawing)
 
-    def resound(self, waves: Waveform, *, settings: DrawSettings) -> Iterator[Waveform]:
+    def resound(self, waves: Waveform, *, batching: Batching = ALL_AT_ONCE) -> Iterator[Waveform]:
         """Each waveform (sample, time) through mel, autoencoder and vocoder: the best a sound of this stack could be.
 
         A generator of pictures has `round_trip` instead, and refuses (`UsageError`).
         """
         if self.modality != "sound":
             raise UsageError(f"generator {self.name} draws pictures; take its round trip of pictures")
-        lanes = self.lanes(settings)
-        for first in range(0, len(waves), lanes.batch):
-            yield from self.pipeline.round_trip(waves[first : first + lanes.batch], lanes=lanes).waves
+        batches = self.batches(batching)
+        for first in range(0, len(waves), batches.batch):
+            yield from self.pipeline.round_trip(waves[first : first + batches.batch], batches=batches).waves
 
-    def round_trip(self, pictures: Sequence[Image], *, settings: DrawSettings) -> Iterator[Image]:
+    def round_trip(self, pictures: Sequence[Image], *, batching: Batching = ALL_AT_ONCE) -> Iterator[Image]:
         """Each picture through the stack's autoencoder and back: the best any drawing of this stack could look.
 
         A generator of sounds has `resound` instead, and refuses (`UsageError`).
         """
-        from pipelines.base import pictures_of
+        from pipelines.images.base import pictures_of
 
         if self.modality != "image":
             raise UsageError(f"generator {self.name} draws sounds; take its round trip of sounds")
-        lanes = self.lanes(settings)
-        for first in range(0, len(pictures), lanes.batch):
-            latents = self.pipeline.encode_pictures(pictures[first : first + lanes.batch], lanes=lanes)
-            yield from pictures_of(self.pipeline.decode_latents(latents, lanes=lanes))
+        batches = self.batches(batching)
+        for first in range(0, len(pictures), batches.batch):
+            latents = self.pipeline.encode_pictures(pictures[first : first + batches.batch], batches=batches)
+            yield from pictures_of(self.pipeline.decode_latents(latents, batches=batches))
 
-    def lanes(self, settings: DrawSettings) -> Lanes:
-        """The lanes these settings mean on this stack and device.
+    def batches(self, batching: Batching) -> MicroBatches:
+        """The micro-batches that this means on this stack and device.
 
-        Several samples in a lane where a place would have bits of its own are a UsageError (`pipelines.lanes`).
+        Several samples in one where a place would have bits of its own are a UsageError (`sampling.micro_batches`).
         """
-        fitting = self.pipeline.lanes()
-        if settings.lane > 1 and fitting.threads == 1 and fitting.width == 1:
+        fitting = self.pipeline.batches()
+        if batching.micro_batch > 1 and fitting.threads == 1 and fitting.width == 1:
             raise UsageError(
-                f"--lane {settings.lane}: expected 1 or 0 here, where a sample's place among others would move its "
-                "last bits (docs/reproducibility.md); leave --lane out"
+                f"--micro-batch {batching.micro_batch}: expected 1 or 0 here, where a sample's place among others "
+                "would move its last bits (docs/reproducibility.md); leave --micro-batch out"
             )
-        return replace(fitting, width=settings.lane) if settings.lane else fitting
+        return replace(fitting, width=batching.micro_batch) if batching.micro_batch else fitting
 
-    def facts(self, settings: DrawSettings) -> dict[str, Any]:
+    def facts(self, settings: Sampling, batching: Batching = ALL_AT_ONCE) -> dict[str, Any]:
         """For the run's card: everything that decides a sample's bits besides conditions and seeds."""
         more = self.pipeline.facts() if self.modality == "sound" else {}
         return {
@@ -244,8 +222,8 @@ class Generator:
             "device": str(self.pipeline.device),
             "dtype": str(self.pipeline.unet.dtype).removeprefix("torch."),
             "scheduler": settings.scheduler or type(self.pipeline.scheduler).__name__,
-            "settings": asdict(settings),
-            **self.lanes(settings).facts(),
+            "settings": {**asdict(settings), "micro_batch": batching.micro_batch},
+            **self.batches(batching).facts(),
             **more,
         }
 
@@ -254,25 +232,26 @@ class Generator:
         conditions: Mapping[str, Conditions],
         ids: list[str],
         seeds: list[int],
-        settings: DrawSettings,
+        settings: Sampling,
+        batching: Batching,
         watch: Watch | None,
     ) -> Iterator[Drawn]:
         import torch
 
-        from pipelines.sampler import Hooks
+        from pipelines.sampling.sampler import Hooks
 
-        lanes = self.lanes(settings)
-        batch = settings.batch or lanes.batch
+        batches = self.batches(batching)
+        batch = batching.batch or batches.batch
         for first in range(0, len(ids), batch):
             some, their = ids[first : first + batch], seeds[first : first + batch]
             values = {space: torch.from_numpy(one.values[one.rows(some)]) for space, one in conditions.items()}
-            hooks = Hooks() if watch is None else Hooks(look=_told(watch, some, their))
+            hooks = Hooks() if watch is None else Hooks(look=_reporting(watch, some, their))
             try:
-                drawing = self.draw(self.pipeline, values, their, settings, lanes, hooks)
+                drawing = self.draw(self.pipeline, values, their, settings, batches, hooks)
             except torch.OutOfMemoryError as error:
                 raise UsageError(
-                    f"generator {self.name}: {self.pipeline.device} has no memory for {lanes.width} samples a call; "
-                    "take --device cpu or, in `afterimage decode` and `afterimage study`, a lower --lane"
+                    f"generator {self.name}: {self.pipeline.device} has no memory for {batches.width} samples a call; "
+                    "take --device cpu or, in `afterimage decode` and `afterimage study`, a lower --micro-batch"
                 ) from error
             yield from self._drawn(some, their, drawing)
 
@@ -299,7 +278,7 @@ def open_generator(
     without: Sequence[str] = (),
     float32: Sequence[str] = (),
 ) -> Generator:
-    """Load the stack into that pipeline, `without` some components, and ask the spaces what they are on this stack.
+    """Load the stack into that pipeline, `without` some components, and look up what the spaces are on this stack.
 
     `dtype` is float32, bfloat16 or float16; the components in `float32` keep that type. A stack without the components
     is an `InputError`; a device that is not there a `UsageError`: nothing falls back to another.
@@ -357,12 +336,12 @@ def _serves(stack: StackFolder, pipeline: type[LatentPipeline] | type[SoundPipel
         )
 
 
-def _told(watch: Watch, ids: Sequence[str], seeds: Sequence[int]) -> Callable[[Tensor, Any], None]:
+def _reporting(watch: Watch, ids: Sequence[str], seeds: Sequence[int]) -> Callable[[Tensor, Any], None]:
     """The sampler's observer that tells `watch` of this batch."""
 
-    def look(latents: Tensor, moment: Any) -> None:
+    def look(latents: Tensor, state: Any) -> None:
         seen = latents.detach().clone()  # whatever is done to it, the denoising loop goes on with its own
-        watch(Glimpse(ids=tuple(ids), seeds=tuple(seeds), step=moment.step, steps=moment.steps, latents=seen))
+        watch(Glimpse(ids=tuple(ids), seeds=tuple(seeds), step=state.step, steps=state.steps, latents=seen))
 
     return look
 

@@ -8,7 +8,8 @@ It learns from labelled training trials alone. A ridge to what the stack's own e
 the prompter starts (--start silent leaves it out), then all that learns denoises. The state with the least denoising
 loss on held-out training stimuli, the start among them, becomes the folder that `BrainConditionedPipeline.from_folder`
 opens. The same command again goes on from the last checkpoint, to the same bits on a processor.
-`pipelines.finetuning` does the work: this module imports nothing heavy, so that it answers and can be stopped at once.
+`pipelines.conditioning.finetuning` does the work: this module imports nothing heavy, so that it answers and can be
+stopped at once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from brain.commands import command, readable
-from brain.flags import parse
+from brain.console.commands import command, readable
+from brain.console.flags import parse
 from pipelines.settings import FinetuneSettings
 
 
@@ -42,8 +43,8 @@ def _run(words: list[str]) -> None:
     readable(words)
     data, out, settings = parse(asked, program="python -m pipelines.finetune", words=words)
     from encoders.storage import read_json
-    from pipelines.brain_conditioned import CARD, FAMILY
-    from pipelines.finetuning import finetune
+    from pipelines.conditioning.finetuning import finetune
+    from pipelines.conditioning.pipeline import CARD, FAMILY
 
     folder = finetune(data, out, settings)
     card = read_json(folder / CARD, kind=FAMILY)

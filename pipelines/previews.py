@@ -12,9 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from encoders.checkpoint_folders import checked
-from pipelines.parts import part_of
-from pipelines.stacks import StackFolder, damage
+from encoders.frozen.checkpoint_folders import checked
+from pipelines.stacks.folder import StackFolder
+from pipelines.stacks.load import damage
+from pipelines.stacks.parts import part_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,13 +45,13 @@ def previews(generator: Generator, latents: Tensor, *, small: Any = None) -> lis
     """Latents (sample, ...) as RGB pictures, or as log-mel spectrograms (frame, mel) float32 of a stack of sounds."""
     import torch
 
-    from pipelines.base import pictures_of
+    from pipelines.images.base import pictures_of
 
-    pipeline, lanes = generator.pipeline, generator.pipeline.lanes()
+    pipeline, batches = generator.pipeline, generator.pipeline.batches()
     with torch.inference_mode():
         if generator.modality == "sound":
-            return list(pipeline.decode_mels(latents, lanes=lanes).cpu().numpy())
+            return list(pipeline.decode_mels(latents, batches=batches).cpu().numpy())
         if small is None:
-            return list(pictures_of(pipeline.decode_latents(latents, lanes=lanes)))
-        pixels = lanes.run(lambda z: small.decode(z, return_dict=False)[0], latents)
+            return list(pictures_of(pipeline.decode_latents(latents, batches=batches)))
+        pixels = batches.run(lambda z: small.decode(z, return_dict=False)[0], latents)
         return list(pictures_of((pixels / 2 + 0.5).clamp(0, 1)))

@@ -1,12 +1,80 @@
-"""What can be asked of fine-tuning, in a module that reads flags before anything heavy is imported."""
+"""What can be asked of sampling and of fine-tuning, read before anything heavy is imported."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from brain.catalogue import unknown
-from brain.errors import UsageError
+from brain.console.bounds import within
+from brain.errors import UsageError, expected
 from encoders.settings import MaskedSettings, Plan, share_within, trained_within
+
+Scheduler = Literal["", "ddim", "ddpm", "dpm++", "euler", "euler-ancestral", "pndm"]
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler-ancestral": "EulerAncestralDiscreteScheduler",
+    "pndm": "PNDMScheduler",
+}
+"""Name -> class of diffusers."""
+NumberType = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """A denoising loop; a generator adds what it alone reads."""
+
+    steps: int = 20
+    """Denoising steps."""
+    guidance: float = 5.0
+    """Classifier-free guidance; 1 is the condition alone."""
+    eta: float = 0.0
+    """Noise added in each DDIM step; 1 is as much as in DDPM."""
+    scheduler: Scheduler = ""
+    """Empty takes the stack's own."""
+
+    def __post_init__(self) -> None:
+        within("--steps", self.steps, 1)
+        within("--guidance", self.guidance, 0, 1e6)
+        within("--eta", self.eta, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSampling(Sampling):
+    """A denoising loop that draws sounds."""
+
+    seconds: float = field(default=0.0, metadata={"hidden": True})
+    """Length of what is drawn, in s; 0 takes what the stack was trained on."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("seconds", self.seconds, 0, 3600)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batching:
+    """How many samples are drawn at once.
+
+    micro_batch  samples in one call of a network, on every call alike; 0 is what fits the stack and the device. It
+                 decides the last bits of a sample
+    batch        samples drawn side by side; 0 is what keeps the device busy; it never changes a sample
+    """
+
+    micro_batch: int = 0
+    batch: int = 0
+
+
+def strength_within(strength: float, steps: int | None = None) -> None:
+    """Refuses (UsageError) a strength that is not above 0 and at most 1, or that leaves none of `steps`, if given."""
+    if not 0 < strength <= 1:
+        raise UsageError(expected("--strength", "above 0 and at most 1", f"{strength:g}", "correct it"))
+    if steps is not None and int(steps * strength) < 1:
+        then = "use more steps or more strength"
+        raise UsageError(expected(f"--strength {strength:g} of {steps} steps", "a step or more", "none left", then))
+
 
 RIDGE_START = "ridge"
 STARTS = (RIDGE_START, "silent")

@@ -72,7 +72,7 @@ def checkout() -> Path:
 @pytest.fixture(scope="session")
 def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack of the real classes, random and tiny, in the miniature's structure."""
-    from pipelines.tiny import tiny_stack as write
+    from pipelines.images.tiny import tiny_stack as write
 
     return write(tmp_path_factory.mktemp("stacks") / "tiny")
 
@@ -85,7 +85,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     import numpy as np
 
-    from brain.pack import write_arrays
+    from brain.data.pack import write_arrays
 
     rng = np.random.default_rng(0)
     ids = [f"s{number:02d}" for number in range(36)]

@@ -33,7 +33,7 @@ NO_TESTS = (4, 5)
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from brain.arithmetic import VARIABLES  # noqa: E402 - the checkout is found first
+from brain.machine.arithmetic import VARIABLES  # noqa: E402 - the checkout is found first
 
 SAME_BITS = "tests/test_same_bits.py"
 NUMPY_BEYOND_AVX2 = "numpy beyond AVX2"

@@ -22,23 +22,23 @@ from PIL import Image
 import evaluation.__main__ as judging
 from app import cli
 from app.cli import main
-from brain import progress as progress_module
-from brain.bounds import LAST_SEED
-from brain.commands import Stopped, command, interruptible
-from brain.devices import check_device, devices
+from brain.console import progress as progress_module
+from brain.console.bounds import LAST_SEED
+from brain.console.commands import Stopped, command, interruptible
+from brain.console.progress import duration, progress
+from brain.console.terminal import Plain, plain
 from brain.errors import UsageError
-from brain.progress import duration, progress
-from brain.terminal import Plain, plain
+from brain.machine.devices import check_device, devices
 from brain.types import Stimuli
-from decode.spaces import PART, encoded
+from decode.stages.fit.spaces import PART, encoded
 from encoders.settings import Plan
 from encoders.spaces import CATALOGUE
-from evaluation.report import Judging
+from evaluation.report.evaluate import Judging
 
 ENDS = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 130}
 SLEEPER = """
 import sys, time, pathlib
-from brain.commands import command
+from brain.console.commands import command
 
 def work():
     part = pathlib.Path(sys.argv[1])
@@ -175,6 +175,19 @@ def heard() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heard")
+def test_a_signal_that_falls_into_a_callback_is_heard_all_the_same() -> None:
+    class Gone:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            sum(range(1000))  # the handler runs here, and what it raises is lost
+
+    gone = Gone()
+    with pytest.raises(Stopped) as stopped, interruptible():
+        del gone
+        time.sleep(30)
+    assert stopped.value.number == signal.SIGTERM and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
     before = [signal.getsignal(number) for number in ENDS]
     with pytest.raises(KeyboardInterrupt) as stop, interruptible():

@@ -12,18 +12,24 @@ import pytest
 import encoders.pretrain
 import pipelines.finetune
 from app.cli import main
+from decode.methods import CATALOGUE as METHODS
 from decode.recipes import CATALOGUE
-from decode.run_folder import RunFolder
-from decode.settings import DecodeSettings, EvaluateSettings, MachineSettings, Settings
+from decode.run.folder import RunFolder
+from decode.run.settings import EvaluationSettings, MachineSettings, SamplingSettings
+from encoders.mappings import CATALOGUE as MAPPINGS
+from tests.sampling import asked
 
 
 def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """From each flag to what `--help` says of its default."""
+    """From each flag to what `--help` says of its default: the last thing in brackets, "" where it says nothing."""
     with pytest.raises(SystemExit):
         main([*words, "--help"])
-    text = " ".join(re.sub(r"[\u2500-\u257f|]", " ", capsys.readouterr().out).split())
-    found = re.findall(r" (--[a-z][a-z-]*)(?:, --no-[a-z-]+)? (?:(?! --[a-z]).)*?\(((?:default|the )[^()]*)\)", text)
-    return {flag: said.strip() for flag, said in found}
+    found: dict[str, str] = {}
+    for part in re.split(r"\n(?=  -)", capsys.readouterr().out)[1:]:
+        text = " ".join(line.strip() for line in part.splitlines() if line.startswith(" "))
+        default = re.search(r"\(([^()]*)\)$", text)
+        found[text.split()[0]] = default[1] if default else ""
+    return found
 
 
 def flags_of(*stages: object) -> list[str]:
@@ -32,32 +38,31 @@ def flags_of(*stages: object) -> list[str]:
 
 def test_settings_that_a_run_brings_along_show_no_number(capsys: pytest.CaptureFixture[str]) -> None:
     said = shown(["decode"], capsys)
-    for flag in ["--data", *flags_of(MachineSettings(), DecodeSettings())]:
+    for flag in ["--data", *flags_of(MachineSettings(), SamplingSettings())]:
         assert said[flag] == "the run's own", flag
-    assert said["--stimuli"] == "default:"
+    assert said["--stimuli"] == ""
     said = shown(["synthesize"], capsys)
-    assert {said[flag] for flag in flags_of(MachineSettings())} == {"the run's own"} and said["--n"] == "default: 8"
+    assert {said[flag] for flag in flags_of(MachineSettings())} == {"the run's own"} and said["--n"] == "8"
     said = shown(["evaluate"], capsys)
     assert said["--bootstrap"] == "the run's own; of a folder that is no run: 2000"
-    assert all(said[flag].startswith("the run's own") for flag in flags_of(EvaluateSettings()))
+    assert all(said[flag].startswith("the run's own") for flag in flags_of(EvaluationSettings()))
 
 
 def test_a_run_that_is_named_shows_its_own_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data").mkdir()
-    settings = Settings(recipe="x", decode=DecodeSettings(steps=7), evaluate=EvaluateSettings(bootstrap=321))
+    settings = asked(CATALOGUE["takagi-miniature"].settings(), steps=7, bootstrap=321)
     RunFolder(tmp_path / "run").claim(settings, tmp_path / "data", ("fit", "decode", "evaluate"))
-    assert shown(["decode", str(tmp_path / "run")], capsys)["--steps"] == "default: 7"
-    assert shown(["evaluate", str(tmp_path / "run")], capsys)["--bootstrap"] == "default: 321"
+    assert shown(["decode", str(tmp_path / "run")], capsys)["--steps"] == "7"
+    assert shown(["evaluate", str(tmp_path / "run")], capsys)["--bootstrap"] == "321"
 
 
 @pytest.mark.parametrize("command", ["study", "fit"])
 def test_settings_in_which_recipes_differ_are_said_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = shown([command], capsys)
     assert said["--stack"] == "the recipe's; takagi-miniature: miniature-image"
-    assert said["--subject"] == "default: ''"
+    assert said["--subject"] == ""
     for recipe in CATALOGUE:
-        stack = recipe.settings().fit.stack or "''"
-        assert shown([command, "--recipe", recipe.name], capsys)["--stack"] == f"default: {stack}"
+        assert shown([command, "--recipe", recipe.name], capsys)["--stack"] == recipe.maps.stack
 
 
 COMMANDS = {name: f"app/commands/{name}.py" for name in ("simulate", "inspect", "pack", "fit", "decode", "evaluate",
@@ -81,8 +86,11 @@ def named_in(*paths: Path) -> set[str]:
 
 def flags_in_help(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     main_of = MODULES.get(command, lambda words: main([command, *words]))
-    with pytest.raises(SystemExit):
-        main_of(["--help"])
+    methods = [["--method", one.name] for one in METHODS] if command in ("study", "fit", "decode") else []
+    mappings = [["--mapping", one.name] for one in MAPPINGS] if command in ("study", "fit") else []
+    for words in [[], *methods, *mappings]:
+        with pytest.raises(SystemExit):
+            main_of([*words, "--help"])
     return set(re.findall(r"^\W* (--[a-z](?:[a-z-]*[a-z])?)", capsys.readouterr().out, re.M))
 
 
@@ -97,13 +105,13 @@ def test_messages_name_flags_that_the_command_has(checkout: Path, capsys: pytest
     # what no reader opens is told the whole next command, `afterimage pack ...`
     own = [path for path in (checkout / "brain/readers").glob("*.py") if path.name != "_unknown.py"]
     readers = named_in(*own)
-    assert named_in(checkout / "brain/readers/_unknown.py") <= flags["pack"]
+    assert named_in(checkout / "brain/readers/_parts/unknown.py") <= flags["pack"]
     assert readers == {"--fields", "--sessions"}
     for command in ("fit", "study", *MODULES):
         assert readers <= flags[command], command
     assert named_in(checkout / "encoders/pretraining.py") <= flags["encoders.pretrain"]
-    assert named_in(checkout / "pipelines/finetuning.py") <= flags["pipelines.finetune"]
-    assert named_in(checkout / "brain/commands.py") == set()
+    assert named_in(checkout / "pipelines/conditioning/finetuning.py") <= flags["pipelines.finetune"]
+    assert named_in(checkout / "brain/console/commands.py") == set()
     # curves draw, and what draws advises another device
     assert "--device" in named_in(checkout / "pipelines/drawing.py") and "--device" in flags["evaluate"]
 

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from app.cli import main
-from brain import inspection
+from brain.data import inspection
+from brain.data.inspection import Look, look
 from brain.errors import InputError, UsageError
-from brain.inspection import Look, look
 from brain.readers import open_recording
 from brain.readers.arrays import Arrays
-from brain.simulated.tiny import tiny_nsd
-from brain.simulated.tiny_listener import tiny_listener
+from brain.simulated.layouts.tiny import tiny_nsd
+from brain.simulated.layouts.tiny_listener import tiny_listener
 from brain.types import Recording
 
 TRIALS, VOXELS = 30, 8

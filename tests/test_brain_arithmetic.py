@@ -13,9 +13,9 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from brain.arithmetic import arithmetic, changes
 from brain.errors import InputError
-from decode.run_folder import RunFolder
+from brain.machine.arithmetic import arithmetic, changes
+from decode.run.folder import RunFolder
 from encoders.settings import Plan
 from encoders.storage import read_tensors
 from encoders.training import Job, train
@@ -32,7 +32,7 @@ def test_the_facts_are_plain_json_of_this_process() -> None:
 
 def test_the_facts_follow_the_environment(checkout: Path) -> None:
     """In a process of its own, for libraries choose when they start; taskset takes a core away."""
-    code = "import json; from brain.arithmetic import arithmetic; print(json.dumps(arithmetic()))"
+    code = "import json; from brain.machine.arithmetic import arithmetic; print(json.dumps(arithmetic()))"
     import os
 
     more = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
@@ -87,7 +87,7 @@ def test_a_training_that_goes_on_with_other_threads_says_so(tmp_path: Path, caps
             return model(torch.ones(len(rows), 3)).square().mean(1)
 
         return Job(
-            batch=lambda step: (step, [0, 1]), loss=loss, check=[(0, [0])], check_loss=loss, identity={"family": "toy"}
+            batch=lambda step: (step, [0, 1]), loss=loss, check=[(0, [0])], identity={"family": "toy"}
         )
 
     plan, before = Plan(steps=4, validate=2, save=2, warm=1, patience=0), torch.get_num_threads()

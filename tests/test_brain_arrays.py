@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brain.data.pack import pack, write_arrays
+from brain.data.standardise import SessionScaler
 from brain.errors import InputError, StorageError, UsageError
-from brain.pack import pack, write_arrays
+from brain.files.tables import read_ids
 from brain.readers import open_recording, parse_fields, reader_of
-from brain.readers.arrays import DIGEST
-from brain.standardise import SessionScaler
-from brain.tables import read_ids
-from brain.writing import claim
+from brain.readers._own.fields import DIGEST
+from brain.writing.locks import claim
 from tests.rounding import rounding
 
 TRIALS, VOXELS = 24, 6

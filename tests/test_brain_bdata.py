@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from brain.design import choose
+from brain.data.clips import check_groups, groups_of, middle_windows
+from brain.data.design import choose
 from brain.errors import AfterimageError, InputError, UsageError
+from brain.files.waveforms import RATE
 from brain.readers import open_recording, reader_of
-from brain.readers._auditory import GROUPS, plain_name
+from brain.readers._parts.auditory import GROUPS, plain_name
 from brain.readers.bdata import BData
-from brain.simulated.sound_layout import Clip, Voxels, write_bdata, write_stimuli
-from brain.simulated.tiny_listener import TinyListener, tiny_listener
-from brain.splits import check_groups, cluster_splits, groups_of, leave_out, middle_windows, tenth_by_hash
+from brain.simulated.layouts.sound import Clip, Voxels, write_bdata, write_stimuli
+from brain.simulated.layouts.tiny_listener import TinyListener, tiny_listener
+from brain.splits.cluster import cluster_splits
+from brain.splits.leave_out import leave_out
+from brain.splits.tenth_by_hash import tenth_by_hash
 from brain.types import Recording, Split
-from brain.waveforms import RATE
 from tests.rounding import largest, rounding
 
 TRAIN, TEST = "bdata/S1_train.h5", "bdata/S1_test.h5"
@@ -175,7 +178,7 @@ def test_tests_in_sessions_of_their_own_are_standardised_by_all_training_trials(
     assert "counts its sessions anew" in recording.notes[0]
     assert set(recording.responses.session.tolist()) == {1, 2}
     found = choose(recording, recording.folds())
-    assert found.way == "all" and "session 2 has no training stimulus to standardise it by" in found.why
+    assert found.standardise == "all" and "session 2 has no training stimulus to standardise it by" in found.why
     with pytest.raises(UsageError, match="take --standardise all"):
         choose(recording, recording.folds(), asked="session")
 

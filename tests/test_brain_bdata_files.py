@@ -13,7 +13,7 @@ from PIL import Image
 
 from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import open_recording, reader_of
-from brain.readers._bdata_file import families
+from brain.readers._bdata.file import families
 from brain.readers.bdata import BData
 from brain.types import Recording
 

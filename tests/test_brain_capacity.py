@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from brain.capacity import available, bound, machine_room, must_fit, room_on, said
 from brain.errors import StorageError
+from brain.machine.capacity import available, bound, machine_room, must_fit, room_on, said
 from brain.readers import open_recording
 from brain.types import Split
-from decode.checks import check_fitting, check_networks, fitting_bytes
-from decode.settings import FitSettings, MachineSettings, Settings
+from decode.run.settings import MachineSettings, MapSettings, SamplingSettings, Settings, maps_of
+from decode.stages.fit.memory import check_fitting, check_networks, fitting_bytes
 from encoders.ridge import fit_ridge, ridge_bytes
-from pipelines.stacks import StackFolder
+from pipelines.stacks.folder import StackFolder
 
 
 def test_what_does_not_fit_is_refused_with_needed_and_available() -> None:
@@ -77,8 +77,8 @@ def test_a_fit_too_large_for_the_machine_is_refused_before_anything_is_encoded(t
     np.savez(tmp_path / "own.npz", responses=np.random.default_rng(0).normal(size=(12, 50)).astype("f4"), stimulus=ids)
     recording = open_recording(tmp_path / "own.npz")
     fold = Split(name="one", train=tuple(ids[:10]), test=tuple(ids[10:]))
-    settings = Settings(recipe="pixels-ridge", fit=FitSettings(maps=("pixels=*",), stack=""))
-    counted = fitting_bytes(recording, fold, {"pixels": (10, 10)}, "pixels", settings.fit)
+    settings = Settings(recipe="pixels-ridge", maps=MapSettings(maps=("pixels=*",), stack=""))
+    counted = fitting_bytes(recording, fold, {"pixels": (10, 10)}, maps_of(settings.maps)["pixels"], settings)
     assert counted == 12 * 50 * 4 + 4 * (12 * 100 + 10 * 150) + ridge_bytes(10, 50, 100, folds=5)
     check_fitting(recording, [fold], {"pixels": (10, 10)}, settings)
     with pytest.raises(StorageError, match=r"fitting pixels: expected .* GB of memory or more, found .* --maps"):
@@ -91,7 +91,7 @@ def test_the_weights_of_a_stack_are_counted_from_headers_alone(tmp_path: Path, t
         save_file({"w": np.zeros((3, 5), dtype), "b": np.zeros(7, dtype)}, tmp_path / "unet" / name)
     stack = StackFolder(path=tmp_path, row=None)
     assert (stack.weights("unet"), stack.weights("vae")) == (22, 0)
-    settings = Settings(recipe="r", fit=FitSettings(stack=str(tiny_stack), maps=("vae-latent=*",)))
+    settings = Settings(recipe="r", maps=MapSettings(stack=str(tiny_stack), maps=("vae-latent=*",)))
     for drawn in (True, False):
         check_networks(settings, drawn=drawn)
 
@@ -104,9 +104,9 @@ def test_a_stack_larger_than_the_machine_is_refused_with_what_to_take(tmp_path: 
     with (tmp_path / "unet/model.safetensors").open("wb") as file:
         file.write(len(head).to_bytes(8, "little") + head)
         file.truncate(8 + len(head) + 4 * count)
-    settings = Settings(recipe="r", fit=FitSettings(stack=str(tmp_path), maps=("vae-latent=*",)))
+    settings = Settings(recipe="r", maps=MapSettings(stack=str(tmp_path), maps=("vae-latent=*",)))
     with pytest.raises(StorageError, match=r"in float32: expected 12000\.0 GB .* on cpu; take --dtype float16"):
         check_networks(settings, drawn=True)
-    half = replace(settings, decode=replace(settings.decode, dtype="float16"), machine=MachineSettings(device="cpu"))
+    half = replace(settings, sampling=SamplingSettings(dtype="float16"), machine=MachineSettings(device="cpu"))
     with pytest.raises(StorageError, match=r"in float16: expected 6000\.0 GB .* on cpu; take a smaller --stack"):
         check_networks(half, drawn=True)

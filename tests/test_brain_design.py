@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from app.cli import main
-from brain.design import Choice, by_session, choose, dependence
+from brain.data.dependence import dependence
+from brain.data.design import Choice, by_session, choose
+from brain.data.standardise import SessionScaler
 from brain.errors import UsageError
-from brain.standardise import SessionScaler
-from brain.types import Recording, Responses, Split, Stimuli, VoxelSpace
+from brain.types import Recording, Responses, Split, Stimuli
+from brain.voxels import VoxelSpace
 
 VOXELS = 6
 MIYAWAKI = Path(__file__).parents[2] / "shared/data/miyawaki/miyawaki_v1_figures.npz"
@@ -71,11 +73,11 @@ def test_randomised_small_sessions_are_standardised_within_without_a_word() -> N
     for size in (10, 20, 40):
         order = rng.permutation(200)
         found = chosen(recorded(order, np.arange(200) // size, labels=lambda one: {"category": "abcd"[one % 4]}))
-        assert (found.way, found.told) == ("session", False), size
+        assert (found.standardise, found.announced) == ("session", False), size
         assert "does not depend on the session beyond chance" in found.why
         # without labels the pictures tell
         bare = chosen(recorded(order, np.arange(200) // size))
-        assert (bare.way, bare.told) == ("session", False), size
+        assert (bare.standardise, bare.announced) == ("session", False), size
         assert bare.dependence is not None and "components of the pictures" in bare.dependence.of
 
 
@@ -86,8 +88,8 @@ def test_repeats_within_a_session_are_no_dependence() -> None:
     trials = [(one, int(home[one])) for one in range(200) for _ in range(2)]
     trials += [(one, int(rng.integers(10))) for one in range(200)]
     stimulus, session = zip(*trials, strict=True)
-    assert chosen(recorded(stimulus, session)).way == "session"
-    assert chosen(recorded(stimulus, session, labels=lambda one: {"kind": str(one % 7)})).way == "session"
+    assert chosen(recorded(stimulus, session)).standardise == "session"
+    assert chosen(recorded(stimulus, session, labels=lambda one: {"kind": str(one % 7)})).standardise == "session"
 
 
 @pytest.mark.parametrize("sessions, each", [(2, 3), (2, 150), (4, 10)])
@@ -102,8 +104,8 @@ def test_most_of_a_class_in_its_own_session_stops() -> None:
     category = np.where(np.arange(100) % 10 == 0, 1 - stimulus // 50, stimulus // 50)
     with pytest.raises(UsageError, match="blocked design") as said:
         chosen(recorded(stimulus, stimulus // 50, labels=lambda one: {"category": "ab"[category[one]]}))
-    for way in ("all", "session", "none"):
-        assert f"--standardise {way}" in str(said.value)
+    for standardise in ("all", "session", "none"):
+        assert f"--standardise {standardise}" in str(said.value)
 
 
 def test_classes_without_labels_are_told_by_the_pictures() -> None:
@@ -122,7 +124,7 @@ def test_one_stimulus_a_session_stops_for_nothing_would_be_left() -> None:
 
 def test_every_stimulus_in_every_session_is_no_dependence() -> None:
     found = chosen(recorded(np.tile(np.arange(5), 6), np.repeat(np.arange(6), 5)))
-    assert found.way == "session" and "every session shows the same stimuli" in found.why
+    assert found.standardise == "session" and "every session shows the same stimuli" in found.why
 
 
 def test_labels_that_are_names_leave_it_to_the_pictures() -> None:
@@ -145,12 +147,12 @@ def test_windows_of_a_clip_change_places_together() -> None:
     assert heard is not None and "sounds" in heard.of
 
 
-@pytest.mark.parametrize("asked, way", [("", "all"), ("all", "all"), ("none", "none")])
-def test_sessions_that_only_test_are_standardised_by_all_training_trials(asked: str, way: str) -> None:
+@pytest.mark.parametrize("asked, standardise", [("", "all"), ("all", "all"), ("none", "none")])
+def test_sessions_that_only_test_are_standardised_by_all_training_trials(asked: str, standardise: str) -> None:
     recording = recorded(np.arange(30), np.arange(30) // 10)
     fold = Split(name="last", train=tuple(f"s{one:03d}" for one in range(20)), test=("s020", "s021"))
     found = choose(recording, (fold,), asked=asked)
-    assert found.way == way and found.told == (not asked)
+    assert found.standardise == standardise and found.announced == (not asked)
     if not asked:
         assert "session 2 has no training stimulus to standardise it by" in found.why
     with pytest.raises(UsageError, match="two training stimuli or more in each session.*take --standardise all"):
@@ -164,7 +166,7 @@ def test_every_fold_is_looked_at_for_sessions_without_training_trials() -> None:
         Split(name=f"f{one}", train=tuple(set(ids) - set(part)), test=tuple(part))
         for one, part in enumerate((ids[0:25:5], ids[10:20]))
     )
-    assert choose(recording, folds).way == "all" and choose(recording, folds[:1]).way == "session"
+    assert choose(recording, folds).standardise == "all" and choose(recording, folds[:1]).standardise == "session"
 
 
 def test_a_session_that_keeps_one_training_stimulus_is_standardised_by_all() -> None:
@@ -174,19 +176,21 @@ def test_a_session_that_keeps_one_training_stimulus_is_standardised_by_all() -> 
     ids = [f"s{one:03d}" for one in range(40)]
     folds = tuple(Split(name=f"f{one}", train=tuple(ids[one::2]), test=tuple(ids[1 - one :: 2])) for one in (0, 1))
     found = choose(recording, folds)
-    assert found.way == "all" and "20 of 20 sessions have, in a fold, fewer than two training stimuli" in found.why
+    assert (
+        found.standardise == "all" and "20 of 20 sessions have, in a fold, fewer than two training stimuli" in found.why
+    )
 
 
 def test_small_sessions_are_told_what_z_scores_cost() -> None:
     order = np.random.default_rng(0).permutation(60)
     found = chosen(recorded(order, np.arange(60) // 5))
-    assert found.way == "session" and found.told and "about one part in 5 of what was shown" in found.why
-    assert not chosen(recorded(order, np.arange(60) // 20)).told
+    assert found.standardise == "session" and found.announced and "about one part in 5 of what was shown" in found.why
+    assert not chosen(recorded(order, np.arange(60) // 20)).announced
 
 
 def test_one_session_and_none_are_told() -> None:
     found = chosen(recorded(np.arange(30), np.ones(30, int)))
-    assert found.way == "all" and found.told and "one session, or none" in found.sentence
+    assert found.standardise == "all" and found.announced and "one session, or none" in found.sentence
 
 
 def scaled(values: np.ndarray, session: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -207,7 +211,11 @@ def test_responses_that_were_scaled_in_each_session_are_told_so_and_left() -> No
         done = scaled(values, session, rows)
         recording = recorded(np.arange(60), session, values=done, labels=lambda one: {"category": "abc"[one // 20]})
         found = choose(recording, (fold,))
-        assert found.way == "session" and found.told and "z-scored in each session before they came" in found.why
+        assert (
+            found.standardise == "session"
+            and found.announced
+            and "z-scored in each session before they came" in found.why
+        )
 
 
 def test_a_unit_or_scaling_over_all_trials_does_not_pass_for_scaling_within_sessions() -> None:
@@ -220,9 +228,9 @@ def test_a_unit_or_scaling_over_all_trials_does_not_pass_for_scaling_within_sess
     with pytest.raises(UsageError, match="blocked design"):
         chosen(blocked)
     mixed = chosen(recorded(np.random.default_rng(1).permutation(60), session, unit="z", values=over_all))
-    assert mixed.way == "session" and mixed.told and "z-scored before they came" in mixed.why
+    assert mixed.standardise == "session" and mixed.announced and "z-scored before they came" in mixed.why
     alone = chosen(recorded(np.arange(60), one, values=over_all))
-    assert alone.way == "all" and "z-scored before they came" in alone.why
+    assert alone.standardise == "all" and "z-scored before they came" in alone.why
 
 
 def test_balanced_labels_do_not_hide_pictures_that_are_blocked() -> None:
@@ -236,11 +244,16 @@ def test_balanced_labels_do_not_hide_pictures_that_are_blocked() -> None:
 def test_what_is_asked_for_in_a_blocked_design_is_told_with_what_it_does() -> None:
     recording = recorded(np.arange(60), np.arange(60) // 30, labels=lambda one: {"category": "ab"[one // 30]})
     effects = {"session": "take away what was shown", "all": "read the session", "none": "read the session"}
-    for way, does in effects.items():
-        found = chosen(recording, asked=way)
-        assert found.way == way and found.told and "the design is blocked" in found.why and does in found.why
+    for standardise, does in effects.items():
+        found = chosen(recording, asked=standardise)
+        assert (
+            found.standardise == standardise
+            and found.announced
+            and "the design is blocked" in found.why
+            and does in found.why
+        )
     mixed = chosen(recorded(np.random.default_rng(0).permutation(60), np.arange(60) // 30), asked="all")
-    assert mixed.way == "all" and not mixed.told and mixed.why == "asked for by --standardise"
+    assert mixed.standardise == "all" and not mixed.announced and mixed.why == "asked for by --standardise"
 
 
 def test_a_way_that_nobody_knows_is_a_usage_error() -> None:
@@ -252,15 +265,15 @@ def test_the_scaler_obeys_the_choice() -> None:
     recording = recorded(np.arange(30), np.arange(30) // 10)
     train = np.arange(30) % 3 > 0
     values = recording.responses.values
-    for way in ("session", "all", "none"):
-        responses = Choice(way=way, why="").on(recording).responses
+    for standardise in ("session", "all", "none"):
+        responses = Choice(standardise=standardise, why="").on(recording).responses
         scaler = SessionScaler.fit(responses, train)
         scaled, again = scaler.apply(responses), SessionScaler.from_arrays(scaler.arrays())
         np.testing.assert_array_equal(scaled.values, again.apply(responses).values)
-        assert scaled.standardise == way
-        if way == "none":
+        assert scaled.standardise == standardise
+        if standardise == "none":
             assert scaled is responses and scaler.leaves and scaled.space.unit == "psc"
-        if way == "all":
+        if standardise == "all":
             want = (values - values[train].mean(0)) / values[train].std(0)
             np.testing.assert_allclose(scaled.values, want, rtol=1e-2, atol=1e-2)
             assert scaled.space.unit == "z" and scaler.mean.shape == (1, VOXELS)
@@ -331,9 +344,9 @@ def test_a_study_of_a_blocked_design_stops_before_work_and_runs_as_it_is_told(
     card = (run / "card.json").read_text(encoding="utf-8")
     assert '"standardise": "all"' in card and "asked for by --standardise" in card
     assert main(["inspect", str(data)]) == 0
-    told = capsys.readouterr()
-    assert "session 1: 12 trials of 6 stimuli; stimuli 0, 1, 2, 3, 4, ..." in told.out
-    assert "note: " in told.out and "blocked design" in told.out
+    announced = capsys.readouterr()
+    assert "session 1: 12 trials of 6 stimuli; stimuli 0, 1, 2, 3, 4, ..." in announced.out
+    assert "note: " in announced.out and "blocked design" in announced.out
 
 
 def test_the_choice_stands_in_the_run_and_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

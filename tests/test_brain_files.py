@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.hdf5 import names_in, open_hdf5, plain
-from brain.npz import read_npy, read_npz
+from brain.files.hdf5 import names_in, open_hdf5, plain
+from brain.files.npz import read_npy, read_npz
 
 
 @pytest.fixture
@@ -241,7 +241,7 @@ def test_a_pickled_member_is_never_loaded(tmp_path: Path) -> None:
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brain.npz.RATIO_FROM", 10**6)
+    monkeypatch.setattr("brain.files.npz.RATIO_FROM", 10**6)
     path = npz(tmp_path / "bomb.npz", {"data": npy(np.zeros(2_000_000, np.uint8))}, compressed=True)
     assert path.stat().st_size < 4000
     with pytest.raises(InputError, match="2000128 bytes claimed"):

@@ -13,12 +13,12 @@ import pytest
 
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
-from brain.readers._finished import finished
-from brain.simulated.tiny import tiny_nsd
+from brain.readers._parts.finished import finished
+from brain.simulated.layouts.tiny import tiny_nsd
 from brain.types import Recording, Split
-from decode.checks import check_captions
 from decode.recipes import CATALOGUE as RECIPES
-from decode.settings import needed_maps
+from decode.run.settings import spaces_of
+from decode.stages.fit.checks import check_captions
 
 TRIALS, VOXELS = 24, 12
 IDS = [f"pic{number}" for number in range(8)]
@@ -79,7 +79,7 @@ def test_empty_captions_are_none_and_a_space_of_captions_refuses_them(tmp_path: 
     assert sorted(recording.stimuli.captions) == ["pic0", "pic5", "pic7"]
     (note,) = recording.notes
     assert note == "captions: 5 of 8 are empty, or an empty cell's 'nan' or 'n/a', and count as none"
-    captioned = next(one for one in RECIPES if "clip-text" in needed_maps(one.settings().fit))
+    captioned = next(one for one in RECIPES if "clip-text" in spaces_of(one.maps))
     with pytest.raises(InputError, match=r"found none of 5 \(pic1, pic2, pic3, pic4, pic6\)"):
         check_captions(recording, captioned.settings(), IDS)
 

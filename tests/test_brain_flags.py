@@ -12,8 +12,8 @@ import encoders.pretrain
 import evaluation.__main__
 import pipelines.finetune
 from app import cli
+from brain.console.flags import flags_of, parse, refusal
 from brain.errors import UsageError
-from brain.flags import flags_of, parse, refusal
 
 SEE = "see `afterimage study --help`"
 

@@ -9,10 +9,10 @@ import pytest
 
 from app.cli import main
 from brain.errors import InputError, UsageError
-from brain.json_files import parsed, read_json
+from brain.files.json_files import parsed, read_json
+from brain.files.tables import read_records
 from brain.readers import parse_fields
-from brain.readers._auditory import united
-from brain.tables import read_records
+from brain.readers._parts.auditory import united
 
 
 @pytest.mark.parametrize(

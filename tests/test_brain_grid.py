@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.files import kind_of
-from brain.nifti import canonical, grid_of, moved, on_grid, read_volume, unplaced
+from brain.files.nifti import canonical, grid_of, moved, on_grid, read_volume, unplaced
+from brain.files.paths import kind_of
 from brain.readers import open_recording
-from brain.simulated.tiny import tiny_nsd
-from brain.types import VoxelSpace
+from brain.simulated.layouts.tiny import tiny_nsd
+from brain.voxels import VoxelSpace
 
 AFFINE = np.array([[1.8, 0, 0, -30.0], [0, 1.8, 0, 4.0], [0, 0, 2.0, 7.5], [0, 0, 0, 1]])
 ROI = "nsddata/ppdata/subj01/func1pt8mm/roi"

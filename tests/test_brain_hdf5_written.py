@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.hdf5 import open_hdf5
+from brain.files.hdf5 import open_hdf5
 from brain.readers import open_recording
 
 SHAPE = (20, 4)

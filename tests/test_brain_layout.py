@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from brain.data.nsd_facts import RESPONSE_COLUMNS
 from brain.errors import InputError, StorageError, UsageError
-from brain.nsd_facts import RESPONSE_COLUMNS
-from brain.simulated.layout import SubjectToWrite, plan_design, to_int16, write_nsd
-from brain.simulated.tiny import TinyBrain, tiny_nsd
+from brain.simulated.layouts.nsd import SubjectToWrite, to_int16, write_nsd
+from brain.simulated.layouts.nsd_schedule import plan_schedule
+from brain.simulated.layouts.tiny import TinyBrain, tiny_nsd
 from tests.rounding import largest, rounding
 
 B3 = "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR"
@@ -26,27 +27,27 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyBrain:
 
 
 def test_the_design_is_nsds_whole_design_whatever_part_of_it_exists() -> None:
-    design = plan_design(sessions=4, shared=100, seed=3)
-    assert design.masterordering.shape == (30000,) and design.subjectim.shape == (8, 10000)
-    assert (np.bincount(design.masterordering)[1:] == 3).all()
-    assert len(np.unique(design.subjectim)) == 73000
-    assert (design.subjectim[:, :1000] == design.sharedix).all()
-    assert design.trials == 750 and (design.stimpattern.sum(axis=2) == [63, 62] * 6).all()
-    shown, counts = np.unique(design.shown(5), return_counts=True)
+    schedule = plan_schedule(sessions=4, shared=100, seed=3)
+    assert schedule.masterordering.shape == (30000,) and schedule.subjectim.shape == (8, 10000)
+    assert (np.bincount(schedule.masterordering)[1:] == 3).all()
+    assert len(np.unique(schedule.subjectim)) == 73000
+    assert (schedule.subjectim[:, :1000] == schedule.sharedix).all()
+    assert schedule.trials == 750 and (schedule.stimpattern.sum(axis=2) == [63, 62] * 6).all()
+    shown, counts = np.unique(schedule.shown(5), return_counts=True)
     assert len(shown) == 1000 and (counts == 3).all()
-    assert len(design.shared()) == 100 and set(design.shared()) <= set(shown)
+    assert len(schedule.shared()) == 100 and set(schedule.shared()) <= set(shown)
 
 
 def test_repeats_that_do_not_divide_leave_one_image_short_and_nothing_lost() -> None:
-    design = plan_design(sessions=2, trials=31, shared=3, repeats=2, seed=1)
-    counts = np.unique(np.unique(design.shown(1), return_counts=True)[1], return_counts=True)
+    schedule = plan_schedule(sessions=2, trials=31, shared=3, repeats=2, seed=1)
+    counts = np.unique(np.unique(schedule.shown(1), return_counts=True)[1], return_counts=True)
     assert dict(zip(*(part.tolist() for part in counts), strict=True)) == {1: 1, 2: 26, 3: 3}
 
 
 @pytest.mark.parametrize("ask", [{"sessions": 41}, {"shared": 1001}, {"repeats": 4}, {"shared": 1000}, {"trials": 0}])
 def test_a_design_that_nsd_could_not_have_is_refused(ask: dict[str, int]) -> None:
     with pytest.raises(UsageError):
-        plan_design(**ask)
+        plan_schedule(**ask)
 
 
 def test_the_design_file_has_the_official_arrays_counted_from_one(tiny: TinyBrain) -> None:
@@ -62,7 +63,7 @@ def test_the_design_file_has_the_official_arrays_counted_from_one(tiny: TinyBrai
     assert design["__header__"].startswith(b"MATLAB 5.0 MAT-file, written by afterimage simulate")  # and no date
     trial = 17
     row = design["subjectim"][0, int(design["masterordering"][0, trial]) - 1] - 1
-    assert row == tiny.design.shown(1)[trial]
+    assert row == tiny.schedule.shown(1)[trial]
 
 
 def test_the_tables_have_the_official_columns(tiny: TinyBrain) -> None:
@@ -134,4 +135,4 @@ def test_a_subject_whose_arrays_do_not_fit_its_mask_is_refused(tmp_path: Path) -
         subject=1, mask=mask, affine=np.eye(4), betas=lambda _: np.zeros((29, 8)), regions={}, ncsnr=np.ones(8)
     )
     with pytest.raises(InputError, match=r"\(30, 8\)"):
-        write_nsd(tmp_path, design=plan_design(sessions=1, trials=30, shared=2), subjects=[subject], brick=iter(()))
+        write_nsd(tmp_path, schedule=plan_schedule(sessions=1, trials=30, shared=2), subjects=[subject], brick=iter(()))

@@ -11,13 +11,14 @@ import pytest
 from PIL import Image, ImageOps
 from scipy.cluster.vq import kmeans2
 
-from brain.averages import count_repeats
+from brain.data.averages import count_repeats
+from brain.data.leaks import NEAR, guard_statistics, leak_report, look_at, near_duplicates, twins_of
+from brain.data.standardise import SessionScaler
 from brain.errors import InputError
-from brain.leaks import NEAR, guard_statistics, leak_report, look_at, near_duplicates, twins_of
-from brain.simulated.scenes import draw_scene, render
-from brain.splits import cluster_splits
-from brain.standardise import SessionScaler
-from brain.types import Responses, Split, VoxelSpace
+from brain.simulated.scenes.scene import draw_scene, render
+from brain.splits.cluster import cluster_splits
+from brain.types import Responses, Split
+from brain.voxels import VoxelSpace
 
 Picture = Image.Image
 

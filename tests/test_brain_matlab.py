@@ -10,12 +10,12 @@ import h5py
 import numpy as np
 import pytest
 
-from brain import hdf5
+from brain.data.inspection import look
 from brain.errors import InputError
-from brain.hdf5 import open_hdf5, plain
-from brain.inspection import look
+from brain.files import hdf5
+from brain.files.hdf5 import open_hdf5, plain
 from brain.readers import open_recording
-from brain.readers._bdata_file import open_bdata
+from brain.readers._bdata.file import open_bdata
 from brain.readers.nsd import BrickImages
 
 NOTE = "saved by MATLAB: axes are read in MATLAB's order"

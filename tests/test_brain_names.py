@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
-from brain.json_files import is_number
+from brain.files.json_files import is_number
 from brain.readers import open_recording
-from brain.types import Region, Split, Stimuli, VoxelSpace
-from evaluation.samples import read_samples
+from brain.types import Region, Split, Stimuli
+from brain.voxels import VoxelSpace
+from evaluation.samples.read import read_samples
 
 FORGED = "x\n=cmd"
 ONE_LINE = r"expected a name of one line, found 'x\\n=cmd'; rename it"

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from brain import hdf5
 from brain.errors import InputError
+from brain.files import hdf5
 from brain.readers import open_recording
 from brain.readers.arrays import Arrays
 from brain.types import Recording

@@ -12,11 +12,12 @@ import nibabel
 import numpy as np
 import pytest
 
+from brain.data.averages import count_repeats
 from brain.errors import InputError, UsageError
 from brain.readers import CATALOGUE, open_recording, reader_of
-from brain.readers._nsd_trials import Trials, count_repeats
+from brain.readers._nsd.trials import Trials
 from brain.readers.nsd import splits_of
-from brain.simulated.tiny import TinyBrain, tiny_nsd
+from brain.simulated.layouts.tiny import TinyBrain, tiny_nsd
 from tests.rounding import largest, rounding
 
 B3 = "nsddata_betas/ppdata/subj01/func1pt8mm/betas_fithrf_GLMdenoise_RR"
@@ -89,7 +90,7 @@ def test_float_betas_that_were_never_divided_are_refused(broken: Path) -> None:
 
 def test_each_trial_has_the_image_the_design_gave_it(written: TinyBrain) -> None:
     responses = open_recording(written.root).responses
-    assert responses.stimulus.tolist() == [f"nsd{nsd:05d}" for nsd in written.design.shown(1)]
+    assert responses.stimulus.tolist() == [f"nsd{nsd:05d}" for nsd in written.schedule.shown(1)]
     assert responses.session.tolist() == sorted([1, 2, 3] * 30)
     last = dict(zip(responses.stimulus.tolist(), responses.repeat.tolist(), strict=True))
     assert set(last.values()) == {2}
@@ -153,7 +154,7 @@ def test_without_colour_tables_the_official_names_hold_and_inspect_says_so(broke
 def test_shared_images_are_the_test_set(written: TinyBrain) -> None:
     recording = open_recording(written.root)
     split = recording.split("nsd-shared1000")
-    assert split.test == tuple(f"nsd{nsd:05d}" for nsd in written.design.shared()) and len(split.test) == 4
+    assert split.test == tuple(f"nsd{nsd:05d}" for nsd in written.schedule.shared()) and len(split.test) == 4
     assert set(split.train) | set(split.test) == set(recording.stimuli.ids)
     assert recording.split() is split and len(split.sha256) == 64
     with pytest.raises(UsageError, match="nsd-shared1000"):

@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from brain.origin import sign, sign_parts, simulated_by
-from brain.pack import pack
+from brain.data.pack import pack
 from brain.readers import open_recording
-from brain.simulated.tiny import tiny_nsd
-from brain.simulated.tiny_listener import tiny_listener
+from brain.simulated.layouts.tiny import tiny_nsd
+from brain.simulated.layouts.tiny_listener import tiny_listener
+from brain.writing.origin import sign, sign_parts, simulated_by
 
 SEVEN = "afterimage simulate, seed 7"
 

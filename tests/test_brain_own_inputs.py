@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 import soundfile
 from PIL import Image
 
-from brain import hdf5
+from brain.data.leaks import guard
+from brain.data.pack import pack, write_arrays
 from brain.errors import InputError, UsageError
-from brain.leaks import guard
-from brain.pack import pack, write_arrays
+from brain.files import hdf5
 from brain.readers import open_recording
 from brain.readers.arrays import Arrays
-from brain.types import Recording, VoxelSpace
+from brain.types import Recording
+from brain.voxels import VoxelSpace
 from encoders.ridge import fit_ridge
 
 TRIALS, VOXELS = 24, 6
@@ -438,8 +440,8 @@ def test_images_too_large_to_be_all_looked_at_are_looked_at_when_they_are_opened
     pixels = pictures() / 255
     pixels[4] = 7
     ask = {"responses": values(), "stimulus": NAMES, "images": pixels, "image_ids": IDS}
-    monkeypatch.setattr("brain.readers.arrays.LOOK_BYTES", 0)
-    monkeypatch.setattr("brain.readers.arrays.LOOK_AT", 3)
+    monkeypatch.setattr("brain.readers._own.fields.LOOK_BYTES", 0)
+    monkeypatch.setattr("brain.readers._own.fields.LOOK_AT", 3)
     with pytest.raises(InputError, match="images on one scale"):
         write_arrays(tmp_path / "a.h5", **{**ask, "images": np.where(np.arange(8)[:, None, None, None] > 6, 7, pixels)})
     stimuli = open_recording(write_arrays(tmp_path / "b.h5", **ask)).stimuli
@@ -472,7 +474,7 @@ def test_pictures_beside_the_file_go_the_strict_road(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "images/pic1.gif", save_all=True, append_images=frames[1:])
     stimuli = read(tmp_path).stimuli
     assert np.asarray(stimuli.open("pic7")).min() == 255
-    for name, says in (("pic0", "floating point"), ("pic1", "one still picture")):
+    for name, says in (("pic0", "floating point"), ("pic1", "one picture that does not move")):
         with pytest.raises(InputError, match=says):
             stimuli.open(name)
 
@@ -627,6 +629,24 @@ def test_an_array_that_is_named_as_another_field_is_that_one_alone(tmp_path: Pat
     np.savez(path, responses=values(), betas=values(), stimulus=NAMES, **more)
     with pytest.raises(InputError, match=r"d\.npz, betas: .* float32 \(24, 6\); name it with --fields responses=betas"):
         open_recording(path)
+
+
+def test_the_subject_is_that_of_the_field_which_is_named_for_it(tmp_path: Path) -> None:
+    path, fields = tmp_path / "d.npz", {"subject": "who", "responses": "betas"}
+    np.savez(path, betas=values(), stimulus=NAMES, images=pictures(), image_ids=IDS, who="anna")
+    assert Arrays().subjects(path) == ("d",) and Arrays().subjects(path, fields=fields) == ("anna",)
+    assert open_recording(path, subject="anna", fields=fields).responses.space.subject == "anna"
+
+
+def test_trials_keep_their_group(tmp_path: Path) -> None:
+    group = [f"run{number // 8}" for number in range(TRIALS)]
+    responses = read(tmp_path, images=pictures(), image_ids=IDS, group=group).responses
+    assert responses.group is not None and responses.group.tolist() == group
+    some = responses.trials(np.arange(6, 10)).voxels(np.arange(2)).group
+    assert some is not None and some.tolist() == ["run0", "run0", "run1", "run1"]
+    assert read(tmp_path, images=pictures(), image_ids=IDS).responses.group is None
+    with pytest.raises(InputError, match=r"responses: 24 trials but group has shape \(3,\)"):
+        replace(responses, group=np.array(["a", "b", "c"]))
 
 
 def test_a_noise_ceiling_is_asked_of_the_usable_voxels_alone(tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from brain.catalogue import Catalogue, unknown
+from brain.catalogue import Card, Catalogue, facts, unknown
 from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import CATALOGUE, Reader, open_recording, reader_of
-from brain.simulated.tiny import tiny_nsd
-from brain.simulated.tiny_listener import tiny_listener
+from brain.simulated.layouts.tiny import tiny_nsd
+from brain.simulated.layouts.tiny_listener import tiny_listener
+from brain.splits import CATALOGUE as SPLITS
 
 
 def write_tiny_arrays(folder: Path) -> Path:
@@ -135,3 +138,25 @@ def test_data_that_are_no_file_are_said_before_they_are_opened(tmp_path: Path) -
     ):
         with pytest.raises(InputError, match=f"expected a file or a folder of data, found {said}"):
             open_recording(tmp_path / name)
+
+
+# cards
+
+
+@pytest.mark.parametrize("catalogue", [CATALOGUE, SPLITS], ids=["readers", "splits"])
+def test_an_entry_carries_its_card(catalogue: Catalogue[Card]) -> None:
+    for entry in catalogue:
+        card = facts(entry)
+        assert set(card) - {"licence"} == {"name", "title", "description", "citation"} and card["name"] == entry.name
+        assert all(isinstance(text, str) and "\n" not in text for text in card.values())
+        assert card["title"] and card["description"]
+    assert facts(CATALOGUE["nsd"])["licence"] == "NSD Terms and Conditions"
+
+
+def test_the_cards_are_read_without_anything_heavy(checkout: Path) -> None:
+    code = (
+        "import json, sys\nfrom brain.catalogue import facts\nfrom brain.readers import CATALOGUE\n"
+        "[facts(entry) for entry in CATALOGUE]\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
+    assert not {"torch", "h5py", "nibabel", "pandas", "scipy"} & set(json.loads(result.stdout))

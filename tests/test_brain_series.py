@@ -12,12 +12,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from brain.alignment import lag_sweep, predicted
+from brain.data.alignment import lag_sweep, predicted
 from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import open_recording, reader_of
-from brain.readers._windows import Cut, Heard, Timing, cut, levelled, means, timing_of
-from brain.simulated.sound_layout import Event, Voxels, write_series
-from brain.simulated.tiny_listener import REGIONS, TinyListener, tiny_listener
+from brain.readers._series.windows import Cut, Heard, Timing, cut, levelled, means, timing_of
+from brain.simulated.layouts.sound import Event, Voxels, write_series
+from brain.simulated.layouts.tiny_listener import REGIONS, TinyListener, tiny_listener
 from brain.types import Recording
 from tests.rounding import largest, rounding
 

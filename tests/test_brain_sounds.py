@@ -12,12 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from brain.alignment import lag_sweep
+from brain.data.alignment import lag_sweep
 from brain.errors import AfterimageError, InputError, UsageError
 from brain.readers import open_recording
-from brain.readers._sittings import clip_splits, is_yes
-from brain.readers._sounds import SoundWindows, find_clips, homes_of, read_table
-from brain.simulated.tiny_listener import TinyListener, tiny_listener
+from brain.readers._parts.sessions import is_yes
+from brain.readers._parts.sounds import SoundWindows, find_clips, homes_of, read_table
+from brain.simulated.layouts.tiny_listener import TinyListener, tiny_listener
+from brain.splits.held_out import clip_splits
 from brain.types import Recording
 
 LONG = 15.0

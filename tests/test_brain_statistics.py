@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brain.averages import average_repeats, count_repeats
+from brain.data.averages import average_repeats, count_repeats
+from brain.data.leaks import content_sha256, guard, look_at_all
+from brain.data.reliability import ceiling_correlation, estimate_ncsnr, noise_ceiling
+from brain.data.standardise import SessionScaler
+from brain.data.validity import Validity, measured
 from brain.errors import InputError, UsageError
-from brain.leaks import content_sha256, guard, look_at_all
-from brain.reliability import ceiling_correlation, estimate_ncsnr, noise_ceiling
-from brain.splits import leave_out, tenth_by_hash
-from brain.standardise import SessionScaler
-from brain.types import Recording, Region, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity, measured
+from brain.splits.leave_out import leave_out
+from brain.splits.tenth_by_hash import tenth_by_hash
+from brain.types import Recording, Region, Responses, Split, Stimuli
+from brain.voxels import VoxelSpace
 from tests.rounding import largest, rounding
 
 KEPT = rounding(sums=1, scale=1.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError
+from brain.files.tables import as_cell, as_ids, of_cell, read_ids, read_mask, read_numbers, read_rows, whole_numbers
 from brain.readers import open_recording
-from brain.tables import as_cell, as_ids, of_cell, read_ids, read_mask, read_numbers, read_rows, whole_numbers
 
 
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "x.tsv"])

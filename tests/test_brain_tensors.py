@@ -13,8 +13,8 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_torch
 
-from brain import tensors
 from brain.errors import InputError
+from brain.files import tensors
 from encoders.storage import KEY, read_tensors, write_tensors
 
 WEIGHTS = {

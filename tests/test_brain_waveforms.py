@@ -10,8 +10,8 @@ import soundfile
 from scipy.io import wavfile
 
 from brain.errors import InputError, StorageError, UsageError
+from brain.files.waveforms import RATE, checked, levelled, read_wave, resampled, windowed, write_wave
 from brain.types import Float
-from brain.waveforms import RATE, checked, levelled, read_wave, resampled, windowed, write_wave
 from tests.rounding import rounding
 
 
@@ -153,7 +153,7 @@ def test_damaged_and_odd_sounds_are_refused(tmp_path: Path) -> None:
 def test_samples_of_all_channels_are_counted_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brain.waveforms.MOST", 8 * RATE - 1)
+    monkeypatch.setattr("brain.files.waveforms.MOST", 8 * RATE - 1)
     soundfile.write(tmp_path / "seven.wav", np.tile(tone()[:, None], 7), RATE)
     assert len(read_wave(tmp_path / "seven.wav")[0]) == RATE
     soundfile.write(tmp_path / "eight.wav", np.tile(tone()[:, None], 8), RATE)

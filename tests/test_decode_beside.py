@@ -14,12 +14,14 @@ import pytest
 
 from app.cli import main
 from brain.errors import InputError, StorageError, UsageError
-from decode.beside import draw_beside, drawn_of
-from decode.opened import Opened
-from decode.run_folder import RunFolder
-from decode.settings import Settings
-from evaluation.samples import REFERENCE, read_samples
+from decode.run.folder import RunFolder
+from decode.run.settings import Settings
+from decode.stages.draw.beside import draw_beside, drawn_of
+from decode.stages.draw.opened import Opened
+from evaluation.samples.read import read_samples
+from evaluation.samples.rows import REFERENCE
 from pipelines.drawing import Glimpse
+from tests import sampling
 from tests.test_decode_study import words
 
 
@@ -34,7 +36,7 @@ def run(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def opened(run: Path) -> Opened:
     stored, data = RunFolder(run).stored()
-    return Opened(run=RunFolder(run), fit=stored.fit, data=data)
+    return Opened(run=RunFolder(run), settings=stored, data=data)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def asked(run: Path) -> Settings:
 
 
 def with_decode(settings: Settings, **more: Any) -> Settings:
-    return replace(settings, decode=replace(settings.decode, **more))
+    return sampling.asked(settings, **more)
 
 
 def tree(folder: Path) -> dict[str, tuple[str, int]]:
@@ -100,7 +102,7 @@ def test_every_row_of_the_ladder_can_be_drawn_beside(run: Path, planted: Path, t
     assert samples.rows() == ("decoded", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip")
     assert set(samples.references) == {"s30", "s33"}
     card = json.loads((out / "card.json").read_text())
-    assert card["beside"]["decode"]["strength"] == 0.9 and card["simulated"] == ""
+    assert card["beside"]["drawn"]["methods/takagi: strength"] == 0.9 and card["simulated"] == ""
     assert str(planted.parent) not in (out / "card.json").read_text()
     assert main(["evaluate", str(out), "--judge", "pixels", "--bootstrap", "200", "--permutations", "0"]) == 0
     assert (out / "report" / "report.html").is_file()
@@ -115,8 +117,8 @@ def test_what_is_watched_is_what_is_drawn(opened: Opened, asked: Settings, tmp_p
     steps = seen[0].steps
     assert [one.step for one in seen] == list(range(steps)) and steps == int(3 * 0.8)
     assert {one.ids for one in seen} == {("s30", "s30")}
-    pictures = opened.hand(asked).previews(seen[-1])
-    assert [one.size for one in pictures] == [opened.hand(asked).show.size] * 2
+    pictures = opened.decoder(asked).previews(seen[-1])
+    assert [one.size for one in pictures] == [opened.decoder(asked).show.size] * 2
 
 
 def test_what_the_watcher_raises_ends_the_drawing_and_the_same_call_goes_on(
@@ -144,7 +146,7 @@ def test_what_the_watcher_raises_ends_the_drawing_and_the_same_call_goes_on(
         ({"strength": 0.0}, "--strength: expected above 0 and at most 1, found 0"),
         ({"strength": 1.5}, "--strength: expected above 0 and at most 1, found 1.5"),
         ({"strength": float("nan")}, "--strength: expected above 0"),
-        ({"strength": 0.1}, "--strength 0.1 of 3 steps leaves no step"),
+        ({"strength": 0.1}, "--strength 0.1 of 3 steps: expected a step or more, found none left"),
         ({"steps": 0}, "--steps: expected 1 or more, found 0"),
         ({"steps": 4000}, "--steps: expected 1 to 1000 on this stack, found 4000"),
         ({"guidance": float("inf")}, "--guidance: expected 0 to"),
@@ -184,7 +186,7 @@ def test_folders_that_are_not_beside_the_run_are_refused(
     with pytest.raises(UsageError, match="no test stimulus is called 's3'"):
         draw_beside(opened, asked, to=tmp_path / "new", stimuli=("s3",))
     with pytest.raises(InputError, match="a fitted run"):
-        nobody = Opened(run=RunFolder(tmp_path / "none"), fit=opened.fit, data=opened.data)
+        nobody = Opened(run=RunFolder(tmp_path / "none"), settings=opened.settings, data=opened.data)
         draw_beside(nobody, asked, to=tmp_path / "new", stimuli=())
 
 
@@ -200,7 +202,7 @@ def test_data_of_another_study_are_refused_and_nothing_is_left(
         file["split/held-out/test"] = ids[1:]
     before = tree(run)
     with pytest.raises(InputError, match="expected the stimuli that the run was fitted and is tested on, found others"):
-        draw_beside(replace(opened, data=other, _generators={}), asked, to=tmp_path / "again", stimuli=("s30",))
+        draw_beside(replace(opened, data=other, _networks={}), asked, to=tmp_path / "again", stimuli=("s30",))
     assert not (tmp_path / "again").exists() and tree(run) == before
     assert main(["decode", str(run), "--data", str(other), "--to", str(tmp_path / "again")]) == 3
     assert "--data" in capsys.readouterr().err and not (tmp_path / "again").exists()

@@ -10,7 +10,7 @@ import re
 import shutil
 import wave
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,25 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError
+from brain.errors import AfterimageError, CheckpointAbsent, InputError, UsageError, together
 from brain.readers import open_recording
-from decode.checks import (
-    check_lengths,
-    columns_of,
-    filled_up,
-    fitting_bytes,
-    longest_of,
-    must_be_its_own,
-    together,
-)
+from decode.methods.double_conditioning import DoubleConditioningSettings
+from decode.methods.pixels import PixelsSettings
 from decode.recipes import CATALOGUE
-from decode.run_folder import RunFolder
-from decode.settings import FitSettings, from_json, to_json
-from decode.synthesize import _noted
+from decode.run.folder import RunFolder
+from decode.run.migration import section_from
+from decode.run.patterns import columns_of
+from decode.run.settings import DataSettings, MapSettings, Settings, maps_of, to_json
+from decode.stages.fit.lengths import check_lengths, filled_up, longest_of
+from decode.stages.fit.memory import fitting_bytes
+from decode.stages.own_data import must_be_its_own
+from decode.stages.synthesize.synthesize import _noted
+from encoders.mappings._parts.knobs import RidgeKnobs
+from encoders.mappings.residual import ResidualKnobs
 from encoders.ridge import ridge_bytes
-from evaluation.report import _picked
-from evaluation.samples import read_samples
-from pipelines.stacks import StackFolder
+from evaluation.report.evaluate import _picked
+from evaluation.samples.read import read_samples
+from pipelines.stacks.folder import StackFolder
 
 SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3", "--refits", "0")
 
@@ -86,8 +86,8 @@ def data_of(run: Path) -> Path:
         (("--steps", "0"), 2, "--steps: expected 1 or more, found 0"),
         (("--steps", "5000"), 2, "--steps: expected 1 to 1000 on this stack, found 5000"),
         (("--strength", "0"), 2, "--strength: expected above 0"),
-        (("--scheduler", "nosuch"), 2, "--scheduler: no scheduler is called 'nosuch'"),
-        (("--dtype", "float8"), 2, "--dtype: no number type is called 'float8'"),
+        (("--scheduler", "nosuch"), 2, "euler, euler-ancestral or pndm, found nosuch"),
+        (("--dtype", "float8"), 2, "--dtype: expected float32, bfloat16 or float16, found float8; write float32"),
         (("--recipe", "unclip-miniature", "--noise-level", "5000"), 2, "--noise-level: expected 0 to 999"),
     ],
 )
@@ -102,10 +102,10 @@ def test_a_setting_of_a_later_stage_is_refused_before_the_first_work(
 
 
 def test_all_that_is_wrong_is_said_at_once(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = ("--judge", "nosuch", "--profile", "odd", "--scheduler", "none", "--rows", "prior")
+    wrong = ("--judge", "nosuch", "--profile", "odd", "--maps", "clip-text=V1", "--rows", "prior")
     assert pixels(planted, tmp_path / "run", *wrong) == 2
     said = capsys.readouterr().err
-    for part in ("leave prior out", "scheduler is called 'none'", "judge is called 'nosuch'", "is called 'odd'"):
+    for part in ("leave prior out", "pixels is not decoded", "judge is called 'nosuch'", "is called 'odd'"):
         assert part in said
     assert said.count("\n") == 1
 
@@ -120,7 +120,7 @@ def test_several_faults_are_one_error_of_the_first_kind() -> None:
     together([])
     with pytest.raises(CheckpointAbsent, match="^gone$"):
         together([fails(CheckpointAbsent("gone")), fails(CheckpointAbsent("gone"))])
-    with pytest.raises(InputError, match=r"2 things stand in the way: \(1\) a; \(2\) b"):
+    with pytest.raises(InputError, match=r"2 faults: \(1\) a; \(2\) b"):
         together([fails(InputError("a")), fails(UsageError("b"))])
 
 
@@ -300,7 +300,7 @@ def test_a_run_that_holds_references_alone_is_not_bound_and_draws_them_anew(run:
     before = {path: path.stat().st_mtime_ns for path in (copy / "samples/references").iterdir()}
     assert main(["decode", str(copy), "--test-repeats", "1"]) == 0
     assert all(path.stat().st_mtime_ns > made for path, made in before.items())
-    assert RunFolder(copy).stored()[0].decode.test_repeats == 1
+    assert RunFolder(copy).stored()[0].sampling.test_repeats == 1
     assert main(["decode", str(copy), "--test-repeats", "2"]) == 2
 
 
@@ -332,7 +332,7 @@ def test_data_of_the_same_means_and_another_spread_are_others(run: Path, planted
         file["responses"][...] = values
 
     copy = RunFolder(copied(run, tmp_path / "run"))
-    fit = copy.stored()[0].fit
+    fit = copy.stored()[0]
     must_be_its_own(copy, changed(planted, tmp_path / "same" / planted.name, lambda file: None), fit)
     with pytest.raises(InputError, match="was fitted on, found other responses to its stimuli"):
         must_be_its_own(copy, changed(planted, tmp_path / "else" / planted.name, wider), fit)
@@ -413,22 +413,30 @@ BEYOND = [
 ]
 
 
+PARTS = (RidgeKnobs(), MapSettings(), ResidualKnobs(), DoubleConditioningSettings(), DataSettings(), PixelsSettings())
+
+
 @pytest.mark.parametrize(("name", "value", "said"), BEYOND)
 def test_settings_of_a_fit_are_bounded_where_they_are_made(name: str, value: Any, said: str) -> None:
+    (kind,) = {type(part) for part in PARTS if name in {one.name for one in fields(part)}}
     with pytest.raises(UsageError, match=re.escape(said)):
-        replace(FitSettings(), **{name: value})
+        replace(kind(), **{name: value})
     # of a file, which no flag can mend
-    stored = json.loads(json.dumps({**to_json(FitSettings()), name: value}))
+    stored = json.loads(json.dumps({**to_json(kind()), name: value}))
     with pytest.raises(InputError) as fault:
-        from_json(FitSettings, stored)
+        section_from(kind, stored, where="settings.json")
     words = said.removeprefix("--").removesuffix("; ")
     assert str(fault.value) == f"settings.json: {words}; put the file back, or start a new run with --out"
 
 
 def test_settings_at_their_bounds_are_taken() -> None:
-    least = FitSettings(alphas=(1e-9,), chunk=1, folds=2, network_steps=0, masked_steps=0, tune_steps=1, sessions=(1,))
-    assert from_json(FitSettings, json.loads(json.dumps(to_json(least)))) == least
-    assert FitSettings(pixels="grey-1x9999", voxels=("*",)).pixels == "grey-1x9999"
+    least = (
+        RidgeKnobs(alphas=(1e-9,), chunk=1), MapSettings(folds=2), ResidualKnobs(network_steps=0),
+        DoubleConditioningSettings(masked_steps=0, tune_steps=1, voxels=("*",)), DataSettings(sessions=(1,)),
+        PixelsSettings(pixels="grey-1x9999"),
+    )  # fmt: skip
+    for one in least:
+        assert section_from(type(one), json.loads(json.dumps(to_json(one))), where="settings.json") == one
 
 
 @pytest.mark.parametrize(
@@ -456,7 +464,6 @@ def test_a_fit_out_of_bounds_is_refused_before_data_are_opened(
     [
         ("--maps", ("pixels=all+*",), "found * beside all; write 'pixels=*' for every voxel, or leave * out"),
         ("--maps", ("pixels=*+*",), "found * beside itself; write 'pixels=*' for every voxel"),
-        ("--voxels", ("*", "early"), "found * beside early; write --voxels '*' for every voxel, or leave * out"),
     ],
 )
 def test_every_voxel_beside_regions_is_refused_at_once(
@@ -476,8 +483,9 @@ def test_voxels_are_counted_by_what_fits_them(planted: Path) -> None:
     assert len(columns_of(recording, ("early", "early"))) == early
     fold, shapes = recording.split(), {"pixels": (1, 8, 8)}
     bytes_of = {
-        names: fitting_bytes(recording, fold, shapes, "pixels", FitSettings(maps=(f"pixels={names}",)))
+        names: fitting_bytes(recording, fold, shapes, maps_of(settings.maps)["pixels"], settings)
         for names in ("*", "early")
+        for settings in [Settings(recipe="x", maps=MapSettings(maps=(f"pixels={names}",)))]
     }
     samples = len(fold.train)
     ridges = [ridge_bytes(samples, voxels, 64, folds=5) for voxels in (whole, early)]
@@ -494,11 +502,14 @@ def test_a_union_that_is_written_like_one_region_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_the_flags_of_a_hint_can_be_typed(planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_flags_of_a_hint_can_be_typed(
+    planted: Path, tiny_stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Words of --voxels stand apart, regions of --maps are joined."""
-    words = ("--maps", "pixels=early+erly", "--voxels", "early", "lateral", "nowhere")
-    assert pixels(planted, tmp_path / "run", *words) == 2
-    assert "--maps 'pixels=early' --voxels 'early' 'lateral'" in capsys.readouterr().err
+    words = ("--maps", "clip-text=early+erly", "--voxels", "early", "lateral", "nowhere", "--beside", "--stack")
+    assert main(["study", str(planted), "--recipe", "mindvis-miniature", "--out", str(tmp_path / "run"), *words,
+                 str(tiny_stack)]) == 2  # fmt: skip
+    assert "--maps 'clip-text=early' --voxels 'early' 'lateral'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -520,7 +531,7 @@ def test_a_study_out_of_bounds_is_refused_before_any_work(
 
 @pytest.mark.parametrize(
     "change",
-    [{"fit": math.nan}, {"decode": []}, {"machine": None}, {"recipe": 3}, {"data": {"x": 1}}, {"evaluate": "x"}],
+    [{"asked": math.nan}, {"asked": []}, {"asked": {"maps": {}}}, {"recipe": 3}, {"data": {"x": 1}}],
 )
 def test_settings_of_another_form_are_one_sentence(
     run: Path, planted: Path, tmp_path: Path, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -539,7 +550,7 @@ def test_settings_of_another_form_are_one_sentence(
 
 def test_what_another_call_noted_in_another_form_is_one_sentence(tmp_path: Path) -> None:
     """Beside a run: the card of a folder of samples, and what a synthesis was asked for."""
-    (tmp_path / "card.json").write_text(json.dumps({"beside": {"decode": 3}}))
+    (tmp_path / "card.json").write_text(json.dumps({"beside": {"drawn": 3}}))
     with pytest.raises(InputError, match=r"card\.json: expected the card of a run, found other values under 'beside'"):
         RunFolder(tmp_path).card_facts()
     (tmp_path / "synthesis.json").write_text(json.dumps({"asked": 3, "ways": []}))

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from app.cli import main
+from brain.data.pack import write_arrays
 from brain.errors import UsageError
-from brain.pack import write_arrays
 from brain.readers import open_recording
-from decode.conditioned import patterns
-from decode.ladder import Ladder
+from decode.methods import CATALOGUE as METHODS
 from decode.recipes import CATALOGUE
-from decode.run_folder import RunFolder
+from decode.run.folder import RunFolder
+from decode.run.ladder import Ladder
 from encoders.conditions import Conditions
-from evaluation.samples import read_samples
+from evaluation.samples.read import read_samples
 from tests.rounding import largest, rounding
 
 FAST = ("--steps", "2", "--folds", "3", "--judge", "pixels", "--bootstrap", "100", "--permutations", "20",
@@ -45,10 +45,10 @@ def test_every_row_is_drawn_by_the_fine_tuned_stack_and_takagis_beside(run: Path
     methods = {json.loads(line)["row"]: json.loads(line)["method"] for line in lines(run)}
     assert methods["decoded"] == methods["shuffled"] == methods["mean"] == "mindvis" and methods["takagi"] == "takagi"
     card = json.loads((run / "card.json").read_text())
-    assert "mindvis/card.json" in card["fitted"] and card["decode"]["generator"] == "mindvis"
-    facts = card["conditioned"]["mindvis/card.json"]
+    assert "learned/mindvis/card.json" in card["fitted"] and card["decode"]["generator"] == "mindvis"
+    facts = card["learned"]["learned/mindvis/card.json"]
     assert facts["paths"] == "both" and facts["encoder_sha256"] and facts["done"]["step"] == 4
-    assert (run / "mindvis/masked/encoder.safetensors").is_file()
+    assert (run / "learned/mindvis/masked/encoder.safetensors").is_file()
     assert (run / "report/report.html").is_file()
 
 
@@ -58,8 +58,8 @@ def lines(run: Path) -> list[str]:
 
 def test_a_test_stimulus_has_no_part_in_pretraining_or_fine_tuning(run: Path, planted: Path) -> None:
     split = open_recording(planted).split()
-    masked = json.loads((run / "mindvis/masked/card.json").read_text())
-    tuned = json.loads((run / "mindvis/card.json").read_text())
+    masked = json.loads((run / "learned/mindvis/masked/card.json").read_text())
+    tuned = json.loads((run / "learned/mindvis/card.json").read_text())
     assert {one["split_sha256"] for one in masked["data"]} == {tuned["data"]["split_sha256"]} == {split.sha256}
     assert masked["data"][0]["trials"] + masked["data"][0]["held_out"] == 2 * len(split.train)
     assert tuned["data"]["samples"] + tuned["data"]["held_out"] == 2 * len(split.train)
@@ -68,7 +68,7 @@ def test_a_test_stimulus_has_no_part_in_pretraining_or_fine_tuning(run: Path, pl
 def test_patterns_are_averages_in_the_order_of_the_contract(run: Path, planted: Path) -> None:
     recording = open_recording(planted)
     names = set(recording.split().test[:3])
-    found = patterns(RunFolder(run), recording, stimuli=names, take=lambda trials: trials)
+    found = METHODS["mindvis"].patterns(RunFolder(run), recording, stimuli=names, take=lambda trials: trials)
     assert found.space.name == "voxels" and found.space.shape == (90,) and set(found.ids) == names
     rows = recording.responses.stimulus == found.ids[0]
     train = np.isin(recording.responses.stimulus, recording.split().train)
@@ -88,17 +88,17 @@ def test_a_killed_fit_goes_on_and_a_second_call_does_nothing(
     run: Path, planted: Path, tiny_stack: Path, tmp_path: Path
 ) -> None:
     half = shutil.copytree(run, tmp_path / "half")
-    (half / "mindvis/card.json").unlink()
+    (half / "learned/mindvis/card.json").unlink()
     (half / "card.json").unlink()
     shutil.rmtree(half / "samples")
-    before = (run / "mindvis/brain_encoder/model.safetensors").read_bytes()
+    before = (run / "learned/mindvis/brain_encoder/model.safetensors").read_bytes()
     assert study(planted, half, tiny_stack) == 0
-    assert (half / "mindvis/brain_encoder/model.safetensors").read_bytes() == before
+    assert (half / "learned/mindvis/brain_encoder/model.safetensors").read_bytes() == before
     digests = [sorted(json.loads(line)["sha256"] for line in lines(one)) for one in (run, half)]
     assert digests[0] == digests[1]
-    stamp = (half / "mindvis/card.json").stat().st_mtime_ns
+    stamp = (half / "learned/mindvis/card.json").stat().st_mtime_ns
     assert study(planted, half, tiny_stack) == 0
-    assert (half / "mindvis/card.json").stat().st_mtime_ns == stamp
+    assert (half / "learned/mindvis/card.json").stat().st_mtime_ns == stamp
 
 
 def test_faults_are_said_before_any_work(
@@ -107,15 +107,15 @@ def test_faults_are_said_before_any_work(
     def said(*more: str) -> tuple[int, str]:
         out = tmp_path / "none"
         code = study(planted, out, tiny_stack, *more)
-        assert not (out / "mindvis").exists() and not (out / "maps").exists()
+        assert not (out / "learned").exists() and not (out / "maps").exists()
         return code, capsys.readouterr().err
 
     for words, sentence in (
         (("--voxels", "nowhere"), "no region is called 'nowhere'"),
-        (("--paths", "bth"), "no path is called 'bth'; did you mean both"),
+        (("--paths", "bth"), "--paths: expected cross, time or both, found bth; write both"),
         (("--tune-steps", "0"), "--tune-steps: expected 1 or more, found 0"),
-        (("--curves",), "method mindvis has none; leave --curves out"),
-        (("--recipe", "takagi-miniature", "--method", "mindvis"), "add --voxels nsdgeneral"),
+        (("--curves",), "method mindvis reads no maps; leave --curves out"),
+        (("--voxels",), "--voxels: expected regions to fine-tune on, found none; add --voxels nsdgeneral"),
     ):
         code, error = said(*words)
         assert code == 2 and sentence in error, error
@@ -140,7 +140,7 @@ def test_one_stack_is_fine_tuned_for_one_split(
         captions={name: [name] for name in ids},
     )
     assert study(data, tmp_path / "run", tiny_stack) == 2
-    assert "one split and came 2 folds" in capsys.readouterr().err
+    assert "method mindvis: expected one split to train on, found 2 folds; name one" in capsys.readouterr().err
 
 
 def test_voxels_have_a_mean_and_no_oracle(run: Path) -> None:
@@ -153,22 +153,23 @@ def test_voxels_have_a_mean_and_no_oracle(run: Path) -> None:
 
 
 def patterns_card(run: Path):  # type: ignore[no-untyped-def]
-    from pipelines.brain_conditioned import VOXELS
-    from pipelines.conditioned_generator import voxel_card
-    from pipelines.labelled import VoxelContract
+    from encoders.patched import VoxelContract
+    from pipelines.conditioning.generator import voxel_card
+    from pipelines.conditioning.pipeline import VOXELS
 
-    return voxel_card(VoxelContract.load(RunFolder(run).conditioned / VOXELS))
+    return voxel_card(VoxelContract.load(RunFolder(run).learned("mindvis") / VOXELS))
 
 
 def test_a_run_without_a_fine_tuned_stack_says_how_to_get_one(planted: Path, tmp_path: Path) -> None:
     from brain.errors import InputError
 
-    with pytest.raises(InputError, match="expected a fine-tuned stack, found none; fit a run with --voxels"):
-        patterns(RunFolder(tmp_path), open_recording(planted), stimuli={"s30"}, take=lambda trials: trials)
+    with pytest.raises(InputError, match="expected a fine-tuned stack, found none; fit a run with this method"):
+        METHODS["mindvis"].patterns(RunFolder(tmp_path), open_recording(planted), stimuli={"s30"}, take=lambda one: one)
 
 
 def test_the_recipes_ask_for_what_the_paper_has() -> None:
     for name in ("mindvis-miniature", "mindvis-sd15"):
         settings = CATALOGUE[name].settings()
-        assert settings.decode.method == "mindvis" and settings.fit.voxels and settings.fit.paths == "both"
-        assert "takagi" in settings.decode.beside and "oracle" not in settings.decode.rows
+        own, asked = settings.method("mindvis"), settings.sampling
+        assert asked.method == "mindvis" and own.voxels and own.paths == "both"
+        assert "takagi" in asked.beside and "oracle" not in asked.rows

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from brain.commands import Stopped
+from brain.console.commands import Stopped
 from brain.errors import InputError
 from brain.readers import open_recording
-from decode.content import captions_sha256, content_noted, held, trials_content
-from decode.run_folder import RunFolder
-from decode.spaces import BATCH
+from decode.run.content import captions_sha256, content_noted, held, trials_content
+from decode.run.folder import RunFolder
+from decode.stages.fit.spaces import BATCH
 from encoders.conditions import Conditions
-from encoders.network_map import load_map
+from encoders.mappings import load_map
 from encoders.spaces.pixels import PixelSpace
 
 SMALL = ("--judge", "pixels", "--bootstrap", "100", "--permutations", "20", "--folds", "3", "--refits", "0")

@@ -13,13 +13,13 @@ import pytest
 from app.cli import main
 from brain.readers import open_recording
 from brain.types import Responses
-from decode.brain_encoder import halves
-from decode.curves import planned
-from decode.patterns import folds_of, later_repeats
 from decode.recipes import CATALOGUE
+from decode.run.patterns import folds_of, later_repeats
+from decode.stages.judge.brain_encoder import halves
+from decode.stages.judge.curves import planned
 from encoders.conditions import Conditions
 from encoders.ridge import RidgeSettings, fit_ridge, low_rank
-from evaluation.brain import BrainEncoder
+from evaluation.statistics.brain import BrainEncoder
 from tests.rounding import largest, rounding
 
 FAST = ("--steps", "3", "--folds", "3", "--bootstrap", "200", "--permutations", "50")
@@ -143,7 +143,7 @@ def test_low_rank_is_the_projection_on_the_predictions_own_directions() -> None:
 
 
 def test_repeats_part_into_the_first_and_the_others() -> None:
-    from brain.types import VoxelSpace
+    from brain.voxels import VoxelSpace
 
     space = VoxelSpace(
         subject="s",

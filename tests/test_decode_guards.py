@@ -16,10 +16,11 @@ import pytest
 from app.cli import main
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
-from brain.types import Split, VoxelSpace
-from decode.patterns import folds_of
-from decode.regions import LOWEST_CEILING, VoxelScores, voxel_scores, write_maps
-from decode.run_folder import RunFolder
+from brain.types import Split
+from brain.voxels import VoxelSpace
+from decode.run.folder import RunFolder
+from decode.run.patterns import folds_of
+from decode.stages.fit.regions import LOWEST_CEILING, VoxelScores, voxel_scores, write_maps
 from encoders.conditions import Conditions
 from encoders.ridge import RidgeSettings
 from tests.rounding import largest, rounding

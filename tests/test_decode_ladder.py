@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from brain.errors import InputError, StorageError, UsageError
 from brain.readers import open_recording
 from brain.types import Split
-from decode.ladder import Ladder
-from decode.patterns import first_repeats, folds_of
 from decode.recipes import CATALOGUE
-from decode.run_folder import RunFolder
-from decode.seeds import derangement, sample_seed
-from decode.settings import DecodeSettings, FitSettings, Settings, from_json, needed_maps, to_json
-from decode.spaces import own_pixels
+from decode.run.folder import RunFolder
+from decode.run.ladder import Ladder
+from decode.run.migration import as_stored, section_from, settings_from
+from decode.run.patterns import first_repeats, folds_of
+from decode.run.seeds import derangement, sample_seed
+from decode.run.settings import MapSettings, SamplingSettings, Settings, maps_of, to_json
 from encoders.conditions import Conditions, SpaceCard
+from pipelines.generators.takagi import TakagiSampling
 
 SPACE = SpaceCard(name="pixels", model="grey-1x2", revision="1", layer="pixels", normalisation="0..1", shape=(1, 1, 2))
 
@@ -52,7 +53,8 @@ def ladder() -> Ladder:
 
 
 def test_every_row_draws_from_what_it_says() -> None:
-    rows = {row: ladder().conditions(row, ["d", "c"])["pixels"] for row in ("decoded", "shuffled", "mean", "oracle")}
+    every = ("decoded", "shuffled", "mean", "oracle")
+    rows = {row: ladder().conditions(row, ["d", "c"], ["pixels"])["pixels"] for row in every}
     assert all(row.ids == ("d", "c") for row in rows.values())
     np.testing.assert_allclose(rows["decoded"].values.reshape(2, 2), [[0.8, 0.2], [0.1, 0.9]])
     np.testing.assert_allclose(rows["shuffled"].values.reshape(2, 2), [[0.1, 0.9], [0.8, 0.2]])
@@ -63,6 +65,17 @@ def test_every_row_draws_from_what_it_says() -> None:
 def test_retrieval_takes_the_training_picture_that_correlates_best() -> None:
     assert ladder().nearest("c") == "a"
     assert ladder().nearest("d") == "b"
+
+
+def test_retrieval_searches_with_a_map_that_is_read() -> None:
+    plain = ladder()
+    probe = replace(plain.decoded["pixels"], values=plain.decoded["pixels"].values[::-1].copy())
+    two = replace(
+        plain, true={"probe": plain.true["pixels"], **plain.true}, decoded={"probe": probe, **plain.decoded},
+        read=("pixels",),
+    )  # fmt: skip
+    assert [two.nearest(name) for name in "cd"] == [plain.nearest(name) for name in "cd"] == ["a", "b"]
+    assert replace(two, read=("probe",)).nearest("c") == "b"
 
 
 def test_a_stimulus_tested_in_two_folds_is_refused(planted: Path) -> None:
@@ -81,41 +94,41 @@ def test_the_first_repeats_are_the_earliest(planted: Path) -> None:
     assert len(first_repeats(responses, 9).values) == 72
 
 
-def test_pictures_decide_their_own_pixels(planted: Path) -> None:
-    stimuli = open_recording(planted).stimuli
-    assert own_pixels(stimuli, stimuli.ids) == "rgb-16x16"
-    grey = replace(stimuli, opener=lambda name: stimuli.open(name).convert("L"))
-    assert own_pixels(grey, grey.ids) == "grey-16x16"
-    last = stimuli.ids[-1]
-    one = replace(stimuli, opener=lambda name: stimuli.open(name) if name == last else grey.open(name))
-    assert own_pixels(one, one.ids) == "rgb-16x16"
-
-
 @pytest.mark.parametrize("recipe", list(CATALOGUE), ids=lambda recipe: recipe.name)
 def test_a_recipe_returns_complete_settings_that_survive_json(recipe: object) -> None:
     settings = recipe.settings()  # type: ignore[attr-defined]
-    assert settings.recipe == recipe.name and recipe.says  # type: ignore[attr-defined]
-    assert needed_maps(settings.fit) and settings.decode.method
-    stored = json.loads(json.dumps(to_json(settings.fit)))
-    assert from_json(FitSettings, stored) == settings.fit
+    assert settings.recipe == recipe.name and recipe.title and recipe.description  # type: ignore[attr-defined]
+    assert maps_of(settings.maps) and settings.sampling.method in settings.methods
+    stored = json.loads(json.dumps(as_stored(settings.whole(), "data")))
+    assert settings_from(stored, where="settings.json") == settings.whole()
 
 
 @pytest.mark.parametrize(
     ("maps", "word"),
-    [((), "at least one"), (("clip-text",), "SPACE=REGION"), (("a=b", "a=c"), "twice"), (("a=b+",), "SPACE=REGION")],
+    [((), "at least one"), (("clip-text",), "SPACE=REGION"), (("a=b", "a=c"), "twice"), (("a=b+",), "SPACE=REGION"),
+     ((":a=b",), "SPACE=REGION"), (("a@=b",), "SPACE=REGION"), (("x:a=b", "x:c=b"), "twice")],
 )
 def test_maps_that_say_nothing_clear_are_refused(maps: tuple[str, ...], word: str) -> None:
     with pytest.raises(UsageError, match=word):
-        needed_maps(FitSettings(maps=maps))
+        maps_of(MapSettings(maps=maps))
 
 
 def test_settings_of_another_version_are_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="warp"):
-        from_json(DecodeSettings, {**to_json(DecodeSettings()), "warp": 9})
-    for name, value in (("steps", "many"), ("guidance", True), ("rows", ["decoded", 1]), ("seeds", 1.5)):
-        with pytest.raises(UsageError, match=f"settings.json: {name} expected "):
-            from_json(DecodeSettings, {**to_json(DecodeSettings()), name: value})
-    assert from_json(DecodeSettings, {**to_json(DecodeSettings()), "guidance": 3}).guidance == 3
+    with pytest.raises(InputError, match="warp"):
+        section_from(SamplingSettings, {**to_json(SamplingSettings()), "warp": 9}, where="settings.json")
+    known = to_json(TakagiSampling())
+    for name, value in (("steps", "many"), ("guidance", True), ("scheduler", "warp"), ("strength", [1])):
+        with pytest.raises(InputError, match=f"settings.json: {name}: expected "):
+            section_from(TakagiSampling, {**known, name: value}, where="settings.json")
+    assert section_from(TakagiSampling, {**known, "guidance": 3}, where="settings.json").guidance == 3
+    with pytest.raises(InputError, match="rows: expected "):
+        section_from(SamplingSettings, {**to_json(SamplingSettings()), "rows": ["decoded", 1]}, where="settings.json")
+
+
+def test_maps_have_names_spaces_and_mappings() -> None:
+    maps = maps_of(MapSettings(maps=("clip-text=V1+V2", "fine:clip-text@prior=V4"), mapping="ridge"))
+    assert list(maps) == ["clip-text", "fine"] and {one.space for one in maps.values()} == {"clip-text"}
+    assert (maps["fine"].mapping, maps["fine"].regions) == ("prior", ("V4",)) and maps["clip-text"].mapping == "ridge"
 
 
 def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:

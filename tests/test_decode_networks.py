@@ -1,4 +1,4 @@
-"""Networks as recipes: fitted, killed and gone on with, decoded, lent by other subjects, every fault a sentence."""
+"""Networks as recipes: fitted, killed and gone on with, decoded, on a shared trunk, every fault a sentence."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ import pytest
 from safetensors.numpy import save_file
 
 from app.cli import main
-from brain.errors import InputError, UsageError
+from brain.errors import InputError
 from brain.readers import open_recording
 from brain.types import Recording, Responses, Split
-from decode.networks import lent_split, lent_trials
 from decode.recipes import CATALOGUE
-from decode.run_folder import RunFolder
-from decode.settings import Settings
-from decode.spaces import open_spaces
+from decode.run.folder import RunFolder
+from decode.run.settings import Settings, maps_of
+from decode.stages.fit.fit import task_of
+from decode.stages.fit.spaces import open_spaces
 from encoders.conditions import Conditions
-from encoders.mapping import Mapping
-from encoders.network_map import NetworkMap, NetworkSettings, draw_seed, load_map
+from encoders.mappings import Task, load_map
+from encoders.mappings._parts.linear import LinearMap
+from encoders.mappings._parts.network import NetworkMap, draw_seed
+from encoders.mappings._parts.sources import source_split, source_trials
 from encoders.spaces import Space
-from evaluation.samples import read_samples
+from evaluation.samples.read import read_samples
+from tests.sampling import asked
 
 FAST = ("--network-steps", "12", "--steps", "2", "--folds", "3", "--judge", "pixels", "--bootstrap", "100",
         "--permutations", "20", "--rows", "decoded", "oracle")  # fmt: skip
@@ -84,13 +87,21 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def space(people: Path, tiny_stack: Path) -> Space:
     stimuli = open_recording(people, subject="sbj_1").stimuli
-    (found,) = open_spaces(shared(tiny_stack).fit, device="cpu", stimuli=stimuli, ids=stimuli.ids).values()
+    (found,) = open_spaces(shared(tiny_stack), stimuli=stimuli, ids=stimuli.ids).values()
     return found
 
 
 def shared(stack: Path) -> Settings:
     settings = CATALOGUE["shared-miniature"].settings()
-    return replace(settings, fit=replace(settings.fit, stack=str(stack), maps=("clip-image=VC",)))
+    return asked(settings, stack=str(stack), maps=("clip-image=VC",))
+
+
+def task(folder: Path, recording: Recording, fold: Split, space: Space, stack: Path) -> Task:
+    """The task of shared-miniature on this fold; true conditions of this subject are not looked at."""
+    none = Conditions(space=space.card, values=np.zeros((0, *space.card.shape), np.float32), ids=())
+    settings = shared(stack)
+    (spec,) = maps_of(settings.maps).values()
+    return task_of(RunFolder(folder), recording, fold, spec, none, space=space, settings=settings)
 
 
 def test_a_study_by_a_network_ends_in_a_report_and_says_how_it_was_trained(residual: Path) -> None:
@@ -98,7 +109,7 @@ def test_a_study_by_a_network_ends_in_a_report_and_says_how_it_was_trained(resid
     samples = read_samples(residual, references=None)
     assert {row: len(samples.of(row)) for row in samples.rows()} == {"decoded": 8, "oracle": 8}
     card = json.loads((residual / "card.json").read_text())
-    assert card["settings"]["fit"]["mapping"] == "residual" and set(card["accuracy"]) == {"clip-image of held-out"}
+    assert card["settings"]["maps"]["mapping"] == "residual" and set(card["accuracy"]) == {"clip-image of held-out"}
     (note,) = card["notes"]
     assert note.startswith("clip-image: a residual network, trained on 46 trials of 23 training stimuli")
     assert (residual / "training/held-out/clip-image/log.jsonl").is_file()
@@ -111,9 +122,9 @@ def test_a_study_by_a_network_ends_in_a_report_and_says_how_it_was_trained(resid
 def test_its_card_tells_what_a_ridge_s_card_tells(residual: Path) -> None:
     mapped = load_map(map_of(residual))
     assert isinstance(mapped, NetworkMap) and mapped.regions == ("nsdgeneral",) and mapped.samples == 46
-    assert mapped.restoration.kind == "spread+norm" and mapped.cv_r2.shape == mapped.space.shape
+    assert mapped.rescaling.kind == "spread+norm" and mapped.cv_r2.shape == mapped.space.shape
     card = json.loads(map_of(residual).with_suffix(".json").read_text())
-    assert card["kind"] == "network-map" and card["voxels"]["count"] == 90 and card["way"] == "residual"
+    assert card["family"] == "network" and card["voxels"]["count"] == 90 and card["answer"] == "regression"
     assert card["split_sha256"] == mapped.split and card["space"] == mapped.space.facts()
 
 
@@ -163,7 +174,7 @@ def test_the_prior_draws_from_one_seed_a_stimulus(prior: Path, residual: Path, p
     assert len({draw_seed(seed, name) for seed in range(5) for name in "abc"}) == 15
     # both recipes train one network; only what answers differs
     assert np.array_equal(mapped.network.regress(pattern), regression.network.regress(pattern))
-    assert mapped.restoration.kind == "none" and "diffusion prior" in mapped.notes[-1]
+    assert mapped.rescaling.kind == "none" and "diffusion prior" in mapped.notes[-1]
     decoded = Conditions.load(prior / "conditions/clip-image.decoded.safetensors")
     assert np.array_equal(
         decoded.values, mapped.decode(trials_of_test(open_recording(planted))).take(decoded.ids).values
@@ -177,12 +188,12 @@ def test_a_trunk_of_other_subjects_is_joined(people: Path, tiny_stack: Path, tmp
     assert (run / "report/report.html").is_file() and len(read_samples(run, references=None).of("decoded")) == TESTS
     mapped = load_map(map_of(run))
     assert isinstance(mapped, NetworkMap) and mapped.network.subjects == ("sbj_2",) and len(mapped.voxels) == 24
-    lent = mapped.network.card()["facts"]["joined"]["data"]
-    assert [(one["subject"], one["voxels"]) for one in lent] == [("sbj_1", 30), ("sbj_3", 18)]
+    sources = mapped.network.card()["facts"]["joined"]["data"]
+    assert [(one["subject"], one["voxels"]) for one in sources] == [("sbj_1", 30), ("sbj_3", 18)]
     assert mapped.notes[1] == "the trunk was trained on sbj_1 (22 trials), sbj_3 (22 trials)"
     for part in ("others/encoder.safetensors", "adapter/log.jsonl"):
         assert (run / "training/god/clip-image" / part).is_file()
-    assert "lent the trunk" in json.loads((run / "report/leaks.json").read_text())["penalty"]
+    assert "source subjects of the shared trunk" in json.loads((run / "report/leaks.json").read_text())["penalty"]
     # as if it had been killed before the last save of both trainings
     whole = map_of(run).read_bytes()
     shutil.rmtree(run / "maps")
@@ -192,16 +203,17 @@ def test_a_trunk_of_other_subjects_is_joined(people: Path, tiny_stack: Path, tmp
     assert map_of(run).read_bytes() == whole
 
 
-def test_what_the_run_tests_trains_no_lender(people: Path, tiny_stack: Path, space: Space, tmp_path: Path) -> None:
-    """Neither where the lender's own split trains on it, nor its own test stimuli; no bit of either is left."""
+def test_what_the_run_tests_trains_no_source_subject(
+    people: Path, tiny_stack: Path, space: Space, tmp_path: Path
+) -> None:
+    """Neither where its own split trains on it, nor its own test stimuli; no bit of either is left."""
     mine = open_recording(people, subject="sbj_1")
     own = mine.split()
     fold = Split(name="other", train=(*own.train[3:], *own.test), test=own.train[:3])
     kept = set(own.train) - set(fold.test)
-    assert set(lent_split(open_recording(people, subject="sbj_2"), fold).train) == kept
-    run, settings = RunFolder(tmp_path), shared(tiny_stack)
-    lent = lent_trials(run, mine, fold, "sbj_2", space=space, settings=settings)
-    assert set(lent.ids.tolist()) == kept
+    assert set(source_split(open_recording(people, subject="sbj_2"), fold).train) == kept
+    trials = source_trials(task(tmp_path, mine, fold, space, tiny_stack), "sbj_2")
+    assert set(trials.ids.tolist()) == kept
     poisoned = shutil.copytree(people, tmp_path / "poisoned")
     with np.load(people / "sbj_2.npz") as stored:
         arrays = dict(stored)
@@ -210,13 +222,13 @@ def test_what_the_run_tests_trains_no_lender(people: Path, tiny_stack: Path, spa
     arrays["arr_1"], arrays["arr_2"] = arrays["arr_1"] * 9, arrays["arr_2"] * 9
     np.savez(poisoned / "sbj_2.npz", **arrays)
     moved = replace(mine, source=str(poisoned))
-    again = lent_trials(run, moved, fold, "sbj_2", space=space, settings=settings)
-    assert np.array_equal(again.values, lent.values) and np.array_equal(again.truth, lent.truth)
+    again = source_trials(task(tmp_path, moved, fold, space, tiny_stack), "sbj_2")
+    assert np.array_equal(again.values, trials.values) and np.array_equal(again.truth, trials.truth)
     with pytest.raises(InputError, match="tests every stimulus"):
-        lent_split(open_recording(people, subject="sbj_2"), Split(name="all", train=own.test, test=own.train))
+        source_split(open_recording(people, subject="sbj_2"), Split(name="all", train=own.test, test=own.train))
 
 
-def test_a_lender_who_saw_a_tested_picture_under_another_name_is_refused(
+def test_a_source_subject_who_saw_a_tested_picture_under_another_name_is_refused(
     people: Path, tiny_stack: Path, space: Space, tmp_path: Path
 ) -> None:
     mine = open_recording(people, subject="sbj_1")
@@ -226,7 +238,7 @@ def test_a_lender_who_saw_a_tested_picture_under_another_name_is_refused(
 
     twin = replace(mine, stimuli=replace(mine.stimuli, opener=opener))
     with pytest.raises(InputError, match="train0007 is the same as test stimulus test0000"):
-        lent_trials(RunFolder(tmp_path), twin, mine.split(), "sbj_2", space=space, settings=shared(tiny_stack))
+        source_trials(task(tmp_path, twin, mine.split(), space, tiny_stack), "sbj_2")
 
 
 def test_a_killed_fit_goes_on_to_the_same_bytes(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
@@ -276,11 +288,12 @@ DAMAGE = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-40]),
     "foreign": lambda path: save_file({"weights": np.zeros(3, np.float32)}, path),
     "without its card": lambda path: path.with_suffix(".json").unlink(),
-    "a card of another kind": lambda path: damage_card(path, "kind", value="mapping"),
+    "a card of another kind": lambda path: damage_card(path, "kind", value="conditions"),
+    "a card of another family": lambda path: damage_card(path, "family", value="linear"),
     "a card of other tensors": lambda path: damage_card(path, "tensors", "sha256", value="0"),
     "a card of another subject": lambda path: damage_card(path, "voxels", "subject", value="subj02"),
     "a card of another network": lambda path: damage_card(path, "network", "network", "width", value=7),
-    "a card of another way": lambda path: damage_card(path, "way", value="guessing"),
+    "a card of another answer": lambda path: damage_card(path, "answer", value="guessing"),
 }
 
 
@@ -296,8 +309,9 @@ def test_a_damaged_map_is_one_sentence(residual: Path, tmp_path: Path, damage: s
 
 
 def test_a_ridge_is_loaded_as_a_ridge(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
-    assert study(planted, tmp_path / "ridge", tiny_stack, "--mapping", "ridge", command="fit") == 0
-    assert isinstance(load_map(map_of(tmp_path / "ridge")), Mapping)
+    words = ["fit", str(planted), "--out", str(tmp_path / "ridge"), "--stack", str(tiny_stack), "--folds", "3"]
+    assert main([*words, "--recipe", "residual-miniature", "--mapping", "ridge"]) == 0
+    assert isinstance(load_map(map_of(tmp_path / "ridge")), LinearMap)
 
 
 @pytest.mark.parametrize(
@@ -339,7 +353,3 @@ def test_too_few_stimuli_are_refused(
     assert study(data, tmp_path / "run", tiny_stack, command="fit") == 3
     assert "9 training stimuli cannot spare the 5" in capsys.readouterr().err
 
-
-def test_a_network_s_settings_are_refused_where_nobody_knows_them() -> None:
-    with pytest.raises(UsageError, match="no network is called"):
-        NetworkSettings(way="ridge", seed=0)

@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 import soundfile
 
+from brain.data.clips import clip_of
 from brain.errors import UsageError
 from brain.readers import open_recording
-from brain.simulated.tiny_listener import tiny_listener
-from brain.splits import clip_of
-from decode.decode import decode
-from decode.fit import STAGES, fit
-from decode.hand import row_of
-from decode.ladder import Ladder
+from brain.simulated.layouts.tiny_listener import tiny_listener
+from decode.methods import CATALOGUE as METHODS
+from decode.methods import row_of
 from decode.recipes import CATALOGUE
-from decode.settings import Settings
+from decode.run.ladder import Ladder
+from decode.run.settings import Settings
+from decode.stages.draw.draw import decode
+from decode.stages.fit.fit import STAGES, fit
 from encoders.conditions import Conditions, SpaceCard
-from evaluation.samples import read_rows
+from evaluation.samples.index import read_rows
+from tests import sampling
 from tests.rounding import rounding
 
 MAPS = ("clap=association", "loa=auditory", "mel-latent=early")
@@ -39,14 +41,12 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The miniature recipe on a tiny random stack, which draws .64 s."""
-    from pipelines.tiny_sound import tiny_sound_stack
+    from pipelines.sounds.tiny import tiny_sound_stack
 
     recipe = CATALOGUE["c2f-miniature"].settings()
     stack = str(tiny_sound_stack(tmp_path_factory.mktemp("stack") / "tiny"))
-    return replace(
-        recipe,
-        fit=replace(recipe.fit, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=MAPS),
-        decode=replace(recipe.decode, steps=3, strength=0.7, candidates=2),
+    return sampling.asked(
+        recipe, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=MAPS, steps=3, strength=0.7, candidates=2
     )
 
 
@@ -141,17 +141,18 @@ def test_an_exemplar_is_the_nearest_training_sound_and_of_another_clip(run: Path
 
 def test_a_clap_vector_of_another_checkpoint_is_refused_by_the_generator(run: Path, asked: Settings) -> None:
     from brain.errors import InputError
-    from decode.hand import open_hand
-    from decode.run_folder import RunFolder
+    from decode.run.folder import RunFolder
 
     true = {
         space: Conditions.load(run / f"conditions/{space}.true.safetensors") for space in ("clap", "loa", "mel-latent")
     }
-    hand = open_hand(asked, true, run=RunFolder(run))
+    name = asked.sampling.method
+    method, own = METHODS[name], asked.method(name)
+    decoder = method.decoder(method.open(RunFolder(run), asked, true=true), asked, own, seconds=0.0)
     other = SpaceCard(**{**true["clap"].space.facts(), "model": "another/clap", "shape": true["clap"].space.shape})
     stranger = replace(true["clap"], space=other)
     with pytest.raises(InputError, match="another/clap"):
-        hand.draw({**true, "clap": stranger}, true["clap"].ids[:1], [0])
+        decoder.draw({**true, "clap": stranger}, true["clap"].ids[:1], [0])
 
 
 def test_a_recipe_for_pictures_is_refused_on_sounds_and_the_reverse(
@@ -159,14 +160,14 @@ def test_a_recipe_for_pictures_is_refused_on_sounds_and_the_reverse(
 ) -> None:
     pictures = CATALOGUE["takagi-miniature"].settings()
     with pytest.raises(UsageError, match="data are of sounds .* use one of .*c2f-miniature"):
-        fit(listener, tmp_path / "a", replace(pictures, fit=replace(pictures.fit, stack=str(tiny_stack))))
-    maps = replace(asked, fit=replace(asked.fit, fields=""))
+        fit(listener, tmp_path / "a", sampling.asked(pictures, stack=str(tiny_stack)))
+    maps = sampling.asked(asked, fields="")
     with pytest.raises(UsageError, match="data are of images .* use one of .*takagi-miniature"):
         fit(planted, tmp_path / "b", maps)
 
 
 def test_a_generator_beside_needs_its_spaces(listener: Path, asked: Settings, tmp_path: Path) -> None:
-    fewer = replace(asked, fit=replace(asked.fit, maps=MAPS[:1] + MAPS[2:]))
+    fewer = sampling.asked(asked, maps=MAPS[:1] + MAPS[2:])
     with pytest.raises(UsageError, match="method sound-direct draws from loa and loa is not decoded"):
         fit(listener, tmp_path / "c", fewer)
     assert row_of("sound-direct") == "direct"

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from brain.errors import InputError
-from decode.steps import Step, Stopped, Tell, Worker
+from decode.stages.draw.steps import Step, Stopped, Tell, Worker
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from brain.pack import write_arrays
+from brain.data.pack import write_arrays
 from encoders.conditions import Conditions
-from evaluation.samples import read_samples
+from evaluation.samples.read import read_samples
 
 FAST = ("--steps", "3", "--folds", "3", "--judge", "pixels", "--bootstrap", "200", "--permutations", "50")
 
@@ -344,3 +344,31 @@ def must_make_refits_again(words: list[str], small: tuple[str, ...], out: Path) 
     assert main([*words, *small]) == 0 and path.read_bytes() == kept
     assert main([*words, *small[:-1], "20"]) == 0
     assert len(json.loads(path.read_bytes())["spaces"]["pixels"]["two_way"]) == 21 and page.read_bytes() != looked
+
+
+def test_several_maps_into_one_space_stand_side_by_side(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
+    """Another region and another mapping of the same space, under a name of its own, change nothing of the first."""
+    out = tmp_path / "run"
+    maps = ("--maps", "vae-latent=early", "clip-text=ventral+lateral", "again:clip-text@residual=early")
+    few = ("--rows", "decoded", "oracle", "retrieval")
+    assert main(words(planted, out, tiny_stack, *maps, *few)) == 0
+    names = {path.name for path in (out / "maps").glob("*.safetensors")}
+    assert names == {f"{name}.held-out.safetensors" for name in ("vae-latent", "clip-text", "again")}
+    cards = {name: json.loads((out / f"maps/{name}.held-out.json").read_text()) for name in ("clip-text", "again")}
+    assert cards["again"]["space"] == cards["clip-text"]["space"] and cards["again"]["regions"] == ["early"]
+    assert (cards["clip-text"]["family"], cards["again"]["family"]) == ("linear", "network")
+    report = json.loads((out / "report/report.json").read_text())
+    assert [one["space"] for one in report["conditions"]] == ["again", "clip-text", "vae-latent"]
+    alone = tmp_path / "alone"
+    assert main(words(planted, alone, tiny_stack, *maps[:3], *few)) == 0
+    assert digests(alone) == digests(out)
+
+
+def test_a_space_that_several_maps_of_other_names_predict_is_refused(
+    planted: Path, tiny_stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = ("--maps", "vae-latent=early", "one:clip-text=ventral", "two:clip-text=lateral")
+    assert main(words(planted, tmp_path / "run", tiny_stack, *maps)) == 2
+    assert "--maps: expected one map called clip-text, found one, two, all into it" in capsys.readouterr().err
+    assert main(words(planted, tmp_path / "one", tiny_stack, *maps[:3], "--rows", "decoded", "retrieval")) == 0
+    assert (tmp_path / "one/conditions/one.decoded.safetensors").is_file()

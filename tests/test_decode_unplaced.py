@@ -11,7 +11,7 @@ import pytest
 
 from app.cli import main
 from brain.readers import open_recording
-from evaluation.regions import glass_brain, read_regions
+from evaluation.report.regions import glass_brain, read_regions
 
 FIT = ("--recipe", "pixels-ridge", "--folds", "3", "--refits", "0")
 

@@ -25,7 +25,7 @@ from selenium.webdriver.common.keys import Keys
 
 from app.cli import main
 from app.demo.session import House
-from evaluation.samples import read_samples
+from evaluation.samples.read import read_samples
 from tests.served import LEFT_OPEN, served
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

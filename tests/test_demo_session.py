@@ -26,26 +26,18 @@ from app.demo.looks import bytes_of, chart_of, common_level, rms, slice_uris
 from app.demo.pages import page
 from app.demo.runs import find_runs, open_runs
 from app.demo.session import House
-from app.demo.views import (
-    Courses,
-    badge,
-    judge_view,
-    rank_view,
-    share_below,
-    sortable,
-    sorted_view,
-    step_to,
-    stimulus_names,
-)
+from app.demo.view_types import Trajectories
+from app.demo.views import badge, judge_view, rank_view, share_below, sortable, sorted_view, step_to, stimulus_names
 from brain.errors import InputError, UsageError
-from brain.simulated.tiny_listener import tiny_listener
-from brain.types import VoxelSpace
-from decode.decode import decode
-from decode.evaluate import evaluate_run
-from decode.fit import STAGES, fit
+from brain.simulated.layouts.tiny_listener import tiny_listener
+from brain.voxels import VoxelSpace
 from decode.recipes import CATALOGUE
-from decode.steps import Step, Tell
-from evaluation.samples import read_samples
+from decode.stages.draw.draw import decode
+from decode.stages.draw.steps import Step, Tell
+from decode.stages.fit.fit import STAGES, fit
+from decode.stages.judge.judge import evaluate_run
+from evaluation.samples.read import read_samples
+from tests import sampling
 from tests.rounding import rounding
 from tests.test_decode_beside import tree
 from tests.test_decode_study import words
@@ -65,18 +57,16 @@ def pictures(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of sounds on a tiny stack."""
-    from pipelines.tiny_sound import tiny_sound_stack
+    from pipelines.sounds.tiny import tiny_sound_stack
 
     data = tiny_listener(tmp_path_factory.mktemp("listener") / "data").root
     recipe = CATALOGUE["c2f-miniature"].settings()
     stack = str(tiny_sound_stack(tmp_path_factory.mktemp("stack") / "tiny"))
     maps = ("clap=association", "loa=auditory", "mel-latent=early")
-    asked = replace(
-        recipe,
-        fit=replace(recipe.fit, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=maps),
-        decode=replace(recipe.decode, steps=3, strength=0.7, rows=("decoded", "shuffled", "retrieval"), beside=()),
-        evaluate=replace(recipe.evaluate, bootstrap=200, permutations=0),
-    )
+    asked = sampling.asked(
+        recipe, stack=stack, fields="window_s=0.64,hop_s=1.28", maps=maps, steps=3, strength=0.7,
+        rows=("decoded", "shuffled", "retrieval"), beside=(), bootstrap=200, permutations=0,
+    )  # fmt: skip
     out = tmp_path_factory.mktemp("runs") / "listen"
     fit(data, out, asked, stages=STAGES)
     decode(out, asked, data)
@@ -168,7 +158,7 @@ def test_drawing_again_gives_what_the_command_draws_and_leaves_the_run_alone(
 
 def test_drawing_with_the_run_s_own_settings_gives_the_run_s_own_samples(house: House) -> None:
     run = house.run("first")
-    own = run.settings.decode
+    own = run.settings.method(run.settings.sampling.method)
     asked = Asked(strength=own.strength, guidance=own.guidance, steps=own.steps, seed=0, samples=2)
     done = last(house.visitor("b").draw("first", "s32", asked))
     shown = [hashlib.sha256(bytes_of(tile.uri)).hexdigest() for tile in done.tiles]
@@ -244,7 +234,7 @@ def test_only_so_many_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_chart_keeps_its_steps_however_slow_they_are(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two steps somebody who follows hears many times that nothing is new."""
-    monkeypatch.setattr("decode.steps.BEAT", 0.01)
+    monkeypatch.setattr("decode.stages.draw.steps.BEAT", 0.01)
 
     def slow(tell: Tell) -> str:
         for step in range(1, 6):
@@ -252,7 +242,7 @@ def test_the_chart_keeps_its_steps_however_slow_they_are(house: House, monkeypat
             tell(Step(what="guided", step=step, steps=5, values=(float(step), 2.0 * step)))
         return "made"
 
-    courses, told = Courses(), 0
+    courses, told = Trajectories(), 0
     for _, step, _ in house.visitor("a")._follow("synthesis", slow):
         courses.add(step)
         told += 1
@@ -507,10 +497,7 @@ def test_knobs_are_the_run_s_own_and_one_that_changes_nothing_is_out_of_use(hous
         "strength": 0.8, "guidance": 5.0, "steps": 3, "seed": 0, "samples": 1,
     }  # fmt: skip
     assert all(knob.low <= knob.value <= knob.high and knob.help.endswith(".") and knob.used for knob in knobs.values())
-    unclip = replace(
-        run.settings, fit=replace(run.settings.fit, maps=("clip-image=early",)),
-        decode=replace(run.settings.decode, method="unclip"),
-    )  # fmt: skip
+    unclip = sampling.asked(run.settings, maps=("clip-image=early",), method="unclip")
     assert not controls(replace(run, settings=unclip))["strength"].used
     assert set(regions(run)) >= {"early", "ventral", "lateral", "nsdgeneral"}
     assert "--beside" not in command_of(run, "s30", AGAIN)

@@ -7,8 +7,8 @@ import pytest
 
 from brain.errors import InputError
 from brain.types import Float
-from encoders.acoustics import RATES, SCALES, centroid, envelope, f0, hnr, mean_spectrum, modulation
-from encoders.mel import log_mel
+from encoders.sounds.acoustics import RATES, SCALES, centroid, envelope, f0, hnr, mean_spectrum, modulation
+from encoders.sounds.mel import log_mel
 from tests.rounding import largest, rounding
 
 RATE = 16000

@@ -65,7 +65,7 @@ def test_wrong_conditions_cannot_be_built() -> None:
     good = conditions()
     with pytest.raises(InputError, match="shape"):
         replace(good, ids=good.ids[:-1])
-    with pytest.raises(InputError, match="twice"):
+    with pytest.raises(InputError, match="duplicate"):
         replace(good, ids=("a", "a", "b", "c"))
     holed = good.values.copy()
     holed[0, 0, 0] = np.nan

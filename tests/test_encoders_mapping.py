@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
 from brain.errors import InputError
-from brain.standardise import SessionScaler
-from brain.types import Responses, VoxelSpace
+from brain.types import Responses
+from brain.voxels import VoxelSpace, column_space, surface_space
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mapping import Mapping, MappingSettings, fit_mapping
+from encoders.mappings._parts.linear import LinearMap, MappingSettings, fit_mapping
 from encoders.ridge import RidgeSettings
 from tests.rounding import rounding
 
@@ -49,7 +50,7 @@ def experiment(poison: float | None = None) -> tuple[Responses, Conditions]:
     return responses, Conditions(space=CARD, values=truth.reshape(STIMULI, 2, 5), ids=ids)
 
 
-def fit(responses: Responses, conditions: Conditions, *, restoration: str = "spread+norm") -> Mapping:
+def fit(responses: Responses, conditions: Conditions, *, rescaling: str = "spread+norm") -> LinearMap:
     train = ~responses.of(TEST)
     scaler = SessionScaler.fit(responses, train)
     averaged = average_repeats(scaler.apply(responses).trials(train))
@@ -61,37 +62,37 @@ def fit(responses: Responses, conditions: Conditions, *, restoration: str = "spr
         unit=responses.space.unit,
         regions=("V1", "V2"),
         scaler=scaler,
-        restoration=restoration,
+        rescaling=rescaling,
         split="abc",
         settings=SETTINGS,
     )
 
 
 @pytest.fixture(scope="module")
-def mapping() -> Mapping:
+def mapping() -> LinearMap:
     return fit(*experiment())
 
 
-def test_it_decodes_what_it_was_fitted_for(mapping: Mapping) -> None:
+def test_it_decodes_what_it_was_fitted_for(mapping: LinearMap) -> None:
     responses, truth = experiment()
-    guess = mapping.decode(responses.trials(responses.of(TEST)))
-    assert guess.space == CARD and set(guess.ids) == TEST
-    flat, true = guess.values.reshape(len(TEST), -1), truth.take(guess.ids).values.reshape(len(TEST), -1)
+    prediction = mapping.decode(responses.trials(responses.of(TEST)))
+    assert prediction.space == CARD and set(prediction.ids) == TEST
+    flat, true = prediction.values.reshape(len(TEST), -1), truth.take(prediction.ids).values.reshape(len(TEST), -1)
     assert np.corrcoef(flat.ravel(), true.ravel())[0, 1] > 0.9
     length = np.linalg.norm(flat.astype(np.float64), axis=1)
     # restored in float64, kept as float32
-    np.testing.assert_allclose(length, mapping.restoration.norm, rtol=rounding(sums=1, scale=1.0))
+    np.testing.assert_allclose(length, mapping.rescaling.norm, rtol=rounding(sums=1, scale=1.0))
     assert mapping.cv_r2.mean() > 0.7 and mapping.samples == STIMULI - len(TEST)
 
 
-def test_held_out_rows_change_no_fitted_number(mapping: Mapping) -> None:
+def test_held_out_rows_change_no_fitted_number(mapping: LinearMap) -> None:
     poisoned = fit(*experiment(poison=1e6))
-    for name, array in mapping._arrays().items():
-        np.testing.assert_array_equal(array, poisoned._arrays()[name], err_msg=name)
+    for name, array in mapping.tensors().items():
+        np.testing.assert_array_equal(array, poisoned.tensors()[name], err_msg=name)
     assert mapping.card() == poisoned.card()
 
 
-def test_a_pattern_alone_has_the_bits_it_has_in_a_batch(mapping: Mapping) -> None:
+def test_a_pattern_alone_has_the_bits_it_has_in_a_batch(mapping: LinearMap) -> None:
     responses, _ = experiment()
     test = responses.trials(responses.of(TEST))
     together = mapping.decode(test)
@@ -101,7 +102,7 @@ def test_a_pattern_alone_has_the_bits_it_has_in_a_batch(mapping: Mapping) -> Non
         )
 
 
-def test_other_voxel_orders_are_brought_back_and_other_voxels_refused(mapping: Mapping) -> None:
+def test_other_voxel_orders_are_brought_back_and_other_voxels_refused(mapping: LinearMap) -> None:
     responses, _ = experiment()
     test = responses.trials(responses.of(TEST))
     shuffled = test.voxels(np.random.default_rng(2).permutation(VOXELS))
@@ -114,7 +115,7 @@ def test_other_voxel_orders_are_brought_back_and_other_voxels_refused(mapping: M
             mapping.decode(replace(test, space=replace(test.space, **change)))
 
 
-def test_z_scores_are_taken_as_they_are(mapping: Mapping) -> None:
+def test_z_scores_are_taken_as_they_are(mapping: LinearMap) -> None:
     responses, _ = experiment()
     test = responses.trials(responses.of(TEST))
     np.testing.assert_array_equal(mapping.decode(mapping.scaler.apply(test)).values, mapping.decode(test).values)
@@ -133,14 +134,14 @@ def test_single_trials_may_train_with_repeats_in_one_fold() -> None:
         unit="psc",
         regions=("V1",),
         scaler=scaler,
-        restoration="spread",
+        rescaling="spread",
         split="abc",
         settings=SETTINGS,
     )
     assert single.samples == len(trials.values) and single.cv_r2.mean() > 0.5
 
 
-def test_wrong_patterns_are_refused(mapping: Mapping) -> None:
+def test_wrong_patterns_are_refused(mapping: LinearMap) -> None:
     with pytest.raises(InputError, match="ids"):
         mapping.predict(np.zeros((2, VOXELS), np.float32), ids=["a"])
     with pytest.raises(InputError, match="NaN"):
@@ -151,16 +152,35 @@ def test_wrong_patterns_are_refused(mapping: Mapping) -> None:
         replace(mapping, voxels=replace(mapping.voxels, unit="psc"))
 
 
-def test_saved_and_loaded_it_is_the_same(mapping: Mapping, tmp_path: Path) -> None:
+def test_saved_and_loaded_it_is_the_same(mapping: LinearMap, tmp_path: Path) -> None:
     path = tmp_path / "maps" / "early.safetensors"
     mapping.save(path)
-    back = Mapping.load(path)
+    back = LinearMap.load(path)
     assert back.card() == mapping.card() and back.voxels.sha256 == mapping.voxels.sha256
     responses, _ = experiment()
     np.testing.assert_array_equal(back.decode(responses).values, mapping.decode(responses).values)
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["voxels"]["count"] == VOXELS and card["split_sha256"] == "abc" and card["regions"] == ["V1", "V2"]
     assert sum(card["alpha"].values()) == 10 and card["space"] == CARD.facts() and card["versions"]["numpy"]
+
+
+@pytest.mark.parametrize("kind", ["surface", "columns"])
+def test_a_map_of_vertices_or_of_columns_keeps_what_they_are(tmp_path: Path, kind: str) -> None:
+    responses, conditions = experiment()
+    facts = {"subject": "subj01", "name": "n", "betas": "b2", "unit": "psc"}
+    sides = ["L"] * (VOXELS // 2) + ["R"] * (VOXELS - VOXELS // 2)
+    space = {
+        "surface": surface_space(**facts, vertices=range(VOXELS), hemisphere=sides, of=VOXELS),
+        "columns": column_space(**facts, columns=VOXELS, source="a" * 64),
+    }[kind]
+    own = replace(responses, space=space)
+    mapping = fit(own, conditions)
+    mapping.save(tmp_path / "one.safetensors")
+    back = LinearMap.load(tmp_path / "one.safetensors")
+    assert (back.voxels.kind, back.voxels.source) == (kind, space.source)
+    np.testing.assert_array_equal(back.decode(own).values, mapping.decode(own).values)
+    with pytest.raises(InputError, match=f"fitted on kind '{kind}' and these data have 'volume'"):
+        back.decode(responses)
 
 
 def _truncate(path: Path) -> None:
@@ -196,15 +216,15 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_mapping_is_one_sentence(mapping: Mapping, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_mapping_is_one_sentence(mapping: LinearMap, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "early.safetensors"
     mapping.save(path)
     DAMAGE[damage](path)
     with pytest.raises(InputError) as said:
-        Mapping.load(path)
+        LinearMap.load(path)
     assert "\n" not in str(said.value)
 
 
-def test_its_name_must_end_in_safetensors(mapping: Mapping, tmp_path: Path) -> None:
+def test_its_name_must_end_in_safetensors(mapping: LinearMap, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="safetensors"):
         mapping.save(tmp_path / "early.bin")

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brain.errors import InputError, UsageError
-from brain.types import VoxelSpace
-from encoders.masked import MaskedBrain, augmented
-from encoders.patches import Patches, cut_cortex
+from brain.voxels import VoxelSpace
+from encoders.masked.model import MaskedBrain, augmented
+from encoders.masked.patches import Patches, cut_cortex
 from encoders.settings import MaskedSettings
 from tests.rounding import largest, rounding
 

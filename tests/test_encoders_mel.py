@@ -10,7 +10,7 @@ from transformers.audio_utils import mel_filter_bank, spectrogram, window_functi
 
 from brain.errors import InputError
 from brain.types import Float
-from encoders.mel import MelRecipe, edges, log_mel, log_mel_tensor, mel_basis
+from encoders.sounds.mel import MelRecipe, edges, log_mel, log_mel_tensor, mel_basis
 from tests.rounding import largest, rounding
 
 

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from brain.errors import InputError
 from brain.readers import open_recording
-from brain.simulated.tiny import tiny_nsd
+from brain.simulated.layouts.tiny import tiny_nsd
 from brain.types import Recording
 from encoders.pretraining import load_encoder, open_trials, pretrain
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
@@ -106,7 +106,7 @@ def test_voxels_that_never_move_are_named(recording: Recording) -> None:
     values = recording.responses.values.copy()
     values[:, 7] = 3.0
     still = replace(recording, responses=replace(recording.responses, values=values))
-    with pytest.raises(InputError, match="1 voxels never move in a session .first: ijk .7, 0, 0"):
+    with pytest.raises(InputError, match="1 voxels are constant in a session .first: ijk .7, 0, 0"):
         training_trials(still, patch=4, held_out=1)
 
 

@@ -12,14 +12,14 @@ from accelerate import Accelerator
 from safetensors.numpy import load_file
 
 from brain.errors import InputError
-from brain.memory import fresh
+from brain.machine.memory import fresh
 from brain.readers import open_recording
 from brain.types import Recording
 from encoders.conditions import Conditions, SpaceCard
 from encoders.labelled import Labelled, labelled_trials, rows_of, settled, supervised_job
-from encoders.masked import MaskedBrain
-from encoders.patches import cut_cortex
-from encoders.readout import FrozenSettings, Readout, TuneSettings, features, finetune, fit_frozen
+from encoders.masked.model import MaskedBrain
+from encoders.masked.patches import cut_cortex
+from encoders.masked.readout import FrozenSettings, Readout, TuneSettings, features, finetune, fit_frozen
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.settings import MaskedSettings, Plan
 from encoders.storage import write_tensors
@@ -109,7 +109,7 @@ def test_every_row_comes_once_an_epoch_and_finds_its_subject(trials: Labelled) -
 
 
 def test_the_frozen_readout_is_the_ridge_on_the_tokens(encoder: MaskedBrain, trials: Labelled) -> None:
-    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), restoration="none")
+    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), rescaling="none")
     values, ids, truth = trials.averaged(np.arange(len(trials.values)))
     patches = cut_cortex(trials.voxels, MODEL.patch)
     with torch.no_grad():
@@ -130,7 +130,7 @@ def tune(encoder: MaskedBrain, trials: Labelled, folder: Path, **changes: object
     """Fine-tuned with small settings and these changes of the plan."""
     settings = replace(TUNE, plan=replace(TUNE.plan, **changes))  # type: ignore[arg-type]
     return finetune(
-        encoder, trials, folder=folder, settings=settings, restoration="none", accelerator=Accelerator(cpu=True)
+        encoder, trials, folder=folder, settings=settings, rescaling="none", accelerator=Accelerator(cpu=True)
     )
 
 
@@ -143,11 +143,11 @@ def test_fine_tuning_that_never_helps_keeps_the_ridge_it_began_with(
     start = fit_ridge(
         features(encoder, patches, values), truth, groups=ids, alphas=RIDGE.alphas, folds=3, seed=0, chunk=1024
     )
-    guess, tokens = spoilt.predict(values[:5]).reshape(5, -1), features(encoder, patches, values[:5])
+    prediction, tokens = spoilt.predict(values[:5]).reshape(5, -1), features(encoder, patches, values[:5])
     # two operations make a head's weight of the ridge's, two bring it back; the bias likewise; the sum is in float64
     offset = np.abs(start.x_mean) @ np.abs(start.weights) + np.abs(start.y_mean)
     apart = rounding(sums=4 + 4, scale=largest(np.abs(tokens) @ np.abs(start.weights) + offset))
-    np.testing.assert_allclose(guess, start.predict(tokens), atol=apart, rtol=0)
+    np.testing.assert_allclose(prediction, start.predict(tokens), atol=apart, rtol=0)
 
 
 def test_fine_tuning_moves_the_encoder_and_lowers_the_validation_loss(
@@ -157,9 +157,9 @@ def test_fine_tuning_moves_the_encoder_and_lowers_the_validation_loss(
     shy = FrozenSettings(ridge=replace(RIDGE, alphas=(1e5,)))
     settings = replace(TUNE, start=shy, plan=replace(TUNE.plan, steps=30, rate=3e-3))
     tuned = finetune(
-        encoder, trials, folder=tmp_path, settings=settings, restoration="none", accelerator=Accelerator(cpu=True)
+        encoder, trials, folder=tmp_path, settings=settings, rescaling="none", accelerator=Accelerator(cpu=True)
     )
-    frozen = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), restoration="none")
+    frozen = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), rescaling="none")
     assert not torch.equal(tuned.encoder.embed.weight, frozen.encoder.embed.weight)
     assert torch.equal(encoder.embed.weight, frozen.encoder.embed.weight)
 
@@ -177,7 +177,7 @@ def test_a_resumed_fine_tuning_ends_in_the_same_bits(encoder: MaskedBrain, trial
 def test_a_readout_comes_back_and_another_family_does_not(
     encoder: MaskedBrain, trials: Labelled, tmp_path: Path
 ) -> None:
-    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), restoration="spread+norm")
+    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), rescaling="spread+norm")
     readout.save(tmp_path / "readout.safetensors")
     back = Readout.load(tmp_path / "readout.safetensors")
     assert np.array_equal(back.predict(trials.values[:5]), readout.predict(trials.values[:5]))
@@ -188,7 +188,7 @@ def test_a_readout_comes_back_and_another_family_does_not(
 
 
 def test_patterns_of_other_voxels_or_with_nan_are_refused(encoder: MaskedBrain, trials: Labelled) -> None:
-    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), restoration="none")
+    readout = fit_frozen(encoder, trials, settings=FrozenSettings(ridge=RIDGE), rescaling="none")
     with pytest.raises(InputError, match="90"):
         readout.predict(np.zeros((1, 89), np.float32))
     with pytest.raises(InputError, match="NaN"):
@@ -196,7 +196,7 @@ def test_patterns_of_other_voxels_or_with_nan_are_refused(encoder: MaskedBrain, 
 
 
 def test_a_restoration_wants_enough_stimuli_to_tell_a_spread() -> None:
-    guess = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
+    prediction = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
     with pytest.raises(InputError, match="4 held-out stimuli cannot tell the spread"):
-        settled(guess, guess, ids="abcd", kind="spread", limit=5.0)
-    assert settled(guess, guess, ids="abcd", kind="none", limit=5.0).kind == "none"
+        settled(prediction, prediction, ids="abcd", kind="spread", limit=5.0)
+    assert settled(prediction, prediction, ids="abcd", kind="none", limit=5.0).kind == "none"

@@ -9,14 +9,15 @@ import pytest
 from scipy import stats
 
 from benchmarks.noise import SETTINGS, Plan, decoded, experiment, noise, numbers, power, scored
-from brain.averages import average_repeats
-from brain.splits import leave_out
-from brain.standardise import SessionScaler
-from brain.types import Responses, Split, VoxelSpace
-from encoders import refit
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
+from brain.splits.leave_out import leave_out
+from brain.types import Responses, Split
+from brain.voxels import VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mapping import MappingSettings, fit_mapping
-from encoders.refit import Refitting, exchangeable, permuted, refits, refitting_of, sizes, some_of
+from encoders.mappings._parts import refit
+from encoders.mappings._parts.linear import MappingSettings, fit_mapping
+from encoders.mappings._parts.refit import Refitting, exchangeable, permuted, refits, refitting_of, sizes, some_of
 from encoders.ridge import RidgeSettings
 from tests.rounding import rounding
 
@@ -64,7 +65,7 @@ def fitted(
             patterns, ids = averaged.values, averaged.ids
         mapping = fit_mapping(
             patterns, ids, conditions=true, voxels=training.space, unit="psc", regions=("all",), scaler=scaler,
-            restoration=kind, split=fold.sha256, settings=settings,
+            rescaling=kind, split=fold.sha256, settings=settings,
         )  # fmt: skip
         part = mapping.decode(trials.trials(trials.of(fold.test)))
         found |= dict(zip(part.ids, part.values, strict=True))
@@ -72,7 +73,7 @@ def fitted(
 
 
 def designed(trials: Responses, true: Conditions, folds: tuple[Split, ...], **more: object) -> Refitting:
-    facts: dict[str, object] = {"settings": MappingSettings(), "restoration": "spread", "single": False, **more}
+    facts: dict[str, object] = {"settings": MappingSettings(), "rescaling": "spread", "single": False, **more}
     return refitting_of(trials, true, folds=folds, **facts)  # type: ignore[arg-type]
 
 
@@ -85,7 +86,7 @@ def test_the_true_assignment_is_the_fit_fold_by_fold(way: str, single: bool, cou
     for kind, shared in (("none", False), ("spread", True), ("spread+norm", False)):
         settings = MappingSettings(ridge=RidgeSettings(per_target=not shared))
         want = fitted(trials, true, folds, kind=kind, single=single, settings=settings)
-        design = designed(trials, true, folds, settings=settings, restoration=kind, single=single)
+        design = designed(trials, true, folds, settings=settings, rescaling=kind, single=single)
         (found,) = refits(design, draws=0, seed=0)
         # the run's ridge predicts in float32, whose rounding the gain of the restoration stretches
         slack = rounding(sums=STIMULI * VOXELS, scale=float(np.abs(want).max()), dtype=np.float32)

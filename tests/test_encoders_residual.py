@@ -12,14 +12,14 @@ from accelerate import Accelerator
 from safetensors.numpy import load_file
 
 from brain.errors import InputError, UsageError
-from brain.types import VoxelSpace
+from brain.voxels import VoxelSpace
 from encoders.conditions import SpaceCard
 from encoders.labelled import Key, Labelled
-from encoders.prior import Prior, PriorSettings
-from encoders.residual import Residual, ResidualSettings, dropout, soft_clip
+from encoders.mappings._parts.diffusion_prior import Prior, PriorSettings
+from encoders.mappings._parts.residual_map import FitSettings, JoinSettings, ResidualMap, fit_residual, join
+from encoders.mappings._parts.residual_network import Residual, ResidualLoss, ResidualSettings, dropout, soft_clip
 from encoders.ridge import RidgeSettings
 from encoders.settings import Plan
-from encoders.shared import FitSettings, JoinSettings, ResidualLoss, ResidualMap, fit_residual, join
 from encoders.storage import write_tensors
 from encoders.training import WEIGHTS
 from tests.rounding import largest, rounding
@@ -59,26 +59,26 @@ def subject(name: str, voxels: int, *, stimuli: int = 40, seed: int = 0) -> Labe
 
 
 def fit(folder: Path, sets: list[Labelled], settings: FitSettings = FIT) -> ResidualMap:
-    return fit_residual(sets, folder=folder, settings=settings, restoration="none", accelerator=Accelerator(cpu=True))
+    return fit_residual(sets, folder=folder, settings=settings, rescaling="none", accelerator=Accelerator(cpu=True))
 
 
 def correlation(mapped: ResidualMap, trials: Labelled) -> float:
     values, _, truth = trials.averaged(trials.held_out)
-    guess = mapped.predict(values, subject=trials.voxels.subject)
-    return float(np.mean([np.corrcoef(guess[:, n], truth[:, n])[0, 1] for n in range(5)]))
+    prediction = mapped.predict(values, subject=trials.voxels.subject)
+    return float(np.mean([np.corrcoef(prediction[:, n], truth[:, n])[0, 1] for n in range(5)]))
 
 
 def test_soft_clip_is_the_cross_entropy_written_out() -> None:
     rng = np.random.default_rng(0)
-    guess, pool = rng.standard_normal((2, 4)), rng.standard_normal((3, 4))
+    prediction, pool = rng.standard_normal((2, 4)), rng.standard_normal((3, 4))
     own, heat = np.array([2, 0]), 0.5
     unit = [row / np.linalg.norm(row) for row in pool]
     expected = []
-    for row, mine in zip(guess, own, strict=True):
+    for row, mine in zip(prediction, own, strict=True):
         label = np.exp([unit[mine] @ other / heat for other in unit])
         logit = np.exp([row / np.linalg.norm(row) @ other / heat for other in unit])
         expected.append(-np.sum(label / label.sum() * np.log(logit / logit.sum())))
-    came = soft_clip(torch.tensor(guess), torch.tensor(own), torch.tensor(pool), temperature=heat)
+    came = soft_clip(torch.tensor(prediction), torch.tensor(own), torch.tensor(pool), temperature=heat)
     # a norm and a product of 4 numbers, divided by the heat; two softmaxes over a pool of 3, and a sum over it
     apart = rounding(sums=2 * 4 + 3 * 3, scale=largest(expected) / heat, dtype=np.float64)
     np.testing.assert_allclose(came.numpy(), expected, atol=apart, rtol=0)
@@ -158,7 +158,7 @@ def test_a_new_subject_joins_with_few_trials_and_the_trunk_stays(tmp_path: Path)
     before = {name: one.clone() for name, one in shared.network.trunk.state_dict().items()}
     new = subject("c", 24, stimuli=16, seed=3)
     joined = join(
-        shared, new, folder=tmp_path / "c", settings=JOIN, restoration="none", accelerator=Accelerator(cpu=True)
+        shared, new, folder=tmp_path / "c", settings=JOIN, rescaling="none", accelerator=Accelerator(cpu=True)
     )
     assert joined.subjects == ("c",) and shared.subjects == ("a",)
     for network in (joined.network, shared.network):
@@ -167,7 +167,7 @@ def test_a_new_subject_joins_with_few_trials_and_the_trunk_stays(tmp_path: Path)
     spoilt = RidgeSettings(alphas=(1e7,), folds=3)  # an adapter that starts from nothing leaves something to learn
     slowly = replace(JOIN, ridge=spoilt, tune=replace(PLAN, steps=30, validate=5, rate=1e-3))
     tuned = join(
-        shared, new, folder=tmp_path / "t", settings=slowly, restoration="none", accelerator=Accelerator(cpu=True)
+        shared, new, folder=tmp_path / "t", settings=slowly, rescaling="none", accelerator=Accelerator(cpu=True)
     )
     assert not torch.equal(before["head.weight"], tuned.network.trunk.head.weight)
     assert torch.equal(before["head.weight"], shared.network.trunk.head.weight)

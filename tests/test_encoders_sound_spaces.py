@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from brain.errors import CheckpointAbsent, InputError
+from brain.files.waveforms import levelled, resampled
 from brain.types import Float, Stimuli
-from brain.waveforms import levelled, resampled
-from encoders.mel import log_mel, mel_basis
-from encoders.restore import Restoration
+from encoders.rescale import Rescaling
+from encoders.sounds.mel import log_mel, mel_basis
 from encoders.spaces import CATALOGUE
 from encoders.spaces.clap import window_starts
 from encoders.spaces.loa import LoaRecipe, kaldi_fbank
@@ -191,7 +191,7 @@ def test_restored_clap_guesses_have_unit_norm_and_the_spread_of_training(tmp_pat
     shrunk = (truth.mean(0) + 0.2 * (truth - truth.mean(0))).astype(np.float32)
     space = opened("clap", tmp_path)
     groups = [str(one) for one in range(200)]
-    restored = Restoration.fit(shrunk, truth, groups=groups, kind=space.restoration, limit=9).apply(shrunk)
+    restored = Rescaling.fit(shrunk, truth, groups=groups, kind=space.rescaling, limit=9).apply(shrunk)
     np.testing.assert_allclose(np.linalg.norm(restored.astype(np.float64), axis=1), 1, atol=KEPT, rtol=0)
     # a difference, a product and a sum shrank the truth in float32, and 1 / .2 blows up what they were off
     bound = rounding(sums=3, scale=np.abs(truth).max() / 0.2)

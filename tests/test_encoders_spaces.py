@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import pytest
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from brain.memory import fresh
+from brain.machine.memory import fresh
 from brain.types import Stimuli
-from encoders.spaces import CATALOGUE, Space
-from encoders.torchvision_guard import settle_torchvision
+from encoders.frozen.torchvision_guard import settle_torchvision
+from encoders.spaces import CATALOGUE, SelfMade, Space
+from encoders.towers import CATALOGUE as TOWERS
 from tests.rounding import largest, rounding
 
 IDS = tuple(f"nsd{one:05d}" for one in range(15))
@@ -74,6 +77,46 @@ def test_the_catalogue_holds_the_spaces_of_the_first_recipes() -> None:
     assert {"clip-image", "clip-text", "vae-latent", "pixels", "openclip-image"} <= set(CATALOGUE.names())
 
 
+@pytest.mark.parametrize("entry", [*CATALOGUE, *TOWERS], ids=lambda entry: f"{type(entry).__name__}")
+def test_a_card_is_complete(entry: Any) -> None:
+    for text in (entry.name, entry.title, entry.description, entry.citation):
+        assert text and text == text.strip() and "\n" not in text
+
+
+def test_what_a_space_tells_is_ordered() -> None:
+    """The order that retrieval and the null of folds went by, which the numbers of a run depend on."""
+    telling = sorted(CATALOGUE, key=lambda entry: -entry.telling)
+    kept = [entry.name for entry in telling if entry.component or entry.name == "pixels"]
+    assert kept == ["clip-image", "clip-text", "clap", "loa", "pixels", "vae-latent", "mel-latent"]
+    assert len({entry.telling for entry in telling}) == len(telling)
+    assert {entry.name for entry in CATALOGUE if entry.captioned} == {"clip-text"}
+    assert {entry.name for entry in CATALOGUE if entry.noised} == {"vae-latent", "mel-latent"}
+    assert {entry.name for entry in CATALOGUE if isinstance(entry, SelfMade)} == {"pixels"}
+
+
+def test_pictures_decide_their_own_pixels() -> None:
+    pixels = CATALOGUE["pixels"]
+    assert isinstance(pixels, SelfMade)
+    given = stimuli()
+    assert pixels.model_of(given, IDS) == "rgb-40x50"
+    grey = stimuli(opener=lambda name: image_of(name).convert("L").resize((16, 12)))
+    assert pixels.model_of(grey, IDS) == "grey-12x16"
+    one = stimuli(opener=lambda name: image_of(name) if name == IDS[-1] else grey.open(name))
+    assert pixels.model_of(one, IDS) == "rgb-12x16"
+    large = stimuli(opener=lambda name: image_of(name).resize((200, 100)))
+    assert pixels.model_of(large, IDS) == "rgb-32x64"
+
+
+def test_reading_cards_imports_no_torch(checkout: Path) -> None:
+    code = (
+        "import sys\nfrom encoders.spaces import CATALOGUE\nfrom encoders.towers import CATALOGUE as TOWERS\n"
+        "for one in (*CATALOGUE, *TOWERS): one.title, one.description, one.citation\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'torch', 'transformers', 'diffusers', 'scipy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 @every
 def test_conditions_fit_their_card(name: str, opened: Space) -> None:
     given = stimuli(CATALOGUE[name].modality)
@@ -81,7 +124,7 @@ def test_conditions_fit_their_card(name: str, opened: Space) -> None:
     assert conditions.space == opened.card and opened.card.name == name and conditions.ids == IDS
     assert conditions.values.shape == (len(IDS), *opened.card.shape) and conditions.values.dtype == np.float32
     assert np.isfinite(conditions.values).all()
-    assert opened.restoration in ("none", "spread", "spread+norm")
+    assert opened.rescaling in ("none", "spread", "spread+norm")
     assert opened.card.revision and opened.card.layer and opened.card.normalisation
     flat = conditions.values.reshape(len(IDS), -1)
     assert len(np.unique(flat.round(4), axis=0)) == len(IDS), "different stimuli must differ"
@@ -138,7 +181,7 @@ def test_wrong_requests_are_said(name: str, opened: Space) -> None:
     given = stimuli(CATALOGUE[name].modality)
     with pytest.raises(UsageError, match="batch"):
         opened.encode(given, IDS, batch=0)
-    with pytest.raises(InputError, match="twice"):
+    with pytest.raises(InputError, match="duplicate"):
         opened.encode(given, (IDS[0], IDS[0]), batch=2)
 
 

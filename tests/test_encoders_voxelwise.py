@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-import decode.reranking
+import decode.methods._parts.reranking as reranking
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from encoders.towers import CATALOGUE, Tower
-from encoders.voxelwise import (
+from encoders.voxelwise.model import (
     PENALTIES,
     Fitting,
     Voxelwise,
@@ -125,11 +125,11 @@ def test_one_voxel_is_the_mean_of_one_and_is_refused_where_it_is_noise(encoder: 
 def test_the_accuracy_of_many_voxels_is_that_of_each_alone() -> None:
     truth = RNG.standard_normal((30, 4)).astype(np.float32)
     truth[:, 3] = 2.0
-    guess = truth + np.array([0, 0.5, 2.0, 1.0], np.float32) * RNG.standard_normal((30, 4)).astype(np.float32)
-    by_hand = [1 - ((truth[:, v] - guess[:, v]) ** 2).sum() / (30 * truth[:, v].var()) for v in range(3)]
+    prediction = truth + np.array([0, 0.5, 2.0, 1.0], np.float32) * RNG.standard_normal((30, 4)).astype(np.float32)
+    by_hand = [1 - ((truth[:, v] - prediction[:, v]) ** 2).sum() / (30 * truth[:, v].var()) for v in range(3)]
     # a mean, a spread and an error, each over all rows; three differences and squares and a quotient
     bound = rounding(sums=3 * len(truth) + 7, scale=1 - min(by_hand))
-    np.testing.assert_allclose(r2_of(guess, truth), [*by_hand, 0.0], atol=bound, rtol=0)
+    np.testing.assert_allclose(r2_of(prediction, truth), [*by_hand, 0.0], atol=bound, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_it_comes_back_and_is_tied_to_its_tower(encoder: Voxelwise, tmp_path: Pa
 
 
 def test_sounds_are_re_ranked_by_a_model_of_the_same_penalties() -> None:
-    assert decode.reranking.PENALTIES is PENALTIES
+    assert reranking.PENALTIES is PENALTIES
     np.testing.assert_allclose(np.log10(PENALTIES), np.arange(-3, 4.5, 0.5))
 
 

@@ -17,12 +17,14 @@ from PIL import Image
 import evaluation.__main__ as judging
 from app.cli import main
 from brain.errors import InputError, UsageError
-from brain.writing import claim, lock
-from evaluation.audit import audit
+from brain.writing.locks import claim, lock
 from evaluation.metrics import CATALOGUE
-from evaluation.profiles import PROFILES, find_profile
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import SampleWriter
+from evaluation.profiles import CATALOGUE as PROFILES
+from evaluation.profiles import find_profile
+from evaluation.report.audit import audit
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.types import Report
+from evaluation.samples.writer import SampleWriter
 from tests.rounding import rounding
 
 STIMULI = 16
@@ -93,7 +95,7 @@ def test_an_altered_stimulus_value_a_lost_row_and_another_profile_are_found(repo
     facts = facts_of(run)
     del facts["rows"][3]
     (run / "report/report.json").write_text(json.dumps(facts))
-    with pytest.raises(InputError, match="rows says"):
+    with pytest.raises(InputError, match="rows has"):
         audit(run)
 
 
@@ -151,14 +153,14 @@ def test_repeats_are_compared_with_the_other_repeats(report: Report) -> None:
 
 
 def test_every_profile_names_metrics_that_exist_and_says_what_is_wrong() -> None:
-    for profile in PROFILES.values():
+    for profile in PROFILES:
         assert set(profile.metrics) <= set(CATALOGUE.names()), profile.name
-        assert len(profile.metrics) == len(set(profile.metrics)) and profile.does and profile.wrong
+        assert len(profile.metrics) == len(set(profile.metrics)) and profile.description and profile.wrong
     with pytest.raises(UsageError, match="paper-mindeye2"):
         find_profile("paper-mindeye")
 
 
-@pytest.mark.parametrize("name", sorted(PROFILES))
+@pytest.mark.parametrize("name", PROFILES.names())
 def test_a_profile_is_named_in_the_report_and_absent_networks_are_said(
     report: Report, tmp_path: Path, name: str
 ) -> None:
@@ -167,8 +169,8 @@ def test_a_profile_is_named_in_the_report_and_absent_networks_are_said(
     assert facts["profile"]["name"] == name and PROFILES[name].wrong in out.page.read_text()
     computed = {score.metric.partition("_of_")[0] for score in out.scores}
     for metric in PROFILES[name].metrics:
-        eye = CATALOGUE[metric].eye
-        if eye not in ("", "judge"):
+        network = CATALOGUE[metric].network
+        if network not in ("", "judge"):
             assert metric not in computed and any(metric in sentence for sentence in out.absent), metric
 
 

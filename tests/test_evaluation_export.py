@@ -20,10 +20,12 @@ from scipy.optimize import brentq
 from scipy.stats import beta
 
 from brain.errors import InputError, StorageError
-from brain.pictures import open_image
+from brain.files.pictures import open_image
 from evaluation.export.human import key_of, score_answers, write_human_test
 from evaluation.export.rdms import rdm, rdm_correlation, write_rdms
-from evaluation.samples import Samples, SampleWriter, read_samples
+from evaluation.samples.read import read_samples
+from evaluation.samples.types import Samples
+from evaluation.samples.writer import SampleWriter
 from tests.rounding import rounding
 
 ROOT = Path(__file__).parents[1]

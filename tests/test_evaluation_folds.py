@@ -16,19 +16,20 @@ from app.cli import main
 from benchmarks.noise import SETTINGS, Plan, experiment
 from brain.errors import InputError
 from brain.types import Split
-from decode import null as decode_null
-from decode.ladder import partners
-from decode.null import affordable
-from decode.opened import blocks_of
+from decode.run.ladder import partners
+from decode.stages.draw.opened import blocks_of
+from decode.stages.fit import null as decode_null
+from decode.stages.fit.null import affordable
 from encoders.conditions import Conditions, SpaceCard
-from encoders.refit import refitting_of
-from evaluation.conditions import ConditionScore, against, agreed, identified
-from evaluation.folds import NULL, Design, Null, null_digest, read_design, widened
-from evaluation.page import verdict
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import SampleWriter
-from evaluation.score import Score, sure
-from evaluation.statements import blocked_lines, drift_lines, null_line, smallest, warning_lines
+from encoders.mappings._parts.refit import refitting_of
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.pages.page import verdict
+from evaluation.report.statements import blocked_lines, drift_lines, null_line, warning_lines
+from evaluation.report.types import Report
+from evaluation.samples.writer import SampleWriter
+from evaluation.score import Score, bounded_interval, smallest, widened
+from evaluation.statistics.conditions import ConditionScore, against, agreed, identified
+from evaluation.statistics.folds import NULL, Design, Null, null_digest, read_design
 from tests.rounding import rounding
 from tests.test_evaluation_report import STIMULI, blurred, picture
 
@@ -68,8 +69,8 @@ def test_an_interval_does_not_widen_as_the_decoder_gets_better() -> None:
     assert null.wider("two_way", np.ones(30)) == 1  # an exact bound is not widened
     design = Design(folds=3, nulls={"x": null})
     units = np.linspace(0.3, 0.6, 30)
-    assert design.wider({"two_way": units}) == {"": null.narrow, "two_way": null.wider("two_way", units)}
-    assert Design(folds=3).wider({"two_way": units}) == {"": 1.0}
+    assert design.wider("decoded", {"two_way": units}) == {"": null.narrow, "two_way": null.wider("two_way", units)}
+    assert Design(folds=3).wider("decoded", {"two_way": units}) == {"": 1.0}
 
 
 def test_an_interval_is_widened_about_its_value_and_ends_where_the_measure_does() -> None:
@@ -79,15 +80,15 @@ def test_an_interval_is_widened_about_its_value_and_ends_where_the_measure_does(
 
 def test_all_right_is_no_proof() -> None:
     """The bound of Clopper and Pearson: ten of ten are compatible with 69 %, none of thirty with 12 %."""
-    low, high = sure((1.0, 1.0), np.ones(10), bounds=(0.0, 1.0))
+    low, high = bounded_interval((1.0, 1.0), np.ones(10), bounds=(0.0, 1.0))
     assert (low, high) == (pytest.approx(0.6915, abs=1e-3), 1.0)
-    low, high = sure((0.0, 0.0), np.zeros(30), bounds=(0.0, 1.0))
+    low, high = bounded_interval((0.0, 0.0), np.zeros(30), bounds=(0.0, 1.0))
     assert (low, high) == (0.0, pytest.approx(0.1157, abs=1e-3))
-    assert sure((1.0, 1.0), np.ones(10), bounds=(-1.0, 1.0)) == (1.0, 1.0)
-    assert sure((0.7, 0.7), np.full(5, 0.7), bounds=(0.0, 1.0)) == (0.7, 0.7)
+    assert bounded_interval((1.0, 1.0), np.ones(10), bounds=(-1.0, 1.0)) == (1.0, 1.0)
+    assert bounded_interval((0.7, 0.7), np.full(5, 0.7), bounds=(0.0, 1.0)) == (0.7, 0.7)
     # all but at the end, as top-1 of a pool drawn from many
-    assert sure((0.0, 1e-4), np.full(30, 1e-5), bounds=(0.0, 1.0))[1] == pytest.approx(0.1157, abs=1e-3)
-    assert sure((0.2, 0.9), np.array([0.0, 1.0]), bounds=(0.0, 1.0)) == (0.2, 0.9)
+    assert bounded_interval((0.0, 1e-4), np.full(30, 1e-5), bounds=(0.0, 1.0))[1] == pytest.approx(0.1157, abs=1e-3)
+    assert bounded_interval((0.2, 0.9), np.array([0.0, 1.0]), bounds=(0.0, 1.0)) == (0.2, 0.9)
 
 
 def test_identification_of_conditions_by_hand() -> None:
@@ -298,10 +299,10 @@ def scored(report: Report, **facts: object) -> Score:
     [
         (0.6, 0.8, 0.002, True, "p = 0.002"),
         (0.4, 0.6, 0.3, False, "p = 0.300"),
-        (0.45, 0.7, 0.002, None, "it holds guessing while p = 0.002"),
-        (0.6, 0.8, 0.2, None, "it lies above guessing while p = 0.200"),
+        (0.45, 0.7, 0.002, None, "it holds chance while p = 0.002"),
+        (0.6, 0.8, 0.2, None, "it lies above chance while p = 0.200"),
         (0.3, 0.4, 0.9, False, "p = 0.900"),
-        (0.6, 0.8, None, True, "it lies above guessing; no p is known"),
+        (0.6, 0.8, None, True, "it lies above chance; no p is known"),
     ],
 )
 def test_one_rule_for_headline_interval_and_p(
@@ -320,7 +321,7 @@ def test_in_folds_the_interval_must_lie_above_one_half_too(report: Report) -> No
     found = replace(report, conditions=(fine,))
     assert found.score("decoded", "two_way") is not None
     between = scored(found, low=0.45, high=0.9)  # above chance, and not above one half
-    assert verdict(found, between)[0] is None and "holds guessing while" in verdict(found, between)[1]
+    assert verdict(found, between)[0] is None and "holds chance while" in verdict(found, between)[1]
     assert verdict(found, scored(found, low=0.55, high=0.9)) == (True, "the decoded conditions (pixels) have p = 0.010")
     poor = replace(report, conditions=(replace(fine, p=0.4),))
     assert verdict(poor, scored(poor, low=0.2, high=0.45))[0] is False
@@ -335,8 +336,8 @@ def test_a_true_condition_that_is_drawn_no_better_than_chance_is_no_ceiling(tmp_
                 writer.write(
                     Image.fromarray(picture(number)), row=row, stimulus=f"s{i:02d}", index=0, seed=0, method="tiny"
                 )
-    firm, vague = (evaluate(one, how=HOW).score("decoded", "two_way") for one in (run, tmp_path / "other"))
-    assert firm is not None and vague is not None and firm.firm and not vague.firm
+    above_null, vague = (evaluate(one, how=HOW).score("decoded", "two_way") for one in (run, tmp_path / "other"))
+    assert above_null is not None and vague is not None and above_null.above_null and not vague.above_null
     assert vague.ceiling is not None and vague.effect is None
 
 
@@ -344,9 +345,9 @@ def test_a_share_of_the_ceiling_needs_one(tmp_path: Path) -> None:
     plain = evaluate(a_run(tmp_path / "run", share=0.7, null=[], folds=1), how=HOW)
     decoded, oracle, look_up = (plain.score(row, "two_way") for row in ("decoded", "oracle", "retrieval"))
     assert decoded is not None and oracle is not None and look_up is not None
-    assert decoded.firm and oracle.effect == 1 and look_up.effect is None
+    assert decoded.above_null and oracle.effect == 1 and look_up.effect is None
     assert decoded.effect == pytest.approx((decoded.value - decoded.null) / (oracle.value - decoded.null))
-    assert scored(plain, firm=False).effect is None
+    assert scored(plain, above_null=False).effect is None
     assert "of what this generator draws from the true condition" in plain.page.read_text(encoding="utf-8")
     lines = warning_lines(plain.scores, plain.design, blocks=[""] * 12, permutations=199, one="picture")
     assert lines == ()
@@ -395,6 +396,52 @@ def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> No
     assert found["two_way"] > 0.8 and other["made of"] != null["made of"]
 
 
+def test_a_map_that_no_method_reads_changes_no_row(tmp_path: Path) -> None:
+    """Chance, p, retrieval and intervals are of the map that is drawn from, whatever others are called."""
+    rng, names = np.random.default_rng(3), np.array([f"f{one:02d}" for one in range(16)])
+    pictures = (rng.random((16, 8, 8)) * 255).astype(np.uint8)
+    signal = pictures.reshape(16, -1)[:, :40] / 255 - 0.5 + 0.3 * rng.normal(size=(3, 16, 40))
+    trials = np.concatenate([signal, 0.4 * rng.normal(size=(3, 16, 40))], 2).reshape(48, 80)
+    good = np.arange(80) < 40
+    np.savez(
+        tmp_path / "two.npz", responses=trials.astype(np.float32), stimulus=np.tile(names, 3), images=pictures,
+        image_ids=names, group=np.tile(np.arange(16) // 4, 3), **{"roi/good": good, "roi/noise": ~good},
+    )  # fmt: skip
+    found = []
+    for number, maps in enumerate([["pixels=good"], ["early:pixels=noise", "pixels=good"]]):
+        run = tmp_path / str(number)
+        words = ["--recipe", "pixels-ridge", "--out", str(run), "--refits", "19", "--bootstrap", "100"]
+        rows = ["--rows", "decoded", "retrieval", "--permutations", "20"]
+        assert main(["study", str(tmp_path / "two.npz"), *words, *rows, "--maps", *maps]) == 0
+        facts = json.loads((run / "report/report.json").read_text(encoding="utf-8"))
+        found.append({(one["row"], one["metric"]): (one["value"], one["chance"]) for one in facts["rows"]})
+    assert found[0]["decoded", "two_way"][0] > 0.65 and found[0] == found[1]
+    assert json.loads((run / "card.json").read_text(encoding="utf-8"))["decode"]["maps"] == {"decoded": ["pixels"]}
+
+
+def test_a_row_has_the_refits_of_the_map_that_it_is_drawn_from() -> None:
+    nulls = {"early": null_of([0.4, 0.3, 0.2]), "late": null_of([0.9, 0.6, 0.6])}
+    read = {"decoded": ("late", "early"), "beside": ("early",), "network": ("deep", "late"), "voxels": ()}
+    design = Design(folds=3, nulls=nulls, read=read, absent={"deep": "it trains networks"})
+    assert design.chance("decoded", "two_way") == design.chance("shuffled", "two_way") == pytest.approx(0.6)
+    assert design.chance("beside", "two_way") == pytest.approx(0.25)
+    for row in ("network", "voxels"):
+        assert design.null_of(row) is None and np.isnan(design.chance(row, "two_way"))
+        assert design.wider(row, {"two_way": np.linspace(0.3, 0.6, 9)}) == {"": 1.0}
+    assert Design(folds=3, nulls=nulls).map_of("decoded") == "early"  # of a card that does not say it
+
+
+@pytest.mark.parametrize("repeats", [0, 1])
+def test_settings_say_how_many_repeats_were_averaged_where_cards_do_not(tmp_path: Path, repeats: int) -> None:
+    run = a_run(tmp_path, share=0.9, null=[0.5] * 20)
+    card = json.loads((run / "card.json").read_text(encoding="utf-8"))
+    card["decode"] = {"generator": "a name", "settings": {"steps": 4}}
+    (run / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    for stored in ({"decode": {"test_repeats": repeats}}, {"asked": {"sampling": {"test_repeats": repeats}}}):
+        (run / "settings.json").write_text(json.dumps(stored), encoding="utf-8")
+        assert bool(read_design(run).nulls) is (repeats == 0)
+
+
 @pytest.mark.parametrize("trials", ["averaged", "single"])
 def test_refits_are_of_the_voxels_and_trials_that_the_mapping_reads(tmp_path: Path, trials: str) -> None:
     """The true assignment among them is the run, with voxels of no use beside the region that is read."""
@@ -422,7 +469,7 @@ def test_refits_are_of_the_voxels_and_trials_that_the_mapping_reads(tmp_path: Pa
 def test_only_so_many_refits_are_taken_as_are_within_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     made = experiment(Plan(name="", stimuli=12, folds=3), seed=0)
     design = refitting_of(
-        made.trials, made.true, folds=made.folds, settings=SETTINGS, restoration="spread", single=False
+        made.trials, made.true, folds=made.folds, settings=SETTINGS, rescaling="spread", single=False
     )
     for refits, taken in ((150, 150), (250, 199), (50, 0)):
         monkeypatch.setattr(decode_null, "REACH", (refits + 0.5) * design.seconds)

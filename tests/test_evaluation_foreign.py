@@ -17,10 +17,15 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError
-from brain.tables import of_cell
-from evaluation.report import Judging, Report, evaluate, read_ladder
-from evaluation.samples import INDEX, SampleWriter, read_samples, unread_lines
-from evaluation.worlds import identical_lines
+from brain.files.tables import of_cell
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.files import read_ladder
+from evaluation.report.types import Report
+from evaluation.report.worlds import identical_lines
+from evaluation.samples.foreign import unread_lines
+from evaluation.samples.read import read_samples
+from evaluation.samples.types import INDEX
+from evaluation.samples.writer import SampleWriter
 from tests.rounding import rounding
 
 ROOT = Path(__file__).parents[1]
@@ -320,7 +325,7 @@ def test_markup_in_an_index_stays_text(tmp_path: Path) -> None:
     report = judged(tmp_path, None, tmp_path / "report")
     page = stays_text(report)
     assert markup in page.text and "<marquee>0" in page.text
-    assert report.rows() == ("decoded", "category_oracle", "made_up")
+    assert report.rows() == ("decoded", "made_up", "category_oracle")
 
 
 def test_an_index_with_another_folder_of_references(tmp_path: Path) -> None:

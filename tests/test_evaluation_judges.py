@@ -30,9 +30,11 @@ from transformers import (
 )
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from brain.memory import fresh
-from evaluation.judges import CATALOGUE, _home, find_judge
-from evaluation.judges._weights import FOLDER, Weights, read_weights
+from brain.machine.memory import fresh
+from evaluation.find_judge import find_judge
+from evaluation.judges import CATALOGUE
+from evaluation.judges._parts import home as _home
+from evaluation.judges._parts.weights import FOLDER, Weights, read_weights
 from evaluation.judges.classifier import ClassifierJudge, group_labels, opinion_of
 from evaluation.judges.towers import ALEXNET, SWAV, ClipJudge, TorchvisionJudge, clip_bench
 from evaluation.metrics import CATALOGUE as METRICS
@@ -300,13 +302,13 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "weights"
 
 
-@pytest.mark.parametrize("eye", EYES)
-def test_absent_eyes_are_said_in_one_sentence(no_weights: Path, eye: str) -> None:
+@pytest.mark.parametrize("network", EYES)
+def test_absent_eyes_are_said_in_one_sentence(no_weights: Path, network: str) -> None:
     with pytest.raises(CheckpointAbsent) as said:
-        find_judge(eye).open()
+        find_judge(network).open()
     text = str(said.value)
     assert said.value.exit_code == 5 and "\n" not in text
-    for part in (f"judge {eye!r}", str(no_weights), "found none", "fetch it by `", FOLDER):
+    for part in (f"judge {network!r}", str(no_weights), "found none", "fetch it by `", FOLDER):
         assert part in text
 
 
@@ -403,7 +405,7 @@ def test_absent_distances_are_said_and_come_from_nothing_else(no_weights: Path, 
     metric = METRICS[name]
     reason = metric.absent(Views(pixels=np.zeros((2, 64, 64, 3), np.uint8)))
     assert "expected" in reason and "found no" in reason and "\n" not in reason
-    assert metric.lower and metric.best == 0 and metric.eye == "" and metric.chance(9) is None
+    assert metric.lower and metric.best == 0 and metric.network == "" and metric.chance(9) is None
 
 
 def test_small_pictures_are_no_pictures_for_alexnet() -> None:

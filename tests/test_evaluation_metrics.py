@@ -8,23 +8,16 @@ from numpy.typing import NDArray
 from skimage.color import rgb2gray
 from skimage.metrics import structural_similarity
 
+from brain.data.correlation import pairwise
 from brain.errors import InputError
-from evaluation.metrics import CATALOGUE, Float, Marks, Metric, Views, own_values
-from evaluation.metrics.brain import BrainCorrelation, brain_metrics
-from evaluation.metrics.dimension import effective_dimension
-from evaluation.metrics.identification import (
-    Top1,
-    Top1OtherRecons,
-    TwoWay,
-    TwoWayOtherRecons,
-    shares_beaten,
-    top1_marks,
-    two_way_marks,
-)
-from evaluation.metrics.pixels import correlation, ssim, ssim_columns
-from evaluation.metrics.pools import ranks, success
-from evaluation.metrics.verdicts import NWay
-from evaluation.score import Chances, Tally, mismatched, score
+from evaluation.metrics import CATALOGUE, Metric, Views
+from evaluation.metrics._parts.brain import BrainCorrelation, brain_metrics
+from evaluation.metrics._parts.identification import Top1, Top1OtherRecons, TwoWay, TwoWayOtherRecons
+from evaluation.metrics._parts.structure import ssim, ssim_columns
+from evaluation.metrics._parts.verdicts import NWay
+from evaluation.score import Chances, Float, Marks, Tally, mismatched, own_values, score
+from evaluation.similarity import ranks, shares_beaten, success, top1_marks, two_way_marks
+from evaluation.statistics.dimension import effective_dimension
 from tests.rounding import rounding
 
 SIDE = 14
@@ -33,7 +26,7 @@ MANY = 320
 FAMILIES = [metric for metric in CATALOGUE if not type(metric).__module__.endswith((".perceptual", ".sounds"))]
 FAMILIES += [BrainCorrelation(name="brain_V1", region="V1")]
 EVERY = [pytest.param(metric, id=metric.name) for metric in FAMILIES]
-EYES = tuple(sorted({metric.eye for metric in FAMILIES} - {"", "brain"}))
+EYES = tuple(sorted({metric.network for metric in FAMILIES} - {"", "brain"}))
 GROUPS = (
     "category", "kind", "colour", "position", "size", "setting", "light", "pitch", "pace", "brightness", "space",
 )  # fmt: skip
@@ -56,7 +49,7 @@ def views(pixels: NDArray[np.uint8], *, labelled: bool = False) -> Views:
     verdicts = {group: values.argmax(axis=1).astype(np.str_) for group, values in scores.items()}
     return Views(
         pixels=pixels,
-        features={eye: features.copy() for eye in EYES},
+        features={network: features.copy() for network in EYES},
         verdicts=verdicts,
         scores=scores,
         classes=classes,
@@ -128,8 +121,8 @@ def test_what_is_missing_is_said_in_one_sentence(metric: Metric) -> None:
     bare = Views(pixels=np.zeros((400, 4, 4, 3), np.uint8))
     reason = metric.absent(bare)
     assert (reason == "") == (metric.name == "pixcorr")
-    if metric.eye not in ("", "judge", "brain"):
-        assert metric.eye in reason
+    if metric.network not in ("", "judge", "brain"):
+        assert metric.network in reason
 
 
 def test_names_hold_the_pool_where_the_value_depends_on_it() -> None:
@@ -160,7 +153,7 @@ def test_identification_equals_the_naive_loop() -> None:
             for i in range(n):
                 rivals = [table[i, j] for j in range(n) if j != i]
                 won.append(np.mean([1.0 if table[i, i] > r else tie * (table[i, i] == r) for r in rivals]))
-            marks = judged(kind(name="", eye="judge", tie=tie), samples, references)
+            marks = judged(kind(name="", network="judge", tie=tie), samples, references)
             assert own_values(marks, np.arange(n)) == pytest.approx(np.array(won), abs=KEPT)
             assert marks.distractor is not None
             assert marks.distractor.mean(dtype=np.float64) == pytest.approx(np.mean(won), abs=KEPT)
@@ -197,11 +190,11 @@ def test_retrieval_in_pools_equals_a_naive_loop_over_drawn_pools(kind: type[Top1
         rivals = np.delete(like[i], i)[drawn]
         won = like[i, i] >= rivals.max(axis=1)
         hits[i] = (won / (1 + (rivals == like[i, i]).sum(axis=1))).sum()
-    metric = kind(name="top1_pool6", eye="judge", size=size)
+    metric = kind(name="top1_pool6", network="judge", size=size)
     values = own_values(judged(metric, samples, references), np.arange(n))
     assert np.ptp(values) > 0.5  # some are found and some are not
     assert values == pytest.approx(hits / draws, abs=5 * 0.5 / np.sqrt(draws))
-    whole = own_values(judged(kind(name="top1", eye="judge"), samples, references), np.arange(n))
+    whole = own_values(judged(kind(name="top1", network="judge"), samples, references), np.arange(n))
     best = like == like.max(axis=1, keepdims=True)
     assert whole == pytest.approx(np.diagonal(best / best.sum(axis=1, keepdims=True)), abs=KEPT)
 
@@ -273,7 +266,7 @@ def test_within_category_knows_no_other_category() -> None:
     marks = judged(metric, samples, references)
     values = own_values(marks, np.arange(n))
     assert np.isnan(values[:2]).all() and np.isfinite(values[2:]).all() and len(np.unique(values[2:])) > 2
-    like = correlation(samples.features["judge"], references.features["judge"]).round(5)
+    like = pairwise(samples.features["judge"], references.features["judge"]).round(5)
     names = references.labels["category"]
     for i in range(2, n):
         rivals = [like[i, j] for j in range(n) if j != i and names[j] == names[i]]
@@ -309,7 +302,7 @@ def test_brain_metrics_are_one_a_region() -> None:
     measured = {"V1": rng.normal(size=(6, 30)).astype(np.float32), "one": rng.normal(size=(6, 1)).astype(np.float32)}
     references = Views(pixels=np.zeros((6, 4, 4, 3), np.uint8), patterns=measured)
     first, second = brain_metrics(references)
-    assert (first.name, second.name, first.eye) == ("brain_V1", "brain_one", "brain")
+    assert (first.name, second.name, first.network) == ("brain_V1", "brain_one", "brain")
     assert first.absent(references) == "" and "needs two" in second.absent(references)
     assert "nothing was measured in V9" in BrainCorrelation(name="brain_V9", region="V9").absent(references)
     predicted = Views(pixels=references.pixels, patterns={"V1": 3 * measured["V1"] + 1})
@@ -458,14 +451,6 @@ def test_ssim_is_said_to_be_absent_on_tiny_pictures() -> None:
     tiny = views(np.zeros((3, 10, 10, 3), np.uint8))
     assert "10 x 10" in CATALOGUE["ssim"].absent(tiny) and "10 high" in CATALOGUE["ssim_columns"].absent(tiny)
     assert CATALOGUE["pixcorr"].absent(tiny) == ""
-
-
-def test_correlation_equals_numpy_and_forgives_constants() -> None:
-    rng = np.random.default_rng(17)
-    left, right = rng.normal(size=(4, 50)), rng.normal(size=(5, 50))
-    assert correlation(left, right) == pytest.approx(np.corrcoef(left, right)[:4, 4:])
-    left[1] = 3
-    assert (correlation(left, right)[1] == 0).all()
 
 
 def test_labels_that_nobody_gave_are_not_scored() -> None:

@@ -16,9 +16,10 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError, UsageError
-from brain.writing import claim
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import SampleWriter
+from brain.writing.locks import claim
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.types import Report
+from evaluation.samples.writer import SampleWriter
 from tests.rounding import largest, rounding
 
 ROOT = Path(__file__).parents[1]
@@ -97,7 +98,7 @@ def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
         "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design",
-        "conditions", "sets", "leaks", "absent",
+        "conditions", "sets", "leaks", "absent", "row_cards", "metric_cards",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
     assert all(wanted <= set(row) for row in facts["rows"])
@@ -269,7 +270,8 @@ def test_command_leaves_with_the_code_of_what_is_wrong(tmp_path: Path) -> None:
 
 def test_judge_knows_no_generator() -> None:
     code = (
-        "import sys, evaluation.report, evaluation.page, evaluation.metrics.pixels, evaluation.judges.pixels\n"
+        "import sys, evaluation.report.evaluate, evaluation.report.pages.page\n"
+        "import evaluation.metrics.pixels, evaluation.judges.pixels\n"
         "print([m for m in sys.modules if m.split('.')[0] in"
         " ('decode', 'pipelines', 'app', 'torch', 'diffusers', 'transformers', 'matplotlib', 'nilearn')])"
     )

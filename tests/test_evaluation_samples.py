@@ -18,8 +18,10 @@ import pytest
 from PIL import Image
 
 from brain.errors import InputError, StorageError
-from brain.pictures import open_image
-from evaluation.samples import INDEX, SampleWriter, file_of, read_samples
+from brain.files.pictures import open_image
+from evaluation.samples.read import read_samples
+from evaluation.samples.types import INDEX, file_of
+from evaluation.samples.writer import SampleWriter
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,7 +112,8 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
 
 def test_kill_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from PIL import Image; from evaluation.samples import SampleWriter\n"
+        "import sys; from pathlib import Path; from PIL import Image\n"
+        "from evaluation.samples.writer import SampleWriter\n"
         "with SampleWriter(Path(sys.argv[1])) as writer:\n"
         "    for i in range(400):\n"
         "        if writer.done('decoded', f's{i}') is None:\n"

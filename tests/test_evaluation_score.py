@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation.metrics import Marks
-from evaluation.metrics.identification import two_way_marks
 from evaluation.score import (
     Chances,
+    Marks,
     Score,
     Tally,
     assignments,
@@ -23,6 +22,7 @@ from evaluation.score import (
     score,
     units_of,
 )
+from evaluation.similarity import two_way_marks
 from tests.rounding import rounding
 
 

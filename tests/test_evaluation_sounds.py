@@ -23,25 +23,28 @@ from scipy.stats import ortho_group
 from skimage.metrics import structural_similarity
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from brain.memory import fresh
+from brain.machine.memory import fresh
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mel import DEFAULT, log_mel
-from evaluation.audit import audit
-from evaluation.conditions import ConditionScore, score_conditions, units
-from evaluation.export import export
-from evaluation.folds import Design
-from evaluation.judges import find_judge, judge_of
-from evaluation.judges._weights import FOLDER
+from encoders.sounds.mel import DEFAULT, log_mel
+from evaluation.export.write import export
+from evaluation.find_judge import find_judge, judge_of
+from evaluation.judges._parts.weights import FOLDER
 from evaluation.judges.sound import MelClassifierJudge
-from evaluation.metrics import CATALOGUE, Views, own_values
-from evaluation.metrics.distribution import FLOOR, frechet, kernel_distance, set_scores
-from evaluation.metrics.sounds import grey_mels
-from evaluation.players import SoundStrips
+from evaluation.metrics import CATALOGUE, Views
+from evaluation.metrics._parts.mels import grey_mels
 from evaluation.profiles import find_profile
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import SampleWriter, read_samples
-from evaluation.score import Chances
-from evaluation.sounds import described, hear_file, wav_bytes
+from evaluation.report.audit import audit
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.pages.players import SoundStrips
+from evaluation.report.types import Report
+from evaluation.samples.read import read_samples
+from evaluation.samples.rows import RowCard
+from evaluation.samples.sounds import described, hear_file, wav_bytes
+from evaluation.samples.writer import SampleWriter
+from evaluation.score import Chances, own_values
+from evaluation.statistics.conditions import ConditionScore, score_conditions, units
+from evaluation.statistics.folds import Design
+from evaluation.statistics.sets import FLOOR, frechet, kernel_distance, set_scores
 from tests.rounding import largest, rounding
 
 ROOT = Path(__file__).parents[1]
@@ -237,8 +240,8 @@ def high_to_low(mel: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def test_players_are_fewer_where_the_page_would_grow(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evaluation import players
-    from evaluation.page import render
+    from evaluation.report.pages import players
+    from evaluation.report.pages.page import render
 
     monkeypatch.setattr(players, "PAGE", 5 * 4 * LENGTH * 2 * 4 // 3 + STIMULI * 4 * players.PICTURE)
     monkeypatch.setattr(players, "FEWEST", 0)
@@ -687,9 +690,11 @@ def test_absent_ears_are_said_in_one_sentence(name: str, tmp_path: Path, monkeyp
 
 
 def test_rows_are_in_the_ladders_order(tmp_path: Path) -> None:
-    order = ("decoded", "takagi", "anchored", "direct", "c2f", "reranked", "shuffled", "mean", "prior", "repeat",
-             "retrieval", "exemplar", "oracle", "round_trip", "whatever")  # fmt: skip
-    with SampleWriter(tmp_path) as writer:
+    order = ("decoded", "takagi", "anchored", "direct", "c2f", "whatever", "reranked", "shuffled", "mean", "prior",
+             "repeat", "retrieval", "exemplar", "oracle", "round_trip")  # fmt: skip
+    places = {"takagi": 10, "anchored": 13, "direct": 14, "c2f": 15, "reranked": 30}
+    cards = [RowCard(name=name, title=name.title(), order=place) for name, place in places.items()]
+    with SampleWriter(tmp_path, rows=cards) as writer:
         for i in range(2):
             writer.reference(sound(i), stimulus=f"s{i}")
             for row in reversed(order):

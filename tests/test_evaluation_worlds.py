@@ -12,12 +12,15 @@ import pytest
 from PIL import Image
 
 from encoders.storage import write_tensors
-from evaluation.judges import CATALOGUE, NO_NETWORK, UNSAID, drawn_only, find_judge
-from evaluation.metrics.identification import told_apart
-from evaluation.report import Judging, Report, evaluate
-from evaluation.samples import SampleWriter
-from evaluation.synthesis import KIND, RESPONSES, report_synthesis
-from evaluation.worlds import copied_lines, world_lines
+from evaluation.find_judge import find_judge
+from evaluation.judges import CATALOGUE, NO_NETWORK, UNSAID, drawn_only
+from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.pages.synthesis import report_synthesis
+from evaluation.report.synthesis import KIND, RESPONSES
+from evaluation.report.types import Report
+from evaluation.report.worlds import copied_lines, world_lines
+from evaluation.samples.writer import SampleWriter
+from evaluation.similarity import told_apart
 from tests.test_evaluation_judges import tiny_judge
 
 ZERO = "afterimage simulate, seed 0"

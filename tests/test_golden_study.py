@@ -16,12 +16,13 @@ import pytest
 from app.cli import main
 from benchmarks.miniature_stack import two_way
 from brain.simulated.simulate import simulate
-from decode.patterns import open_data
-from decode.run_folder import RunFolder
-from decode.synthesize import Lab, synthesize_beside
-from decode.wishes import Wanted, wishes
+from decode.run.folder import RunFolder
+from decode.run.patterns import open_data
+from decode.stages.synthesize.lab import FittedRun
+from decode.stages.synthesize.objectives import SynthesisRequest, objective_terms
+from decode.stages.synthesize.synthesize import synthesize_beside
 from encoders.conditions import Conditions
-from evaluation.synthesis import report_synthesis
+from evaluation.report.pages.synthesis import report_synthesis
 from pipelines.synthesis import SynthesisSettings
 
 ROWS = ("--rows", "decoded", "shuffled", "oracle", "--steps", "10", "--permutations", "200", "--bootstrap", "1000")
@@ -105,25 +106,27 @@ def test_real_human_figures_are_identified_by_one_command(checkout: Path, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def lab(study: Path) -> Lab:
+def fitted(study: Path) -> FittedRun:
     """The study as synthesis sees it: a thousand natural pictures are looked at once, whatever is wanted."""
     settings, data = RunFolder(study).stored()
-    return Lab(run=RunFolder(study), recording=open_data(data, settings.fit), settings=settings)
+    return FittedRun(run=RunFolder(study), recording=open_data(data, settings.data), settings=settings)
 
 
-def synthesized(lab: Lab, home: Path, *ways: str, against: tuple[str, ...] = ()) -> tuple[dict[str, Any], Any]:
+def synthesized(
+    fitted: FittedRun, home: Path, *methods: str, against: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], Any]:
     """Four pictures of each way that drive FFA-1, in a folder beside the run: rows and facts of their report."""
-    signs, _ = wishes(region=("FFA-1",), against=against)
-    wanted = Wanted(signs=signs, ways=ways, count=4)
-    synthesize_beside(lab, to=home, wanted=wanted, how=SynthesisSettings(), seed=0)
+    signs, _ = objective_terms(region=("FFA-1",), against=against)
+    request = SynthesisRequest(signs=signs, methods=methods, count=4)
+    synthesize_beside(fitted, to=home, request=request, how=SynthesisSettings(), seed=0)
     report_synthesis(home, seed=0)
     facts = json.loads((home / "report.json").read_text(encoding="utf-8"))
     return {row["row"]: row for row in facts["rows"]}, facts
 
 
-def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(lab: Lab, tmp_path: Path) -> None:
+def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(fitted: FittedRun, tmp_path: Path) -> None:
     """The simulated cortex itself is asked, which no encoder has seen."""
-    rows, facts = synthesized(lab, tmp_path / "made", "guided", "unguided", "random-region")
+    rows, facts = synthesized(fitted, tmp_path / "made", "guided", "unguided", "random-region")
     guided = rows["guided"]
     assert facts["scorer"] == "truth" and facts["natural"]["truth"]["n"] == 1000
     assert guided["percentile"]["truth"] >= 97 and guided["percentile"]["second"] >= 90
@@ -136,7 +139,7 @@ def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(lab: L
     assert "://" not in page and page.count("<img") == 12
 
 
-def test_a_contrast_moves_both_regions_the_right_way(lab: Lab, tmp_path: Path) -> None:
-    rows, _ = synthesized(lab, tmp_path / "made", "guided", "unguided", against=("PPA",))
+def test_a_contrast_moves_both_regions_the_right_way(fitted: FittedRun, tmp_path: Path) -> None:
+    rows, _ = synthesized(fitted, tmp_path / "made", "guided", "unguided", against=("PPA",))
     up, plain = rows["guided"]["profile"], rows["unguided"]["profile"]
     assert up["FFA-1"] > plain["FFA-1"] + 1 and up["PPA"] < plain["PPA"] + 0.2

@@ -12,17 +12,17 @@ import torch
 from PIL import Image
 
 from benchmarks.miniature_stack import caption_vectors, encoded, psnr, stimuli_of, top1, two_way
-from brain.simulated.scenes import draw_scene
-from brain.simulated.ventral import load_ventral
+from brain.simulated.cortex.ventral import load_ventral
+from brain.simulated.scenes.scene import draw_scene
 from brain.types import Stimuli
 from evaluation.judges.classifier import ClassifierJudge
-from pipelines.drawing import DrawSettings
 from pipelines.generators import CATALOGUE
-from pipelines.miniature.data import HELD_OUT_SEED
-from pipelines.miniature.export import IMAGE, JUDGE
-from pipelines.stacks import resolve
+from pipelines.miniature.recipe_image.data import HELD_OUT_SEED
+from pipelines.miniature.recipe_image.export import IMAGE, JUDGE
+from pipelines.stacks.find import resolve
+from tests.sampling import sampling
 
-SETTINGS = DrawSettings(steps=10, guidance_scale=4.0, strength=1.0)
+SETTINGS = {"steps": 10, "guidance": 4.0, "strength": 1.0, "scheduler": ""}
 # What the recipe has to reach. The bundled weights reach 0.90 and 0.99 on these 40 scenes, 0.91 and 0.99 on 200.
 CATEGORY_FLOOR, TWO_WAY_FLOOR = 0.85, 0.97
 
@@ -53,13 +53,13 @@ def test_the_stack_and_the_judge_share_no_scenes_and_no_architecture(checkout: P
     config = json.loads((checkout / JUDGE / "config.json").read_text(encoding="utf-8"))
     assert len(set(stack["scene_seeds"].values())) == 3
     assert config["architectures"] == ["ResNetForImageClassification"]
-    assert load_ventral().__class__.__module__ == "brain.simulated.ventral"
+    assert load_ventral().__class__.__module__ == "brain.simulated.cortex.ventral"
 
 
 def test_the_autoencoder_keeps_the_picture(held_out: Stimuli) -> None:
     truth = [held_out.open(one) for one in held_out.ids[:24]]
     generator = CATALOGUE["takagi"].open(resolve("miniature-image"), device="cpu", dtype="float32")
-    again = list(generator.round_trip(truth, settings=SETTINGS))
+    again = list(generator.round_trip(truth))
     assert np.mean([psnr(a, b) for a, b in zip(again, truth, strict=True)]) >= 28
 
 
@@ -88,7 +88,7 @@ def test_pictures_drawn_from_captions_show_the_right_category(held_out: Stimuli)
     some = held_out.ids[:40]
     generator = CATALOGUE["takagi"].open(resolve("miniature-image"), device="cpu", dtype="float32")
     conditions = {name: encoded(held_out, name) for name in ("vae-latent", "clip-text")}
-    drawn = generator(conditions, some, range(40), settings=SETTINGS)
+    drawn = generator(conditions, some, range(40), **sampling(CATALOGUE[generator.name].settings, **SETTINGS))
     opinion = ClassifierJudge(name="miniature").open().look(sample.image for sample in drawn)
     right = opinion.verdicts["category"] == np.array([held_out.labels[one]["category"] for one in some])
     assert right.mean() >= CATEGORY_FLOOR
@@ -97,7 +97,8 @@ def test_pictures_drawn_from_captions_show_the_right_category(held_out: Stimuli)
 def test_pictures_drawn_from_true_embeddings_are_identified(held_out: Stimuli) -> None:
     some = held_out.ids[:40]
     generator = CATALOGUE["unclip"].open(resolve("miniature-image"), device="cpu", dtype="float32")
-    drawn = generator({"clip-image": encoded(held_out, "clip-image")}, some, range(40), settings=SETTINGS)
+    how = sampling(CATALOGUE[generator.name].settings, **SETTINGS)
+    drawn = generator({"clip-image": encoded(held_out, "clip-image")}, some, range(40), **how)
     judge = ClassifierJudge(name="miniature").open()
     seen = judge.look(held_out.open(one) for one in some)
     assert two_way(judge.look(sample.image for sample in drawn).features, seen.features) >= TWO_WAY_FLOOR

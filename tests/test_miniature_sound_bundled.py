@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.miniature_sound import measure
-from pipelines.miniature.sound_export import JUDGE, SOUND
-from pipelines.stacks import check, resolve
+from pipelines.miniature.recipe_sound.export import JUDGE, SOUND
+from pipelines.stacks.find import resolve
+from pipelines.stacks.load import check
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from brain.simulated.sounds import READOUTS, draw_sound, vocabulary
-from brain.waveforms import levelled
-from encoders.mel import log_mel
-from pipelines.miniature import data as scenes
-from pipelines.miniature import sound_models as models
-from pipelines.miniature import sound_stages as stages
-from pipelines.miniature.sound_data import (
+from brain.files.waveforms import levelled
+from brain.simulated.sounds.sound import READOUTS, draw_sound, vocabulary
+from encoders.sounds.mel import log_mel
+from pipelines.miniature.recipe_image import data as scenes
+from pipelines.miniature.recipe_sound import models, stages
+from pipelines.miniature.recipe_sound.data import (
     AUDITORY_SEED,
     HELD_OUT_SEED,
     JUDGE_SEED,
@@ -26,6 +25,7 @@ from pipelines.miniature.sound_data import (
     clap_features,
     rendered,
 )
+from pipelines.miniature.stage import newest
 from tests.rounding import largest, rounding
 
 
@@ -74,7 +74,7 @@ def test_the_tokenizers_know_every_caption_word_whole() -> None:
 def test_the_recipes_loa_is_the_spaces(tmp_path: Path, sounds: Sounds) -> None:
     from brain.types import Stimuli
     from encoders.spaces import CATALOGUE
-    from pipelines.miniature.sound_export import LOA_FACTS
+    from pipelines.miniature.recipe_sound.export import LOA_FACTS
 
     net = models.teacher().eval()
     net.save_pretrained(tmp_path / "teacher")
@@ -92,8 +92,8 @@ def test_the_recipes_loa_is_the_spaces(tmp_path: Path, sounds: Sounds) -> None:
 
 
 def test_told_loa_is_what_the_pipelines_language_model_says() -> None:
-    from pipelines.lanes import Lanes
-    from pipelines.sound_language import language_loa
+    from pipelines.sampling.micro_batches import MicroBatches
+    from pipelines.sounds.language import language_loa
 
     net, tokens = stages.Language().eval(), models.text_tokenizer()
     speaker = models.text_encoder(tokens).eval()
@@ -103,9 +103,15 @@ def test_told_loa_is_what_the_pipelines_language_model_says() -> None:
     with torch.no_grad():
         states = speaker(input_ids=ids).last_hidden_state
         theirs = language_loa(
-            net.projection, net.net, clap, text=states, mask=mask, tokens=models.LOA[0], lanes=Lanes(width=3, threads=0)
+            net.projection,
+            net.net,
+            clap,
+            text=states,
+            mask=mask,
+            tokens=models.LOA[0],
+            batches=MicroBatches(width=3, threads=0),
         )
-        loa = net.told(clap, states, mask, theirs)
+        loa = net.predicted(clap, states, mask, theirs)
     # Each token is what follows those before it. One pass: a projection, and three layers of queries, scores of a head,
     # what the places say, out of it, in and out of 4 times the width. There a token is asked alone, here all at once.
     tokens, width = models.LOA
@@ -137,7 +143,7 @@ def test_the_teacher_hides_three_quarters_of_the_patches() -> None:
 def test_the_recipe_runs_as_a_command(tmp_path: Path) -> None:
     """A few steps of one real stage through accelerate's launcher."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu", "-m"]
-    command += ["pipelines.miniature.sound_train", "--work", str(tmp_path), "--scale", "0.001", "--stage", "judge"]
+    command += ["pipelines.miniature.recipe_sound", "--work", str(tmp_path), "--scale", "0.001", "--stage", "judge"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "judge" / "checkpoint.safetensors").is_file()
+    assert newest(tmp_path / "judge").is_file()

@@ -23,15 +23,19 @@ from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.types import Stimuli
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
-from pipelines.drawing import Drawn, DrawSettings, Generator
+from pipelines.drawing import Drawn, Generator
 from pipelines.generators import CATALOGUE
-from pipelines.image_embedding import ImageEmbeddingPipeline
-from pipelines.lanes import Lanes, products_tell_places
-from pipelines.latent_text import LatentTextPipeline
-from pipelines.sampler import Hooks, generators_of
-from pipelines.stacks import StackFolder, quiet, resolve
-from pipelines.tiny import PIXELS, TOKENS, WIDTH, tiny_stack
+from pipelines.images.image_embedding import ImageEmbeddingPipeline
+from pipelines.images.latent_text import LatentTextPipeline
+from pipelines.images.tiny import PIXELS, TOKENS, WIDTH, tiny_stack
+from pipelines.sampling.micro_batches import MicroBatches, rows_depend_on_place
+from pipelines.sampling.sampler import Hooks, generators_of
+from pipelines.settings import Batching
+from pipelines.stacks.find import resolve
+from pipelines.stacks.folder import StackFolder
+from pipelines.stacks.load import quiet
 from tests.rounding import rounding
+from tests.sampling import sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -103,9 +107,9 @@ def latents(count: int, seed: int = 2) -> torch.Tensor:
 STEPS = 4
 
 
-def all_at_once(count: int) -> Lanes:
+def all_at_once(count: int) -> MicroBatches:
     """One call for all samples, on torch's own threads: how diffusers' pipelines call the networks."""
-    return Lanes(width=count, threads=0)
+    return MicroBatches(width=count, threads=0)
 
 
 def step_by_step(steps: int) -> float:
@@ -162,7 +166,7 @@ def test_text_to_image_is_stable_diffusions(bare: LatentTextPipeline, name: str,
         output_type="pt",
     ).images
     asked = {"seeds": [1, 2, 3], "steps": STEPS, "guidance_scale": 3.0, "scheduler": name, "output_type": "pt"}
-    came = silent(ours)(texts(3), lanes=all_at_once(3), **asked).images
+    came = silent(ours)(texts(3), batches=all_at_once(3), **asked).images
     torch.testing.assert_close(came, expected, atol=step_by_step(STEPS), rtol=0)
     assert float((expected[0] - expected[1]).abs().max()) > 0.01
 
@@ -188,7 +192,7 @@ def test_image_to_image_is_stable_diffusions(bare: LatentTextPipeline, name: str
         output_type="pt",
     ).images
     asked = {"seeds": [1, 2], "steps": 5, "strength": 0.6, "guidance_scale": 3.0, "scheduler": name}
-    came = bare(texts(2), latents(2), lanes=all_at_once(2), output_type="pt", **asked).images
+    came = bare(texts(2), latents(2), batches=all_at_once(2), output_type="pt", **asked).images
     torch.testing.assert_close(came, expected, atol=step_by_step(5), rtol=0)
 
 
@@ -209,9 +213,9 @@ def test_image_embedding_is_stable_unclips(stack: Path, level: int) -> None:
         generator=generators_of([5, 6]),
         output_type="pt",
     ).images
-    told = ours.encode_text(["a dog", ""], lanes=all_at_once(2))
+    told = ours.encode_text(["a dog", ""], batches=all_at_once(2))
     asked = {"seeds": [5, 6], "steps": STEPS, "guidance_scale": 4.0, "noise_level": level, "output_type": "pt"}
-    came = ours(embeds(2), told, lanes=all_at_once(2), **asked).images
+    came = ours(embeds(2), told, batches=all_at_once(2), **asked).images
     torch.testing.assert_close(came, expected, atol=step_by_step(STEPS), rtol=0)
 
 
@@ -366,15 +370,15 @@ def told(opened: tuple[Generator, StackFolder]) -> dict[str, Conditions]:
 def draw(
     generator: Generator, told: dict[str, Conditions], ids: Sequence[str], seeds: Sequence[int], **more: Any
 ) -> list[Drawn]:
-    settings = replace(CATALOGUE[generator.name].defaults, **{"steps": 3, **more})
-    return list(generator(told, ids, seeds, settings=settings))
+    how = sampling(CATALOGUE[generator.name].settings, **{"steps": 3, **more})
+    return list(generator(told, ids, seeds, **how))
 
 
 def test_entry_says_what_it_needs() -> None:
     for entry in CATALOGUE:
         assert entry.needs and not set(entry.needs) & set(entry.takes)
         assert set(entry.needs) | set(entry.takes) <= set(SPACES.names())
-        assert entry.defaults.steps >= 1
+        assert entry.settings.steps >= 1 and entry.title and entry.description
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "dpm++", "euler-ancestral", "ddpm"])
@@ -425,8 +429,8 @@ def test_pictures_stream(opened: Any, told: Any) -> None:
         calls.append(len(told[2]))
         return generator.draw(*told)
 
-    settings = DrawSettings(steps=2, batch=2)
-    stream = replace(generator, draw=counted)(told, IDS, SEEDS, settings=settings)
+    how = sampling(CATALOGUE[generator.name].settings, steps=2, batch=2)
+    stream = replace(generator, draw=counted)(told, IDS, SEEDS, **how)
     assert calls == []
     next(stream)
     assert calls == [2]
@@ -434,7 +438,7 @@ def test_pictures_stream(opened: Any, told: Any) -> None:
 
 def test_wrong_conditions_are_refused_before_anything_is_drawn(opened: Any, told: Any) -> None:
     generator = opened[0]
-    settings = CATALOGUE[generator.name].defaults
+    settings = CATALOGUE[generator.name].settings
     space = next(iter(told))
     card = told[space].space
     for wrong in (
@@ -461,11 +465,11 @@ def test_wrong_conditions_are_refused_before_anything_is_drawn(opened: Any, told
 
 
 def test_round_trip_is_the_autoencoder_in_any_number(opened: Any) -> None:
-    generator, settings = opened[0], DrawSettings()
+    generator = opened[0]
     pictures = [picture(one) for one in IDS]
-    there = list(generator.round_trip(pictures, settings=settings))
+    there = list(generator.round_trip(pictures))
     assert [one.size for one in there] == [(PIXELS, PIXELS)] * 7
-    assert [png(one) for one in generator.round_trip(pictures[4:5], settings=settings)] == [png(there[4])]
+    assert [png(one) for one in generator.round_trip(pictures[4:5])] == [png(there[4])]
     x = torch.from_numpy(np.asarray(pictures[0], np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
     with torch.no_grad():
         vae = generator.pipeline.vae
@@ -474,19 +478,20 @@ def test_round_trip_is_the_autoencoder_in_any_number(opened: Any) -> None:
 
 
 def test_facts_for_the_card(opened: Any) -> None:
-    lane = 1 if products_tell_places() else 2
-    facts = opened[0].facts(DrawSettings(lane=lane))
-    assert facts["lane_width"] == lane and facts["dtype"] == "float32" and facts["device"] == "cpu"
-    assert facts["settings"]["steps"] == DrawSettings().steps
+    micro_batch = 1 if rows_depend_on_place() else 2
+    settings = CATALOGUE[opened[0].name].settings
+    facts = opened[0].facts(settings, Batching(micro_batch=micro_batch))
+    assert facts["lane_width"] == micro_batch and facts["dtype"] == "float32" and facts["device"] == "cpu"
+    assert facts["settings"]["steps"] == settings.steps
 
 
 def test_lane_belongs_to_the_sample_and_batch_does_not(opened: Any, told: Any) -> None:
-    if products_tell_places():
-        with pytest.raises(UsageError, match="--lane 2: expected 1 or 0 here"):
-            draw(opened[0], told, IDS, SEEDS, lane=2)
+    if rows_depend_on_place():
+        with pytest.raises(UsageError, match="--micro-batch 2: expected 1 or 0 here"):
+            draw(opened[0], told, IDS, SEEDS, micro_batch=2)
         return
-    two = [png(one.image) for one in draw(opened[0], told, IDS, SEEDS, lane=2, batch=5)]
-    assert two == [png(one.image) for one in draw(opened[0], told, IDS, SEEDS, lane=2, batch=1)]
+    two = [png(one.image) for one in draw(opened[0], told, IDS, SEEDS, micro_batch=2, batch=5)]
+    assert two == [png(one.image) for one in draw(opened[0], told, IDS, SEEDS, micro_batch=2, batch=1)]
 
 
 def test_device_and_dtype_are_never_replaced_in_silence(opened: Any) -> None:

@@ -14,13 +14,18 @@ from safetensors.numpy import load_file
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording, Split
+from encoders.patched import PatchedTrials, VoxelContract, patched_trials
 from encoders.pretraining import pretrain
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.training import WEIGHTS
-from pipelines.brain_conditioned import CARD, CHANGED, VOXELS, BrainConditionedPipeline, new_prompter, open_base
-from pipelines.double_conditioning import CROSS, BrainPrompter, DoublyConditioned, PromptSizes, open_slot
-from pipelines.finetune import main
-from pipelines.finetuning import (
+from pipelines.conditioning.double_conditioning import (
+    CROSS,
+    ConditioningEncoder,
+    DoublyConditioned,
+    PromptSizes,
+    open_slot,
+)
+from pipelines.conditioning.finetuning import (
     LATENTS,
     TRAINING,
     VALIDATION,
@@ -29,12 +34,20 @@ from pipelines.finetuning import (
     finetune_recording,
     true_latents,
 )
-from pipelines.labelled import Labelled, VoxelContract, labelled_trials
-from pipelines.lanes import Lanes
-from pipelines.latent_text import LatentTextPipeline
+from pipelines.conditioning.pipeline import (
+    CARD,
+    CHANGED,
+    VOXELS,
+    BrainConditionedPipeline,
+    new_conditioning_encoder,
+    open_base,
+)
+from pipelines.finetune import main
+from pipelines.images.latent_text import LatentTextPipeline
+from pipelines.images.tiny import tiny_stack as write_stack
+from pipelines.sampling.micro_batches import MicroBatches
 from pipelines.settings import FinetuneSettings
-from pipelines.stacks import resolve
-from pipelines.tiny import tiny_stack as write_stack
+from pipelines.stacks.find import resolve
 from tests.rounding import largest, rounding
 
 BRAIN = MaskedSettings(patch=4, width=16, depth=1, heads=2, decoder_width=8)
@@ -47,8 +60,8 @@ def recording(planted: Path) -> Recording:
 
 
 @pytest.fixture(scope="module")
-def learn(recording: Recording) -> Labelled:
-    return labelled_trials(recording, patch=4)
+def learn(recording: Recording) -> PatchedTrials:
+    return patched_trials(recording, patch=4)
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +91,18 @@ def opened(folder: Path, stack: Path) -> BrainConditionedPipeline:
     return found
 
 
-def model_of(stack: Path, learn: Labelled, paths: str) -> DoublyConditioned:
+def model_of(stack: Path, learn: PatchedTrials, paths: str) -> DoublyConditioned:
     """A network whose silent projections have been given a voice."""
     torch.manual_seed(0)
     base = open_base(resolve(str(stack)))
-    prompter = new_prompter(base, learn.contract, brain=BRAIN, paths=paths)
+    prompter = new_conditioning_encoder(base, learn.contract, brain=BRAIN, paths=paths)
     for name in ("to_text", "to_time"):
         if hasattr(prompter, name):
             torch.nn.init.normal_(getattr(prompter, name).weight, std=0.1)
     return DoublyConditioned(base.unet, prompter).settle()
 
 
-def told(model: DoublyConditioned, patches: torch.Tensor, *, dropped: bool = False) -> torch.Tensor:
+def condition_of(model: DoublyConditioned, patches: torch.Tensor, *, dropped: bool = False) -> torch.Tensor:
     """What the network makes of the same noise under these patches."""
     x = torch.randn(len(patches), 4, 8, 8, generator=torch.Generator().manual_seed(1))
     times = torch.full((len(patches),), 400)
@@ -99,11 +112,11 @@ def told(model: DoublyConditioned, patches: torch.Tensor, *, dropped: bool = Fal
 @pytest.mark.parametrize("kind", ["projection", "identity"])
 @pytest.mark.parametrize("paths", ["both", "cross", "time"])
 def test_gradients_reach_the_brain_and_the_wanted_weights_alone(
-    tiny_stack: Path, plain_stack: Path, learn: Labelled, paths: str, kind: str
+    tiny_stack: Path, plain_stack: Path, learn: PatchedTrials, paths: str, kind: str
 ) -> None:
     model = model_of(tiny_stack if kind == "projection" else plain_stack, learn, paths)
     assert model.unet.config.class_embed_type == kind
-    told(model, torch.from_numpy(learn.values[:3])).square().sum().backward()
+    condition_of(model, torch.from_numpy(learn.values[:3])).square().sum().backward()
     moved = {name for name, one in model.named_parameters() if one.grad is not None}
     assert moved == {name for name, one in model.named_parameters() if one.requires_grad}
     unet = {name.removeprefix("unet.") for name in moved if name.startswith("unet.")}
@@ -128,33 +141,37 @@ def test_the_trained_cross_attention_is_attention_to_the_text_alone(tiny_stack: 
 
 @pytest.mark.parametrize("paths", ["both", "cross", "time"])
 def test_each_path_changes_the_drawing_and_an_untrained_one_is_the_empty_prompt(
-    tiny_stack: Path, learn: Labelled, paths: str
+    tiny_stack: Path, learn: PatchedTrials, paths: str
 ) -> None:
     patches = torch.from_numpy(learn.values[:2])
     model = model_of(tiny_stack, learn, paths).eval()
     with torch.no_grad():
-        mine, other, empty = told(model, patches), told(model, patches.flip(0)), told(model, patches, dropped=True)
+        mine, other, empty = (
+            condition_of(model, patches),
+            condition_of(model, patches.flip(0)),
+            condition_of(model, patches, dropped=True),
+        )
         assert not torch.allclose(mine, other, atol=1e-2)
         assert not torch.allclose(mine, empty, atol=1e-2)
         for name in ("to_text", "to_time"):
             if hasattr(model.prompter, name):
                 torch.nn.init.zeros_(getattr(model.prompter, name).weight)
-        assert torch.equal(told(model, patches), empty)
+        assert torch.equal(condition_of(model, patches), empty)
 
 
-def test_the_new_slot_leaves_an_untrained_stack_as_it_was(plain_stack: Path, learn: Labelled) -> None:
+def test_the_new_slot_leaves_an_untrained_stack_as_it_was(plain_stack: Path, learn: PatchedTrials) -> None:
     untouched = open_base(resolve(str(plain_stack)))
-    model = DoublyConditioned(*_silent(plain_stack, learn)).eval()
+    model = DoublyConditioned(*_zero_initialised(plain_stack, learn)).eval()
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     text = untouched.encode_text([""]).expand(2, -1, -1)
     with torch.no_grad():
         plain = untouched.unet(x, torch.full((2,), 400), encoder_hidden_states=text).sample
-        assert torch.equal(told(model, torch.from_numpy(learn.values[:2])), plain)
+        assert torch.equal(condition_of(model, torch.from_numpy(learn.values[:2])), plain)
 
 
-def _silent(stack: Path, learn: Labelled) -> tuple[object, BrainPrompter]:
+def _zero_initialised(stack: Path, learn: PatchedTrials) -> tuple[object, ConditioningEncoder]:
     base = open_base(resolve(str(stack)))
-    return base.unet, new_prompter(base, learn.contract, brain=BRAIN, paths="both")
+    return base.unet, new_conditioning_encoder(base, learn.contract, brain=BRAIN, paths="both")
 
 
 def test_a_unet_without_a_free_place_is_refused() -> None:
@@ -189,7 +206,7 @@ def test_frozen_weights_keep_their_bits(
 
 
 def test_conditions_are_dropped_at_the_rate_asked_and_never_in_validation(
-    recording: Recording, learn: Labelled, tiny_stack: Path, tmp_path: Path
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path, tmp_path: Path
 ) -> None:
     stack = resolve(str(tiny_stack))
     settings = asked(tiny_stack, dropout=0.3)
@@ -211,12 +228,12 @@ def test_conditions_are_dropped_at_the_rate_asked_and_never_in_validation(
     for key, rows in job.check:
         assert key[0] == VALIDATION
         assert set(rows) <= set(learn.held_out.tolist())
-        job.check_loss(watch, key, rows)  # type: ignore[arg-type]
+        job.loss(watch, key, rows)  # type: ignore[arg-type]
     assert not torch.cat(seen).any()
 
 
 def test_mixed_samples_are_averages_of_some_repeats_and_all_of_them_in_validation(
-    recording: Recording, learn: Labelled, tiny_stack: Path, tmp_path: Path
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path, tmp_path: Path
 ) -> None:
     """Every picture is shown twice: a sample is its trial, or the mean of both, each about half of the time."""
     stack = resolve(str(tiny_stack))
@@ -238,13 +255,13 @@ def test_mixed_samples_are_averages_of_some_repeats_and_all_of_them_in_validatio
     assert all(mine or np.allclose(one[0], both, atol=of_two, rtol=0) for mine, one in zip(alone, seen, strict=True))
     assert 15 < sum(alone) < 45
     key, rows = job.check[0]
-    job.check_loss(watch, key, rows[:1])  # type: ignore[arg-type]
+    job.loss(watch, key, rows[:1])  # type: ignore[arg-type]
     held = learn.values[learn.stimulus == learn.stimulus[rows[0]]].mean(0)
     np.testing.assert_allclose(seen[-1][0], held, atol=of_two, rtol=0)
 
 
 def test_the_loss_is_the_mean_square_to_the_schedulers_own_target(
-    recording: Recording, learn: Labelled, tiny_stack: Path, tmp_path: Path
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path, tmp_path: Path
 ) -> None:
     """The stack predicts v; diffusers' own noising and velocity of the same draw must give the same number."""
     from diffusers import DDIMScheduler
@@ -275,11 +292,11 @@ def test_the_loss_is_the_mean_square_to_the_schedulers_own_target(
 
 
 def test_guidance_of_one_is_the_conditional_and_other_scales_are_not(
-    pipeline: BrainConditionedPipeline, learn: Labelled
+    pipeline: BrainConditionedPipeline, learn: PatchedTrials
 ) -> None:
     voxels = learn.contract.patches.join(learn.values[:2])
     plain, leaning = (_drawn(pipeline, voxels, scale=scale) for scale in (1.0, 4.0))
-    prompt = pipeline.told(voxels, lanes=BOTH)
+    prompt = pipeline.condition_of(voxels, batches=BOTH)
     again = LatentTextPipeline(**{name: getattr(pipeline, name) for name in LATENT})
     again.unet, x = pipeline.unet, _walk(pipeline, prompt)
     # the networks see the same two samples in one call: a step's own sums are left, x0, the noise and theirs
@@ -289,12 +306,12 @@ def test_guidance_of_one_is_the_conditional_and_other_scales_are_not(
 
 LATENT = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 STEPS = 4
-BOTH = Lanes(width=2, threads=0)
+BOTH = MicroBatches(width=2, threads=0)
 """Two samples in one call on torch's own threads, as without lanes."""
 
 
 def _drawn(pipeline: BrainConditionedPipeline, voxels: np.ndarray, *, scale: float) -> torch.Tensor:
-    asked = {"steps": STEPS, "guidance_scale": scale, "scheduler": "ddim", "output_type": "latent", "lanes": BOTH}
+    asked = {"steps": STEPS, "guidance_scale": scale, "scheduler": "ddim", "output_type": "latent", "batches": BOTH}
     return pipeline(voxels, seeds=range(len(voxels)), **asked).images
 
 
@@ -310,7 +327,7 @@ def _walk(pipeline: BrainConditionedPipeline, prompt: object) -> torch.Tensor:
     return x
 
 
-def test_a_sample_has_the_same_bits_in_any_company(pipeline: BrainConditionedPipeline, learn: Labelled) -> None:
+def test_a_sample_has_the_same_bits_in_any_company(pipeline: BrainConditionedPipeline, learn: PatchedTrials) -> None:
     voxels = learn.contract.patches.join(learn.values[:7])
     seeds = list(range(100, 107))
     whole = pipeline(voxels, seeds=seeds, steps=3, output_type="pt").images
@@ -342,7 +359,7 @@ def test_voxels_are_put_in_order_or_refused(pipeline: BrainConditionedPipeline, 
         pipeline(np.zeros((2, 80), np.float32), seeds=[0, 1])
     with pytest.raises(InputError, match="1 seeds for conditions of .2. samples"):
         pipeline(np.zeros((2, 90), np.float32), seeds=[0])
-    with pytest.raises(InputError, match="NaN or infinite"):
+    with pytest.raises(InputError, match="NaN or infinity"):
         pipeline(np.full((1, 90), np.nan, np.float32), seeds=[0])
 
 
@@ -365,7 +382,7 @@ def test_another_stack_and_damaged_folders_are_refused(
         opened(foreign, tiny_stack)
 
 
-def test_the_voxel_contract_comes_back_whole(learn: Labelled, tmp_path: Path) -> None:
+def test_the_voxel_contract_comes_back_whole(learn: PatchedTrials, tmp_path: Path) -> None:
     learn.contract.save(tmp_path / "voxels.safetensors")
     back = VoxelContract.load(tmp_path / "voxels.safetensors")
     assert back.facts() == learn.contract.facts()
@@ -373,16 +390,16 @@ def test_the_voxel_contract_comes_back_whole(learn: Labelled, tmp_path: Path) ->
     assert np.array_equal(back.patches.centre, learn.contract.patches.centre)
 
 
-def test_held_out_stimuli_do_not_train_and_test_stimuli_are_nowhere(recording: Recording, learn: Labelled) -> None:
+def test_held_out_stimuli_do_not_train_and_test_stimuli_are_nowhere(recording: Recording, learn: PatchedTrials) -> None:
     train, held = (set(learn.stimulus[rows].tolist()) for rows in (learn.train, learn.held_out))
     assert not train & held
     assert train | held == set(recording.split().train)
     assert len(held) == 3  # a tenth of 28
-    averaged = labelled_trials(recording, patch=4, trials="averaged")
+    averaged = patched_trials(recording, patch=4, trials="averaged")
     assert len(averaged) == 28
     assert len(learn) == 56
     with pytest.raises(InputError, match="1 of its test stimuli are in the training set"):
-        labelled_trials(recording, patch=4, names=[*recording.split().train, recording.split().test[0]])
+        patched_trials(recording, patch=4, names=[*recording.split().train, recording.split().test[0]])
 
 
 def test_a_copy_of_a_test_trial_or_of_a_test_picture_is_refused(recording: Recording) -> None:
@@ -390,11 +407,11 @@ def test_a_copy_of_a_test_trial_or_of_a_test_picture_is_refused(recording: Recor
     values = responses.values.copy()
     values[np.flatnonzero(responses.of(split.train))[5]] = 1.7 * values[np.flatnonzero(responses.of(split.test))[0]]
     with pytest.raises(InputError, match="is test trial"):
-        labelled_trials(replace(recording, responses=replace(responses, values=values)), patch=4)
+        patched_trials(replace(recording, responses=replace(responses, values=values)), patch=4)
     stimuli = recording.stimuli
     twin = replace(stimuli, opener=lambda name: stimuli.open(split.test[0] if name == split.train[0] else name))
     with pytest.raises(InputError, match="is the same as test stimulus .* bit for bit"):
-        labelled_trials(replace(recording, stimuli=twin), patch=4)
+        patched_trials(replace(recording, stimuli=twin), patch=4)
 
 
 def test_an_encoder_that_may_have_seen_test_trials_is_refused(
@@ -458,7 +475,7 @@ def test_each_path_learns_which_response_belongs_to_which_picture(
     recording: Recording, tiny_stack: Path, paths: str
 ) -> None:
     """Flat latents whose signs are linear in the response: a brain of another picture must denoise them worse."""
-    learn = labelled_trials(recording, patch=4, trials="averaged")
+    learn = patched_trials(recording, patch=4, trials="averaged")
     signs = np.sign(learn.values.reshape(len(learn), -1) @ np.random.default_rng(3).standard_normal((92, 4)))
     latents = np.broadcast_to(2 * signs[:, :, None, None], (len(learn), 4, 8, 8)).astype(np.float32)
     settings = asked(tiny_stack, batch=28, augment=False, dropout=0.0, plan=replace(PLAN, steps=50, rate=4e-3))

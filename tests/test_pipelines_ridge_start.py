@@ -14,17 +14,17 @@ from sklearn.linear_model import Ridge
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording
+from encoders.patched import PatchedTrials, patched_trials
 from encoders.ridge import RidgeSettings
 from encoders.settings import MaskedSettings, Plan
 from encoders.storage import read_json
-from pipelines.brain_conditioned import CARD, CHANGED, FAMILY, WEIGHTS, new_prompter, open_base
-from pipelines.double_conditioning import BrainPrompter
-from pipelines.finetuning import finetune_recording
-from pipelines.labelled import Labelled, labelled_trials
-from pipelines.ridge_start import own_prompts, start_from_ridge, tokens_of
+from pipelines.conditioning.double_conditioning import ConditioningEncoder
+from pipelines.conditioning.finetuning import finetune_recording
+from pipelines.conditioning.pipeline import CARD, CHANGED, FAMILY, WEIGHTS, new_conditioning_encoder, open_base
+from pipelines.conditioning.ridge_start import own_prompts, start_from_ridge, tokens_of
+from pipelines.images.tiny import tiny_stack as write_stack
 from pipelines.settings import FinetuneSettings
-from pipelines.stacks import resolve
-from pipelines.tiny import tiny_stack as write_stack
+from pipelines.stacks.find import resolve
 from tests.rounding import largest, rounding
 
 BRAIN = MaskedSettings(patch=4, width=16, depth=1, heads=2, decoder_width=8)
@@ -38,23 +38,23 @@ def recording(planted: Path) -> Recording:
 
 
 @pytest.fixture(scope="module")
-def learn(recording: Recording) -> Labelled:
-    return labelled_trials(recording, patch=4)
+def learn(recording: Recording) -> PatchedTrials:
+    return patched_trials(recording, patch=4)
 
 
-def prompter_of(stack: Path, learn: Labelled, *, paths: str = "both") -> tuple[BrainPrompter, object]:
+def prompter_of(stack: Path, learn: PatchedTrials, *, paths: str = "both") -> tuple[ConditioningEncoder, object]:
     torch.manual_seed(0)
     base = open_base(resolve(str(stack)))
-    return new_prompter(base, learn.contract, brain=BRAIN, paths=paths), base.unet
+    return new_conditioning_encoder(base, learn.contract, brain=BRAIN, paths=paths), base.unet
 
 
-def averages(learn: Labelled, ids: tuple[str, ...]) -> torch.Tensor:
+def averages(learn: PatchedTrials, ids: tuple[str, ...]) -> torch.Tensor:
     mine = learn.stimulus[learn.train]
     return torch.from_numpy(np.stack([learn.values[learn.train][mine == one].mean(0) for one in ids]))
 
 
 def test_what_is_said_first_is_scikit_learns_ridge_on_the_tokens(
-    recording: Recording, learn: Labelled, tiny_stack: Path
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path
 ) -> None:
     prompter, unet = prompter_of(tiny_stack, learn)
     targets = own_prompts(recording, learn, resolve(str(tiny_stack)), unet=unet, paths="both")
@@ -74,7 +74,7 @@ def test_what_is_said_first_is_scikit_learns_ridge_on_the_tokens(
     assert set(found) == {"text", "time"} and all(value < 1 for value in found.values())
 
 
-def test_held_out_stimuli_have_no_part_in_it(recording: Recording, learn: Labelled, tiny_stack: Path) -> None:
+def test_held_out_stimuli_have_no_part_in_it(recording: Recording, learn: PatchedTrials, tiny_stack: Path) -> None:
     values = learn.values.copy()
     values[learn.held_out] = 1e3
     weights = []
@@ -89,7 +89,7 @@ def test_held_out_stimuli_have_no_part_in_it(recording: Recording, learn: Labell
 
 @pytest.mark.parametrize(("paths", "said"), [("cross", {"text"}), ("time", {"time"})])
 def test_a_path_that_is_off_has_no_target(
-    recording: Recording, learn: Labelled, tiny_stack: Path, paths: str, said: set[str]
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path, paths: str, said: set[str]
 ) -> None:
     prompter, unet = prompter_of(tiny_stack, learn, paths=paths)
     targets = own_prompts(recording, learn, resolve(str(tiny_stack)), unet=unet, paths=paths)
@@ -101,12 +101,12 @@ def test_a_path_that_is_off_has_no_target(
 
 
 def test_a_map_of_more_directions_than_the_rank_keeps_the_main_ones(
-    recording: Recording, learn: Labelled, tiny_stack: Path
+    recording: Recording, learn: PatchedTrials, tiny_stack: Path
 ) -> None:
     prompter, unet = prompter_of(tiny_stack, learn)
     targets = own_prompts(recording, learn, resolve(str(tiny_stack)), unet=unet, paths="both")
     sizes = replace(prompter.sizes, rank=2)
-    narrow = BrainPrompter(BRAIN, sizes)
+    narrow = ConditioningEncoder(BRAIN, sizes)
     state = {name: one for name, one in prompter.state_dict().items() if not name.startswith(("read", "say"))}
     narrow.load_state_dict(state, strict=False)
     start_from_ridge(prompter, learn, targets, ridge=ONE)
@@ -123,14 +123,14 @@ def test_a_map_of_more_directions_than_the_rank_keeps_the_main_ones(
 
 
 def test_without_captions_and_image_condition_it_is_refused(
-    recording: Recording, learn: Labelled, tmp_path: Path
+    recording: Recording, learn: PatchedTrials, tmp_path: Path
 ) -> None:
     stack = write_stack(tmp_path / "plain", image_condition=False)
     _, unet = prompter_of(stack, learn)
     told = own_prompts(recording, learn, resolve(str(stack)), unet=unet, paths="both")
     assert told.text is not None and told.time is None
     silent = replace(recording, stimuli=replace(recording.stimuli, captions={}))
-    with pytest.raises(InputError, match="neither captions nor an image condition; start silent"):
+    with pytest.raises(InputError, match="neither captions nor an image condition; take --start silent"):
         own_prompts(silent, learn, resolve(str(stack)), unet=unet, paths="both")
     with pytest.raises(UsageError, match="no start is called 'rigde'"):
         FinetuneSettings(start="rigde")

@@ -10,17 +10,16 @@ import torch
 from torch import Tensor
 
 from brain.errors import InputError, UsageError
-from pipelines.lanes import Lanes
-from pipelines.sampler import (
-    SCHEDULERS,
+from pipelines.sampling.micro_batches import MicroBatches
+from pipelines.sampling.sampler import (
     Gaussian,
     Hooks,
-    Moment,
     Noised,
     Prompt,
+    SamplerState,
     classifier_free,
     generators_of,
-    in_lanes,
+    in_micro_batches,
     noise_of,
     output_of,
     sample,
@@ -28,6 +27,7 @@ from pipelines.sampler import (
     two_scales,
     x0_of,
 )
+from pipelines.settings import SCHEDULERS
 from tests.rounding import largest, rounding
 
 # diffusers' own way of handing a tensor to numpy
@@ -167,10 +167,10 @@ def test_a_hook_on_x0_says_where_the_walk_ends(name: str, kind: str) -> None:
 
 def test_hooks_are_called_in_order_with_where_they_are() -> None:
     calls: list[tuple[str, int]] = []
-    moments: list[Moment] = []
+    moments: list[SamplerState] = []
 
     def called(name: str) -> Any:
-        def hook(x: Tensor, at: Moment) -> Tensor:
+        def hook(x: Tensor, at: SamplerState) -> Tensor:
             calls.append((name, at.step))
             moments.append(at)
             assert x.shape == (2, *SHAPE)
@@ -195,7 +195,7 @@ def test_looking_changes_no_bit_and_sees_where_the_scheduler_goes(name: str) -> 
     """The observer is told x0 after guidance; the last one is where a deterministic walk ends."""
     seen: list[tuple[int, Tensor]] = []
 
-    def look(x0: Tensor, at: Moment) -> None:
+    def look(x0: Tensor, at: SamplerState) -> None:
         seen.append((at.step, x0.clone()))
         x0.zero_()  # it may do with it what it likes, unless a scheduler predicts x0 itself
 
@@ -223,9 +223,9 @@ def test_hooked_guidance_tilts_the_law() -> None:
     seeds = list(range(4))
     own = stack_scheduler()
     for name in ("ddim", "dpm++"):
-        firsts: list[Moment] = []
+        firsts: list[SamplerState] = []
 
-        def tilt(x0: Tensor, at: Moment, firsts: list[Moment] = firsts) -> Tensor:
+        def tilt(x0: Tensor, at: SamplerState, firsts: list[SamplerState] = firsts) -> Tensor:
             firsts.append(at)
             return x0 + (1 - at.alpha_bar)
 
@@ -343,9 +343,9 @@ def network() -> torch.nn.Module:
 def test_lanes_give_the_same_bits_for_any_count_order_and_workers(count: int, workers: int) -> None:
     net, x = network(), torch.randn(11, *SHAPE)
     with torch.no_grad():
-        whole = Lanes(width=4, threads=1).run(net, x)
+        whole = MicroBatches(width=4, threads=1).run(net, x)
         order = torch.randperm(11)[:count]
-        assert torch.equal(Lanes(width=4, threads=1, workers=workers).run(net, x[order]), whole[order])
+        assert torch.equal(MicroBatches(width=4, threads=1, workers=workers).run(net, x[order]), whole[order])
         # two convolutions of 3 x 3, the mean of a group of a quarter of 48 maps of 64 places, a linear layer
         sums = 9 * 4 + 48 // 4 * 64 + 9 * 48 + 64
         torch.testing.assert_close(whole, net(x), atol=rounding(sums=sums, scale=largest(whole)), rtol=0)
@@ -354,11 +354,11 @@ def test_lanes_give_the_same_bits_for_any_count_order_and_workers(count: int, wo
 def test_lanes_leave_threads_and_gradients_as_they_were() -> None:
     net, x = network(), torch.randn(5, *SHAPE, requires_grad=True)
     before = torch.get_num_threads()
-    lanes = Lanes(width=2, threads=1, workers=2)
-    lanes.run(net, x).sum().backward()
+    batches = MicroBatches(width=2, threads=1, workers=2)
+    batches.run(net, x).sum().backward()
     assert x.grad is not None and torch.get_num_threads() == before
     with torch.no_grad():
-        assert not lanes.run(net, x).requires_grad
+        assert not batches.run(net, x).requires_grad
 
 
 def test_a_lane_holds_whole_samples_under_guidance() -> None:
@@ -369,7 +369,7 @@ def test_a_lane_holds_whole_samples_under_guidance() -> None:
         return linear(x, t, prompt)
 
     empty = Prompt(text=torch.zeros(1, 2, 4))
-    spread = in_lanes(classifier_free(counting, empty, 2.0), Lanes(width=3, threads=0))
+    spread = in_micro_batches(classifier_free(counting, empty, 2.0), MicroBatches(width=3, threads=0))
     prompt, x = Prompt(text=torch.randn(4, 2, 4)), torch.randn(4, 5)
     drawn = spread(x, torch.tensor(1), prompt)
     assert counts == [6, 6]
@@ -380,7 +380,7 @@ def test_a_lane_holds_whole_samples_under_guidance() -> None:
 
 
 def test_lanes_fit_the_network() -> None:
-    assert Lanes.fitting(network(), "cpu").threads == 1
+    assert MicroBatches.fitting(network(), "cpu").threads == 1
     large = torch.nn.Linear(8000, 8000, bias=False, device="meta")
-    assert Lanes.fitting(large, "cpu").width == 1
-    assert Lanes.fitting(network(), "cuda").width > Lanes.fitting(large, "cuda").width
+    assert MicroBatches.fitting(large, "cpu").width == 1
+    assert MicroBatches.fitting(network(), "cuda").width > MicroBatches.fitting(large, "cuda").width

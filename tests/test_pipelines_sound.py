@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from brain.errors import InputError, UsageError
-from brain.memory import fresh
-from brain.waveforms import levelled
-from encoders.mel import log_mel_tensor
-from pipelines import stacks
-from pipelines.lanes import Lanes
-from pipelines.sampler import Hooks
-from pipelines.sound import SoundPipeline
-from pipelines.sound_prompt import SoundPrompt
-from pipelines.tiny_sound import CLAP, LATENT, LOA, PIECES, SAMPLES, TEXT, tiny_sound_stack
+from brain.files.waveforms import levelled
+from brain.machine.memory import fresh
+from encoders.sounds.mel import log_mel_tensor
+from pipelines.sampling.micro_batches import MicroBatches
+from pipelines.sampling.sampler import Hooks
+from pipelines.sounds.pipeline import SoundPipeline
+from pipelines.sounds.prompt import SoundPrompt
+from pipelines.sounds.tiny import CLAP, LATENT, LOA, PIECES, SAMPLES, TEXT, tiny_sound_stack
+from pipelines.stacks import load
 from tests.rounding import largest, rounding
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -29,14 +29,14 @@ FAMILIES = ("audioldm2", "audioldm")
 IDS = tuple(f"clip{place}" for place in range(5))
 SEEDS = [11, 12, 13, 14, 15]
 FAST: dict[str, Any] = {"steps": 3, "guidance_scale": 3.0}
-ONE = Lanes(width=2, threads=1)
+ONE = MicroBatches(width=2, threads=1)
 STEP = 2 + 4
 """Sums of one step of a walk besides the network's: two of guidance, four at most of a scheduler."""
 
 
-def all_at_once(count: int) -> Lanes:
+def all_at_once(count: int) -> MicroBatches:
     """One call for all samples, on torch's own threads: how diffusers' pipelines call the networks."""
-    return Lanes(width=count, threads=0)
+    return MicroBatches(width=count, threads=0)
 
 
 def exactly_scaled(pipeline: SoundPipeline) -> SoundPipeline:
@@ -53,7 +53,7 @@ def heard(stimulus: str) -> tuple[np.ndarray[Any, Any], int]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet() -> None:
-    stacks.quiet()
+    load.quiet()
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_audioldm2_is_diffusers(pipelines: dict[str, SoundPipeline], name: str, 
         scheduler=name,
         unconditional=nothing,
         noise=noise,
-        lanes=all_at_once(2),
+        batches=all_at_once(2),
     )
     with torch.no_grad():
         mels = theirs.vae.decode(expected / theirs.vae.config.scaling_factor).sample[:, 0]
@@ -174,7 +174,7 @@ def test_audioldm_is_diffusers(pipelines: dict[str, SoundPipeline], folders: Any
         scheduler=name,
         unconditional=SoundPrompt(clap=nothing),
         noise=noise,
-        lanes=all_at_once(2),
+        batches=all_at_once(2),
     )
     assert near(came.waves, waves, sums=3 * STEP) and np.abs(came.waves[0] - came.waves[1]).max() > 3 / 2**15
 
@@ -193,18 +193,18 @@ def test_the_language_model_is_diffusers(pipelines: dict[str, SoundPipeline], fo
         expected = theirs.generate_language_model(
             context.hidden_states, attention_mask=context.attention_mask, max_new_tokens=LOA[0]
         )
-    said, lanes = SoundPrompt(text=text, mask=mask), all_at_once(3)
+    said, batches = SoundPrompt(text=text, mask=mask), all_at_once(3)
     # a CLAP vector made unit length, a projection, and for each token, which is fed back, two layers: queries, scores
     # of a head of 8, what 4 + 5 and 4 more places say, out of it, in and out of 4 times the width
     width, places = LOA[1], 4 + 5 + 4
     sums = CLAP + 1 + CLAP + LOA[0] * 2 * (width + 8 + 2 * places + width + width + 4 * width)
-    told = ours.coarse_to_fine(clap * 7, text=said, lanes=lanes)
+    told = ours.coarse_to_fine(clap * 7, text=said, batches=batches)
     torch.testing.assert_close(told, expected, atol=rounding(sums=sums, scale=largest(expected)), rtol=0)
     other = SoundPipeline(**{**ours.components, "language_model": bare})
-    told = other.coarse_to_fine(clap, text=said, lanes=lanes)
+    told = other.coarse_to_fine(clap, text=said, batches=batches)
     torch.testing.assert_close(told, expected, atol=rounding(sums=sums, scale=largest(expected)), rtol=0)
     loa = normal(3, *LOA)
-    blend = ours.coarse_to_fine(clap, loa, weight=0.3, text=said, lanes=lanes)
+    blend = ours.coarse_to_fine(clap, loa, weight=0.3, text=said, batches=batches)
     terms = 0.3 * loa.abs() + 0.7 * expected.abs()
     apart = rounding(sums=sums + 2, scale=largest(terms))
     torch.testing.assert_close(blend, 0.3 * loa + 0.7 * expected, atol=apart, rtol=0)
@@ -301,7 +301,7 @@ def test_save_and_load(pipeline: SoundPipeline, tmp_path: Path) -> None:
 
 def test_round_trip_is_mel_autoencoder_and_vocoder(pipeline: SoundPipeline) -> None:
     waves = np.stack([heard(one)[0] for one in IDS[:3]])
-    came = exactly_scaled(pipeline).round_trip(waves, lanes=all_at_once(3))
+    came = exactly_scaled(pipeline).round_trip(waves, batches=all_at_once(3))
     with torch.no_grad():  # the same calls on the same numbers
         code = pipeline.vae.encode(log_mel_tensor(torch.from_numpy(levelled(waves)))[:, None]).latent_dist.mode()
         mels = pipeline.vae.decode(fresh(code)).sample[:, 0]

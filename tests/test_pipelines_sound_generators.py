@@ -21,11 +21,13 @@ from brain.errors import CheckpointAbsent, InputError, UsageError
 from brain.types import Stimuli
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
-from pipelines import stacks
-from pipelines.drawing import DrawSettings, Generator
+from pipelines.drawing import Generator
 from pipelines.generators import CATALOGUE
-from pipelines.sound import SoundPipeline
-from pipelines.tiny_sound import SAMPLES, tiny_sound_stack
+from pipelines.settings import SoundSampling
+from pipelines.sounds.pipeline import SoundPipeline
+from pipelines.sounds.tiny import SAMPLES, tiny_sound_stack
+from pipelines.stacks import find, folder, load
+from tests.sampling import sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -44,10 +46,10 @@ STIMULI = Stimuli(ids=IDS, modality="sound", opener=heard)
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet() -> None:
-    stacks.quiet()
+    load.quiet()
 
 
-def true_conditions(folder: stacks.StackFolder, spaces: Sequence[str]) -> dict[str, Conditions]:
+def true_conditions(folder: folder.StackFolder, spaces: Sequence[str]) -> dict[str, Conditions]:
     """Of five sounds, by the spaces themselves."""
     return {
         space: SPACES[space]
@@ -59,7 +61,7 @@ def true_conditions(folder: stacks.StackFolder, spaces: Sequence[str]) -> dict[s
 
 @pytest.fixture(scope="module", params=SOUNDS)
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Generator, Any]:
-    folder = stacks.resolve(str(CATALOGUE[request.param].tiny(tmp_path_factory.mktemp("stack"))))
+    folder = find.resolve(str(CATALOGUE[request.param].tiny(tmp_path_factory.mktemp("stack"))))
     return CATALOGUE[request.param].open(folder, device="cpu", dtype="float32"), folder
 
 
@@ -72,8 +74,8 @@ def conditions(opened: tuple[Generator, Any]) -> dict[str, Conditions]:
 def draw(
     generator: Generator, told: dict[str, Conditions], ids: Sequence[str], seeds: Sequence[int], **more: Any
 ) -> list[Any]:
-    settings = replace(CATALOGUE[generator.name].defaults, **{"steps": 2, "strength": 0.5, **more})
-    return [one.wave for one in generator(told, ids, seeds, settings=settings)]
+    how = sampling(CATALOGUE[generator.name].settings, **{"steps": 2, "strength": 0.5, **more})
+    return [one.wave for one in generator(told, ids, seeds, **how)]
 
 
 def test_every_generator_draws_the_same_in_any_batch(opened: Any, conditions: Any) -> None:
@@ -100,21 +102,21 @@ def test_every_condition_is_used_and_checked(opened: Any, conditions: Any) -> No
     needed = {space: one for space, one in conditions.items() if space in generator.cards}
     assert draw(generator, needed, IDS[:1], [1])[0].shape == (SAMPLES,)
     with pytest.raises(InputError, match=generator.name):
-        generator({}, IDS, SEEDS, settings=DrawSettings())
+        generator({}, IDS, SEEDS, settings=SoundSampling())
 
 
 def test_prior_round_trip_and_facts(opened: Any) -> None:
-    generator, settings = opened[0], DrawSettings(steps=2, seconds=0.32)
+    generator, settings = opened[0], SoundSampling(steps=2, seconds=0.32)
     drawn = list(generator.prior(IDS[:2], [1, 2], settings=settings))
     assert [(one.id, one.seed, one.rate, one.wave.shape) for one in drawn] == [
         (IDS[0], 1, 16000, (5120,)),
         (IDS[1], 2, 16000, (5120,)),
     ]
     waves = np.stack([heard(one)[0] for one in IDS])
-    there = list(generator.resound(waves, settings=settings))
-    assert np.array_equal(next(generator.resound(waves[4:], settings=settings)), there[4])
+    there = list(generator.resound(waves))
+    assert np.array_equal(next(generator.resound(waves[4:])), there[4])
     with pytest.raises(UsageError, match="draws sounds"):
-        list(generator.round_trip([], settings=settings))
+        list(generator.round_trip([]))
     facts = generator.facts(settings)
     assert facts["vocoder"] == "hifigan" and facts["settings"]["seconds"] == 0.32
     assert facts["empty_condition"] == "encoded" and json.dumps(facts)
@@ -140,7 +142,7 @@ def test_rounded_networks_leave_autoencoder_and_vocoder_whole(opened: Any, condi
 def test_an_anchor_is_blended_with_the_decoded_start(tmp_path: Path) -> None:
     entry = CATALOGUE["sound-anchored"]
     for family in ("audioldm2", "audioldm"):
-        folder = stacks.resolve(str(tiny_sound_stack(tmp_path / family, family=family)))
+        folder = find.resolve(str(tiny_sound_stack(tmp_path / family, family=family)))
         generator = entry.open(folder, device="cpu", dtype="float32")
         told = true_conditions(folder, tuple(generator.cards))
         latent = told["mel-latent"]
@@ -154,7 +156,7 @@ def test_an_anchor_is_blended_with_the_decoded_start(tmp_path: Path) -> None:
         assert np.array_equal(drawn(latent, exemplar, 1.0), drawn(exemplar, None, 1.0))
         assert np.array_equal(drawn(latent, exemplar, 0.0), drawn(latent, None, 1.0))
         assert np.array_equal(drawn(latent, exemplar, 0.5), drawn(half, None, 1.0))  # halves are exact
-        with pytest.raises(UsageError, match="anchor weight"):
+        with pytest.raises(UsageError, match="anchor-weight"):
             drawn(latent, exemplar, 1.5)
 
 
@@ -171,7 +173,7 @@ def test_the_hubs_audioldm2_draws_from_clap_alone(tmp_path: Path) -> None:
     del index["teacher"]
     index["language_model"] = ["transformers", "GPT2Model"]
     (folder / "model_index.json").write_text(json.dumps(index))
-    stack = stacks.resolve(str(folder))
+    stack = find.resolve(str(folder))
     generator = CATALOGUE["sound-c2f"].open(stack, device="cpu", dtype="float32")
     assert set(generator.optional) == set()
     told = true_conditions(stack, ["clap"])
@@ -184,14 +186,14 @@ def test_direct_generators_differ_by_what_they_are_told_alone() -> None:
     direct, clap = CATALOGUE["sound-direct"], CATALOGUE["sound-clap"]
     assert type(direct) is type(clap)
     assert (direct.needs, clap.needs) == (("loa",), ("clap",))
-    assert (direct.defaults.guidance_scale, clap.defaults.guidance_scale) == (3.5, 2.5)
+    assert (direct.settings.guidance, clap.settings.guidance) == (3.5, 2.5)
 
 
 def test_sound_stacks_are_in_the_table_and_load_whole(tmp_path: Path) -> None:
     for name in ("miniature-sound", "audioldm2", "audioldm-s"):
-        row = stacks.row_named(name)
+        row = find.row_named(name)
         assert set(row.generators) <= set(SOUNDS) and (not row.hub or "NC" in row.licence)
-    report = stacks.check(str(tiny_sound_stack(tmp_path / "whole")))
+    report = load.check(str(tiny_sound_stack(tmp_path / "whole")))
     assert report.components["unet"] == "AudioLDM2UNet2DConditionModel"
     assert report.components["projection_model"] == "AudioLDM2ProjectionModel"
     assert report.components["language_model"] == "GPT2LMHeadModel"
@@ -200,7 +202,7 @@ def test_sound_stacks_are_in_the_table_and_load_whole(tmp_path: Path) -> None:
 def test_the_hubs_audioldm_has_a_text_tower_alone(tmp_path: Path) -> None:
     folder = tiny_sound_stack(tmp_path / "hub", family="audioldm", audio_tower=False)
     pipeline = SoundPipeline.from_pretrained(folder)
-    assert torch.allclose(pipeline.empty(pipeline.lanes()).clap.norm(dim=1), torch.ones(1))
+    assert torch.allclose(pipeline.empty(pipeline.batches()).clap.norm(dim=1), torch.ones(1))
     assert pipeline.prior(seeds=[1], steps=1).waves.shape == (1, SAMPLES)
     with pytest.raises(CheckpointAbsent, match="audio tower"):
-        CATALOGUE["sound-clap"].open(stacks.resolve(str(folder)), device="cpu", dtype="float32")
+        CATALOGUE["sound-clap"].open(find.resolve(str(folder)), device="cpu", dtype="float32")

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from pipelines import parts, stacks
 from pipelines.generators import CATALOGUE
-from pipelines.tiny import tiny_stack
+from pipelines.images.tiny import tiny_stack
+from pipelines.stacks import download, find, folder, load, parts, table
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stack of one's own to damage, and no other stack anywhere."""
-    monkeypatch.delenv(stacks.SHELF, raising=False)
+    monkeypatch.delenv(find.SHELF, raising=False)
     return tiny_stack(tmp_path / "mine")
 
 
@@ -36,12 +36,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty Hugging Face cache."""
     import huggingface_hub.constants
 
-    monkeypatch.delenv(stacks.SHELF, raising=False)
+    monkeypatch.delenv(find.SHELF, raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 
 
-def cache(hub: Path, row: stacks.StackRow, stack: Path, *, commit: str) -> Path:
+def cache(hub: Path, row: table.StackRow, stack: Path, *, commit: str) -> Path:
     """Lay a stack out as the Hugging Face cache does."""
     folder = hub / f"models--{row.hub.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True)
@@ -52,8 +52,8 @@ def cache(hub: Path, row: stacks.StackRow, stack: Path, *, commit: str) -> Path:
 
 
 def test_rows_are_complete_and_say_what_they_are() -> None:
-    assert len(set(stacks.names())) == len(stacks.ROWS)
-    for row in stacks.ROWS:
+    assert len(set(find.names())) == len(table.ROWS)
+    for row in table.ROWS:
         assert row.licence and row.gigabytes > 0 and row.pinned_by and set(row.generators) <= set(CATALOGUE.names())
         assert {"unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= set(row.components)
         assert re.fullmatch(r"[0-9a-f]{40}|main", row.revision) if row.hub else row.revision == ""
@@ -62,10 +62,10 @@ def test_rows_are_complete_and_say_what_they_are() -> None:
 
 
 def test_an_absent_stack_names_the_command_that_fetches_it(hub: Path) -> None:
-    for row in stacks.ROWS:
+    for row in table.ROWS:
         if row.hub:
             with pytest.raises(CheckpointAbsent) as caught:
-                stacks.resolve(row.name)
+                find.resolve(row.name)
             said = str(caught.value)
             assert caught.value.exit_code == 5
             for fact in (row.hub, row.revision, row.licence, str(row.gigabytes), f"afterimage stacks fetch {row.name}"):
@@ -75,48 +75,48 @@ def test_an_absent_stack_names_the_command_that_fetches_it(hub: Path) -> None:
 def test_fetching_offline_is_one_sentence(hub: Path) -> None:
     said: list[str] = []
     with pytest.raises(CheckpointAbsent, match="could not be fetched"):
-        stacks.fetch("sd15", say=said.append)
+        download.fetch("sd15", say=said.append)
     assert "GB" in said[0] and "OpenRAIL" in said[0]
 
 
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(UsageError, match="sd15"):
-        stacks.resolve("sd115")
+        find.resolve("sd115")
 
 
 def test_found_in_the_cache_by_name_and_by_hub_id(hub: Path, stack: Path) -> None:
-    row = stacks.row_named("stable-unclip")
+    row = find.row_named("stable-unclip")
     path = cache(hub, row, stack, commit="a" * 40)
     for name in (row.name, row.hub):
-        found = stacks.resolve(name)
+        found = find.resolve(name)
         assert (found.path, found.row, found.model, found.revision) == (path, row, row.hub, "a" * 40)
     with pytest.raises(CheckpointAbsent):
-        stacks.resolve(row.name, revision="b" * 40)
+        find.resolve(row.name, revision="b" * 40)
 
 
 def test_half_a_download_is_absent(hub: Path, stack: Path) -> None:
-    row = stacks.row_named("stable-unclip")
+    row = find.row_named("stable-unclip")
     path = cache(hub, row, stack, commit="a" * 40)
     (path / "unet").rename(path / "elsewhere")
     with pytest.raises(CheckpointAbsent, match="afterimage stacks fetch"):
-        stacks.resolve(row.name)
+        find.resolve(row.name)
 
 
 def test_found_on_the_shelf(stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stacks.SHELF, str(stack.parent))
+    monkeypatch.setenv(find.SHELF, str(stack.parent))
     stack.rename(stack.parent / "sd15")
-    found = stacks.resolve("sd15")
-    assert found.path == stack.parent / "sd15" and found.model == stacks.row_named("sd15").hub
+    found = find.resolve("sd15")
+    assert found.path == stack.parent / "sd15" and found.model == find.row_named("sd15").hub
     assert found.revision == ""  # nobody knows which commit: the files' digests stand in
 
 
 def test_any_folder_is_a_stack(stack: Path) -> None:
-    found = stacks.resolve(str(stack))
+    found = find.resolve(str(stack))
     assert found.row is None and found.model == "mine" and len(found.sha256) == 64
 
 
 def test_check_loads_everything(whole: Path) -> None:
-    report = stacks.check(str(whole))
+    report = load.check(str(whole))
     assert report.components["unet"] == "UNet2DConditionModel" and report.components["tiny_vae"] == "AutoencoderTiny"
     assert report.components["safety_checker"] == "StableDiffusionSafetyChecker"
     assert report.weights > 100_000 and "unet/diffusion_pytorch_model.safetensors" in report.files
@@ -124,11 +124,11 @@ def test_check_loads_everything(whole: Path) -> None:
 
 
 def test_the_digest_follows_the_weights(stack: Path) -> None:
-    before = stacks.resolve(str(stack)).sha256
-    assert stacks.resolve(str(stack)).sha256 == before
+    before = find.resolve(str(stack)).sha256
+    assert find.resolve(str(stack)).sha256 == before
     file = stack / "vae" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    assert stacks.resolve(str(stack)).sha256 != before
+    assert find.resolve(str(stack)).sha256 != before
 
 
 @pytest.mark.parametrize("damage", ["truncated", "longer", "header", "empty", "absent component", "absent weights"])
@@ -149,14 +149,14 @@ def test_damage_is_found_without_loading(stack: Path, damage: str) -> None:
             }[damage]
         )
     with pytest.raises(InputError, match="unet"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 def test_pickled_weights_are_refused_by_name(stack: Path) -> None:
     file = stack / "unet" / "diffusion_pytorch_model.safetensors"
     file.rename(file.with_suffix(".bin"))
     with pytest.raises(InputError, match=r"diffusion_pytorch_model\.bin"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_a_broken_download_is_said_with_its_next_step(stack: Path, damage: str, 
     else:
         (config if damage == "config" else file).symlink_to(stack / "nowhere")
     with pytest.raises(InputError, match=said) as caught:
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
     assert "vae" in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -204,7 +204,7 @@ def test_weights_of_half_precision_load(stack: Path) -> None:
     file = stack / "vae" / "diffusion_pytorch_model.safetensors"
     half = {name: one.half() for name, one in load_file(file).items()}
     save_file(half, file, metadata={"format": "pt"})
-    vae = stacks.load_component(stacks.resolve(str(stack)), "vae").state_dict()
+    vae = load.load_component(find.resolve(str(stack)), "vae").state_dict()
     assert vae.keys() == half.keys() and all(torch.equal(vae[name].float(), half[name].float()) for name in half)
 
 
@@ -213,17 +213,17 @@ def test_a_list_reads_no_numbers_and_a_use_does(stack: Path) -> None:
     weights = load_file(file)
     name = sorted(weights)[0]
     save_file(weights | {name: torch.full_like(weights[name], torch.inf)}, file)
-    assert stacks.resolve(str(stack), numbers=False).path == stack
+    assert find.resolve(str(stack), numbers=False).path == stack
     with pytest.raises(InputError, match=re.escape(name)):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 def test_what_a_mac_leaves_beside_every_file_is_no_part_of_a_stack(stack: Path) -> None:
-    before = stacks.resolve(str(stack)).sha256
+    before = find.resolve(str(stack)).sha256
     for part in ("unet", "scheduler"):
         for file in list((stack / part).iterdir()):
             file.with_name(f"._{file.name}").write_bytes(b"\x00\x05\x16\x07" + b"\0" * 50)
-    assert stacks.resolve(str(stack)).sha256 == before
+    assert find.resolve(str(stack)).sha256 == before
 
 
 def test_weights_in_several_files_are_all_there(stack: Path) -> None:
@@ -237,13 +237,13 @@ def test_weights_in_several_files_are_all_there(stack: Path) -> None:
     file.unlink()
     index = part / "diffusion_pytorch_model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": places}))
-    assert stacks.resolve(str(stack))
+    assert find.resolve(str(stack))
     (part / "unet-2.safetensors").unlink()
     with pytest.raises(InputError, match=r"unet-2\.safetensors: expected a part of the weights, found no such file"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
     index.write_text(json.dumps({"weight_map": dict.fromkeys(names, "../../elsewhere.safetensors")}))
     with pytest.raises(InputError, match="files beside it"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_an_index_names_concrete_classes(stack: Path, kind: object) -> None:
     index = stack / "model_index.json"
     index.write_text(json.dumps(json.loads(index.read_text()) | {"text_encoder": ["transformers", kind]}))
     with pytest.raises(InputError, match="expected a concrete class, found"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_stack_that_names_code_of_its_own_is_refused(stack: Path, place: str) 
     facts = json.loads(file.read_text()) if file.exists() else {}
     file.write_text(json.dumps(facts | {"deep": [{"auto_map": {"AutoModel": "mine.Mine"}}]}))
     with pytest.raises(InputError, match="found auto_map; take a checkpoint whose classes are in transformers"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 def test_nobody_on_the_terminal_can_let_foreign_code_run(stack: Path) -> None:
@@ -289,10 +289,10 @@ from brain.errors import InputError
 from encoders.spaces._pretrained import component
 from evaluation.judges.classifier import open_classifier
 from evaluation.judges.hearing import AudioClassifierJudge, ClapJudge
-from pipelines import stacks
+from pipelines.stacks import load
 stack = Path({str(stack)!r}); folder = stack / "text_encoder"
 for act in (
-    lambda: stacks.check(str(stack)),
+    lambda: load.check(str(stack)),
     lambda: AudioClassifierJudge(name="mine", folder=folder).open(),
     lambda: ClapJudge(name="mine", folder=folder).open(),
     lambda: open_classifier(folder),
@@ -317,7 +317,7 @@ for act in (
 def test_json_that_is_none_is_one_sentence(stack: Path, index: bytes, place: str) -> None:
     (stack / place).write_bytes(index)
     with pytest.raises(InputError, match=place) as said:
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
     assert "\n" not in str(said.value)
 
 
@@ -326,7 +326,7 @@ def test_a_schedule_without_a_number_of_levels_is_said(stack: Path, levels: obje
     file = stack / "scheduler" / "scheduler_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"num_train_timesteps": levels}))
     with pytest.raises(InputError, match="expected a scheduler's configuration"):
-        _ = stacks.resolve(str(stack)).noise_levels
+        _ = find.resolve(str(stack)).noise_levels
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ def test_a_schedule_without_a_number_of_levels_is_said(stack: Path, levels: obje
 def test_a_foreign_index_runs_nothing(stack: Path, index: str) -> None:
     (stack / "model_index.json").write_text(index)
     with pytest.raises(InputError, match="model_index"):
-        stacks.resolve(str(stack))
+        find.resolve(str(stack))
 
 
 def test_a_class_nobody_has_and_weights_that_do_not_fit(stack: Path) -> None:
@@ -343,12 +343,12 @@ def test_a_class_nobody_has_and_weights_that_do_not_fit(stack: Path) -> None:
     index = json.loads(file.read_text())
     file.write_text(json.dumps(index | {"unet": ["diffusers", "NoSuchModel"]}))
     with pytest.raises(InputError, match="NoSuchModel"):
-        stacks.check(str(stack))
+        load.check(str(stack))
     file.write_text(json.dumps(index))
     config = stack / "unet" / "config.json"
     config.write_text(config.read_text().replace('"cross_attention_dim": 32', '"cross_attention_dim": 48'))
     with pytest.raises(InputError, match="unet"):
-        stacks.check(str(stack))
+        load.check(str(stack))
 
 
 def test_code_in_a_repository_is_switched_off_and_the_table_costs_nothing() -> None:
@@ -364,8 +364,8 @@ def test_code_in_a_repository_is_switched_off_and_the_table_costs_nothing() -> N
 
 
 def test_parts_are_complete_and_serve_stacks_of_the_table(hub: Path) -> None:
-    assert len({*parts.names(), *stacks.names()}) == len(parts.ROWS) + len(stacks.ROWS)
-    assert set(parts.SERVES) <= set(stacks.names())
+    assert len({*parts.names(), *find.names()}) == len(parts.ROWS) + len(table.ROWS)
+    assert set(parts.SERVES) <= set(find.names())
     assert {name for some in parts.SERVES.values() for name in some.values()} == set(parts.names())
     for row in parts.ROWS:
         with pytest.raises(CheckpointAbsent, match=f"part {row.name} .* afterimage stacks fetch {row.name}") as caught:
@@ -380,14 +380,14 @@ def test_parts_are_complete_and_serve_stacks_of_the_table(hub: Path) -> None:
 def test_a_part_stands_in_where_the_stack_has_none(hub: Path, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stack's own small decoder first, else the part on the shelf, else none; half a part is said."""
     shelf = stack.parent / "shelf"
-    monkeypatch.setenv(stacks.SHELF, str(shelf))
+    monkeypatch.setenv(find.SHELF, str(shelf))
     shelf.mkdir()
     stack.rename(shelf / "sd15")
-    found = stacks.resolve("sd15")
+    found = find.resolve("sd15")
     assert parts.part_of(found, "tiny_vae") == found.path / "tiny_vae"
     (found.path / "tiny_vae").rename(shelf / "taesd")
     assert parts.part_of(found, "tiny_vae") == shelf / "taesd"
-    assert parts.part_of(stacks.StackFolder(path=found.path, row=None), "tiny_vae") is None
+    assert parts.part_of(folder.StackFolder(path=found.path, row=None), "tiny_vae") is None
     (shelf / "taesd" / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json of taesd"):
         parts.part_of(found, "tiny_vae")
@@ -396,7 +396,7 @@ def test_a_part_stands_in_where_the_stack_has_none(hub: Path, stack: Path, monke
 
 
 def test_a_part_is_looked_through_like_a_stack(hub: Path, stack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(stacks.SHELF, str(stack.parent))
+    monkeypatch.setenv(find.SHELF, str(stack.parent))
     (stack / "tiny_vae").rename(stack.parent / "taesd")
     file = stack.parent / "taesd" / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)

@@ -1,9 +1,12 @@
-"""Ways to synthesize on a random tiny stack: guidance 0 is no guidance, a batch changes nothing, better is better."""
+"""Synthesis methods on a random tiny stack: guidance 0 is no guidance, a batch changes nothing, better is better."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +15,9 @@ from PIL import Image
 
 from brain.errors import InputError, UsageError
 from pipelines.generators import CATALOGUE as GENERATORS
-from pipelines.lanes import Lanes
-from pipelines.stacks import resolve
-from pipelines.synthesis import CATALOGUE, Made, Natural, Studio, SynthesisSettings, mixed
+from pipelines.sampling.micro_batches import MicroBatches
+from pipelines.stacks.find import resolve
+from pipelines.synthesis import CATALOGUE, Made, Natural, SynthesisContext, SynthesisSettings, mixed
 from tests.rounding import rounding
 
 DRAWING = ("best-of-n", "braindive", "embedding", "guided", "noise", "search", "unguided")
@@ -22,19 +25,19 @@ QUICK = SynthesisSettings(steps=4, published_steps=4, few_steps=2, candidates=4,
 
 
 @pytest.fixture(scope="module")
-def studio(tiny_stack: Path) -> Studio:
+def context(tiny_stack: Path) -> SynthesisContext:
     from diffusers import AutoencoderTiny
 
     pipeline = GENERATORS["unclip"].open(resolve(str(tiny_stack)), device="cpu", dtype="float32").pipeline
     rng = np.random.default_rng(0)
     dim = pipeline.unet.config.projection_class_embeddings_input_dim // 2
     embeddings = rng.standard_normal((12, dim)).astype(np.float32)
-    wish = rng.standard_normal(dim).astype(np.float32)
+    direction = rng.standard_normal(dim).astype(np.float32)
     tiny = AutoencoderTiny.from_pretrained(tiny_stack / "tiny_vae").eval().requires_grad_(False)
-    return Studio(
+    return SynthesisContext(
         pipeline=pipeline,
         objective=lambda pictures: pictures[:, 0].mean((1, 2)) - pictures[:, 2].mean((1, 2)),
-        wish=wish,
+        direction=direction,
         tiny=tiny,
         natural=Natural(
             ids=tuple(f"n{i}" for i in range(12)),
@@ -43,12 +46,12 @@ def studio(tiny_stack: Path) -> Studio:
             worth=np.arange(12, dtype=np.float32)[::-1].copy(),
         ),
         settings=QUICK,
-        lanes=Lanes(width=2, threads=1),
+        batches=MicroBatches(width=2, threads=1),
     )
 
 
-def made(studio: Studio, way: str, seeds: list[int]) -> list[Made]:
-    return list(CATALOGUE[way].make(studio, seeds))
+def made(context: SynthesisContext, method: str, seeds: list[int]) -> list[Made]:
+    return list(CATALOGUE[method].make(context, seeds))
 
 
 def pixels(some: list[Made]) -> list[bytes]:
@@ -57,78 +60,78 @@ def pixels(some: list[Made]) -> list[bytes]:
 
 def test_the_catalogue_has_every_way_the_comparison_needs() -> None:
     assert set(CATALOGUE.names()) == {*DRAWING, "retrieval"}
-    assert all(CATALOGUE[name].says for name in CATALOGUE.names())
+    assert all(CATALOGUE[name].description for name in CATALOGUE.names())
 
 
-@pytest.mark.parametrize("way", ["guided", "braindive"])
-def test_guidance_zero_is_the_plain_walk_bit_for_bit(studio: Studio, way: str) -> None:
-    plain = replace(studio, settings=replace(QUICK, scale=0.0, conditioned=False))
-    assert pixels(made(plain, way, [1, 2, 3])) == pixels(made(plain, "unguided", [1, 2, 3]))
+@pytest.mark.parametrize("method", ["guided", "braindive"])
+def test_guidance_zero_is_the_plain_loop_bit_for_bit(context: SynthesisContext, method: str) -> None:
+    plain = replace(context, settings=replace(QUICK, scale=0.0, conditioned=False))
+    assert pixels(made(plain, method, [1, 2, 3])) == pixels(made(plain, "unguided", [1, 2, 3]))
 
 
-@pytest.mark.parametrize("way", DRAWING)
-def test_five_at_once_are_five_alone(studio: Studio, way: str) -> None:
-    alone = [picture for seed in range(5) for picture in pixels(made(studio, way, [seed]))]
-    assert pixels(made(studio, way, list(range(5)))) == alone
+@pytest.mark.parametrize("method", DRAWING)
+def test_five_at_once_are_five_alone(context: SynthesisContext, method: str) -> None:
+    alone = [picture for seed in range(5) for picture in pixels(made(context, method, [seed]))]
+    assert pixels(made(context, method, list(range(5)))) == alone
     assert len(set(alone)) == 5
 
 
-@pytest.mark.parametrize("way", ["guided", "noise", "best-of-n", "search", "braindive"])
-def test_following_the_objective_raises_it_and_its_opposite_lowers_it(studio: Studio, way: str) -> None:
+@pytest.mark.parametrize("method", ["guided", "noise", "best-of-n", "search", "braindive"])
+def test_following_the_objective_raises_it_and_its_opposite_lowers_it(context: SynthesisContext, method: str) -> None:
     # the random small decoder knows nothing of the random large one: gradients go through the one that is judged
-    free = replace(studio, settings=replace(QUICK, conditioned=False, scale=200.0), tiny=None)
-    against = replace(free, objective=lambda pictures: -studio.objective(pictures))
-    up = np.mean([one.course[-1] for one in made(free, way, list(range(4)))])
-    down = -np.mean([one.course[-1] for one in made(against, way, list(range(4)))])
-    plain = np.mean([one.course[-1] for one in made(free, "unguided", list(range(4)))])
+    free = replace(context, settings=replace(QUICK, conditioned=False, scale=200.0), tiny=None)
+    against = replace(free, objective=lambda pictures: -context.objective(pictures))
+    up = np.mean([one.trajectory[-1] for one in made(free, method, list(range(4)))])
+    down = -np.mean([one.trajectory[-1] for one in made(against, method, list(range(4)))])
+    plain = np.mean([one.trajectory[-1] for one in made(free, "unguided", list(range(4)))])
     assert down < plain < up
 
 
-def test_no_parameter_keeps_a_gradient(studio: Studio) -> None:
-    for way in ("guided", "braindive", "noise"):
-        made(studio, way, [0])
-    networks = (studio.pipeline.unet, studio.pipeline.vae, studio.tiny)
+def test_no_parameter_keeps_a_gradient(context: SynthesisContext) -> None:
+    for method in ("guided", "braindive", "noise"):
+        made(context, method, [0])
+    networks = (context.pipeline.unet, context.pipeline.vae, context.tiny)
     assert all(weight.grad is None for network in networks for weight in network.parameters())
 
 
-def test_retrieval_ranks_natural_pictures_and_runs_out(studio: Studio) -> None:
-    best = made(studio, "retrieval", [0, 1, 2])
-    assert [one.source for one in best] == ["n0", "n1", "n2"] and best[0].course == (11.0,)
+def test_retrieval_ranks_natural_pictures_and_runs_out(context: SynthesisContext) -> None:
+    best = made(context, "retrieval", [0, 1, 2])
+    assert [one.source for one in best] == ["n0", "n1", "n2"] and best[0].trajectory == (11.0,)
     with pytest.raises(InputError, match="ask for fewer"):
-        made(studio, "retrieval", list(range(13)))
+        made(context, "retrieval", list(range(13)))
 
 
-def test_a_reference_is_where_the_walk_starts(studio: Studio) -> None:
-    side = studio.pipeline.picture_size
-    shown = replace(studio, reference=Image.new("RGB", side, (200, 30, 30)), settings=replace(QUICK, strength=0.5))
-    assert pixels(made(shown, "guided", [0])) != pixels(made(studio, "guided", [0]))
+def test_a_reference_is_where_the_loop_starts(context: SynthesisContext) -> None:
+    side = context.pipeline.picture_size
+    shown = replace(context, reference=Image.new("RGB", side, (200, 30, 30)), settings=replace(QUICK, strength=0.5))
+    assert pixels(made(shown, "guided", [0])) != pixels(made(context, "guided", [0]))
 
 
-def test_a_nan_in_the_gradient_is_one_sentence(studio: Studio) -> None:
-    broken = replace(studio, objective=lambda pictures: pictures.sum((1, 2, 3)) * float("nan"))
+def test_a_nan_in_the_gradient_is_one_sentence(context: SynthesisContext) -> None:
+    broken = replace(context, objective=lambda pictures: pictures.sum((1, 2, 3)) * float("nan"))
     with pytest.raises(InputError, match="not finite"):
         made(broken, "guided", [0])
 
 
-def test_an_objective_without_a_direction_cannot_be_embedded(studio: Studio) -> None:
+def test_an_objective_without_a_direction_cannot_be_embedded(context: SynthesisContext) -> None:
     with pytest.raises(UsageError, match="linear in it"):
-        made(replace(studio, wish=None), "embedding", [0])
+        made(replace(context, direction=None), "embedding", [0])
 
 
-def test_half_precision_points_the_same_way(studio: Studio) -> None:
-    latents = torch.randn(3, *studio.pipeline.latent_shape, generator=torch.Generator().manual_seed(3))
+def test_half_precision_points_the_same_way(context: SynthesisContext) -> None:
+    latents = torch.randn(3, *context.pipeline.latent_shape, generator=torch.Generator().manual_seed(3))
 
     def gradient(kind: torch.dtype) -> torch.Tensor:
-        network = studio.tiny.to(kind)
+        network = context.tiny.to(kind)
         leaf = latents.to(kind).requires_grad_(True)
-        studio.objective(network.decode(leaf, return_dict=False)[0].float()).sum().backward()
+        context.objective(network.decode(leaf, return_dict=False)[0].float()).sum().backward()
         assert leaf.grad is not None
         return leaf.grad.float().flatten()
 
     try:
         half = gradient(torch.bfloat16)
     finally:
-        studio.tiny.float()
+        context.tiny.float()
     whole = gradient(torch.float32)
     assert torch.nn.functional.cosine_similarity(half, whole, dim=0) > 0.99
 
@@ -163,15 +166,52 @@ def test_mixtures_differ_by_seed_as_draws_from_the_softmax_do() -> None:
     assert np.array_equal(*again)
 
 
-def test_each_seed_starts_from_a_mixture_of_its_own(studio: Studio) -> None:
-    conditions = studio.conditions([1, 2, 3])
-    assert conditions.shape == (3, studio.natural.embeddings.shape[1])
-    assert np.array_equal(conditions[1], studio.conditions([2])[0])
+def test_each_seed_starts_from_a_mixture_of_its_own(context: SynthesisContext) -> None:
+    conditions = context.conditions([1, 2, 3])
+    assert conditions.shape == (3, context.natural.embeddings.shape[1])
+    assert np.array_equal(conditions[1], context.conditions([2])[0])
     assert len(np.unique(conditions, axis=0)) == 3
 
 
-def test_settings_that_mean_nothing_are_refused() -> None:
-    with pytest.raises(UsageError, match="steps must be 1 or more"):
-        SynthesisSettings(steps=0)
-    with pytest.raises(UsageError, match="strength"):
-        SynthesisSettings(strength=1.5)
+class Recorded(SynthesisSettings):
+    """Settings that remember which of their fields were read, once they are built."""
+
+    def __getattribute__(self, name: str) -> object:
+        facts = object.__getattribute__(self, "__dict__")
+        if name in SynthesisSettings.__dataclass_fields__ and "seen" in facts:
+            facts["seen"].add(name)
+        return object.__getattribute__(self, name)
+
+
+@pytest.mark.parametrize("method", CATALOGUE.names())
+def test_a_method_reads_the_settings_that_it_names_and_no_others(context: SynthesisContext, method: str) -> None:
+    settings, seen = Recorded(**asdict(QUICK)), set[str]()
+    settings.__dict__["seen"] = seen
+    made(replace(context, settings=settings), method, [0])
+    assert seen == set(CATALOGUE[method].reads)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"steps": 0}, "--steps: expected 1 or more, found 0"),
+        ({"published_steps": 0}, "--published-steps: expected 1 or more, found 0"),
+        ({"scale": -1.0}, "--scale: expected 0 to 1000000.0, found -1.0"),
+        ({"rate": float("nan")}, "--rate: expected 0 to 1000000.0, found nan"),
+        ({"sharpness": float("inf")}, "--sharpness: expected 0 to 1000000.0, found inf"),
+        ({"variety": -0.5}, "--variety: expected 0 to"),
+        ({"guidance": -3.0}, "--guidance: expected 0 to"),
+        ({"strength": 1.5}, "--strength: expected above 0 and at most 1, found 1.5"),
+        ({"strength": 0.0}, "--strength: expected above 0 and at most 1, found 0"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused_by_their_flag(asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        SynthesisSettings(**asked)
+
+
+@pytest.mark.parametrize("catalogue", ["pipelines.generators", "pipelines.synthesis", "decode.methods"])
+def test_a_catalogue_is_listed_without_torch(checkout: Path, catalogue: str) -> None:
+    code = f"import sys, {catalogue} as it; list(it.CATALOGUE); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from brain.errors import InputError, UsageError
-from encoders.mel import MelRecipe, log_mel_tensor
+from encoders.sounds.mel import MelRecipe, log_mel_tensor
 from pipelines.drawing import Drawn
 from pipelines.reranking import best_of
-from pipelines.tiny_sound import tiny_vocoder
-from pipelines.vocoding import GriffinLim, Hifigan, limited
+from pipelines.sounds.tiny import tiny_vocoder
+from pipelines.sounds.vocoding import GriffinLim, Hifigan, limited
 from tests.rounding import rounding
 
 

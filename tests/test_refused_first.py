@@ -17,12 +17,12 @@ from safetensors.numpy import load_file, save_file
 import encoders.pretrain
 import pipelines.finetune
 from app.cli import main
+from brain.data.inspection import look
 from brain.errors import InputError
-from brain.inspection import look
 from brain.readers import open_recording
-from brain.readers._media import check_ids
+from brain.readers._parts.media import check_ids
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
-from evaluation.samples import file_of
+from evaluation.samples.types import file_of
 from pipelines.settings import FinetuneSettings
 
 HEAVY = """import sys

@@ -21,26 +21,30 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-import brain.memory
-import pipelines.lanes
-from brain.averages import Averaged
+import brain.machine.memory
+import pipelines.sampling.micro_batches
+from brain.data.averages import Averaged
 from brain.errors import CheckpointAbsent, InputError, UsageError
-from brain.memory import contiguous, fresh
-from brain.types import Recording, Responses, Stimuli, VoxelSpace
+from brain.machine.memory import contiguous, fresh
+from brain.types import Recording, Responses, Stimuli
+from brain.voxels import VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.towers import CATALOGUE as TOWERS
 from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.judges import Opinion
-from evaluation.metrics import Marks, Views
-from pipelines.drawing import DrawSettings
+from evaluation.metrics import Views
+from evaluation.score import Marks
 from pipelines.generators import CATALOGUE as GENERATORS
-from pipelines.guidance import Trace, braindive, through
-from pipelines.lanes import Lanes, products_tell_places
-from pipelines.sampler import Hooks
-from pipelines.stacks import quiet, resolve
+from pipelines.sampling.guidance import Trace, braindive, through
+from pipelines.sampling.micro_batches import MicroBatches, rows_depend_on_place
+from pipelines.sampling.sampler import Hooks
+from pipelines.settings import Batching
+from pipelines.stacks.find import resolve
+from pipelines.stacks.load import quiet
 from tests.layouts import laid_out, tensors_of
+from tests.sampling import sampling
 
 pytestmark = [
     pytest.mark.numeric,
@@ -121,26 +125,30 @@ def test_products_are_asked_to_be_strict_and_bundled_stacks_draw_four_at_a_time(
     assert done.stdout.strip() == "AUTO,STRICT"
     for name, stack in (("takagi", "miniature-image"), ("sound-c2f", "miniature-sound")):
         generator = GENERATORS[name].open(resolve(stack), device="cpu", dtype="float32")
-        assert generator.lanes(DrawSettings()).width == (1 if products_tell_places() else 4)
+        assert generator.batches(Batching()).width == (1 if rows_depend_on_place() else 4)
 
 
 def test_a_network_whose_lanes_would_end_in_odd_numbers_draws_one_by_one() -> None:
-    even = Lanes.fitting(torch.nn.Linear(37, 40), "cpu").width
+    even = MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu").width
     assert even in (1, 4)  # 1 where products themselves tell places apart
     beside = [torch.nn.Linear(40, 37), None, "a scheduler"]
-    assert Lanes.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside[1:]).width == even
-    assert Lanes.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside).width == 1
-    assert Lanes.fitting(torch.nn.Linear(40, 37), "cpu").width == 1
-    assert Lanes.fitting(torch.nn.Linear(40, 37), "cuda").width == 32
+    assert MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside[1:]).width == even
+    assert MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside).width == 1
+    assert MicroBatches.fitting(torch.nn.Linear(40, 37), "cpu").width == 1
+    assert MicroBatches.fitting(torch.nn.Linear(40, 37), "cuda").width == 32
 
 
 def test_lanes_hand_on_fresh_memory_whatever_a_network_leaves() -> None:
     picture = torch.from_numpy(numbers(3, 4, 8, 8))
-    for lanes in (Lanes(width=2, threads=1), Lanes(width=1, threads=0), Lanes(width=3, threads=0)):
-        made = lanes.run(lambda x: (2 * x).to(memory_format=torch.channels_last), picture)
+    for batches in (
+        MicroBatches(width=2, threads=1),
+        MicroBatches(width=1, threads=0),
+        MicroBatches(width=3, threads=0),
+    ):
+        made = batches.run(lambda x: (2 * x).to(memory_format=torch.channels_last), picture)
         assert made.is_contiguous() and torch.equal(made, 2 * picture)
     with pytest.raises(InputError, match="expected one row or more"):
-        Lanes(width=2, threads=1).run(lambda x: x, picture[:0])
+        MicroBatches(width=2, threads=1).run(lambda x: x, picture[:0])
 
 
 def test_a_gradient_that_guides_has_the_same_bits_on_any_number_of_threads() -> None:
@@ -148,10 +156,10 @@ def test_a_gradient_that_guides_has_the_same_bits_on_any_number_of_threads() -> 
     torch.manual_seed(0)
     layers = torch.nn.Conv2d(4, 64, 3, padding=1), torch.nn.SiLU(), torch.nn.Conv2d(64, 4, 3, padding=1)
     net = torch.nn.Sequential(*layers).requires_grad_(False)
-    lanes, x = Lanes(width=2, threads=1), torch.from_numpy(numbers(5, 4, 32, 32))
+    batches, x = MicroBatches(width=2, threads=1), torch.from_numpy(numbers(5, 4, 32, 32))
 
     def predict(noisy: torch.Tensor) -> torch.Tensor:
-        return lanes.run(net, noisy)
+        return batches.run(net, noisy)
 
     before, found = torch.get_num_threads(), []
     try:
@@ -159,7 +167,7 @@ def test_a_gradient_that_guides_has_the_same_bits_on_any_number_of_threads() -> 
             torch.set_num_threads(threads)
             moment = SimpleNamespace(x=x, alpha_bar=0.5, predict=predict)
             for guide in (through, braindive):
-                hook = guide(lambda z: z.square().mean((1, 2, 3)), scale=1.0, lanes=lanes, trace=Trace())
+                hook = guide(lambda z: z.square().mean((1, 2, 3)), scale=1.0, batches=batches, trace=Trace())
                 found.append(hook(predict(x), moment))  # type: ignore[arg-type]
     finally:
         torch.set_num_threads(before)
@@ -181,14 +189,14 @@ def drawing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     }
 
 
-def lanes_of(generator: Any) -> Lanes:
+def lanes_of(generator: Any) -> MicroBatches:
     """The generator's own lanes, one after the other, so that what they give comes in order."""
-    return replace(generator.lanes(DrawSettings()), workers=1)
+    return replace(generator.batches(Batching()), workers=1)
 
 
 def drawn(generator: Any, values: Mapping[str, torch.Tensor], rows: Sequence[int], **more: Any) -> NDArray[np.float32]:
     """(sample, ...) floats of these rows, one lane after the other."""
-    settings = replace(GENERATORS[generator.name].defaults, steps=2, strength=0.5, **more)
+    settings = sampling(GENERATORS[generator.name].settings, steps=2, strength=0.5, **more)["settings"]
     if generator.modality == "sound":
         asked = [SEEDS[row] for row in rows]
         found = generator.draw(generator.pipeline, values, asked, settings, lanes_of(generator), Hooks())
@@ -250,7 +258,7 @@ def test_gradients_that_may_be_kept_move_no_bit(drawing: Any) -> None:
 
 
 @pytest.fixture(scope="module", params=["miniature-image", "miniature-sound"])
-def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32], Lanes]:
+def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor], NDArray[np.float32], MicroBatches]:
     """(latents, lanes) -> what the decoder gives; latents as the encoder's scale has them; the stack's lanes.
 
     Sounds are half as long as the stack's own, which `BUNDLED` are drawn at.
@@ -258,32 +266,36 @@ def decoder(request: pytest.FixtureRequest) -> tuple[Callable[..., torch.Tensor]
     image = request.param == "miniature-image"
     name = "takagi" if image else "sound-direct"
     generator = GENERATORS[name].open(resolve(request.param), device="cpu", dtype="float32")
-    pipeline, lanes = generator.pipeline, lanes_of(generator)
+    pipeline, batches = generator.pipeline, lanes_of(generator)
     if image:
-        return lambda z, lanes: pipeline.decode_latents(z, lanes=lanes), numbers(COUNT, *pipeline.latent_shape), lanes
+        return (
+            lambda z, batches: pipeline.decode_latents(z, batches=batches),
+            numbers(COUNT, *pipeline.latent_shape),
+            batches,
+        )
 
-    def sound(z: torch.Tensor, lanes: Lanes) -> torch.Tensor:
-        found = pipeline.decode_latents(z, lanes=lanes)
+    def sound(z: torch.Tensor, batches: MicroBatches) -> torch.Tensor:
+        found = pipeline.decode_latents(z, batches=batches)
         return torch.cat([torch.from_numpy(found.mels).flatten(1), torch.from_numpy(found.waves)], 1)
 
-    return sound, numbers(COUNT, *pipeline.latent_shape(pipeline.seconds / 2)), lanes
+    return sound, numbers(COUNT, *pipeline.latent_shape(pipeline.seconds / 2)), batches
 
 
 def test_a_bundled_decoder_has_the_same_floats_in_any_memory(decoder: Any, tmp_path: Path) -> None:
-    decode, latents, lanes = decoder
-    plain = decode(torch.from_numpy(latents), lanes)
+    decode, latents, batches = decoder
+    plain = decode(torch.from_numpy(latents), batches)
     for name, z in tensors_of(latents, tmp_path).items():
-        assert torch.equal(decode(z[[5, 0, 4]], lanes), plain[[5, 0, 4]]), f"{name}, reordered"
-        assert torch.equal(decode(z[4:5], lanes), plain[4:5]), f"{name}, alone"
+        assert torch.equal(decode(z[[5, 0, 4]], batches), plain[[5, 0, 4]]), f"{name}, reordered"
+        assert torch.equal(decode(z[4:5], batches), plain[4:5]), f"{name}, alone"
 
 
 def test_threads_that_lanes_fix_move_no_bit(decoder: Any) -> None:
-    decode, latents, lanes = decoder
+    decode, latents, batches = decoder
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
-            found.append(decode(torch.from_numpy(latents), replace(lanes, workers=threads)))
+            found.append(decode(torch.from_numpy(latents), replace(batches, workers=threads)))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
@@ -394,9 +406,9 @@ def ridge() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 def residual() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """A residual map of random weights, pattern by pattern, as `NetworkMap` asks it."""
-    from encoders.prior import PriorSettings
-    from encoders.residual import Residual, ResidualSettings
-    from encoders.shared import ResidualMap
+    from encoders.mappings._parts.diffusion_prior import PriorSettings
+    from encoders.mappings._parts.residual_map import ResidualMap
+    from encoders.mappings._parts.residual_network import Residual, ResidualSettings
 
     torch.manual_seed(0)
     settings = ResidualSettings(width=48, blocks=2, prior=PriorSettings(width=32, depth=1, train_steps=20, steps=4))
@@ -404,7 +416,7 @@ def residual() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     mapped = ResidualMap(
         network=Residual({"s": 61}, 40, settings).eval().requires_grad_(False),
         centre=np.zeros(40, np.float32), spread=np.ones(40, np.float32), expected=np.zeros((41, 48), np.float32),
-        restoration={}, space=card, facts={},
+        rescaling={}, space=card, facts={},
     )  # fmt: skip
     return lambda x: np.concatenate(
         [np.concatenate([mapped.regress(one[None]), mapped.draw(one[None], seeds=[5])], 1) for one in x]
@@ -412,9 +424,9 @@ def residual() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
 
 
 def masked() -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    from encoders.masked import MaskedBrain
-    from encoders.patches import cut_cortex
-    from encoders.readout import features
+    from encoders.masked.model import MaskedBrain
+    from encoders.masked.patches import cut_cortex
+    from encoders.masked.readout import features
     from encoders.settings import MaskedSettings
 
     torch.manual_seed(0)
@@ -463,9 +475,9 @@ def test_types_hold_arrays_in_one_order(tmp_path: Path) -> None:
 
 
 def test_standardised_averages_and_a_ridge_have_the_same_bits_in_any_memory(planted: Path, tmp_path: Path) -> None:
-    from brain.averages import average_repeats
+    from brain.data.averages import average_repeats
+    from brain.data.standardise import SessionScaler
     from brain.readers import open_recording
-    from brain.standardise import SessionScaler
     from encoders.ridge import fit_ridge
 
     recording = open_recording(planted)
@@ -498,10 +510,10 @@ def before(values: torch.Tensor, *, rows: int = 0) -> torch.Tensor:
 
 
 def test_without_fresh_memory_a_decoder_tells_layouts_apart(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, latents, lanes = decoder
+    decode, latents, batches = decoder
     z = torch.from_numpy(latents).to(memory_format=torch.channels_last)
-    monkeypatch.setattr(pipelines.lanes, "fresh", before)
-    four = replace(lanes, width=4)
+    monkeypatch.setattr(pipelines.sampling.micro_batches, "fresh", before)
+    four = replace(batches, width=4)
     full, plain = decode(z[:4], four), decode(torch.from_numpy(latents)[:4], four)
     assert not torch.equal(full, plain), "in another memory"
     assert not torch.equal(decode(z[:1], four), full[:1]), "alone and in company"
@@ -510,4 +522,4 @@ def test_without_fresh_memory_a_decoder_tells_layouts_apart(decoder: Any, monkey
 def test_without_one_order_sums_tell_layouts_apart() -> None:
     values = numbers(4001, 3)
     assert not np.array_equal(values.mean(0), np.asfortranarray(values).mean(0))
-    assert brain.memory.contiguous(np.asfortranarray(values)).mean(0).tolist() == values.mean(0).tolist()
+    assert brain.machine.memory.contiguous(np.asfortranarray(values)).mean(0).tolist() == values.mean(0).tolist()

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from brain.errors import InputError
-from brain.simulated import auditory
-from brain.simulated.auditory import SAMPLES, AuditoryNet, centres
-from brain.simulated.auditory_cortex import (
+from brain.files.waveforms import RATE
+from brain.simulated.cortex import auditory
+from brain.simulated.cortex.auditory import SAMPLES, AuditoryNet, centres
+from brain.simulated.cortex.auditory_cortex import (
     EARLY,
     PREFERS,
     REGIONS,
@@ -22,8 +23,7 @@ from brain.simulated.auditory_cortex import (
     pitch_strength,
     wired,
 )
-from brain.simulated.sounds import CATEGORIES, CATEGORY_OF, KINDS, READOUTS, draw_sound, render_sound, windows
-from brain.waveforms import RATE
+from brain.simulated.sounds.sound import CATEGORIES, CATEGORY_OF, KINDS, READOUTS, draw_sound, render_sound, windows
 
 TIME = np.arange(SAMPLES) / RATE
 
@@ -175,7 +175,7 @@ def test_a_window_of_another_length_is_refused(cortex: AuditoryCortex) -> None:
 
 def test_without_weights_the_next_step_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(auditory, "WEIGHTS", tmp_path / "auditory.safetensors")
-    with pytest.raises(InputError, match="sound_train"):
+    with pytest.raises(InputError, match="recipe_sound"):
         auditory.load_auditory()
 
 

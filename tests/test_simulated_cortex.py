@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
+from brain.data.reliability import estimate_ncsnr
+from brain.data.standardise import SessionScaler
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
-from brain.reliability import estimate_ncsnr
-from brain.simulated.anatomy import AREAS
-from brain.simulated.cortex import PREFERS, Cortex, _graded, build_cortex, to_tensor
-from brain.simulated.scenes import draw_scene, render
-from brain.simulated.simulate import draw_noise, simulate, truth_of
-from brain.simulated.things import CATEGORIES
-from brain.simulated.ventral import READOUTS
-from brain.standardise import SessionScaler
+from brain.simulated.cortex.anatomy import AREAS
+from brain.simulated.cortex.ventral import READOUTS
+from brain.simulated.cortex.visual_cortex import PREFERS, Cortex, _graded, build_cortex, to_tensor
+from brain.simulated.noise import draw_noise
+from brain.simulated.scenes.scene import draw_scene, render
+from brain.simulated.scenes.things import CATEGORIES
+from brain.simulated.simulate import simulate, truth_of
 from brain.types import Recording
 from tests.rounding import largest, rounding
 

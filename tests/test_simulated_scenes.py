@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from brain.simulated.scenes import CANVAS, SYNONYMS, draw_scene, render, vocabulary
-from brain.simulated.things import CATEGORIES, COLOURS, KINDS, palette
+from brain.simulated.scenes.colours import COLOURS
+from brain.simulated.scenes.scene import CANVAS, SYNONYMS, draw_scene, render, vocabulary
+from brain.simulated.scenes.things import CATEGORIES, KINDS, palette
 
 SOME = [draw_scene(seed=3, index=index) for index in range(300)]
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
+from brain.data.reliability import estimate_ncsnr
+from brain.data.standardise import SessionScaler
 from brain.errors import StorageError, UsageError
+from brain.files.waveforms import read_wave
 from brain.readers import open_recording
-from brain.reliability import estimate_ncsnr
 from brain.simulated import simulate_sound as module
-from brain.simulated.auditory_cortex import build_auditory_cortex
+from brain.simulated.cortex.auditory_cortex import build_auditory_cortex
 from brain.simulated.simulate import simulate, truth_of
 from brain.simulated.simulate_sound import (
     LEAD,
@@ -29,10 +31,8 @@ from brain.simulated.simulate_sound import (
     series_of,
     trials_of,
 )
-from brain.simulated.sounds import draw_sound, render_sound, windows
-from brain.standardise import SessionScaler
+from brain.simulated.sounds.sound import draw_sound, render_sound, windows
 from brain.types import Float
-from brain.waveforms import read_wave
 from tests.rounding import rounding
 
 SEED = 0

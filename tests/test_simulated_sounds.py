@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from brain.simulated.acoustics import shaped
-from brain.simulated.sounds import (
+from brain.files.waveforms import RATE
+from brain.simulated.sounds.acoustics import shaped
+from brain.simulated.sounds.sound import (
     CATEGORIES,
     KINDS,
     READOUTS,
@@ -20,7 +21,6 @@ from brain.simulated.sounds import (
     vocabulary,
     windows,
 )
-from brain.waveforms import RATE
 from tests.rounding import largest, rounding
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from app.cli import main
 from brain.errors import InputError, StorageError, UsageError
-from brain.simulated.cortex import build_cortex
-from brain.simulated.scenes import draw_scene, render
-from brain.simulated.simulate import PIXELS, draw_noise, noiseless
+from brain.simulated.cortex.visual_cortex import build_cortex
+from brain.simulated.noise import draw_noise
+from brain.simulated.scenes.scene import draw_scene, render
+from brain.simulated.simulate import PIXELS, noiseless
 from brain.simulated.unlabelled import (
     FIRST_SESSION,
     SESSION_TRIALS,
@@ -25,7 +26,8 @@ from brain.simulated.unlabelled import (
     simulate_unlabelled,
     unlabelled_facts,
 )
-from brain.types import Recording, Responses, Stimuli, VoxelSpace
+from brain.types import Recording, Responses, Stimuli
+from brain.voxels import VoxelSpace
 from encoders.trials import read_unlabelled
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.synthesis_cost import SIZES, Piece, memory, networks, pieces, ways
-from pipelines.sampler import Prompt, unet_denoiser
+from benchmarks.synthesis_cost import SIZES, Piece, memory, methods, networks, pieces
+from pipelines.sampling.sampler import Prompt, unet_denoiser
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -31,12 +31,12 @@ def test_counts_are_those_that_are_known() -> None:
     for name, (forward, gradient) in known.items():
         assert piece[name].forward == pytest.approx(forward, rel=0.05)
         assert piece[name].back == pytest.approx(forward + gradient, rel=0.05)
-    cost = ways(piece)
+    cost = methods(piece)
     assert cost["guided, 8 steps"] < cost["braindive, 50 steps"] / 10
     assert memory(piece)["guided"] < memory(piece)["braindive"] / 2
 
 
 def test_a_sum_is_a_sum() -> None:
     piece = {name: Piece(weights=0, forward=1, back=2, kept=0) for name in ("unet", "vae", "tiny", "tower")}
-    assert ways(piece)["braindive, 50 steps"] == 50 * 7 + 1
-    assert ways(piece)["guided, 8 steps"] == 8 * 6 + 1
+    assert methods(piece)["braindive, 50 steps"] == 50 * 7 + 1
+    assert methods(piece)["guided, 8 steps"] == 8 * 6 + 1

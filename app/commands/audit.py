@@ -27,6 +27,6 @@ def run(words: Sequence[str]) -> None:
         return folder, judge, references, train
 
     folder, judge, references, train = parse(audit, command="audit", words=words)
-    from evaluation.audit import audit as audit_folder
+    from evaluation.report.audit import audit as audit_folder
 
     print(audit_folder(folder, judge=judge, references=references, train=train))

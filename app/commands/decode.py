@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
-from app.flags import parse, runs_own
-from brain.devices import check_device
-from decode.run_folder import RunFolder
-from decode.settings import DecodeSettings, MachineSettings, Settings
+from app.flags import SEVERAL, given_once, knobs, parse, recipe_settings, run_settings, runs_own, typed, with_knobs
+from brain.machine.devices import check_device
+from decode.run.folder import RunFolder
+from decode.run.settings import MachineSettings, SamplingSettings, Settings
 
 
 def run(words: Sequence[str]) -> None:
     """Draws what is missing."""
+    given_once(words, SEVERAL)
     stored, place = _stored(words)
+    base = run_settings(stored, words) if stored.recipe else replace(recipe_settings(words), recipe="")
+    title = f"Decoding method {', '.join(base.methods)}."
+    drawn = knobs("methods", base.methods, stages=("decode",), title=title)
 
     def decode(
         run: Positional[Path],
@@ -24,8 +29,9 @@ def run(words: Sequence[str]) -> None:
         data: Path = place,
         stimuli: tuple[str, ...] = (),
         to: Path | None = None,
-        machine: MachineSettings = stored.machine,
-        decode: DecodeSettings = stored.decode,
+        machine: MachineSettings = base.machine,
+        sampling: SamplingSettings = base.sampling,
+        method: Any = drawn,
     ) -> tuple[Path, Path, tuple[str, ...], Path | None, Settings]:
         """Turn test patterns into pictures, beside their controls. Name a run before --help to see its own settings.
 
@@ -35,23 +41,24 @@ def run(words: Sequence[str]) -> None:
             stimuli: Only these test stimuli; none named takes all.
             to: Draw into this folder instead, by whatever strength, guidance, steps or seed; the run stays as it is.
         """
-        return run, data, stimuli, to, replace(stored, machine=machine, decode=decode)
+        methods = {**stored.methods, **with_knobs(base.methods, method)}
+        return run, data, stimuli, to, replace(base, machine=machine, sampling=sampling, methods=methods)
 
-    out, data, stimuli, to, settings = parse(
-        decode, command="decode", words=words, hints=runs_own(stored, "machine", "decode")
-    )
+    hints = runs_own(stored, MachineSettings, SamplingSettings, drawn)
+    asked = typed(decode, method=drawn)
+    out, data, stimuli, to, settings = parse(asked, command="decode", words=words, hints=hints)
     if not stored.recipe:
         RunFolder(out).stored()
     check_device(settings.machine.device)
     if to is not None:
-        from decode.beside import draw_beside, drawn_of
-        from decode.opened import Opened
+        from decode.stages.draw.beside import draw_beside, drawn_of
+        from decode.stages.draw.opened import Opened
 
-        opened = Opened(run=RunFolder(out), fit=settings.fit, data=data)
+        opened = Opened(run=RunFolder(out), settings=settings, data=data)
         for sample in drawn_of(draw_beside(opened, settings, to=to, stimuli=stimuli)):
             print("withheld" if sample.withheld else to / "samples" / sample.file)
         return
-    from decode.decode import decode as run_decode
+    from decode.stages.draw.draw import decode as run_decode
 
     print(run_decode(out, settings, data, stimuli=stimuli))
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse, runs_own
-from brain.devices import check_device
 from brain.errors import UsageError, expected
-from decode.run_folder import RunFolder
-from decode.settings import EvaluateSettings, MachineSettings, Settings
+from brain.machine.devices import check_device
+from decode.run.folder import RunFolder
+from decode.run.settings import EvaluationSettings, MachineSettings, Settings
 
 
 def run(words: Sequence[str]) -> None:
@@ -29,13 +29,13 @@ def run(words: Sequence[str]) -> None:
         data: Path = data,
         device: str = stored.machine.device,
         batch: int = stored.machine.batch,
-        evaluate: EvaluateSettings = stored.evaluate,
-    ) -> tuple[Path, Path | None, Path | None, Path | None, Path, MachineSettings, EvaluateSettings]:
-        """Score pictures against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
+        evaluation: EvaluationSettings = stored.evaluation,
+    ) -> tuple[Path, Path | None, Path | None, Path | None, Path, MachineSettings, EvaluationSettings]:
+        """Score pictures or sounds against what was shown, with chance, intervals and p; JSON, CSV and one HTML page.
 
         Args:
-            folder: A run, or any folder of pictures named by stimulus.
-            references: What was shown, one image a stimulus, where the folder does not hold it.
+            folder: A run, or any folder of pictures or sounds named by stimulus.
+            references: What was shown, one image or sound a stimulus, where the folder does not hold it.
             train: The pictures that were trained on, to look for leaks where no run says it.
             out: Where the report goes; RUN/report if not said.
             data: The data of a run, if they have moved since the fit.
@@ -43,16 +43,16 @@ def run(words: Sequence[str]) -> None:
             batch: How many of them are drawn side by side; 0 is what keeps the device busy.
         """
         machine = replace(stored.machine, device=device, batch=batch)
-        return folder, references, train, out, data, machine, evaluate
+        return folder, references, train, out, data, machine, evaluation
 
     folder, references, train, out, data, machine, how = parse(
-        evaluate, command="evaluate", words=words, hints=runs_own(stored, "evaluate", others=True)
+        evaluate, command="evaluate", words=words, hints=runs_own(stored, EvaluationSettings, others=True)
     )
     check_device(machine.device)
-    from decode.evaluate import evaluate_run, judge
+    from decode.stages.judge.judge import evaluate_run, judge
 
     if folder == home and references is None and train is None and out is None:
-        print(evaluate_run(folder, replace(stored, machine=machine, evaluate=how), data))
+        print(evaluate_run(folder, replace(stored, machine=machine, evaluation=how), data))
         return
     if how.curves:
         came = f"{folder}, which is none or has --references, --train or --out"

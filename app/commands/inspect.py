@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> None:
         return data, reader, subject, sessions, fields, json, lags
 
     data, reader, subject, sessions, fields, as_json, lags = parse(inspect, command="inspect", words=words)
-    from brain.inspection import look
+    from brain.data.inspection import look
     from brain.readers import parse_fields
 
     names = parse_fields(fields)
@@ -64,8 +64,8 @@ def run(words: Sequence[str]) -> None:
 def _swept(
     data: Path, *, subject: str, fields: Mapping[str, str], problems: Sequence[str]
 ) -> tuple[tuple[str, ...], str]:
-    """The lines of the sweep of lags, and what was in its way, or ""."""
-    from brain.alignment import lag_sweep
+    """The lines of the sweep of lags, and what kept it from being made, or ""."""
+    from brain.data.alignment import lag_sweep
 
     if problems:
         return (f"lags of {subject}: not swept, for something is wrong with the data",), ""

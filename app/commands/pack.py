@@ -8,7 +8,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import given_once, parse
-from brain.bounds import within
+from brain.console.bounds import within
 from brain.errors import UsageError, expected
 
 EXAMPLES = {"--columns": "session=sessions.txt", "--regions": "V1=v1.npy V2=v2.npy"}
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
             unit: The responses' unit, such as psc or z.
             size: Pixels to which pictures of a folder are cut square and scaled; 0 keeps them.
         """
-        from brain.pack import pack as write
+        from brain.data.pack import pack as write
 
         within("--size", size, 0)
         return write(

@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> None:
             unlabelled: Trials with scenes that nobody is tested on, for every subject, to pretrain an encoder on.
             rest: Trials of rest, without a stimulus, for every subject.
         """
-        from decode.simulation import simulate_once
+        from decode.stages.simulation import simulate_once
 
         return simulate_once(
             out,

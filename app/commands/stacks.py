@@ -34,18 +34,18 @@ def run(words: Sequence[str]) -> None:
 
 
 def _list(name: str) -> None:
-    from pipelines import parts, stacks
+    from pipelines.stacks import find, parts, table
 
-    rows = (parts.row_named(name),) if name in parts.names() else (stacks.row_named(name),) if name else stacks.ROWS
+    rows = (parts.row_named(name),) if name in parts.names() else (find.row_named(name),) if name else table.ROWS
     for row in (*rows, *(() if name else parts.ROWS)):
         print(f"{row.name:<20} {_here(row.name):<8} {row.gigabytes:>5} GB  {row.licence:<29} {row.hub or 'bundled'}")
 
 
 def _here(name: str) -> str:
-    from pipelines import parts, stacks
+    from pipelines.stacks import find, parts
 
     try:
-        parts.locate(name) if name in parts.names() else stacks.resolve(name, numbers=False)
+        parts.locate(name) if name in parts.names() else find.resolve(name, numbers=False)
     except CheckpointAbsent:
         return "absent"
     except InputError:
@@ -54,8 +54,8 @@ def _here(name: str) -> str:
 
 
 def _check(name: str) -> None:
-    from pipelines import parts
-    from pipelines.stacks import check
+    from pipelines.stacks import parts
+    from pipelines.stacks.load import check
 
     if name in parts.names():
         return print(f"{parts.row_named(name).kind:<24} {parts.locate(name).name}")
@@ -73,8 +73,8 @@ def _fetch(name: str) -> None:
 
     # The user asked for it: the one command that may reach for the network.
     os.environ["HF_HUB_OFFLINE"] = "0"
-    from pipelines import parts
-    from pipelines.stacks import fetch
+    from pipelines.stacks import parts
+    from pipelines.stacks.download import fetch
 
     if name in parts.names():
         return print(f"{name} at {parts.fetch(name).name} is here")

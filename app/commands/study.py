@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tyro.conf import Positional
 
-from app.flags import named, parse, recipes_own
-from brain.devices import check_device
-from decode.recipes import CATALOGUE, DEFAULT
-from decode.settings import DecodeSettings, EvaluateSettings, FitSettings, MachineSettings, Settings
+from app.flags import SEVERAL, given_once, knobs, parse, recipe_settings, recipes_own, typed, with_knobs
+from brain.machine.devices import check_device
+from decode.run.settings import (
+    DataSettings,
+    EvaluationSettings,
+    MachineSettings,
+    MapSettings,
+    SamplingSettings,
+    Settings,
+)
 
 
 def run(words: Sequence[str]) -> None:
     """Runs or resumes the study and prints the path of its report, last."""
-    recipe = CATALOGUE[named("--recipe", words, DEFAULT)].settings()
+    given_once(words, SEVERAL)
+    base = recipe_settings(words)
+    penalties = knobs("mappings", base.mappings, stages=("fit",), title=f"Mapping {base.maps.mapping}.")
+    title = f"Decoding method {', '.join(base.methods)}."
+    drawn = knobs("methods", base.methods, stages=("fit", "decode"), title=title)
 
     def study(
         data: Positional[Path],
         *,
         out: Path,
-        recipe: str = recipe.recipe,
-        machine: MachineSettings = recipe.machine,
-        fit: FitSettings = recipe.fit,
-        decode: DecodeSettings = recipe.decode,
-        evaluate: EvaluateSettings = recipe.evaluate,
+        recipe: str = base.recipe,
+        machine: MachineSettings = base.machine,
+        recorded: DataSettings = base.data,
+        maps: MapSettings = base.maps,
+        mapping: Any = penalties,
+        sampling: SamplingSettings = base.sampling,
+        method: Any = drawn,
+        evaluation: EvaluationSettings = base.evaluation,
     ) -> tuple[Path, Path, Settings]:
         """Fit, decode and evaluate in one go; a second call skips what is done.
 
         Args:
-            data: NSD's folder, BData, MinD-Vis archives, a BIDS series of sounds, or a file of your own.
+            data: A data set that `afterimage inspect` knows, or a file of your own.
             out: The run folder to make or to resume.
-            recipe: Complete settings by name; every other flag overrides one of them.
+            recipe: Settings by name; every other flag overrides one of them.
         """
-        settings = Settings(recipe=recipe, machine=machine, fit=fit, decode=decode, evaluate=evaluate)
+        settings = replace(
+            base, recipe=recipe, machine=machine, data=recorded, maps=maps, sampling=sampling, evaluation=evaluation,
+            mappings=with_knobs(base.mappings, mapping), methods=with_knobs(base.methods, method),
+        )  # fmt: skip
         return data, out, settings
 
-    from decode.study import study as run_study
-
-    hints = recipes_own(words, "machine", "fit", "decode", "evaluate")
-    data, out, settings = parse(study, command="study", words=words, hints=hints)
+    asked = typed(study, mapping=penalties, method=drawn)
+    data, out, settings = parse(asked, command="study", words=words, hints=recipes_own(words))
     check_device(settings.machine.device)
+    from decode.stages.study import study as run_study
+
     print(run_study(data, out, settings))

@@ -10,15 +10,15 @@ from typing import NamedTuple
 from tyro.conf import Positional
 
 from app.flags import parse, runs_own
-from brain.devices import check_device
-from decode.run_folder import RunFolder
-from decode.settings import MachineSettings, Settings
+from brain.machine.devices import check_device
+from decode.run.folder import RunFolder
+from decode.run.settings import MachineSettings, Settings
 from pipelines.synthesis import SynthesisSettings
 
 HOW = SynthesisSettings()
 
 
-class Wish(NamedTuple):
+class SynthesisFlags(NamedTuple):
     """What was asked for, as the flags have it."""
 
     run: Path
@@ -53,8 +53,8 @@ def run(words: Sequence[str]) -> None:
         to: Path | None = None,
         machine: MachineSettings = stored.machine,
         how: SynthesisSettings = HOW,
-    ) -> tuple[Wish, SynthesisSettings]:
-        """Make pictures that drive a region, and ask other judges than the guiding encoder whether they do.
+    ) -> tuple[SynthesisFlags, SynthesisSettings]:
+        """Make pictures that drive a region, and let other judges than the guiding encoder score them.
 
         Args:
             run: A fitted run folder; its data, split and stack are used.
@@ -63,27 +63,29 @@ def run(words: Sequence[str]) -> None:
             voxel: One voxel to drive instead of a region, I,J,K in the volume.
             pattern: A pattern to drive the region's voxels towards: a stimulus, whose measured one is meant, or a file
                 (.npy over all voxels, or .csv with i, j, k, value).
-            method: Ways to make them: retrieval, embedding, best-of-n, search, noise, guided, braindive, and the
+            method: Methods to make them: retrieval, embedding, best-of-n, search, noise, guided, braindive, and the
                 controls unguided and random-region; all takes every one.
-            n: Pictures of each way.
+            n: Pictures of each method.
             reference: A picture to start from.
             data: The data, if they have moved since the fit.
             to: Make them in this folder instead, by whatever seed; the run stays as it is.
         """
-        return Wish(run, data, region, against, voxel, pattern, method, n, reference, to, machine), how
+        return SynthesisFlags(run, data, region, against, voxel, pattern, method, n, reference, to, machine), how
 
-    wish, how = parse(synthesize, command="synthesize", words=words, hints=runs_own(stored, "machine"))
+    flags, how = parse(synthesize, command="synthesize", words=words, hints=runs_own(stored, MachineSettings))
     if not stored.recipe:
-        RunFolder(wish.run).stored()
-    check_device(wish.machine.device)
-    from decode.synthesize import synthesize as make
-    from decode.synthesize import ways_of
-    from decode.wishes import Wanted, wishes
+        RunFolder(flags.run).stored()
+    check_device(flags.machine.device)
+    from decode.stages.synthesize.objectives import SynthesisRequest, objective_terms
+    from decode.stages.synthesize.synthesize import synthesis_methods
+    from decode.stages.synthesize.synthesize import synthesize as make
     from encoders.storage import read_json
 
-    signs, asks = wishes(region=wish.region, against=wish.against, voxel=wish.voxel, pattern=wish.pattern)
-    wanted = Wanted(signs=signs, ways=ways_of(wish.method), count=wish.n, reference=wish.reference, asks=asks)
-    settings = replace(stored, machine=wish.machine)
-    page = make(wish.run, settings, wish.data, wanted=wanted, how=how, to=wish.to)
+    signs, terms = objective_terms(region=flags.region, against=flags.against, voxel=flags.voxel, pattern=flags.pattern)
+    request = SynthesisRequest(
+        signs=signs, methods=synthesis_methods(flags.method), count=flags.n, reference=flags.reference, terms=terms
+    )
+    settings = replace(stored, machine=flags.machine)
+    page = make(flags.run, settings, flags.data, request=request, how=how, to=flags.to)
     print(read_json(page.with_name("report.json"), kind="synthesis")["answer"])
     print(page)

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.types import Float, VoxelSpace
-from encoders.mel import log_mel_tensor
-from evaluation.players import mel_png
-from evaluation.sounds import SILENT, wav_bytes
+from brain.types import Float
+from brain.voxels import VoxelSpace
+from encoders.sounds.mel import log_mel_tensor
+from evaluation.report.pages.players import mel_png
+from evaluation.samples.sounds import SILENT, wav_bytes
 
 SPECTROGRAM = (256, 128)
 """Pixels of a spectrogram: width, height."""
@@ -81,7 +82,7 @@ def preview_uri(seen: Any) -> str:
 
 
 def common_level(waves: Sequence[Float]) -> float:
-    """The RMS at which all of these sounds (sample,) can be played and none clips; silent ones do not count."""
+    """The RMS at which all of these sounds (sample,) can be played and none clips; those without sound do not count."""
     heard = [wave for wave in waves if float(np.abs(wave).max(initial=0)) >= SILENT]
     return min([LOUD, *(PEAK * rms(wave) / float(np.abs(wave).max()) for wave in heard)])
 
@@ -102,10 +103,10 @@ def spectrogram_uri(wave: Float) -> str:
     """The log-mel spectrogram of a sound (sample,) at 16 kHz."""
     import torch
 
-    from pipelines.lanes import Lanes
+    from pipelines.sampling.micro_batches import MicroBatches
 
     # on one thread of its own: a second team of OpenMP threads makes all that the worker does three times as slow
-    alone = Lanes(width=1, threads=1)
+    alone = MicroBatches(width=1, threads=1)
     mel = alone.run(log_mel_tensor, torch.from_numpy(np.array(wave, np.float32)[None]))[0].numpy()
     return uri_of(mel_png(mel, SPECTROGRAM))
 
@@ -146,18 +147,20 @@ class Chart:
     steps: int
 
 
-def chart_of(courses: Sequence[Sequence[float]], *, steps: int) -> Chart | None:
+def chart_of(trajectories: Sequence[Sequence[float]], *, steps: int) -> Chart | None:
     """(line, step) values as a chart that has room for `steps`; None before there are two."""
-    if not courses or len(courses[0]) < 2:
+    if not trajectories or len(trajectories[0]) < 2:
         return None
-    flat = [value for course in courses for value in course]
+    flat = [value for trajectory in trajectories for value in trajectory]
     low, high = min(flat), max(flat)
     reach, wide = (high - low) or 1.0, max(1, steps - 1)
     lines = tuple(
         (
-            " ".join(f"{100 * at / wide:.2f},{40 - 40 * (value - low) / reach:.2f}" for at, value in enumerate(course)),
-            f"{course[-1]:.2f}".replace("-", "−"),
+            " ".join(
+                f"{100 * at / wide:.2f},{40 - 40 * (value - low) / reach:.2f}" for at, value in enumerate(trajectory)
+            ),
+            f"{trajectory[-1]:.2f}".replace("-", "−"),
         )
-        for course in courses
+        for trajectory in trajectories
     )
     return Chart(lines=lines, low=f"{low:.1f}".replace("-", "−"), high=f"{high:.1f}".replace("-", "−"), steps=steps)

@@ -14,25 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from brain.averages import average_repeats
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
 from brain.errors import AfterimageError, InputError, UsageError, expected
-from brain.origin import simulated_by
-from brain.standardise import SessionScaler
 from brain.types import Float
-from decode.ladder import Ladder as Rungs
-from decode.opened import Opened
-from decode.patterns import first_repeats
-from decode.regions import shown_regions
-from decode.run_folder import RunFolder
-from decode.settings import Settings
+from brain.writing.origin import simulated_by
+from decode.run.folder import RunFolder
+from decode.run.ladder import Ladder as Rungs
+from decode.run.patterns import first_repeats
+from decode.run.settings import Settings
+from decode.stages.draw.opened import Opened
+from decode.stages.fit.regions import shown_regions
 from encoders.conditions import Conditions
-from evaluation.judges import Bench, judge_of
-from evaluation.metrics.identification import alike
-from evaluation.metrics.pools import ranks
+from evaluation.find_judge import judge_of
+from evaluation.judges import Bench
 from evaluation.profiles import find_profile
-from evaluation.report import Ladder, read_ladder
-from evaluation.samples import Sample, Samples, find_index, read_samples
-from evaluation.showing import Showing, shown_as
+from evaluation.report.files import read_ladder
+from evaluation.report.types import Ladder
+from evaluation.samples.index import find_index
+from evaluation.samples.read import read_samples
+from evaluation.samples.types import Sample, Samples
+from evaluation.similarity import alike, ranks
+from evaluation.statistics.showing import Showing, shown_as
 
 NEAREST = 5
 """How many stimuli that a decode is most similar to are shown."""
@@ -135,7 +138,7 @@ class Pool:
         )  # fmt: skip
 
     def look(self, samples: Samples, drawn: Iterable[Sample]) -> list[Float]:
-        """The judge's features of these samples."""
+        """The judge's features of these samples, one (feature,) a sample; none of no samples."""
         showing: Showing = replace(self.showing, samples=samples)  # type: ignore[type-var]
         some = [showing.open(one) for one in drawn]
         return list(self.bench.look(some).features) if some else []
@@ -260,7 +263,7 @@ def prepare(run: Run) -> Prepared:
                 f"{run.data}: expected the data of this run, found nothing there; response patterns cannot be shown "
                 "and nothing can be drawn again until they are back in this place"
             )
-        opened = Opened(run=run.folder, fit=run.settings.fit, data=run.data)
+        opened = Opened(run=run.folder, settings=run.settings, data=run.data)
         responses = opened.recording.responses
         scalers = {fold.name: SessionScaler.fit(responses, responses.of(fold.train)) for fold in opened.folds}
         rungs = _rungs(opened, run)
@@ -271,7 +274,7 @@ def prepare(run: Run) -> Prepared:
         pool = _pool(run)
     except AfterimageError as error:
         missing.append(f"ranks cannot be shown: {error}")
-    repeats = run.settings.decode.test_repeats
+    repeats = run.settings.sampling.test_repeats
     return Prepared(
         opened=opened, scalers=scalers, pool=pool, repeats=repeats, rungs=rungs, missing=tuple(missing), absent=absent
     )  # fmt: skip
@@ -286,7 +289,7 @@ def _rungs(opened: Opened, run: Run) -> Rungs | None:
 
 
 def _pool(run: Run) -> Pool:
-    evaluate = run.settings.evaluate
+    evaluate = run.settings.evaluation
     bench = judge_of(evaluate.judge, run.modality).open()
     showing = shown_as(run.samples, profile=find_profile(evaluate.profile, run.modality))
     references = [run.samples.references[name] for name in run.stimuli]

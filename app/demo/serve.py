@@ -17,7 +17,7 @@ from app.demo.interface import KEYS, build
 from app.demo.pages import text_of
 from app.demo.session import House
 from brain.errors import InputError, UsageError, expected
-from brain.files import read_text
+from brain.files.paths import read_text
 
 OFF = {
     "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_SHARE": "False", "GRADIO_MCP_SERVER": "False",

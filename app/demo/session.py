@@ -36,29 +36,18 @@ from app.demo.knobs import (
 )
 from app.demo.looks import chart_of
 from app.demo.runs import Prepared, Run, prepare
-from app.demo.views import (
-    Courses,
-    DecodeView,
-    DrawView,
-    Progress,
-    RankView,
-    SynthesisView,
-    badge,
-    decode_view,
-    drawn_tiles,
-    previews_of,
-    progress_of,
-    rank_view,
-    synthesis_view,
-)
+from app.demo.view_types import DecodeView, DrawView, Progress, RankView, SynthesisView, Trajectories
+from app.demo.views import badge, decode_view, drawn_tiles, previews_of, progress_of, rank_view, synthesis_view
 from brain.catalogue import unknown
 from brain.errors import AfterimageError, InputError, StorageError, UsageError
-from decode.beside import draw_beside, drawn_of
-from decode.steps import Step, Stopped, Worker
-from decode.synthesize import Lab, synthesize_beside
-from decode.wishes import Wanted
-from evaluation.samples import Sample, Samples, read_samples
-from evaluation.synthesis import Synthesis
+from decode.stages.draw.beside import draw_beside, drawn_of
+from decode.stages.draw.steps import Step, Stopped, Worker
+from decode.stages.synthesize.lab import FittedRun
+from decode.stages.synthesize.objectives import SynthesisRequest
+from decode.stages.synthesize.synthesize import synthesize_beside
+from evaluation.report.synthesis import Synthesis
+from evaluation.samples.read import read_samples
+from evaluation.samples.types import Sample, Samples
 from pipelines.synthesis import SynthesisSettings
 
 PREFIX = "afterimage-demo-"
@@ -80,7 +69,7 @@ class House:
         self._lock = threading.Lock()
         self._visitors: dict[str, Visitor] = {}
         self._prepared: dict[str, Prepared] = {}
-        self._labs: dict[str, Lab] = {}
+        self._fitted: dict[str, FittedRun] = {}
         self._waiting = 0
 
     def visitor(self, key: str) -> Visitor:
@@ -133,15 +122,17 @@ class House:
             found = self._prepared[name] = prepare(self.run(name))
         return found
 
-    def lab(self, name: str) -> Lab:
+    def fitted(self, name: str) -> FittedRun:
         """What synthesis needs of that run, once; called in the worker's thread."""
-        if name not in self._labs:
+        if name not in self._fitted:
             run, known = self.run(name), self.prepare(name)
             if known.opened is None:
                 raise InputError(known.missing[0])
-            keep = self.folder / "encoders" / str(len(self._labs))
-            self._labs[name] = Lab(run=run.folder, recording=known.opened.recording, settings=run.settings, keep=keep)
-        return self._labs[name]
+            keep = self.folder / "encoders" / str(len(self._fitted))
+            self._fitted[name] = FittedRun(
+                run=run.folder, recording=known.opened.recording, settings=run.settings, keep=keep
+            )
+        return self._fitted[name]
 
     def enter(self) -> None:
         """Takes a place among those who wait; a StorageError where there is none left."""
@@ -218,15 +209,15 @@ class Visitor:
             known = self.house.prepare(name)
             if known.opened is None:
                 raise InputError(known.missing[0])
-            hand = known.opened.hand(settings)
+            decoder = known.opened.decoder(settings)
 
             def watch(glimpse: Any) -> None:
-                seen = hand.previews(glimpse) if hand.previews else []
+                seen = decoder.previews(glimpse) if decoder.previews else []
                 tell(Step(what="denoising", step=glimpse.step + 1, steps=glimpse.steps, previews=tuple(seen)))
 
             tell(Step(what="decoding the responses", step=0, steps=0))
-            lane = int(hand.facts.get("lane_width", 0))
-            batch = lane if loaded() else settings.machine.batch
+            micro_batch = int(decoder.facts.get("lane_width", 0))
+            batch = micro_batch if loaded() else settings.machine.batch
             gentle = replace(settings, machine=replace(settings.machine, batch=batch))
             drawn = drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
             return drawn, _rank_of(run, known, read_samples(to, references=None), drawn, stimulus)
@@ -247,21 +238,21 @@ class Visitor:
         signs = {asked.region: 1.0} | ({asked.against: -1.0} if asked.against else {})
         if asked.region == asked.against:
             raise UsageError(f"region {asked.region}: expected another region against it, found the same; choose one")
-        wanted = Wanted(signs=signs, ways=(asked.method,), count=asked.pictures)
+        request = SynthesisRequest(signs=signs, methods=(asked.method,), count=asked.pictures)
         to, command, about = self._place(), synthesis_command(run, asked), activation_of(asked)
-        courses = Courses()
+        trajectories = Trajectories()
 
         def work(tell: Callable[[Step], None]) -> Synthesis:
-            lab = self.house.lab(name)
+            fitted = self.house.fitted(name)
             how = SynthesisSettings()
-            return synthesize_beside(lab, to=to, wanted=wanted, how=how, seed=asked.seed, tell=tell)
+            return synthesize_beside(fitted, to=to, request=request, how=how, seed=asked.seed, tell=tell)
 
         for progress, step, found in self._follow("synthesis", work):
             if found is not None:
-                view = synthesis_view(progress, found, courses.values, about=about, command=command)
+                view = synthesis_view(progress, found, trajectories.values, about=about, command=command)
                 yield replace(view, badge=badge(run))
                 continue
-            chart = chart_of(courses.add(step).values, steps=step.steps if step is not None else 1)
+            chart = chart_of(trajectories.add(step).values, steps=step.steps if step is not None else 1)
             yield SynthesisView(
                 progress=progress, tiles=previews_of(step), command=command, about=about, chart=chart, badge=badge(run)
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Views: what is seen of a run and of work on its way, as plain values with their pictures in them.
+"""Views: what is seen of a run and of running work, as plain values with their pictures in them.
 
 Nothing here computes a score: numbers come from the report, from the judge's own ranking, or from `decode`.
 """
@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from app.demo.knobs import noises
+from app.demo.knobs import anchored
 from app.demo.looks import (
     SMALL,
     STRONG,
-    Chart,
     Tile,
     chart_of,
     common_level,
@@ -29,13 +28,23 @@ from app.demo.looks import (
     uri_of,
 )
 from app.demo.runs import Prepared, Ranking, Run
+from app.demo.view_types import (
+    BrainView,
+    DecodeView,
+    JudgeView,
+    Progress,
+    RankView,
+    SortedView,
+    SynthesisView,
+)
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError
-from brain.pictures import open_image
-from decode.steps import WAITING, Step
-from evaluation.page import GEOMETRY, WORDS, ladder_table, metric_title, number, panel, plotted, row_title
-from evaluation.samples import OTHER_REPEATS, Sample, Samples
-from evaluation.synthesis import NAMES, Synthesis
+from brain.files.pictures import open_image
+from decode.stages.draw.steps import WAITING, Step
+from evaluation.report.pages.ladder import GEOMETRY, WORDS, ladder_table, number, panel, plotted
+from evaluation.report.synthesis import NAMES, Synthesis
+from evaluation.samples.rows import OTHER_REPEATS
+from evaluation.samples.types import Sample, Samples
 
 PAGE = 12
 """Stimuli on one page of the list that is sorted by score."""
@@ -45,112 +54,6 @@ NOT_DECODING = (
     "detail comes from the generator. They are no recording of what was seen, heard or thought, they do not carry over "
     "to anybody who does not take part, and one good picture says nothing without its controls and the worst ones."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far long work is.
-
-    state    "waiting", "running", "done", "stopped", "failed", or "left" where nobody wants to hear of it
-    what     one line on what is being done, or what went wrong
-    step, steps, left   steps done, of how many, and the seconds that are probably left, -1 where nobody knows
-    """
-
-    state: str
-    what: str
-    step: int = 0
-    steps: int = 0
-    left: float = -1
-
-
-@dataclass(frozen=True, kw_only=True)
-class BrainView:
-    """What the brain gave to a stimulus: (region, mean z, width of its bar from -100 to 100, voxels), and slices."""
-
-    bars: tuple[tuple[str, str, float, int], ...]
-    slices: tuple[str, ...]
-    note: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankView:
-    """Where the true stimulus stands in the pool, and what the decode is most similar to."""
-
-    sentence: str
-    tiles: tuple[Tile, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeView:
-    """One test stimulus: shown, decoded, its controls, what the brain gave, where it stands.
-
-    waiting  what is still being opened, "" once all is there
-    """
-
-    stimulus: str
-    place: int
-    count: int
-    captions: tuple[str, ...]
-    labels: tuple[str, ...]
-    seen: tuple[Tile, ...]
-    decoded: tuple[Tile, ...]
-    controls: tuple[Tile, ...]
-    scores: tuple[tuple[str, str, str, str, str], ...]
-    brain: BrainView | None
-    rank: RankView | None
-    missing: tuple[str, ...]
-    waiting: str
-    reads: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawView:
-    """A drawing on its way, or done: `command` draws the very same files, `badge` says whose brain it is."""
-
-    progress: Progress
-    tiles: tuple[Tile, ...] = ()
-    rank: RankView | None = None
-    command: str = ""
-    badge: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthesisView:
-    """A synthesis on its way, or done.
-
-    chart   the predicted activation of every picture over steps; about: of which region
-    scores  (scorer, (value, percentile) of each picture), once it is done
-    """
-
-    progress: Progress
-    tiles: tuple[Tile, ...] = ()
-    chart: Chart | None = None
-    about: str = ""
-    scores: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    notes: tuple[str, ...] = ()
-    command: str = ""
-    badge: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class JudgeView:
-    """The ladder of a run, as the report draws it."""
-
-    panels: tuple[Any, ...]
-    table: Mapping[str, Any]
-    geometry: Mapping[str, float]
-    note: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SortedView:
-    """Stimuli in the order of a score: (stimulus, score, its tiles) each."""
-
-    title: str
-    meaning: str
-    first: int
-    count: int
-    strips: tuple[tuple[str, str, tuple[Tile, ...]], ...]
 
 
 def badge(run: Run) -> str:
@@ -165,7 +68,7 @@ def headline(run: Run) -> str:
     facts = run.data_facts()
     parts = [
         f"subject {facts['subject']}" if facts.get("subject") else "", f"recipe {run.settings.recipe}",
-        f"method {run.settings.decode.method}", f"{len(run.stimuli)} test stimuli",
+        f"method {run.settings.sampling.method}", f"{len(run.stimuli)} test stimuli",
     ]  # fmt: skip
     return ", ".join(part for part in parts if part)
 
@@ -206,7 +109,7 @@ def sortable(run: Run) -> list[tuple[str, str]]:
     """(title, metric) of everything that stimuli can be sorted by: the metrics of the main row."""
     row = _main_row(run)
     found = [score.metric for score in run.ladder.scores if score.row == row and np.isfinite(score.values).any()]
-    return [(metric_title(name)[0], name) for name in dict.fromkeys(found)]
+    return [(run.ladder.metric_card(name).title, name) for name in dict.fromkeys(found)]
 
 
 def sorted_view(run: Run, metric: str, *, worst: bool, first: int) -> SortedView:
@@ -224,8 +127,8 @@ def sorted_view(run: Run, metric: str, *, worst: bool, first: int) -> SortedView
         shown = [run.samples.references[name], *run.of(row, name)[:2]]
         tiles = tiles_of(run.samples, shown, kind="control")
         strips.append((name, number(values[name]), tiles))
-    title, meaning = metric_title(metric)
-    return SortedView(title=title, meaning=meaning, first=first, count=len(order), strips=tuple(strips))
+    card = run.ladder.metric_card(metric)
+    return SortedView(title=card.title, meaning=card.description, first=first, count=len(order), strips=tuple(strips))
 
 
 def _main_row(run: Run) -> str:
@@ -233,27 +136,8 @@ def _main_row(run: Run) -> str:
     return "decoded" if "decoded" in rows or not rows else rows[0]
 
 
-class Courses:
-    """The objective of every picture over the steps that were told, of the loop that is going on."""
-
-    def __init__(self) -> None:
-        self.values: list[list[float]] = []
-        self._last: Step | None = None
-
-    def add(self, step: Step | None) -> Courses:
-        """Takes a step in; one that was told before, because nothing is new, changes nothing."""
-        if step is None or step is self._last or not step.values:
-            return self
-        if self._last is None or step.step <= self._last.step:
-            self.values = [[] for _ in step.values]  # another loop of the same method begins
-        self._last = step
-        for course, value in zip(self.values, step.values, strict=True):
-            course.append(value)
-        return self
-
-
 def progress_of(step: Step, *, seconds: float, since: int) -> Progress:
-    """How far work is that told of this step, `seconds` after it had told of step `since`."""
+    """How far work is that reported this step, `seconds` after it had reported step `since`."""
     if step.steps == 0:
         return Progress(state="waiting" if step.what == WAITING else "running", what=step.what)
     done = step.step - since
@@ -283,8 +167,7 @@ def drawn_tiles(run: Run, samples: Samples, drawn: Sequence[Sample], stimulus: s
 
 def starts_at_exemplar(run: Run) -> bool:
     """Whether this run's decodes start from the nearest training sound."""
-    decode = run.settings.decode
-    return run.modality == "sound" and noises(decode.method) and decode.anchor_weight > 0
+    return run.modality == "sound" and anchored(run) > 0
 
 
 def level_of(run: Run, stimulus: str) -> float:
@@ -320,7 +203,8 @@ def tiles_of(
 
 
 def _tile(samples: Samples, sample: Sample, *, kind: str, level: float, seeds: bool) -> Tile:
-    title, note = row_title(sample.row, samples.modality)
+    card = samples.card(sample.row)
+    title, note = card.title, card.description
     if sample.row == "reference":
         title, note, kind = WORDS[samples.modality]["stimulus"], sample.stimulus, "seen"
     if seeds:
@@ -380,8 +264,7 @@ def decode_view(run: Run, stimulus: str, known: Prepared | None) -> DecodeView:
         rank=_stored_rank(run, known, stimulus),
         missing=known.missing if known else (),
         waiting="" if known else "opening the data and showing the test stimuli to the judge",
-        reads="; ".join(" from ".join(one.replace("+", ", ").split("=", 1)) for one in run.settings.fit.maps)
-        or ", ".join(run.settings.fit.voxels),
+        reads="; ".join(" from ".join(one.replace("+", ", ").split("=", 1)) for one in run.settings.maps.maps),
     )
 
 
@@ -392,7 +275,9 @@ def _scores(run: Run, stimulus: str) -> tuple[tuple[str, str, str, str, str], ..
         if score.row == _main_row(run) and score.metric in plotted(run.ladder) and stimulus in score.ids:
             value = float(score.values[score.ids.index(stimulus)])
             if np.isfinite(value):
-                found.append((*metric_title(score.metric), number(value), number(score.value), number(score.chance)))
+                card = run.ladder.metric_card(score.metric)
+                numbers = (number(value), number(score.value), number(score.chance))
+                found.append((card.title, card.description, *numbers))
     return tuple(found)
 
 
@@ -470,16 +355,16 @@ def ordinal(place: int) -> str:
 
 
 def synthesis_view(
-    progress: Progress, found: Synthesis, told: Sequence[Sequence[float]], *, about: str, command: str
+    progress: Progress, found: Synthesis, reported: Sequence[Sequence[float]], *, about: str, command: str
 ) -> SynthesisView:
     """The finished pictures, and what every scorer says of each among natural pictures.
 
-    told  (picture, step) the objective as it was told on the way, of those that were made together last
+    reported  (picture, step) the objective as it was told on the way, of those that were made together last
     """
     (row,) = found.rows
     kept = list(found.facts["ways"].get(row.row, {}).get("courses", {}).values())
-    courses = told if len(told) == len(kept) or len({len(one) for one in kept}) != 1 else kept
-    chart = chart_of(courses, steps=len(courses[0]) if courses else 1)
+    trajectories = reported if len(reported) == len(kept) or len({len(one) for one in kept}) != 1 else kept
+    chart = chart_of(trajectories, steps=len(trajectories[0]) if trajectories else 1)
     samples = [one for one in found.samples if one.row == row.row]
     tiles = []
     for place, sample in enumerate(samples):

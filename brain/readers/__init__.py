@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from brain.catalogue import Catalogue
+from brain.catalogue import Card, Catalogue
 from brain.errors import UsageError, expected
-from brain.files import present
-from brain.origin import simulated_by
-from brain.readers._finished import finished
-from brain.readers._media import check_names
+from brain.files.paths import present
+from brain.readers._parts.finished import finished
+from brain.readers._parts.media import check_names
 from brain.types import Recording
+from brain.writing.origin import simulated_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +40,20 @@ class Inspection:
     sessions: Mapping[str, Apart] = field(default_factory=dict)
 
 
-class Reader(Protocol):
-    """One data set format. `title` is a sentence; the other methods raise InputError or UsageError."""
+class Reader(Card, Protocol):
+    """One data set format, with its card; `licence` is that of the data, "" where it is not known.
+
+    Its methods but `recognises` raise InputError or UsageError.
+    """
 
     @property
-    def name(self) -> str: ...
-
-    @property
-    def title(self) -> str: ...
+    def licence(self) -> str: ...
 
     def recognises(self, path: Path) -> bool:
         """Is this, by its look alone, data of this format? Never raises."""
 
-    def subjects(self, path: Path) -> tuple[str, ...]:
-        """The subjects that the data set holds."""
+    def subjects(self, path: Path, *, fields: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The subjects that the data set holds, by the names that `fields` says."""
 
     def read(
         self, path: Path, *, subject: str, sessions: Sequence[int], betas: str, fields: Mapping[str, str]
@@ -110,7 +110,7 @@ def reader_of(path: Path, name: str = "") -> Reader:
         if reader.recognises(path):
             return reader
     known = "; ".join(f"{reader.name} ({reader.title})" for reader in CATALOGUE)
-    from brain.readers._unknown import not_recognised
+    from brain.readers._parts.unknown import not_recognised
 
     folders = path.absolute().parents[:ABOVE]
     above = (str(folder) for folder in folders if any(reader.recognises(folder) for reader in CATALOGUE))

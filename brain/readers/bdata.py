@@ -15,19 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.averages import count_repeats
 from brain.catalogue import unknown
+from brain.data.averages import count_repeats
+from brain.data.clips import SLIDE, groups_of
 from brain.errors import InputError, UsageError, counted, expected
-from brain.files import listed, optional_folder
+from brain.files.paths import listed, optional_folder
+from brain.files.tables import in_part
 from brain.readers import Inspection
-from brain.readers._auditory import regions_of
-from brain.readers._bdata_file import HALF, BDataFile, Family, families, holds_bdata, open_bdata
-from brain.readers._bdata_voxels import choose_voxels, regions_in, same_voxels, space_of
-from brain.readers._media import GO_ON, IMAGE_ENDINGS, NoMedia, check_ids, folder_media, without_media
-from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, read_settings, seconds_of
-from brain.readers._sounds import find_clips, given_folder, heard, homes_of, stimuli_of
-from brain.splits import SLIDE, groups_of
-from brain.tables import in_part
+from brain.readers._bdata.file import HALF, BDataFile, Family, families, holds_bdata, open_bdata
+from brain.readers._bdata.voxels import choose_voxels, regions_in, same_voxels, space_of
+from brain.readers._parts.auditory import regions_of
+from brain.readers._parts.media import GO_ON, IMAGE_ENDINGS, NoMedia, check_ids, folder_media, without_media
+from brain.readers._parts.sessions import choose_subject, chosen, is_yes, read_settings, seconds_of
+from brain.readers._parts.sounds import find_clips, given_folder, heard, homes_of, stimuli_of
+from brain.splits.held_out import clip_splits
 from brain.types import Bool, Int, Recording, Responses, Stimuli
 
 FIELDS: Mapping[str, str] = {
@@ -76,12 +77,15 @@ class BData:
 
     name = "bdata"
     title = "BData HDF5 (dataset, metadata), one file or a folder of them; see docs/sound_data.md"
+    description = "responses to pictures or sounds as the Kamitani laboratory publishes them, one row a trial or window"
+    citation = "Horikawa and Kamitani 2017; Shen et al. 2019; Park et al. 2025"
+    licence = ""
 
     def recognises(self, path: Path) -> bool:
         """A BData file, or a folder that holds some, itself or in `bdata`."""
         return holds_bdata(path)
 
-    def subjects(self, path: Path) -> tuple[str, ...]:
+    def subjects(self, path: Path, *, fields: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The subjects that have a file, by the files' names: without the other files of a subject that has a pair."""
         return tuple(sorted(name for name, family in families(path).items() if family.main or path.is_file()))
 

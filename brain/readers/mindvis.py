@@ -22,15 +22,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.averages import count_repeats
+from brain.data.averages import count_repeats
 from brain.errors import InputError, UsageError, expected
-from brain.files import AGAIN, listed, optional, present
-from brain.npz import names_in, read_npz, type_in
+from brain.files.npz import names_in, read_npz, type_in
+from brain.files.paths import AGAIN, listed, optional, present
+from brain.files.tables import as_mask
 from brain.readers import Inspection
-from brain.readers._media import ArrayImages, NoMedia, array_images
-from brain.readers._sittings import choose_subject, chosen, read_settings
-from brain.tables import as_mask
-from brain.types import Bool, Float, Recording, Region, Responses, Split, Stimuli, VoxelSpace
+from brain.readers._parts.media import ArrayImages, NoMedia, array_images
+from brain.readers._parts.sessions import choose_subject, chosen, read_settings
+from brain.splits.god import GOD
+from brain.types import Bool, Float, Recording, Region, Responses, Split, Stimuli
+from brain.voxels import VoxelSpace
 
 TRIALS = ("arr_0", "arr_1", "arr_2", "arr_3")
 NUMBERED = re.compile(r"arr_\d+")
@@ -45,7 +47,7 @@ UNLABELLED = "unlabelled"
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Opens "train0007" or "test0007" out of the archive `path`; one side's array is read when its first is wanted."""
+    """Opens "train0007" or "test0007" out of the archive `path`; one side's array is read when its first is opened."""
 
     path: Path
 
@@ -76,12 +78,15 @@ class MindVis:
 
     name = "mindvis"
     title = "MinD-Vis npz (sbj_N.npz and images_256.npz in one folder)"
+    description = "Generic Object Decoding as MinD-Vis packed it: training trials, test trials, masks of regions"
+    citation = "Chen et al. 2023; Horikawa and Kamitani 2017"
+    licence = ""
 
     def recognises(self, path: Path) -> bool:
         """A folder that holds sbj_N.npz, itself or as MinD-Vis lays its data out."""
         return bool(_files(path))
 
-    def subjects(self, path: Path) -> tuple[str, ...]:
+    def subjects(self, path: Path, *, fields: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Such as sbj_3."""
         return tuple(sorted(_files(path)))
 
@@ -117,7 +122,7 @@ class MindVis:
             stimuli=_stimuli(file.parent, shown),
             regions=tuple(Region(name=key, atlas="ROI", mask=mask[here]) for key, mask in masks.items()
                           if mask[here].any()),
-            splits=(Split(name="god", train=tuple(train), test=tuple(one for one in shown if one.startswith("test"))),),
+            splits=(Split(name=GOD, train=tuple(train), test=tuple(one for one in shown if one.startswith("test"))),),
             masked=masked,
             notes=tuple(
                 filter(
@@ -253,7 +258,7 @@ def _means_a_mask(values: NDArray[Any], voxels: int) -> bool:
 
 
 def _tests(arrays: Mapping[str, Float]) -> tuple[Float, list[int], str]:
-    """Test trials, the picture of each, and a sentence: single ones where their order can be told, else averages."""
+    """Test trials, the picture of each, and a sentence: single ones where their order is known, else averages."""
     single, mean = arrays["arr_1"], arrays["arr_2"]
     pictures, repeats = len(mean), len(single) // len(mean)
     if repeats * pictures == len(single):

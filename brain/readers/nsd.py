@@ -10,19 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from brain.data.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
+from brain.data.validity import Validity, measured, without_dropped
 from brain.errors import InputError, UsageError, counted, expected
-from brain.files import listed, optional
-from brain.hdf5 import open_hdf5
-from brain.json_files import read_json
-from brain.nifti import Grid, on_grid, read_volume
-from brain.nsd_facts import IMAGES, NSDGENERAL_VOXELS, SUBJECT_SESSIONS, SUBJECT_VOLUMES
-from brain.origin import simulated_by
+from brain.files.hdf5 import open_hdf5
+from brain.files.json_files import read_json
+from brain.files.nifti import Grid, on_grid, read_volume
+from brain.files.paths import listed, optional
 from brain.readers import Apart, Inspection
-from brain.readers._nsd_betas import FETCH, Betas, betas_grid, choose_betas, find_betas, read_session
-from brain.readers._nsd_regions import Atlas, on_one_grid, read_atlases, regions_at, voxels_of
-from brain.readers._nsd_trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
-from brain.types import Bool, Float, Int, Recording, Responses, Split, Stimuli, VoxelSpace
-from brain.validity import Validity, measured, without_dropped
+from brain.readers._nsd.betas import FETCH, Betas, betas_grid, choose_betas, find_betas, read_session
+from brain.readers._nsd.regions import Atlas, on_one_grid, read_atlases, regions_at, voxels_of
+from brain.readers._nsd.trials import DESIGN, STIM_INFO, Trials, check_stim_info, read_trials, responses_path
+from brain.splits.nsd import SHARED_982, SHARED_1000, SPECIAL_515
+from brain.types import Bool, Float, Int, Recording, Responses, Split, Stimuli
+from brain.voxels import VoxelSpace
+from brain.writing.origin import simulated_by
 
 BRICK = "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5"
 SIDECARS = "nsddata_stimuli/stimuli/nsd"
@@ -35,12 +37,15 @@ class NSD:
 
     name = "nsd"
     title = "a folder with nsddata and nsddata_betas, as NSD's bucket has them"
+    description = "the Natural Scenes Dataset as its authors lay it out, whole or in part, or simulated"
+    citation = "Allen et al. 2022"
+    licence = "NSD Terms and Conditions"
 
     def recognises(self, path: Path) -> bool:
         """A folder that holds nsddata or nsddata_betas."""
         return (path / "nsddata").is_dir() or (path / "nsddata_betas").is_dir()
 
-    def subjects(self, path: Path) -> tuple[str, ...]:
+    def subjects(self, path: Path, *, fields: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The subjects with betas, such as ("subj01",)."""
         folders = listed(path / "nsddata_betas/ppdata", "subj[0-9][0-9]")
         return tuple(folder.name for folder in folders if find_betas(path, folder.name))
@@ -205,9 +210,9 @@ def splits_of(kept: Trials, trials: Trials) -> tuple[Split, ...]:
     nsd-special515        where sessions 1..30 were read. Test: images that all eight subjects saw three times, which
                           are those of the first 30 sessions, since all follow one order; training: every other image
     """
-    splits = [_split("nsd-shared1000", test=kept.nsd[kept.shared], train=kept.nsd[~kept.shared])]
+    splits = [_split(SHARED_1000, test=kept.nsd[kept.shared], train=kept.nsd[~kept.shared])]
     done = set(kept.session.tolist())
-    for name, last in (("nsd-shared982-37ses", 37), ("nsd-special515", 30)):
+    for name, last in ((SHARED_982, 37), (SPECIAL_515, 30)):
         if done >= set(range(1, last + 1)):
             early = trials.session <= last
             images, counts = np.unique(trials.nsd[early & trials.shared], return_counts=True)

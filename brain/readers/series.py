@@ -13,20 +13,31 @@ from pathlib import Path
 
 import numpy as np
 
-from brain.averages import count_repeats
+from brain.console.progress import progress
+from brain.data.averages import count_repeats
+from brain.data.clips import clip_of
 from brain.errors import InputError, UsageError, counted, expected
-from brain.json_files import is_number
-from brain.progress import progress
+from brain.files.json_files import is_number
 from brain.readers import Inspection
-from brain.readers._auditory import regions_of
-from brain.readers._bdata_file import holds_bdata
-from brain.readers._runs import Run, contradicted, find_runs, read_values, root_of, subjects_in, tr_of, volumes_of
-from brain.readers._series_voxels import Places, find_voxels
-from brain.readers._sittings import choose_subject, chosen, clip_splits, is_yes, read_settings
-from brain.readers._sounds import Clips, find_clips, given_folder, heard, homes_of, stimuli_of
-from brain.readers._windows import Cut, Heard, Timing, cut, levelled, means, read_events, timing_of
-from brain.splits import clip_of
-from brain.types import Float, Int, Recording, Responses, VoxelSpace
+from brain.readers._bdata.file import holds_bdata
+from brain.readers._parts.auditory import regions_of
+from brain.readers._parts.sessions import choose_subject, chosen, is_yes, read_settings
+from brain.readers._parts.sounds import Clips, find_clips, given_folder, heard, homes_of, stimuli_of
+from brain.readers._series.runs import (
+    Run,
+    contradicted,
+    find_runs,
+    read_values,
+    root_of,
+    subjects_in,
+    tr_of,
+    volumes_of,
+)
+from brain.readers._series.voxels import Places, find_voxels
+from brain.readers._series.windows import Cut, Heard, Timing, cut, levelled, means, read_events, timing_of
+from brain.splits.held_out import clip_splits
+from brain.types import Float, Int, Recording, Responses
+from brain.voxels import VoxelSpace
 
 FIELDS: Mapping[str, str] = {
     "lag_s": "seconds from a sound to its response; 4.5",
@@ -117,13 +128,16 @@ class Series:
 
     name = "series"
     title = "a BIDS-like folder of sounds: sub-*/func with events.tsv and series (NIfTI, or HDF5 with `data`)"
+    description = "time series with events, BIDS-like, cut into one row a window of sound"
+    citation = ""
+    licence = ""
 
     def recognises(self, path: Path) -> bool:
         """A folder with sub-*/func/*_events.tsv, or whose `bids` has them and that holds no BData."""
         root = root_of(path) if path.is_dir() else None
         return root is not None and (root == path or not holds_bdata(path))
 
-    def subjects(self, path: Path) -> tuple[str, ...]:
+    def subjects(self, path: Path, *, fields: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """The subjects with events, such as ("sub-01",)."""
         root = root_of(path)
         return subjects_in(root) if root is not None else ()

@@ -2,14 +2,12 @@
 
     simulate(Path("data/simulated"), sessions=4, snr=1.0, seed=0)
 
-Trials are the noiseless response of `cortex.py`, times `snr`, plus noise whose size follows a drawn ncsnr map (most
-voxels poor, a few good, as in NSD), noise that voxels share, and drifts within and offsets between sessions.
+Trials are the noiseless response of `cortex/visual_cortex.py`, times `snr`, plus the noise of `noise.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,63 +15,20 @@ import torch
 from numpy.typing import NDArray
 
 from brain.catalogue import unknown
+from brain.console.progress import progress
+from brain.data.nsd_facts import BETAS, LABELS
 from brain.errors import UsageError
-from brain.nsd_facts import BETAS, LABELS
-from brain.progress import progress
-from brain.simulated import TRIALS
-from brain.simulated.anatomy import AREAS, Anatomy
-from brain.simulated.cortex import Cortex, build_cortex, to_tensor
-from brain.simulated.layout import Design, SubjectToWrite, plan_design, write_nsd
-from brain.simulated.scenes import Scene, draw_scene, render
+from brain.simulated.cortex.anatomy import AREAS, Anatomy
+from brain.simulated.cortex.visual_cortex import Cortex, build_cortex, to_tensor
+from brain.simulated.layouts.nsd import SubjectToWrite, write_nsd
+from brain.simulated.layouts.nsd_schedule import Schedule, plan_schedule
+from brain.simulated.noise import Noise, draw_noise
+from brain.simulated.scenes.scene import Scene, draw_scene, render
+from brain.simulated.sessions import TRIALS
 
 PIXELS = 128  # NSD's own pictures have 425; the layout is the same
 SHARED_IMAGES = 100
-NCSNR_MEDIAN, NCSNR_SPREAD, NCSNR_RANGE = 0.2, 0.65, (0.02, 2.0)
-SHARED_NOISE = 0.15  # share of the noise variance that voxels have in common
 HALF_PICTURE_DEGREES = 4.2  # NSD's pictures span 8.4 degrees of visual angle
-PARTS = {"ncsnr": 2, "session": 3}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Noise:
-    """What a subject's voxels add to their signal, drawn from (seed, subject, session) alone.
-
-    ncsnr (voxel,) float64: signal standard deviation (1 by construction) over noise standard deviation at snr 1
-    """
-
-    seed: int
-    subject: int
-    snr: float
-    ncsnr: NDArray[np.float64]
-    place: NDArray[np.float64]
-
-    def _rng(self, session: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self.seed, self.subject, PARTS["session"], session]))
-
-    def session(self, signal: NDArray[np.float32], session: int) -> NDArray[np.float32]:
-        """Noiseless responses (trial, voxel) -> what a scanner saw in that session, percent signal change."""
-        rng = self._rng(session)
-        trials, voxels = signal.shape
-        size = 1 / self.ncsnr
-        own = rng.standard_normal((trials, voxels)) * np.sqrt(1 - SHARED_NOISE)
-        waves = np.cos(self.place @ rng.normal(0, 0.08, (3, 6)) + rng.uniform(0, 2 * np.pi, 6))  # smooth over cortex
-        waves /= np.sqrt(np.square(waves).sum(1, keepdims=True))
-        common = rng.standard_normal((trials, 6)) @ waves.T * np.sqrt(SHARED_NOISE)
-        gain = 1 + 0.06 * rng.standard_normal(voxels)
-        offset = 0.4 * rng.standard_normal(voxels)
-        clock = np.linspace(-1, 1, trials)[:, None]
-        drift = 0.15 * rng.standard_normal(voxels) * clock + 0.1 * rng.standard_normal(voxels) * np.cos(3 * clock)
-        return np.asarray(self.snr * gain * signal + size * (own + common) + offset + drift, np.float32)
-
-
-def draw_noise(cortex: Cortex, *, seed: int, subject: int, snr: float) -> Noise:
-    """A subject's noise; early voxels are a little better than the rest, as in NSD."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, subject, PARTS["ncsnr"]]))
-    anatomy = cortex.anatomy
-    ncsnr = NCSNR_MEDIAN * np.exp(NCSNR_SPREAD * rng.standard_normal(len(anatomy.ijk)))
-    ncsnr[cortex.early.numpy()] *= 1.15
-    place = anatomy.ijk @ anatomy.affine[:3, :3].T + anatomy.affine[:3, 3]
-    return Noise(seed=seed, subject=subject, snr=snr, ncsnr=np.clip(ncsnr, *NCSNR_RANGE), place=place)
 
 
 def atlas_labels(anatomy: Anatomy) -> dict[str, NDArray[np.int64]]:
@@ -101,12 +56,12 @@ def noiseless(cortex: Cortex, pictures: NDArray[np.uint8], batch: int = 50) -> N
 
 
 def _subject(
-    cortex: Cortex, noise: Noise, design: Design, subject: int, responses: dict[int, NDArray[np.float32]]
+    cortex: Cortex, noise: Noise, schedule: Schedule, subject: int, responses: dict[int, NDArray[np.float32]]
 ) -> SubjectToWrite:
     anatomy = cortex.anatomy
     mask = np.zeros(anatomy.shape, np.bool_)
     mask[tuple(anatomy.ijk.T)] = True
-    shown, sessions = design.shown(subject), design.session()
+    shown, sessions = schedule.shown(subject), schedule.session()
     angle, ecc = (np.zeros(len(cortex), np.float32) for _ in range(2))
     angle[cortex.early.numpy()] = cortex.angle.numpy()
     ecc[cortex.early.numpy()] = cortex.ecc.numpy() * HALF_PICTURE_DEGREES
@@ -159,22 +114,22 @@ def simulate(
 
         return simulate_sound(out, subjects=subjects, sessions=sessions, snr=snr, seed=seed, trials=trials)
     shared = min(SHARED_IMAGES, sessions * trials // 30)
-    design = plan_design(sessions=sessions, trials=trials, shared=shared, seed=seed)
+    schedule = plan_schedule(sessions=sessions, trials=trials, shared=shared, seed=seed)
     numbers = range(1, subjects + 1)
-    rows = np.unique(np.concatenate([design.shown(subject) for subject in numbers]))
+    rows = np.unique(np.concatenate([schedule.shown(subject) for subject in numbers]))
     planning = progress(rows.tolist(), desc="planning scenes", unit="scene")
     scenes: dict[int, Scene] = {row: draw_scene(seed=seed, index=row) for row in planning}
     drawing = progress(scenes.items(), desc="drawing scenes", unit="scene")
     drawn = {row: np.asarray(render(scene, PIXELS)) for row, scene in drawing}
     watching = progress(numbers, desc="making brains watch", unit="subject")
-    written = [_one_subject(design, subject, drawn, seed=seed, snr=snr) for subject in watching]
+    written = [_one_subject(schedule, subject, drawn, seed=seed, snr=snr) for subject in watching]
 
     def brick() -> Iterator[tuple[int, NDArray[np.uint8]]]:
         yield from progress(drawn.items(), desc="writing images", unit="picture")
 
     return write_nsd(
         out,
-        design=design,
+        schedule=schedule,
         subjects=written,
         brick=brick(),
         captions={row: scene.captions for row, scene in scenes.items()},
@@ -185,13 +140,13 @@ def simulate(
 
 
 def _one_subject(
-    design: Design, subject: int, drawn: dict[int, NDArray[np.uint8]], *, seed: int, snr: float
+    schedule: Schedule, subject: int, drawn: dict[int, NDArray[np.uint8]], *, seed: int, snr: float
 ) -> SubjectToWrite:
     cortex = build_cortex(seed, subject)
-    rows = np.unique(design.shown(subject)).tolist()
+    rows = np.unique(schedule.shown(subject)).tolist()
     signal = noiseless(cortex, np.stack([drawn[row] for row in rows]))
     noise = draw_noise(cortex, seed=seed, subject=subject, snr=snr)
-    return _subject(cortex, noise, design, subject, dict(zip(rows, signal, strict=True)))
+    return _subject(cortex, noise, schedule, subject, dict(zip(rows, signal, strict=True)))
 
 
 Watcher = Callable[[torch.Tensor], torch.Tensor]
@@ -204,7 +159,7 @@ def truth_of(data: Path, subject: str) -> Watcher:
     waves (window, 40960) -> noiseless (window, voxel); a subject may be called "S1" or "sub-01" there.
     """
     from brain.errors import InputError, expected
-    from brain.json_files import is_number, read_json
+    from brain.files.json_files import is_number, read_json
 
     path = data / "simulation.json"
     if not path.is_file():
@@ -214,7 +169,7 @@ def truth_of(data: Path, subject: str) -> Watcher:
         then = "simulate the data again"
         raise InputError(expected(path, "the seed of a simulation", repr(facts.get("seed"))[:40], then))
     if facts.get("modality") == "sound":
-        from brain.simulated.auditory_cortex import build_auditory_cortex
+        from brain.simulated.cortex.auditory_cortex import build_auditory_cortex
 
         return build_auditory_cortex(int(facts["seed"]), int(subject.lstrip("Ssub-"))).respond
     return build_cortex(int(facts["seed"]), int(subject.removeprefix("subj"))).respond

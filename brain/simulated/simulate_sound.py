@@ -7,7 +7,7 @@
     bids/sub-01/func/..._bold.h5             the first session of the first subject as time series, with its events
 
 A window's trial is the noiseless response of `auditory_cortex.py`, times `snr`, plus the mean of its two volumes'
-noise (neighbouring windows share a volume, so half of their noise), with `simulate.Noise`'s map, shared part, session
+noise (neighbouring windows share a volume, so half of their noise), with `noise.Noise`'s map, shared part, session
 offsets and drifts. The series convolves the same responses, step by step of 1.28 s, with the canonical haemodynamic
 response; its noise is autocorrelated.
 """
@@ -23,15 +23,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from brain.averages import count_repeats
+from brain.console.progress import progress
+from brain.data.averages import count_repeats
 from brain.errors import StorageError, UsageError, expected
-from brain.origin import sign, sign_parts
-from brain.progress import progress
-from brain.simulated.auditory import SAMPLES
-from brain.simulated.auditory_cortex import AuditoryCortex, build_auditory_cortex
-from brain.simulated.simulate import Noise
-from brain.simulated.sound_layout import Clip, Event, Voxels, write_bdata, write_series, write_stimuli
-from brain.simulated.sounds import (
+from brain.files.waveforms import RATE
+from brain.simulated.cortex.auditory import SAMPLES
+from brain.simulated.cortex.auditory_cortex import AuditoryCortex, build_auditory_cortex
+from brain.simulated.layouts.sound import Clip, Event, Voxels, write_bdata, write_series, write_stimuli
+from brain.simulated.noise import Noise
+from brain.simulated.sounds.sound import (
     CLIP_SECONDS,
     HOP_SECONDS,
     WINDOW_SECONDS,
@@ -41,7 +41,7 @@ from brain.simulated.sounds import (
     windows,
 )
 from brain.types import Float, Int
-from brain.waveforms import RATE
+from brain.writing.origin import sign, sign_parts
 
 TEST_CLIPS, TEST_REPEATS, TRAIN_REPEATS = 100, 6, 2
 RUN_CLIPS = 70  # the most presentations of a run: nine minutes

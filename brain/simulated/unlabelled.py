@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.console.progress import progress
 from brain.errors import InputError, StorageError, UsageError, expected
-from brain.json_files import is_number, read_json
-from brain.progress import progress
-from brain.simulated.cortex import Cortex, build_cortex
-from brain.simulated.scenes import draw_scene, render
-from brain.simulated.simulate import PIXELS, Noise, draw_noise, noiseless
+from brain.files.json_files import is_number, read_json
+from brain.simulated.cortex.visual_cortex import Cortex, build_cortex
+from brain.simulated.noise import Noise, draw_noise
+from brain.simulated.scenes.scene import draw_scene, render
+from brain.simulated.simulate import PIXELS, noiseless
 from brain.types import Float
-from brain.writing import write_text, writing_folder, writing_hdf5
+from brain.writing.opener import write_text, writing_folder, writing_hdf5
 
 UNSEEN_SEED = 2**34
 """Scenes of unlabelled trials are drawn from here on."""

@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 from decode.recipes import Recipe
-from decode.settings import DecodeSettings, FitSettings, Settings
+from decode.run.settings import MapSettings, SamplingSettings
 
 MAPS = ("clap=association", "loa=LBelt+MBelt+PBelt+A4+A5", "mel-latent=early")
 ROWS = (
     "decoded", "reranked", "shuffled", "mean", "prior", "repeat", "retrieval", "oracle", "round_trip",
-)  # fmt: skip
-
-
-def c2f_miniature() -> Settings:
-    """Coarse to fine (Liu et al. 2024), anchored on a retrieved exemplar (Mehrish & Vascon 2026)."""
-    return Settings(
-        recipe="c2f-miniature",
-        fit=FitSettings(stack="miniature-sound", maps=MAPS),
-        decode=DecodeSettings(
-            method="sound-anchored",
-            beside=("sound-direct", "sound-c2f"),
-            rows=ROWS,
-            steps=16,
-            guidance=2.0,
-            strength=0.3,
-            loa_weight=0.5,
-            candidates=3,
-        ),
-    )
-
-
-def c2f_audioldm2() -> Settings:
-    """The same on AudioLDM 2, steps and guidance as published; decoded LOA needs a folder with the teacher."""
-    return Settings(
-        recipe="c2f-audioldm2",
-        fit=FitSettings(stack="audioldm2", maps=("clap=association", "mel-latent=early")),
-        decode=DecodeSettings(
-            method="sound-anchored",
-            beside=("sound-c2f",),
-            rows=ROWS,
-            steps=50,
-            guidance=3.5,
-            strength=0.3,
-            scheduler="ddim",
-            loa_weight=0.5,
-        ),
-    )
-
+)
 
 ENTRIES = (
-    Recipe(name="c2f-miniature", says="sounds: CLAP, LOA and mel latent, anchored; bundled", settings=c2f_miniature),
-    Recipe(name="c2f-audioldm2", says="sounds on AudioLDM 2, from CLAP, anchored", settings=c2f_audioldm2),
+    Recipe(
+        name="c2f-miniature",
+        title="Anchored sounds, miniature",
+        description="CLAP, LOA and mel latent, from the nearest training sound on; bundled",
+        citation="Liu et al. 2024 (C2F-LDM); Mehrish & Vascon 2026",
+        maps=MapSettings(stack="miniature-sound", maps=MAPS),
+        sampling=SamplingSettings(method="sound-anchored", beside=("sound-direct", "sound-c2f"), rows=ROWS),
+        knobs={
+            "steps": 16, "guidance": 2.0, "strength": 0.3, "loa_weight": 0.5, "candidates": 3, "scheduler": "",
+        },
+    ),
+    Recipe(
+        name="c2f-audioldm2",
+        title="Anchored sounds on AudioLDM 2",
+        description="CLAP and mel latent, from the nearest training sound; LOA needs a stack with AudioMAE",
+        citation="Liu et al. 2024 (C2F-LDM); Mehrish & Vascon 2026",
+        maps=MapSettings(stack="audioldm2", maps=("clap=association", "mel-latent=early")),
+        sampling=SamplingSettings(method="sound-anchored", beside=("sound-c2f",), rows=ROWS),
+        knobs={"steps": 50, "guidance": 3.5, "strength": 0.3, "loa_weight": 0.5, "scheduler": "ddim"},
+    ),
 )

@@ -25,8 +25,8 @@ class Space(Protocol):
         """Which numbers these are."""
 
     @property
-    def restoration(self) -> str:
-        """What a guess must satisfy before a generator eats it: "none", "spread" or "spread+norm"."""
+    def rescaling(self) -> str:
+        """How predictions are rescaled before a generator takes them: "none", "spread" or "spread+norm"."""
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """The true conditions of these stimuli, `batch` at a time: how many never changes a bit on a processor."""
@@ -35,19 +35,35 @@ class Space(Protocol):
 class SpaceEntry(Protocol):
     """A space in the catalogue.
 
+    title, description, citation   its card, in the field's words
     modality   what it encodes, "image" or "sound"
     component  the stack's folder it needs ("image_encoder", "text_encoder", "vae"), "" for none
     requires   import name of the package it needs beyond the core, "" for none
+    captioned  whether it encodes captions instead of what was shown
+    telling    how much a condition tells of what is seen or heard: the most telling space is searched for exemplars
+    noised     whether a condition is a latent that a generator noises and denoises
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def citation(self) -> str: ...
     @property
     def modality(self) -> str: ...
     @property
     def component(self) -> str: ...
     @property
     def requires(self) -> str: ...
+    @property
+    def captioned(self) -> bool: ...
+    @property
+    def telling(self) -> int: ...
+    @property
+    def noised(self) -> bool: ...
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> Space:
         """The space on the stack in `folder`; `model` names it, an empty `revision` becomes a digest of its files.
@@ -68,6 +84,14 @@ class Limited(Protocol):
 
     def seconds(self, folder: Path) -> float:
         """That length, of the stack in `folder`, from its configuration alone; a damaged one is an `InputError`."""
+
+
+@runtime_checkable
+class SelfMade(Protocol):
+    """An entry that needs no stack: its model follows from what was shown."""
+
+    def model_of(self, stimuli: Stimuli, ids: Sequence[str]) -> str:
+        """The `model` to open it with for these stimuli."""
 
 
 CATALOGUE: Catalogue[SpaceEntry] = Catalogue("encoders.spaces", "condition space")

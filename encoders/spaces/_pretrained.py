@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from brain.errors import AfterimageError, CheckpointAbsent, InputError, expected
-from encoders.checkpoint_folders import checked
-from encoders.torchvision_guard import settle_torchvision
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.torchvision_guard import settle_torchvision
 
 
 def component(folder: Path, name: str, *, model: str) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from brain.errors import InputError, expected
+from brain.files.waveforms import LONGEST_SECONDS, checked, resampled
 from brain.types import Float, Stimuli
-from brain.waveforms import LONGEST_SECONDS, checked, resampled
 
 PADS = ("zero", "repeat")
 
@@ -28,7 +28,7 @@ def heard(stimuli: Stimuli, stimulus: str, *, space: str, rate: int) -> Float:
 
 
 def filled(wave: Float, samples: int, *, pad: str, slack: int, name: str) -> Float:
-    """(samples,) float32: a shorter sound is followed by zeros ("zero") or by itself ("repeat").
+    """A sound `wave` (sample,) at this length: a shorter one is followed by zeros ("zero") or by itself ("repeat").
 
     A sound that is longer by `slack` samples or more is an `InputError` about `name`: what to leave out is not ours.
     """

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from brain.console.progress import progress
 from brain.errors import InputError, UsageError
-from brain.progress import progress
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 

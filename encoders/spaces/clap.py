@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from brain.errors import CheckpointAbsent, InputError, expected
-from brain.json_files import read_json
+from brain.files.json_files import read_json
+from brain.files.waveforms import HOP_SECONDS
 from brain.types import Float, Stimuli
-from brain.waveforms import HOP_SECONDS
-from encoders.checkpoint_folders import checked
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import heard
 from encoders.spaces._streaming import encode_stream
@@ -38,7 +38,7 @@ class ClapSpace:
     tower: Any = field(repr=False)
     extractor: Any = field(repr=False)
     device: str
-    restoration: str = "spread+norm"
+    rescaling: str = "spread+norm"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True vectors of these sounds."""
@@ -101,9 +101,15 @@ class Clap:
     """
 
     name = "clap"
+    title = "CLAP sound embedding"
+    description = "the unit vector that a stack's CLAP gives a sound"
+    citation = "Wu et al. (2023), ICASSP (LAION-CLAP)"
     modality = "sound"
     component = "text_encoder"
     requires = ""
+    captioned = False
+    telling = 50
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> ClapSpace:
         """The space on the stack, or on the CLAP, in `folder`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream, picture
 
@@ -24,7 +24,7 @@ class ClipImageSpace:
     tower: Any = field(repr=False)
     processor: Any = field(repr=False)
     device: str
-    restoration: str = "spread+norm"
+    rescaling: str = "spread+norm"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True embeddings of these pictures."""
@@ -51,9 +51,15 @@ class ClipImage:
     """The catalogue's entry: components image_encoder and feature_extractor."""
 
     name = "clip-image"
+    title = "CLIP image embedding"
+    description = "the projected embedding that a stack's CLIP vision tower gives a picture"
+    citation = "Radford et al. (2021), ICML (CLIP)"
     modality = "image"
     component = "image_encoder"
     requires = ""
+    captioned = False
+    telling = 70
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> ClipImageSpace:
         """The space on the stack in `folder`."""

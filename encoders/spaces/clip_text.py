@@ -12,7 +12,7 @@ import numpy as np
 from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream
 
@@ -27,7 +27,7 @@ class ClipTextSpace:
     tower: Any = field(repr=False)
     tokenizer: Any = field(repr=False)
     device: str
-    restoration: str = "spread"
+    rescaling: str = "spread"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """Mean over each stimulus' captions; a stimulus without captions is an `InputError`."""
@@ -72,9 +72,15 @@ class ClipText:
     """The catalogue's entry: components text_encoder and tokenizer."""
 
     name = "clip-text"
+    title = "CLIP text states"
+    description = "last hidden states of a stack's CLIP text tower, averaged over a picture's captions"
+    citation = "Radford et al. (2021), ICML (CLIP); Takagi & Nishimoto (2023), CVPR"
     modality = "image"
     component = "text_encoder"
     requires = ""
+    captioned = True
+    telling = 60
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> ClipTextSpace:
         """The space on the stack in `folder`; the tower may or may not carry a projection, which is not used."""

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from brain.json_files import read_json
+from brain.files.json_files import read_json
+from brain.files.waveforms import RATE, levelled
 from brain.types import Float, Stimuli
-from brain.waveforms import RATE, levelled
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mel import MelRecipe, log_mel
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
+from encoders.sounds.mel import MelRecipe, log_mel
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import PADS, filled, heard
 from encoders.spaces._streaming import encode_stream
@@ -40,7 +40,7 @@ HOP = 160
 class LoaRecipe:
     """What the teacher is fed, (frames, mels) of (x - mean) / (2 std), and what is taken from it.
 
-    front_end  "audioldm-mel" (`encoders.mel`) or "kaldi-fbank" (AudioMAE's, as transformers' ASTFeatureExtractor)
+    front_end  "audioldm-mel" (`encoders.sounds.mel`) or "kaldi-fbank" (AudioMAE's, transformers' ASTFeatureExtractor)
     pad        what follows a shorter sound: "zero" (silence; rows of zeros in the filter bank, as AudioLDM 2 has it)
                or "repeat" (the sound again)
     layers     hidden states that are normalised and averaged; 0 is the embedding, the last is the last block's
@@ -152,7 +152,7 @@ class LoaSpace:
     teacher: Any = field(repr=False)
     recipe: LoaRecipe
     device: str
-    restoration: str = "spread"
+    rescaling: str = "spread"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True tokens of these sounds."""
@@ -188,9 +188,15 @@ class Loa:
     """The catalogue's entry: component teacher."""
 
     name = "loa"
+    title = "LOA, pooled AudioMAE states"
+    description = "states of a masked autoencoder of spectrograms, pooled in time, as AudioLDM 2 is conditioned"
+    citation = "Huang et al. (2022), NeurIPS (AudioMAE); Liu et al. (2024), IEEE/ACM TASLP 32:2871 (AudioLDM 2)"
     modality = "sound"
     component = "teacher"
     requires = ""
+    captioned = False
+    telling = 40
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> LoaSpace:
         """The space on the stack in `folder`; a teacher whose sizes its recipe does not fit is an `InputError`."""

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
-from brain.json_files import read_json
+from brain.files.json_files import read_json
+from brain.files.waveforms import levelled
 from brain.types import Float, Stimuli
-from brain.waveforms import levelled
 from encoders.conditions import Conditions, SpaceCard
-from encoders.mel import MelRecipe, log_mel
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
+from encoders.sounds.mel import MelRecipe, log_mel
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._sounds import filled, heard
 from encoders.spaces._streaming import encode_stream
@@ -36,7 +36,7 @@ class MelLatentSpace:
     scale: float
     shift: float
     device: str
-    restoration: str = "spread"
+    rescaling: str = "spread"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True latents of these sounds."""
@@ -66,9 +66,15 @@ class MelLatent:
     """The catalogue's entry: component vae."""
 
     name = "mel-latent"
+    title = "Latent of the log-mel"
+    description = "the latent that a sound stack's autoencoder gives a log-mel spectrogram"
+    citation = "Liu et al. (2023), ICML (AudioLDM)"
     modality = "sound"
     component = "vae"
     requires = ""
+    captioned = False
+    telling = 10
+    noised = True
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> MelLatentSpace:
         """The space on the stack in `folder`; its length in frames is the autoencoder's `sample_size`."""

@@ -16,12 +16,12 @@ import numpy as np
 
 from brain.errors import CheckpointAbsent, UsageError, expected
 from brain.types import Float, Stimuli
-from encoders.checkpoint_folders import checked
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.micro_batches import in_micro_batches
+from encoders.frozen.torchvision_guard import settle_torchvision
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces._streaming import encode_stream, picture
-from encoders.torchvision_guard import settle_torchvision
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -36,7 +36,7 @@ class OpenClipImageSpace:
     tower: Any = field(repr=False)
     transform: Any = field(repr=False)
     device: str
-    restoration: str = "spread+norm"
+    rescaling: str = "spread+norm"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True embeddings of these pictures."""
@@ -65,9 +65,15 @@ class OpenClipImage:
     """
 
     name = "openclip-image"
+    title = "OpenCLIP image embedding"
+    description = "the embedding that any open_clip model gives a picture"
+    citation = "Cherti et al. (2023), CVPR (OpenCLIP)"
     modality = "image"
     component = ""
     requires = "open_clip"
+    captioned = False
+    telling = 65
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> OpenClipImageSpace:
         """The space on the model in `folder`, else on the model of that name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from brain.console.progress import progress
 from brain.errors import UsageError
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
@@ -17,17 +18,19 @@ from encoders.spaces._streaming import encode_stream, fitted, picture
 
 CHANNELS = {"rgb": 3, "grey": 1}
 DEFAULT = "rgb-64x64"
+LARGEST = 64
+"""Pixels of a side where the pictures decide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSpace:
     """Pictures -> (channel, height, width) in 0..1; every pixel is the mean of what it covers.
 
-    A guess may leave 0..1; whoever draws it clips.
+    A prediction may leave 0..1; whoever draws it clips.
     """
 
     card: SpaceCard
-    restoration: str = "spread"
+    rescaling: str = "spread"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """The pictures of these stimuli, cut to the needed aspect around the centre and resized."""
@@ -45,9 +48,15 @@ class Pixels:
     """The catalogue's entry. `model` says what pixels: "rgb-64x64", "grey-10x10" (height x width)."""
 
     name = "pixels"
+    title = "Pixels"
+    description = "the picture itself, small, grey or in colour"
+    citation = "Miyawaki et al. (2008), Neuron 60:915"
     modality = "image"
     component = ""
     requires = ""
+    captioned = False
+    telling = 30
+    noised = False
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> PixelSpace:
         """The space of these pixels; `folder`, `revision` and `device` do not matter to it."""
@@ -59,9 +68,22 @@ class Pixels:
         card = SpaceCard(name=self.name, model=model, revision="1", layer="pixels", normalisation="0..1", shape=shape)
         return PixelSpace(card=card)
 
+    def model_of(self, stimuli: Stimuli, ids: Sequence[str]) -> str:
+        """The pixels these pictures have: the first one's size, no side above 64; grey where every one is."""
+        width, height = stimuli.open(ids[0]).size
+        shrink = min(1.0, LARGEST / max(width, height))
+        looked = progress(ids, desc="looking for colour", unit="picture", leave=False)
+        kind = "grey" if all(_is_grey(stimuli.open(name).convert("RGB")) for name in looked) else "rgb"
+        return f"{kind}-{max(1, round(height * shrink))}x{max(1, round(width * shrink))}"
+
     def tiny(self, folder: Path) -> str:
         """Nothing to write: there is no component."""
         return "rgb-12x16"
+
+
+def _is_grey(picture: object) -> bool:
+    pixels = np.asarray(picture)
+    return bool((pixels == pixels[..., :1]).all())
 
 
 ENTRIES = (Pixels(),)

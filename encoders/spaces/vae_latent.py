@@ -12,7 +12,7 @@ from PIL import Image
 
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
 from encoders.spaces._pretrained import component, frozen, reading, revision_of
 from encoders.spaces._streaming import encode_stream, fitted, picture
 
@@ -30,7 +30,7 @@ class VaeLatentSpace:
     scale: float
     shift: float
     device: str
-    restoration: str = "spread"
+    rescaling: str = "spread"
 
     def encode(self, stimuli: Stimuli, ids: Sequence[str], *, batch: int) -> Conditions:
         """True latents of these pictures."""
@@ -57,9 +57,15 @@ class VaeLatent:
     """The catalogue's entry: component vae."""
 
     name = "vae-latent"
+    title = "Latent of the picture"
+    description = "the latent that a stack's autoencoder gives a picture"
+    citation = "Rombach et al. (2022), CVPR (latent diffusion)"
     modality = "image"
     component = "vae"
     requires = ""
+    captioned = False
+    telling = 20
+    noised = True
 
     def open(self, folder: Path, *, model: str, revision: str, device: str) -> VaeLatentSpace:
         """The space on the stack in `folder`."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from brain.catalogue import Catalogue
-from brain.memory import fresh
+from brain.machine.memory import fresh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,10 +67,16 @@ class Tower:
 
 
 class TowerEntry(Protocol):
-    """A kind of tower in the catalogue."""
+    """A kind of tower in the catalogue; title, description and citation are its card, in the field's words."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def citation(self) -> str: ...
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The tower in `folder`; absent weights are a CheckpointAbsent, damaged ones an InputError."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from brain.errors import InputError, expected
-from brain.json_files import read_json
+from brain.files.json_files import read_json
 from encoders.spaces._pretrained import frozen, reading, revision_of
 from encoders.towers import Tower
 
@@ -19,6 +19,9 @@ class ClassifierTower:
     """The catalogue's entry: a folder with config.json, model.safetensors and preprocessor_config.json."""
 
     name = "classifier"
+    title = "Image classifier"
+    description = "pooled features of an image classifier from a folder, such as a ResNet"
+    citation = "He et al. (2016), CVPR (ResNet)"
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The classifier without its last layer."""

@@ -16,6 +16,9 @@ class ClipImageTower:
     """The catalogue's entry: components image_encoder and feature_extractor."""
 
     name = "clip-image"
+    title = "CLIP vision tower"
+    description = "the projected embedding of a stack's CLIP vision tower"
+    citation = "Radford et al. (2021), ICML (CLIP); Luo et al. (2023), NeurIPS (BrainDiVE)"
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The vision tower of the stack in `folder`."""

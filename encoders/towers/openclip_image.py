@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brain.errors import CheckpointAbsent, InputError, expected
-from encoders.checkpoint_folders import checked
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.torchvision_guard import settle_torchvision
 from encoders.spaces._pretrained import reading, revision_of
 from encoders.spaces.openclip_image import CONFIG, INSTALL, WEIGHTS
-from encoders.torchvision_guard import settle_torchvision
 from encoders.towers import Tower
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ class OpenClipImageTower:
     """The catalogue's entry: a folder with open_clip_config.json and open_clip_model.safetensors."""
 
     name = "openclip-image"
+    title = "OpenCLIP vision tower"
+    description = "the embedding of any open_clip model from a folder"
+    citation = "Cherti et al. (2023), CVPR (OpenCLIP); Luo et al. (2023), NeurIPS (BrainDiVE)"
 
     def open(self, folder: Path, *, model: str, device: str) -> Tower:
         """The image tower of the model in `folder`, projected, not normalised.

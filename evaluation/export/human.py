@@ -21,13 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
-from brain.commands import command, readable
+from brain.console.commands import command, readable
 from brain.errors import InputError, expected
-from brain.tables import as_cell, cells, of_cell
-from brain.writing import sweep, unlinked, write_bytes
-from evaluation.images import png_bytes
-from evaluation.samples import Sample, Samples
-from evaluation.sounds import SOUND
+from brain.files.tables import as_cell, cells, of_cell
+from brain.writing.locks import sweep
+from brain.writing.opener import write_bytes
+from brain.writing.places import unlinked
+from evaluation.samples.images import png_bytes
+from evaluation.samples.sounds import SOUND
+from evaluation.samples.types import Sample, Samples
 
 KEY = ("trial", "row", "stimulus", "sample", "other", "answer")
 ANSWERS = ("trial", "choice", "ms")

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.data.correlation import pairwise
 from brain.errors import InputError
-from brain.writing import writing_hdf5
-from evaluation.metrics.pixels import correlation
+from brain.writing.opener import writing_hdf5
 
 Wide = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def rdm(values: NDArray[np.floating]) -> Wide:
 
     A stimulus without variance correlates with nothing: distance 1.
     """
-    distance: Wide = 1 - correlation(values, values)[np.triu_indices(len(values), 1)]
+    distance: Wide = 1 - pairwise(values, values)[np.triu_indices(len(values), 1)]
     return distance
 
 
@@ -37,7 +37,7 @@ def rdm_correlation(first: Wide, second: Wide) -> float:
         raise InputError(
             f"two RDMs: expected as many pairs in both, found {first.shape} and {second.shape}; give one order"
         )
-    return float(correlation(first[None], second[None])[0, 0])
+    return float(pairwise(first[None], second[None])[0, 0])
 
 
 def write_rdms(path: Path, features: Mapping[str, NDArray[np.floating]], ids: Sequence[str]) -> Path:

@@ -5,22 +5,18 @@ A judge answers with features, which identification compares, and with verdicts,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
-from brain.errors import UsageError, expected
-from brain.memory import contiguous
-from evaluation.images import IMAGE
-from evaluation.sounds import SOUND
+from brain.machine.memory import contiguous
+from evaluation.samples.images import IMAGE
+from evaluation.samples.sounds import SOUND
 
-BUNDLED = {IMAGE: "miniature", SOUND: "miniature-sound"}
 DRAWN = {IMAGE: "drawn scenes of afterimage's simulator", SOUND: "synthesized sounds of afterimage's simulator"}
 """What the worlds begin with of judges that saw nothing but a simulator's pictures, or heard nothing but its sounds."""
 UNSAID = "not said by the judge's folder"
@@ -62,11 +58,18 @@ class Bench(Protocol):
 class Judge(Protocol):
     """An entry of the catalogue; opening may load weights (absent ones are a CheckpointAbsent).
 
-    modality  "image" or "sound": what it looks at
+    title, description, citation  what is printed of it: one line each, "" of a judge in a folder of one's own
+    modality                      "image" or "sound": what it looks at
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def citation(self) -> str: ...
     @property
     def modality(self) -> str: ...
 
@@ -76,39 +79,6 @@ class Judge(Protocol):
 CATALOGUE: Catalogue[Judge] = Catalogue("evaluation.judges", "judge")
 
 
-def find_judge(name: str) -> Judge:
-    """The judge of that name, or the classifier or CLAP in that folder; an unknown name is a UsageError."""
-    if os.path.lexists(Path(name) / "config.json"):
-        return _of_folder(Path(name))
-    return CATALOGUE[name]
-
-
-def judge_of(name: str, modality: str) -> Judge:
-    """The judge of that name for pictures or sounds, "" being the bundled one; one for the other is a UsageError."""
-    judge = find_judge(name or BUNDLED[modality])
-    if judge.modality != modality:
-        looks = {IMAGE: "pictures", SOUND: "sounds"}
-        then = f"take --judge {BUNDLED[modality]}"
-        raise UsageError(expected(f"judge {judge.name!r}", f"{looks[judge.modality]} to judge", looks[modality], then))
-    return judge
-
-
 def drawn_only(card: Mapping[str, str]) -> bool:
     """Whether the judge of this card knows a simulator's pictures or sounds and nothing else."""
     return card.get("world", "").startswith(tuple(DRAWN.values()))
-
-
-def _of_folder(folder: Path) -> Judge:
-    from evaluation.judges.classifier import ClassifierJudge, read_object
-    from evaluation.judges.hearing import AudioClassifierJudge, ClapJudge
-    from evaluation.judges.sound import PREPROCESSOR, MelClassifierJudge
-
-    name = folder.resolve().name
-    config = read_object(folder / "config.json")
-    if os.path.lexists(folder / PREPROCESSOR):
-        return MelClassifierJudge(name=name, folder=folder)
-    if config.get("model_type") == "clap":
-        return ClapJudge(name=name, folder=folder)
-    if any(str(kind).endswith("ForAudioClassification") for kind in config.get("architectures") or ()):
-        return AudioClassifierJudge(name=name, folder=folder)
-    return ClassifierJudge(name=name, folder=folder)

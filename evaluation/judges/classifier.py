@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import InputError, expected
-from brain.json_files import read_json
-from brain.origin import plain
-from encoders.checkpoint_folders import checked
-from encoders.micro_batches import in_micro_batches
-from encoders.torchvision_guard import settle_torchvision
-from evaluation.images import IMAGE
+from brain.files.json_files import read_json
+from brain.writing.origin import plain
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.micro_batches import in_micro_batches
+from encoders.frozen.torchvision_guard import settle_torchvision
 from evaluation.judges import DRAWN, UNSAID, Opinion
-from evaluation.judges._home import judge_home
-from evaluation.judges._pictures import prepare
-from evaluation.judges._weights import first_line, quiet, sha256
-from evaluation.sounds import SOUND
+from evaluation.judges._parts.home import judge_home
+from evaluation.judges._parts.pictures import prepare
+from evaluation.judges._parts.weights import first_line, quiet, sha256
+from evaluation.samples.images import IMAGE
+from evaluation.samples.sounds import SOUND
 
 BATCH = 16
 BUNDLED = "miniature"
@@ -44,6 +44,9 @@ class ClassifierJudge:
     """An image classifier of transformers in `folder`, or the bundled ResNet where `folder` is None."""
 
     name: str
+    title: str = ""
+    description: str = ""
+    citation: str = ""
     folder: Path | None = None
     modality: str = IMAGE
 
@@ -209,4 +212,10 @@ def _colour(preprocessing: Mapping[str, Any], key: str, home: Path) -> NDArray[n
     return np.array(values, np.float32)
 
 
-ENTRIES = (ClassifierJudge(name=BUNDLED),)
+ENTRIES = (
+    ClassifierJudge(
+        name=BUNDLED,
+        title="Miniature",
+        description="the bundled classifier, trained on the simulator's drawn scenes; it conditions nothing",
+    ),
+)

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
-from brain.memory import fresh
-from brain.waveforms import RATE, resampled
-from encoders.checkpoint_folders import checked
+from brain.files.waveforms import RATE, resampled
+from brain.machine.memory import fresh
+from encoders.frozen.checkpoint_folders import checked
 from evaluation.judges import Opinion
-from evaluation.judges._home import whole
-from evaluation.judges._weights import first_line, hub_folder, quiet, sha256
+from evaluation.judges._parts.home import whole
+from evaluation.judges._parts.weights import first_line, hub_folder, quiet, sha256
 from evaluation.judges.classifier import RESTORE, group_labels, opinion_of, vocabulary_of, world_of
-from evaluation.sounds import SOUND, Float
+from evaluation.samples.sounds import SOUND, Float
 
 BATCH = 8
 NEEDED = ("config.json", "model.safetensors", "preprocessor_config.json")
@@ -58,7 +58,7 @@ class HearingBench:
 
     def look(self, sounds: Iterable[Float]) -> Opinion:
         """Features (sound, feature), and verdicts where it has classes; sounds (sample,) float32 at 16 kHz."""
-        from brain.progress import progress
+        from brain.console.progress import progress
 
         features, logits = [], []
         stream = iter(sounds)
@@ -82,6 +82,9 @@ class AudioClassifierJudge:
     """
 
     name: str
+    title: str = ""
+    description: str = ""
+    citation: str = ""
     folder: Path | None = None
     model: HubModel | None = None
     group: str = ""
@@ -130,6 +133,9 @@ class ClapJudge:
     """A CLAP of transformers in `folder`, or `model` where the hub keeps it: the projected audio embedding."""
 
     name: str
+    title: str = ""
+    description: str = ""
+    citation: str = ""
     folder: Path | None = None
     model: HubModel | None = None
     modality: str = SOUND
@@ -205,10 +211,16 @@ SUBTITLED = "recordings of the web with their texts"
 ENTRIES = (
     ClapJudge(
         name="clap_htsat",
+        title="CLAP",
+        description="the projected audio embedding of LAION's CLAP, which no generator here is conditioned on",
+        citation="Wu et al. 2023, ICASSP",
         model=HubModel(repository="laion/clap-htsat-unfused", size="0.6 GB", licence="Apache-2.0", world=SUBTITLED),
     ),
     AudioClassifierJudge(
         name="ast_audioset",
+        title="AST",
+        description="the Audio Spectrogram Transformer on AudioSet: features, and verdicts among 527 classes",
+        citation="Gong et al. 2021, Interspeech",
         model=HubModel(
             repository="MIT/ast-finetuned-audioset-10-10-0.4593", size="0.3 GB", licence="BSD-3-Clause",
             world="recordings of AudioSet, 527 classes",

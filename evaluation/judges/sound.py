@@ -5,9 +5,9 @@ channel and a last layer `classifier`, labels grouped as "group:value", and a pr
 
     {"frames": 256, "mean": -4.6, "std": 2.9, "mel": {"rate": 16000, "mels": 64, ...}}
 
-A sound becomes its log-mel (frame, mel) by that recipe of `encoders.mel`, (x - mean) / std, as a picture whose height
-is time. A sound of several times `frames` is seen in as many parts, whose features and logits are averaged; what is
-shorter is padded with the recipe's floor.
+A sound becomes its log-mel (frame, mel) by that recipe of `encoders.sounds.mel`, (x - mean) / std, as a picture whose
+height is time. A sound of several times `frames` is seen in as many parts, whose features and logits are averaged; what
+is shorter is padded with the recipe's floor.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
-from encoders.mel import MelRecipe, log_mel
-from encoders.micro_batches import in_micro_batches
+from encoders.frozen.micro_batches import in_micro_batches
+from encoders.sounds.mel import MelRecipe, log_mel
 from evaluation.judges import NO_NETWORK, Opinion
-from evaluation.judges._home import judge_home
-from evaluation.judges._weights import sha256
+from evaluation.judges._parts.home import judge_home
+from evaluation.judges._parts.weights import sha256
 from evaluation.judges.classifier import (
     group_labels,
     open_classifier,
@@ -34,7 +34,7 @@ from evaluation.judges.classifier import (
     vocabulary_of,
     world_of,
 )
-from evaluation.sounds import SOUND, Float
+from evaluation.samples.sounds import SOUND, Float
 
 BATCH = 32
 BUNDLED = "miniature_sound"
@@ -49,6 +49,9 @@ class MelClassifierJudge:
     """A classifier of log-mels in `folder`, or the bundled one where `folder` is None."""
 
     name: str
+    title: str = ""
+    description: str = ""
+    citation: str = ""
     folder: Path | None = None
     modality: str = SOUND
 
@@ -141,16 +144,22 @@ class MelJudge:
     """Features are the log-mel's means over 16 parts in time by 16 bands; no network, no verdicts."""
 
     name: str = "mels"
+    title: str = "Mels"
+    description: str = "a small log-mel spectrogram as features; no network, no verdicts"
+    citation: str = ""
     modality: str = SOUND
 
     @property
     def card(self) -> Mapping[str, str]:
+        """What stands in the report's card."""
         return {"name": self.name, "kind": f"{PARTS} x {BANDS} means of the log-mel, no network", "world": NO_NETWORK}
 
     def open(self) -> MelJudge:
+        """Itself: there is nothing to load."""
         return self
 
     def look(self, sounds: Iterable[Float]) -> Opinion:
+        """The log-mels' means, features (sound, feature), of sounds (sample,) at 16 kHz; no verdicts."""
         recipe = MelRecipe()
         mels = [log_mel(wave, recipe) for wave in sounds]
         short = [np.array_split(mel, PARTS) for mel in mels]
@@ -159,4 +168,11 @@ class MelJudge:
         return Opinion(features=np.array(coarse, np.float32).reshape(len(coarse), -1))
 
 
-ENTRIES = (MelClassifierJudge(name="miniature-sound"), MelJudge())
+ENTRIES = (
+    MelClassifierJudge(
+        name="miniature-sound",
+        title="Miniature, of sounds",
+        description="the bundled classifier of log-mels, trained on the simulator's sounds; it conditions nothing",
+    ),
+    MelJudge(),
+)

@@ -1,4 +1,4 @@
-"""The eyes of published tables: networks trained on photographs, each at the layer and the picture size of its paper.
+"""Feature networks of published tables, of photographs, each at the layer and the picture size of its paper.
 
 Plain names are MindEye2's notebook (Scotti et al. 2024): pictures brought to 256 x 256, then to the side it gives the
 network. Names that end in _224 are Brain-Diffuser's script (Ozcelik & VanRullen 2023): squashed to 224 x 224 at once.
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError, expected
-from brain.json_files import read_json
-from brain.memory import fresh
-from encoders.checkpoint_folders import checked
-from encoders.torchvision_guard import settle_torchvision
-from evaluation.images import IMAGE
+from brain.files.json_files import read_json
+from brain.machine.memory import fresh
+from encoders.frozen.checkpoint_folders import checked
+from encoders.frozen.torchvision_guard import settle_torchvision
 from evaluation.judges import Opinion
-from evaluation.judges._pictures import prepare
-from evaluation.judges._weights import EXTRA, Weights, fill, first_line, hub_folder, quiet, read_weights, sha256
+from evaluation.judges._parts.pictures import prepare
+from evaluation.judges._parts.weights import EXTRA, Weights, fill, first_line, hub_folder, quiet, read_weights, sha256
+from evaluation.samples.images import IMAGE
 
 BATCH = 16
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -54,7 +54,7 @@ class TowerBench:
 
     def look(self, pictures: Iterable[Image.Image]) -> Opinion:
         """Features (picture, feature) at the layer on the card, and the logits of its classes where it has any."""
-        from brain.progress import progress
+        from brain.console.progress import progress
 
         features: list[NDArray[np.float32]] = []
         logits: list[NDArray[np.float32]] = []
@@ -90,6 +90,9 @@ class TorchvisionJudge:
     """
 
     name: str
+    title: str = ""
+    description: str = ""
+    citation: str = ""
     network: str
     layer: str
     weights: Weights
@@ -171,6 +174,9 @@ class ClipJudge:
 
     name: str
     sides: tuple[int, ...]
+    title: str = "CLIP ViT-L/14"
+    description: str = ""
+    citation: str = "Radford et al. 2021, ICML"
     repository: str = "openai/clip-vit-large-patch14"
     modality: str = IMAGE
 
@@ -220,7 +226,7 @@ def clip_bench(home: Path, *, name: str, sides: tuple[int, ...]) -> TowerBench:
 
 
 def _check_clip(home: Path) -> None:
-    """Another CLIP under this name would be a silent replacement."""
+    """Another CLIP under this name would be a replacement that nobody sees."""
     facts = read_json(home / "config.json", what="a config.json with vision_config")
     try:
         vision = facts["vision_config"]
@@ -278,40 +284,75 @@ INCEPTION_SETTINGS = {"transform_input": True, "aux_logits": True, "init_weights
 # SwAV's file holds its projection and its prototypes, which nobody looks at, and has no classifier.
 SWAV_HEADS = ("projection_head.", "prototypes.")
 
+NOTEBOOK = "as MindEye2's notebook has it"
+SCRIPT = "as Brain-Diffuser's script has it"
+ALEXNET_BY = "Krizhevsky et al. 2012, NeurIPS"
+INCEPTION_BY = "Szegedy et al. 2016, CVPR"
+EFFICIENTNET_BY = "Tan & Le 2019, ICML"
+SWAV_BY = "Caron et al. 2020, NeurIPS"
+
 ENTRIES = (
-    TorchvisionJudge(name="alexnet2", network="alexnet", layer="features.4", weights=ALEXNET, sides=(256,)),
-    TorchvisionJudge(name="alexnet5", network="alexnet", layer="features.11", weights=ALEXNET, sides=(256,)),
     TorchvisionJudge(
-        name="inception_v3", network="inception_v3", layer="avgpool", weights=INCEPTION, sides=(256, 342),
+        name="alexnet2", title="AlexNet, layer 2", description=f"early features of AlexNet, {NOTEBOOK}",
+        citation=ALEXNET_BY, network="alexnet", layer="features.4", weights=ALEXNET, sides=(256,),
+    ),
+    TorchvisionJudge(
+        name="alexnet5", title="AlexNet, layer 5", description=f"middle features of AlexNet, {NOTEBOOK}",
+        citation=ALEXNET_BY, network="alexnet", layer="features.11", weights=ALEXNET, sides=(256,),
+    ),
+    TorchvisionJudge(
+        name="inception_v3", title="Inception v3", description=f"pooled features of Inception v3, {NOTEBOOK}",
+        citation=INCEPTION_BY, network="inception_v3", layer="avgpool", weights=INCEPTION, sides=(256, 342),
         settings=INCEPTION_SETTINGS,
     ),
     TorchvisionJudge(
-        name="efficientnet_b1", network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_SECOND,
+        name="efficientnet_b1", title="EfficientNet-B1",
+        description=f"pooled features of EfficientNet-B1, torchvision's second weights, {NOTEBOOK}",
+        citation=EFFICIENTNET_BY, network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_SECOND,
         sides=(256, 255),
     ),
     TorchvisionJudge(
-        name="swav_resnet50", network="resnet50", layer="avgpool", weights=SWAV, sides=(256, 224), dropped="fc",
+        name="swav_resnet50", title="SwAV", description=f"pooled features of SwAV's ResNet-50, {NOTEBOOK}",
+        citation=SWAV_BY, network="resnet50", layer="avgpool", weights=SWAV, sides=(256, 224), dropped="fc",
         extra=SWAV_HEADS,
     ),
-    ClipJudge(name="clip_vit_l14", sides=(256, 224)),
-    TorchvisionJudge(name="alexnet2_224", network="alexnet", layer="features.4", weights=ALEXNET, sides=(224,)),
-    TorchvisionJudge(name="alexnet5_224", network="alexnet", layer="features.11", weights=ALEXNET, sides=(224,)),
-    TorchvisionJudge(
-        name="inception_v3_224", network="inception_v3", layer="avgpool", weights=INCEPTION, sides=(224,),
-        settings=INCEPTION_SETTINGS,
+    ClipJudge(
+        name="clip_vit_l14", description=f"the projected image embedding of CLIP ViT-L/14, {NOTEBOOK}",
+        sides=(256, 224),
     ),
     TorchvisionJudge(
-        name="efficientnet_b1_224", network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_FIRST,
+        name="alexnet2_224", title="AlexNet, layer 2, 224 pixels", description=f"early features of AlexNet, {SCRIPT}",
+        citation=ALEXNET_BY, network="alexnet", layer="features.4", weights=ALEXNET, sides=(224,),
+    ),
+    TorchvisionJudge(
+        name="alexnet5_224", title="AlexNet, layer 5, 224 pixels", description=f"middle features of AlexNet, {SCRIPT}",
+        citation=ALEXNET_BY, network="alexnet", layer="features.11", weights=ALEXNET, sides=(224,),
+    ),
+    TorchvisionJudge(
+        name="inception_v3_224", title="Inception v3, 224 pixels",
+        description=f"pooled features of Inception v3, {SCRIPT}", citation=INCEPTION_BY, network="inception_v3",
+        layer="avgpool", weights=INCEPTION, sides=(224,), settings=INCEPTION_SETTINGS,
+    ),
+    TorchvisionJudge(
+        name="efficientnet_b1_224", title="EfficientNet-B1, 224 pixels",
+        description=f"pooled features of EfficientNet-B1, torchvision's first weights, {SCRIPT}",
+        citation=EFFICIENTNET_BY, network="efficientnet_b1", layer="avgpool", weights=EFFICIENTNET_FIRST,
         sides=(224,),
     ),
     TorchvisionJudge(
-        name="swav_resnet50_224", network="resnet50", layer="avgpool", weights=SWAV, sides=(224,), dropped="fc",
-        extra=SWAV_HEADS,
+        name="swav_resnet50_224", title="SwAV, 224 pixels",
+        description=f"pooled features of SwAV's ResNet-50, {SCRIPT}", citation=SWAV_BY, network="resnet50",
+        layer="avgpool", weights=SWAV, sides=(224,), dropped="fc", extra=SWAV_HEADS,
     ),
-    ClipJudge(name="clip_vit_l14_224", sides=(224,)),
+    ClipJudge(
+        name="clip_vit_l14_224", title="CLIP ViT-L/14, 224 pixels", sides=(224,),
+        description=f"the projected image embedding of CLIP ViT-L/14, {SCRIPT}",
+    ),
     # MinD-Vis (Chen et al. 2023) asks this one for classes alone: its logits are its features too.
     TorchvisionJudge(
-        name="vit_h14", network="vit_h_14", layer="heads", weights=VIT_H14, sides=(518,), settings={"image_size": 518},
-        resample=Image.Resampling.BICUBIC, group="imagenet",
+        name="vit_h14", title="ViT-H/14", description="the 1,000 classes of ImageNet, as MinD-Vis asks for them",
+        citation="Dosovitskiy et al. 2021, ICLR; Singh et al. 2022, CVPR", network="vit_h_14", layer="heads",
+        weights=VIT_H14, sides=(518,), settings={"image_size": 518}, resample=Image.Resampling.BICUBIC,
+        group="imagenet",
     ),
 )  # fmt: skip

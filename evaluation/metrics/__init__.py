@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
-from brain.memory import contiguous
-
-Float = NDArray[np.float32]
-Int = NDArray[np.int64]
+from brain.machine.memory import contiguous
+from evaluation.score import Float, Int, Marks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +23,12 @@ class Views:
     """A stack of pictures or of sounds as metrics see them, one entry a stimulus; every array in C order.
 
     pixels    (stimulus, height, width, 3) uint8, all brought to one canvas; (stimulus, 0, 0, 3) for sounds
-    features  eye -> (stimulus, feature) float32; the eye "judge" is the report's own judge
+    features  network -> (stimulus, feature) float32; the network "judge" is the report's own judge
     verdicts  group -> (stimulus,) str, the judge's choice among the group's labels
     scores    group -> (stimulus, class) float32, the judge's logits; classes group -> (class,) str, their labels
     labels    group -> (stimulus,) str, the true labels, "" where nobody gave one (references only)
     patterns  region -> (stimulus, voxel) float32: measured (references) or predicted from the picture (samples)
-    sounds    "mel", "f0", ... -> (stimulus, ...) float32, as `evaluation.sounds.described` gives them; {} for pictures
+    sounds    "mel", "f0", ... -> (stimulus, ...) float32, as `samples.sounds.described` gives them; {} for pictures
     """
 
     pixels: NDArray[np.uint8]
@@ -55,7 +53,7 @@ class Views:
         """Only these stimuli. `rows`: (stimulus,) bool mask or int index."""
         return Views(
             pixels=self.pixels[rows],
-            features={eye: values[rows] for eye, values in self.features.items()},
+            features={network: values[rows] for network, values in self.features.items()},
             verdicts={group: values[rows] for group, values in self.verdicts.items()},
             scores={group: values[rows] for group, values in self.scores.items()},
             classes=self.classes,
@@ -65,45 +63,49 @@ class Views:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Marks:
-    """What a metric says of one set of samples.
-
-    table       (sample, reference) float32: the score of the sample were that reference its own; NaN where not asked
-    distractor  (reference,) float32 or None: how others fare against this stimulus as the wrong answer; it moves the
-                interval, since other stimuli would have meant other wrong answers too
-    """
-
-    table: Float
-    distractor: Float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "table", contiguous(self.table))
-
-
 class Metric(Protocol):
-    """One comparison of samples with references.
+    """One comparison of samples with references; `evaluation.metrics._parts.comparison` has the plain answers.
 
-    name    "two_way"; `named(pool)` is what tables print, with the pool size in it where the value depends on it
-    eye     who looks: "judge", another judge of the catalogue, "brain" for measured patterns, "" for pixels alone
-    best    the value of identical pictures
-    bounds  the lowest and the highest value there can be
-    lower   whether less is better, as of distances
+    name         "two_way"; `named(pool)` is what tables hold, with the pool size in it where the value depends on it
+    title        what is printed for it, `titled(pool)` with the pool size; description: what it means, in one line
+    unit         what its values are in, "" for shares and correlations
+    network      who looks: "judge", another judge of the catalogue, "brain" for measured patterns, "" for pixels alone
+    best         the value of identical pictures
+    bounds       the lowest and the highest value there can be
+    lower        whether less is better, as of distances
+    profiles     profile -> its place in the tables of that profile, of those that are made of cards
+    plotted      whether it gets a panel; headline: its place among the first numbers of a page, 0 for none
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def eye(self) -> str: ...
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def network(self) -> str: ...
     @property
     def best(self) -> float: ...
     @property
     def bounds(self) -> tuple[float, float]: ...
     @property
     def lower(self) -> bool: ...
+    @property
+    def profiles(self) -> Mapping[str, int]: ...
+    @property
+    def plotted(self) -> bool: ...
+    @property
+    def headline(self) -> int: ...
 
     def named(self, pool: int) -> str:
-        """The name that is printed for a pool of that many references."""
+        """The name that tables hold for a pool of that many references."""
+        ...
+
+    def titled(self, pool: int) -> str:
+        """The title that is printed for a pool of that many references."""
         ...
 
     def chance(self, pool: int) -> float | None:
@@ -124,8 +126,3 @@ class Metric(Protocol):
 
 
 CATALOGUE: Catalogue[Metric] = Catalogue("evaluation.metrics", "metric")
-
-
-def own_values(marks: Marks, own: Int) -> Float:
-    """(sample,) the value of each sample against its own reference."""
-    return marks.table[np.arange(len(own)), own]

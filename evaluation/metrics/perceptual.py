@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from brain.memory import fresh
-from encoders.torchvision_guard import settle_torchvision
-from evaluation.judges._weights import EXTRA, FOLDER, Weights, fill, read_weights
+from brain.machine.memory import fresh
+from encoders.frozen.torchvision_guard import settle_torchvision
+from evaluation.judges._parts.weights import EXTRA, FOLDER, Weights, fill, read_weights
 from evaluation.judges.towers import ALEXNET, OF_TORCHVISION, by_torchvision
-from evaluation.metrics import Int, Marks, Views
-from evaluation.metrics.comparison import pictureless
-from evaluation.metrics.pixels import inside_blocks
+from evaluation.metrics import Views
+from evaluation.metrics._parts.comparison import Comparison, pictureless
+from evaluation.metrics._parts.structure import inside_blocks
+from evaluation.score import Int, Marks
 
 Wide = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -52,29 +53,21 @@ DREAMSIM_FILES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Distance:
+class Distance(Comparison):
     """A distance between two pictures on the canvas, 0 for identical ones.
 
     distances  pictures (l, height, width, 3) and (r, ...) uint8 -> (l, r) float64
     lacking    what is not at hand, as a sentence, "" where all is; smallest: the least side of a picture
     """
 
-    name: str
     distances: Pairs
     lacking: Callable[[], str]
-    bounds: tuple[float, float]
     smallest: int = 1
-    eye: str = ""
     best: float = 0.0
     lower: bool = True
 
-    def named(self, pool: int) -> str:
-        return self.name
-
-    def chance(self, pool: int) -> float | None:
-        return None
-
     def absent(self, references: Views) -> str:
+        """Why it cannot be computed, "" when it can: it needs large enough pictures, and its networks."""
         if reason := pictureless(references):
             return reason
         height, width = references.pixels.shape[1:3]
@@ -83,6 +76,7 @@ class Distance:
         return self.lacking()
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """The distances (sample, reference) inside the blocks."""
         table = inside_blocks(self.distances, samples=samples, references=references, own=own, blocks=blocks)
         return Marks(table=table)
 
@@ -225,7 +219,7 @@ def _backbone(network: Callable[..., Any], place: Path) -> Any:
 
 
 def dreamsim(left: Bytes, right: Bytes) -> Wide:
-    """DreamSim (the ensemble) of every picture of `left` with every one of `right`: (l, r) float64, 1 - cosine.
+    """DreamSim (the ensemble) of `left` (l, height, width, 3) with `right` (r, ...): (l, r) float64, 1 - cosine.
 
     The package loads DINO through torch.hub, that is: from code and weights in its folder.
     """
@@ -275,7 +269,7 @@ def _batches(pixels: Bytes, name: str) -> Iterator[Any]:
     """(1, 3, height, width) tensors of 0..1, a picture alone each: its bits are then its own."""
     import torch
 
-    from brain.progress import progress
+    from brain.console.progress import progress
 
     for picture in progress(pixels, desc=name, unit="picture", leave=False):
         yield fresh(torch.tensor(picture[None]).permute(0, 3, 1, 2)).float() / 255
@@ -310,8 +304,17 @@ def _dreamsim_lacking() -> str:
 
 ENTRIES = (
     # unit vectors without negative values, through the largest learned weight of each layer
-    Distance(name="lpips", distances=lpips, lacking=_lpips_lacking, bounds=(0.0, 8.05), smallest=LPIPS_SIDE),
+    Distance(
+        name="lpips", title="LPIPS", description="perceptual distance, less is better", profiles={"clean": 170},
+        distances=lpips, lacking=_lpips_lacking, bounds=(0.0, 8.05), smallest=LPIPS_SIDE,
+    ),
     # 1 + the share of structure, which alone can be negative
-    Distance(name="dists", distances=dists, lacking=_dists_lacking, bounds=(0.0, 1.13)),
-    Distance(name="dreamsim", distances=dreamsim, lacking=_dreamsim_lacking, bounds=(0.0, 2.0)),
-)
+    Distance(
+        name="dists", title="DISTS", description="distance of structure and texture, less is better",
+        profiles={"clean": 180}, distances=dists, lacking=_dists_lacking, bounds=(0.0, 1.13),
+    ),
+    Distance(
+        name="dreamsim", title="DreamSim", description="perceptual distance tuned to people, less is better",
+        profiles={"clean": 190}, distances=dreamsim, lacking=_dreamsim_lacking, bounds=(0.0, 2.0),
+    ),
+)  # fmt: skip

@@ -7,21 +7,27 @@ beside `pitch_accuracy`, which counts a frame without pitch as a miss.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from evaluation.metrics import Float, Int, Marks, Views
-from evaluation.metrics.comparison import Comparison
-from evaluation.metrics.identification import Top1, Top1OtherRecons, TwoWay, TwoWayOtherRecons
-from evaluation.metrics.pixels import RADIUS, compared, correlation, ssim_grey
-from evaluation.metrics.verdicts import NWay, Verdict
+from brain.data.correlation import pairwise
+from evaluation.metrics import Views
+from evaluation.metrics._parts.comparison import Comparison, spaced
+from evaluation.metrics._parts.identification import (
+    FIRST,
+    Top1,
+    top1_of,
+    top1_other_recons_of,
+    two_way_by,
+    two_way_other_recons_by,
+)
+from evaluation.metrics._parts.mels import Wide, grey_mels
+from evaluation.metrics._parts.structure import RADIUS, compared, ssim_grey
+from evaluation.metrics._parts.verdicts import NWay, label_of
+from evaluation.score import Int, Marks
 
-Wide = NDArray[np.float64]
-
-# Natural logarithms of mel magnitudes: the recipe's floor is black, and no sound of full scale reaches white.
-QUIETEST, LOUDEST = float(np.log(1e-5)), 2.5
 FEWEST_VOICED = 10
 """Frames, that is a tenth of a second, below which nothing is said of pitch."""
 SEMITONES = 12
@@ -40,20 +46,22 @@ def soundless(references: Views) -> str:
 class Correlation(Comparison):
     """Pearson correlation of one description of a sample and its reference, all its frames and bands in one row.
 
-    of  "mel" (Liu et al. 2024, "PCC"), "envelope", "modulation" or "centroid", see `evaluation.sounds.described`
+    of  "mel" (Liu et al. 2024, "PCC"), "envelope", "modulation" or "centroid", see `samples.sounds.described`
     """
 
     of: str
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:
+        """Why it cannot be computed, "" when it can: it needs sounds, long enough for what it compares."""
         if reason := soundless(references):
             return reason
         return "" if self.of in references.sounds else f"these sounds are too short for {self.of}"
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """The correlations (sample, reference)."""
         rows = [views.sounds[self.of].reshape(len(views), -1) for views in (samples, references)]
-        return Marks(table=correlation(rows[0], rows[1]).astype(np.float32))
+        return Marks(table=pairwise(rows[0], rows[1]).astype(np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +72,15 @@ class MelSsim(Comparison):
     """
 
     name: str = "mel_ssim"
+    title: str = "Mel SSIM"
+    description: str = "structural similarity of log-mel spectrograms; rewards blur"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 60})
+    plotted: bool = True
+    headline: int = 7
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:
+        """Why it cannot be computed, "" when it can: it needs spectrograms of the window's size."""
         if reason := soundless(references):
             return reason
         frames, mels = references.sounds["mel"].shape[1:]
@@ -75,14 +89,9 @@ class MelSsim(Comparison):
         return ""
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """The similarities (sample, reference) inside the blocks."""
         grey = [grey_mels(views.sounds["mel"]) for views in (samples, references)]
         return Marks(table=compared(ssim_grey, grey[0], grey[1], own=own, blocks=blocks))
-
-
-def grey_mels(mels: Float) -> Wide:
-    """Log-mels of any shape as 0..1: the floor is 0, e^2.5 is 1."""
-    grey: Wide = np.clip((mels.astype(np.float64) - QUIETEST) / (LOUDEST - QUIETEST), 0, 1)
-    return grey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +99,20 @@ class CentroidError(Comparison):
     """Mean distance of the spectral centroids over all frames, in Hz; 0 for identical sounds."""
 
     name: str = "centroid_error"
+    title: str = "Centroid error"
+    description: str = "distance of spectral centroids in Hz, less is better"
+    unit: str = "Hz"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 250})
     best: float = 0.0
     bounds: tuple[float, float] = (0.0, 8000.0)
     lower: bool = True
 
     def absent(self, references: Views) -> str:
+        """Why it cannot be computed, "" when it can: it needs sounds."""
         return soundless(references)
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """The mean distances in Hz (sample, reference)."""
         shown = references.sounds["centroid"]
         return Marks(table=np.stack([np.abs(shown - one).mean(axis=1) for one in samples.sounds["centroid"]]))
 
@@ -107,12 +122,14 @@ class Pitch(Comparison):
     """What metrics of pitch share: the tracks, and when they are absent."""
 
     def absent(self, references: Views) -> str:
+        """Why it cannot be computed, "" when it can: it needs a reference with a pitch."""
         if reason := soundless(references):
             return reason
         voiced = np.isfinite(references.sounds["f0"]).sum(axis=1)
         return "" if voiced.max() >= FEWEST_VOICED else "no reference has a pitch"
 
     def marks(self, samples: Views, references: Views, *, own: Int, blocks: Int) -> Marks:
+        """The table of the log2 tracks (sample, reference)."""
         first, second = (np.log2(views.sounds["f0"].astype(np.float64)) for views in (samples, references))
         return Marks(table=self.table(first, second).astype(np.float32))
 
@@ -127,11 +144,16 @@ class PitchError(Pitch):
     print its Euclidean form); NaN below a tenth of a second of such frames."""
 
     name: str = "f0_error"
+    title: str = "F0 error"
+    description: str = "distance of pitch in semitones, where both are voiced, less is better"
+    unit: str = "semitones"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 270})
     best: float = 0.0
     bounds: tuple[float, float] = (0.0, 120.0)
     lower: bool = True
 
     def table(self, samples: Wide, references: Wide) -> Wide:
+        """Mean distances in semitones (sample, reference) of tracks (stimulus, frame)."""
         out = np.full((len(samples), len(references)), np.nan)
         for row, track in enumerate(samples):
             apart = np.abs(references - track) * SEMITONES
@@ -147,9 +169,13 @@ class PitchCorrelation(Pitch):
     0."""
 
     name: str = "f0_correlation"
+    title: str = "F0 correlation"
+    description: str = "does pitch rise and fall together, where both are voiced"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 260})
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def table(self, samples: Wide, references: Wide) -> Wide:
+        """Correlations (sample, reference) of tracks (stimulus, frame)."""
         (x, heard), (y, shown) = _centred(samples), _centred(references)
         both = heard @ shown.T
         count = np.maximum(both, 1)
@@ -178,8 +204,13 @@ class PitchAccuracy(Pitch):
     pitch accuracy, Salamon et al. 2014, unvoiced frames being misses); NaN for a reference without pitch."""
 
     name: str = "pitch_accuracy"
+    title: str = "Pitch accuracy"
+    description: str = "the sample is within half a semitone where the reference is voiced"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 280})
+    plotted: bool = True
 
     def table(self, samples: Wide, references: Wide) -> Wide:
+        """Shares of voiced frames that are right (sample, reference), of tracks (stimulus, frame)."""
         voiced = np.isfinite(references).sum(axis=1)
         out = np.full((len(samples), len(references)), np.nan)
         for row, track in enumerate(samples):
@@ -193,8 +224,12 @@ class Voicing(Pitch):
     """Share of the frames that are voiced in both sounds or in neither."""
 
     name: str = "voicing"
+    title: str = "Voicing"
+    description: str = "both are voiced, or neither is"
+    profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 290})
 
     def table(self, samples: Wide, references: Wide) -> Wide:
+        """Shares of frames of the same voicing (sample, reference), of tracks (stimulus, frame)."""
         heard, shown = (np.isfinite(tracks).astype(np.float64) for tracks in (samples, references))
         alike: Wide = (heard @ shown.T + (1 - heard) @ (1 - shown).T) / samples.shape[1]
         return alike
@@ -203,23 +238,53 @@ class Voicing(Pitch):
 CLAP, AST = "clap_htsat", "ast_audioset"
 TEN = 10
 """Pools of ten are what decoders of sound print (RAG-Audio): their test sets have fifty clips or so."""
-
+LABELS = {
+    "pitch": {"clean-sound": 330}, "pace": {"clean-sound": 340}, "brightness": {"clean-sound": 350},
+    "space": {"clean-sound": 360},
+}  # fmt: skip
+TWO_WAY = {CLAP: {"clean-sound": 130}, AST: {"clean-sound": 160}}
+OTHER_RECONS = {CLAP: {"clean-sound": 140}, AST: {"clean-sound": 170}}
+IN_TEN = {CLAP: {"clean-sound": 150}, AST: {"clean-sound": 180}}
+"""Places in profiles."""
 ENTRIES = (
-    Correlation(name="mel_pcc", of="mel"),
+    Correlation(
+        name="mel_pcc", title="Mel correlation", description="correlation of log-mel spectrograms; rewards blur",
+        of="mel", profiles={"clean-sound": 50}, plotted=True, headline=6,
+    ),
     MelSsim(),
-    Correlation(name="centroid_correlation", of="centroid"),
+    Correlation(
+        name="centroid_correlation", title="Centroid correlation", description="does brightness rise and fall together",
+        of="centroid", profiles={"clean-sound": 240},
+    ),
     CentroidError(),
-    Correlation(name="envelope_correlation", of="envelope"),
-    Correlation(name="modulation_correlation", of="modulation"),
+    Correlation(
+        name="envelope_correlation", title="Envelope", description="correlation of loudness over time", of="envelope",
+        profiles={"clean-sound": 300}, plotted=True,
+    ),
+    Correlation(
+        name="modulation_correlation", title="Modulation", description="correlation of modulation spectra",
+        of="modulation", profiles={"clean-sound": 310},
+    ),
     PitchCorrelation(),
     PitchError(),
     PitchAccuracy(),
     Voicing(),
-    Top1(name=f"top1_pool{TEN}", eye="judge", size=TEN),
-    Top1OtherRecons(name=f"top1_other_recons_pool{TEN}", eye="judge", size=TEN),
-    *(TwoWay(name=f"two_way_{eye}", eye=eye) for eye in (CLAP, AST)),
-    *(TwoWayOtherRecons(name=f"two_way_other_recons_{eye}", eye=eye) for eye in (CLAP, AST)),
-    *(Top1(name=f"top1_{eye}_pool{TEN}", eye=eye, size=TEN) for eye in (CLAP, AST)),
-    NWay(name="audioset_50way_top1_pseudo", group="audioset", ways=50, pseudo=True, eye=AST),
-    *(Verdict(name=f"label_{group}", group=group) for group in ("pitch", "pace", "brightness", "space")),
-)
+    top1_of(TEN, {"clean-sound": 90}),
+    top1_other_recons_of(TEN, {"clean-sound": 100}),
+    *(two_way_by(network, profiles=profiles) for network, profiles in TWO_WAY.items()),
+    *(two_way_other_recons_by(network, profiles=profiles) for network, profiles in OTHER_RECONS.items()),
+    *(
+        Top1(
+            name=f"top1_{network}_pool{TEN}", title=spaced(f"top1_{network}"), description=f"{FIRST}, by {network}",
+            network=network,
+            size=TEN, profiles=profiles,
+        )
+        for network, profiles in IN_TEN.items()
+    ),
+    NWay(
+        name="audioset_50way_top1_pseudo", title="AudioSet, 50-way", group="audioset", ways=50, pseudo=True,
+        network=AST,
+        description="the class an AudioSet network gives the reference comes first", profiles={"clean-sound": 190},
+    ),
+    *(label_of(group, profiles) for group, profiles in LABELS.items()),
+)  # fmt: skip

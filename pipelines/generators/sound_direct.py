@@ -7,36 +7,53 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.drawing import DrawSettings, Generator, open_generator
-from pipelines.stacks import StackFolder
+from pipelines.drawing import Generator, open_generator
+from pipelines.settings import Scheduler, SoundSampling
+from pipelines.stacks.folder import StackFolder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipelines.lanes import Lanes
-    from pipelines.sampler import Hooks
-    from pipelines.sound_stack import SoundDrawing
+    from pipelines.sampling.micro_batches import MicroBatches
+    from pipelines.sampling.sampler import Hooks
+    from pipelines.sounds.stack import SoundDrawing
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaSampling(SoundSampling):
+    """From noise, towards decoded LOA."""
+
+    steps: int = 50
+    guidance: float = 3.5
+    scheduler: Scheduler = "ddim"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClapSampling(LoaSampling):
+    """From noise, towards decoded CLAP."""
+
+    guidance: float = 2.5
 
 
 def _draw(
     pipeline: Any,
     values: Mapping[str, Tensor],
     seeds: Sequence[int],
-    settings: DrawSettings,
-    lanes: Lanes,
+    settings: SoundSampling,
+    batches: MicroBatches,
     hooks: Hooks,
 ) -> SoundDrawing:
-    from pipelines.sound_prompt import SoundPrompt
+    from pipelines.sounds.prompt import SoundPrompt
 
     return pipeline(  # type: ignore[no-any-return]
         SoundPrompt(loa=values.get("loa"), clap=values.get("clap")),
         seeds=seeds,
         seconds=settings.seconds,
         steps=settings.steps,
-        guidance_scale=settings.guidance_scale,
+        guidance_scale=settings.guidance,
         eta=settings.eta,
         scheduler=settings.scheduler,
-        lanes=lanes,
+        batches=batches,
         hooks=hooks,
     )
 
@@ -50,15 +67,18 @@ class SoundDirect:
     """
 
     name: str
+    title: str
+    description: str
+    citation: str
     needs: tuple[str, ...]
-    defaults: DrawSettings
+    settings: SoundSampling
     without: tuple[str, ...]
     family: str
     takes: tuple[str, ...] = ()
 
     def open(self, stack: StackFolder, *, device: str, dtype: str) -> Generator:
         """The stack, loaded; see `open_generator`. Autoencoder and vocoder stay in float32."""
-        from pipelines.sound import SoundPipeline
+        from pipelines.sounds.pipeline import SoundPipeline
 
         return open_generator(
             self.name,
@@ -75,25 +95,29 @@ class SoundDirect:
 
     def tiny(self, folder: Path) -> Path:
         """A random stack of the family in `folder`."""
-        from pipelines.tiny_sound import tiny_sound_stack
+        from pipelines.sounds.tiny import tiny_sound_stack
 
         return tiny_sound_stack(folder, family=self.family)
 
 
 ENTRIES = (
-    # Liu et al. 2024
     SoundDirect(
         name="sound-direct",
+        title="AudioLDM 2 from LOA",
+        description="decoded language of audio into AudioLDM 2's UNet as it is, from noise",
+        citation="Liu et al. 2024 (AudioLDM 2), arXiv 2308.05734",
         needs=("loa",),
-        defaults=DrawSettings(steps=50, guidance_scale=3.5, scheduler="ddim"),
+        settings=LoaSampling(),
         without=("text_encoder", "feature_extractor", "tokenizer", "projection_model", "language_model"),
         family="audioldm2",
     ),
-    # Liu et al. 2023
     SoundDirect(
         name="sound-clap",
+        title="AudioLDM from CLAP",
+        description="decoded CLAP into AudioLDM's UNet as it is, from noise",
+        citation="Liu et al. 2023 (AudioLDM), arXiv 2301.12503",
         needs=("clap",),
-        defaults=DrawSettings(steps=50, guidance_scale=2.5, scheduler="ddim"),
+        settings=ClapSampling(),
         without=("feature_extractor", "text_encoder_2", "tokenizer_2", "projection_model", "language_model"),
         family="audioldm",
     ),

@@ -7,23 +7,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.drawing import DrawSettings, Generator, open_generator
-from pipelines.stacks import StackFolder
+from pipelines.drawing import Generator, open_generator
+from pipelines.settings import Sampling, Scheduler, strength_within
+from pipelines.stacks.folder import StackFolder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pipelines.base import Drawing
-    from pipelines.lanes import Lanes
-    from pipelines.sampler import Hooks
+    from pipelines.images.base import Drawing
+    from pipelines.sampling.micro_batches import MicroBatches
+    from pipelines.sampling.sampler import Hooks
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakagiSampling(Sampling):
+    """From a noised latent, towards the text condition."""
+
+    steps: int = 50
+    guidance: float = 5.0
+    scheduler: Scheduler = "ddim"
+    strength: float = 0.8
+    """How far the decoded latent is noised; 1 forgets it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        strength_within(self.strength, self.steps)
 
 
 def _draw(
     pipeline: Any,
     values: Mapping[str, Tensor],
     seeds: Sequence[int],
-    settings: DrawSettings,
-    lanes: Lanes,
+    settings: TakagiSampling,
+    batches: MicroBatches,
     hooks: Hooks,
 ) -> Drawing:
     return pipeline(  # type: ignore[no-any-return]
@@ -32,10 +48,10 @@ def _draw(
         seeds=seeds,
         steps=settings.steps,
         strength=settings.strength,
-        guidance_scale=settings.guidance_scale,
+        guidance_scale=settings.guidance,
         eta=settings.eta,
         scheduler=settings.scheduler,
-        lanes=lanes,
+        batches=batches,
         hooks=hooks,
     )
 
@@ -45,13 +61,16 @@ class Takagi:
     """Decoded VAE latent -> noised start; decoded text hidden states -> condition. Serves every row of the table."""
 
     name: str = "takagi"
+    title: str = "Latent and text condition"
+    description: str = "image-to-image from a decoded latent, under decoded text hidden states"
+    citation: str = "Takagi & Nishimoto, CVPR 2023"
     needs: tuple[str, ...] = ("vae-latent", "clip-text")
     takes: tuple[str, ...] = ()
-    defaults: DrawSettings = DrawSettings(steps=50, strength=0.8, guidance_scale=5.0, scheduler="ddim")
+    settings: TakagiSampling = TakagiSampling()
 
     def open(self, stack: StackFolder, *, device: str, dtype: str) -> Generator:
         """The stack, loaded; see `open_generator`."""
-        from pipelines.latent_text import LatentTextPipeline
+        from pipelines.images.latent_text import LatentTextPipeline
 
         return open_generator(
             self.name,
@@ -66,7 +85,7 @@ class Takagi:
 
     def tiny(self, folder: Path) -> Path:
         """A random stack of 32 px pictures in `folder`."""
-        from pipelines.tiny import tiny_stack
+        from pipelines.images.tiny import tiny_stack
 
         return tiny_stack(folder, image_condition=False)
 

@@ -1,2 +1,4 @@
-"""The bundled miniature stacks and the recipes that trained them: `accelerate launch -m pipelines.miniature.train` for
-pictures, `-m pipelines.miniature.sound_train` for sounds."""
+"""The bundled miniature stacks and the recipes that trained them.
+
+`accelerate launch -m pipelines.miniature.recipe_image` for pictures, `-m pipelines.miniature.recipe_sound` for sounds.
+"""

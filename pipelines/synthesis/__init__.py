@@ -1,10 +1,11 @@
-"""Synthesis: ways to make a picture that an objective wants, behind one interface, one file a way.
+"""Synthesis: methods that make a picture an objective rates highly, behind one interface, one file a method.
 
-    for made in CATALOGUE["guided"].make(studio, seeds):
-        made.image, made.course
+    for made in CATALOGUE["guided"].make(context, seeds):
+        made.image, made.trajectory
 
-A `Studio` holds what every way may use: the stack's pipeline, the objective over pictures, natural pictures to choose
-from, a small decoder for gradients. One seed is one picture, and a batch never changes it.
+A `SynthesisContext` holds what every method may use: the stack's pipeline, the objective over pictures, natural
+pictures to choose from, a small decoder for gradients. One seed is one picture, and a batch never changes it. Nothing
+heavy is imported until a method makes something; what several methods share lies in `_parts/`.
 """
 
 from __future__ import annotations
@@ -17,53 +18,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.catalogue import Catalogue
-from brain.errors import UsageError
-from pipelines.lanes import Lanes
+from brain.console.bounds import within
+from pipelines.settings import Scheduler, strength_within
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from pipelines.sampling.micro_batches import MicroBatches
+
 Float = NDArray[np.float32]
 MIXTURE = 11  # the part of a seed's randomness that mixes embeddings
+MOST = 1e6
+"""The greatest strength of anything that has no bound of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisSettings:
-    """How pictures are made; a way reads what concerns it.
-
-    steps       of a whole walk, published_steps of braindive's; few_steps of the short walks of other ways
-    scale       strength of guidance; an objective is in units of its standard deviation over natural pictures
-    candidates  pictures best-of-n draws for one it keeps, and search looks at in all
-    iterations  of the noise' ascent; rate how far it goes each time
-    sharpness   of the softmax over natural pictures whose embeddings are mixed, per unit of the objective
-    variety     of these mixtures from seed to seed: 0 is one for all, 1 draws from the softmax
-    guidance    classifier-free scale towards the optimal embedding, 1 is none
-    conditioned whether the ways that can start from the optimal embedding do (never unguided and braindive)
-    strength    how far a reference picture is noised, where one is given
-    scheduler   "" is the stack's own
-    """
+    """How pictures are made. A method reads those of them that its entry names in `reads`."""
 
     steps: int = 20
+    """Denoising steps of guided, embedding and unguided."""
     published_steps: int = 50
+    """Denoising steps of braindive."""
     few_steps: int = 6
+    """Denoising steps of one candidate of best-of-n, search and noise."""
     scale: float = 60.0
+    """Strength of the gradient, for an objective in standard deviations over natural pictures; 0 follows none."""
     candidates: int = 16
+    """Pictures of which best-of-n keeps one, and that search looks at in all."""
     iterations: int = 12
+    """Steps of the ascent on the initial noise."""
     rate: float = 0.6
+    """How far one step of that ascent goes, in half lengths of the noise."""
     sharpness: float = 10.0
+    """Of the softmax over natural pictures whose embeddings are mixed, per unit of the objective."""
     variety: float = 1.0
+    """Of these mixtures from seed to seed: 0 is one for all, 1 draws from the softmax."""
     guidance: float = 3.0
+    """Classifier-free guidance towards the mixed embedding; 1 is the condition alone."""
     conditioned: bool = True
+    """Start from mixed embeddings where a method can; unguided and braindive never do."""
     strength: float = 0.7
-    scheduler: str = ""
+    """How far a reference picture is noised, where one is given; 1 forgets it."""
+    scheduler: Scheduler = ""
+    """Empty takes the stack's own."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "published_steps", "few_steps", "candidates", "iterations"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"synthesis: {name} must be 1 or more, found {getattr(self, name)}")
-        if not 0 < self.strength <= 1:
-            raise UsageError(f"synthesis: strength must be above 0 and at most 1, found {self.strength}")
+            within(f"--{name.replace('_', '-')}", getattr(self, name), 1)
+        for name in ("scale", "rate", "sharpness", "variety", "guidance"):
+            within(f"--{name}", getattr(self, name), 0, MOST)
+        strength_within(self.strength)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +89,9 @@ class Natural:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What a way is at, one step of one of its loops.
+    """The state of a method at one step of one of its loops.
 
-    step, steps  the step, from 0, and how many the loop has; a way may have several loops
+    step, steps  the step, from 0, and how many the loop has; a method may have several loops
     latents      (sample, channel, y, x) the predicted clean samples, None where a loop has none
     """
 
@@ -95,32 +101,32 @@ class Sight:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Studio:
-    """What every way may use.
+class SynthesisContext:
+    """What every method may use.
 
     pipeline   the stack's, an `ImageEmbeddingPipeline` or a `LatentTextPipeline`
     objective  pictures (picture, 3, H, W) in [0, 1] -> (picture,), differentiable; higher is better
-    wish       (dim,) the direction in the image embedding that the objective rises in, or None where there is none
+    direction  (dim,) where in the image embedding the objective rises, or None where there is no such direction
     tiny       the stack's small decoder, latents -> pictures in [-1, 1]; None takes the full one
     natural    natural pictures
     reference  a picture to start from, or None
-    watch      told every step; it cannot change a picture, and what it raises ends the way
+    watch      called at every step; it cannot change a picture, and what it raises ends the method
     """
 
     pipeline: Any
     objective: Callable[[Tensor], Tensor]
-    wish: Float | None
+    direction: Float | None
     tiny: Any
     natural: Natural
     settings: SynthesisSettings
-    lanes: Lanes
+    batches: MicroBatches
     reference: Image | None = None
     watch: Callable[[Sight], None] | None = None
 
     @property
     def takes_embeddings(self) -> bool:
         """Whether there is an embedding to start from and a UNet that takes it."""
-        return self.wish is not None and "image_normalizer" in self.pipeline.components
+        return self.direction is not None and "image_normalizer" in self.pipeline.components
 
     def conditions(self, seeds: Sequence[int]) -> Float:
         """(seed, dim) image embeddings to start from: natural ones, mixed by what their pictures are worth."""
@@ -131,7 +137,7 @@ class Studio:
         ])  # fmt: skip
 
     def worth(self, latents: Tensor) -> Tensor:
-        """The objective of latents (sample, channel, y, x), seen through the small decoder."""
+        """The objective (sample,) of latents (sample, channel, y, x), seen through the small decoder."""
         if self.tiny is None:
             return self.full_worth(latents)
         return self.objective(self.small_pixels(latents))
@@ -147,11 +153,11 @@ class Studio:
 
         with torch.inference_mode():
             if self.tiny is None:
-                return self.pipeline.decode_latents(latents, lanes=self.lanes)  # type: ignore[no-any-return]
-            return self.lanes.run(self.small_pixels, latents)
+                return self.pipeline.decode_latents(latents, batches=self.batches)  # type: ignore[no-any-return]
+            return self.batches.run(self.small_pixels, latents)
 
     def full_worth(self, latents: Tensor) -> Tensor:
-        """The objective of latents seen through the full decoder, as BrainDiVE has it."""
+        """The objective (sample,) of latents seen through the full decoder, as BrainDiVE has it."""
         vae = self.pipeline.vae
         shift = float(getattr(vae.config, "shift_factor", None) or 0)
         pixels = vae.decode(latents / vae.config.scaling_factor + shift, return_dict=False)[0]
@@ -162,7 +168,7 @@ class Studio:
         import torch
 
         with torch.inference_mode():
-            return [float(value) for value in self.lanes.run(lambda x: self.objective(x)[:, None], pictures)[:, 0]]
+            return [float(value) for value in self.batches.run(lambda x: self.objective(x)[:, None], pictures)[:, 0]]
 
 
 def mixed(embeddings: Float, worth: Float, *, sharpness: float, variety: float, seed: int) -> Float:
@@ -183,25 +189,41 @@ def mixed(embeddings: Float, worth: Float, *, sharpness: float, variety: float, 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """One picture, its seed, the objective's course while it was made (the last is its own), how many were tried."""
+    """One picture that a method made.
+
+    trajectory  the objective while it was made; the last is the picture's own
+    candidates  how many pictures were tried for it
+    source      the natural picture that it is, "" where it was drawn
+    """
 
     seed: int
     image: Image
-    course: tuple[float, ...]
+    trajectory: tuple[float, ...]
     candidates: int = 1
     source: str = ""
 
 
-class Way(Protocol):
-    """A way in the catalogue: its name, one sentence, and what makes pictures."""
+class SynthesisMethod(Protocol):
+    """What a file of `pipelines/synthesis/` puts into its ENTRIES: a card, the settings it reads, and `make`."""
 
     @property
     def name(self) -> str: ...
     @property
-    def says(self) -> str: ...
+    def title(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def citation(self) -> str: ...
+    @property
+    def reads(self) -> tuple[str, ...]: ...
 
-    def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
+    def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""
 
 
-CATALOGUE: Catalogue[Way] = Catalogue("pipelines.synthesis", "way to synthesize")
+LOOP = ("strength", "scheduler")
+"""Settings that every denoising loop reads."""
+MIXED = ("sharpness", "variety", "guidance")
+"""Settings that a loop from mixed natural embeddings reads beside them."""
+
+CATALOGUE: Catalogue[SynthesisMethod] = Catalogue("pipelines.synthesis", "synthesis method")

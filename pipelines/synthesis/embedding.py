@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from brain.errors import UsageError
-from pipelines.synthesis import Made, Studio
-from pipelines.synthesis._walks import finished, walked
+from pipelines.synthesis import LOOP, MIXED, Made, SynthesisContext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,16 +17,22 @@ class Embedding:
     """A mixture and a noise a seed."""
 
     name: str = "embedding"
-    says: str = "a mixture of the best natural image embeddings, drawn by the image condition"
+    title: str = "Embedding"
+    description: str = "a mixture of the best natural image embeddings, drawn by the image condition"
+    citation: str = ""
+    reads: tuple[str, ...] = ("steps", *MIXED, *LOOP)
 
-    def make(self, studio: Studio, seeds: Sequence[int]) -> Iterator[Made]:
-        if not studio.takes_embeddings:
+    def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
+        """One picture a seed, in order; a stack or an objective without an embedding is a UsageError."""
+        from pipelines.synthesis._parts.sampled import finished, sampled
+
+        if not context.takes_embeddings:
             raise UsageError(
-                "way 'embedding': expected a stack whose UNet takes an image embedding and an objective linear in it, "
-                "found others; use a stack that serves unclip"
+                "method 'embedding': expected a stack whose UNet takes an image embedding and an objective linear in "
+                "it, found others; use a stack that serves unclip"
             )
-        latents = walked(studio, seeds, steps=studio.settings.steps, conditioned=True)
-        yield from finished(studio, seeds, latents, course=None)
+        latents = sampled(context, seeds, steps=context.settings.steps, conditioned=True)
+        yield from finished(context, seeds, latents, before=None)
 
 
 ENTRIES = (Embedding(),)

@@ -15,16 +15,16 @@ import soundfile
 from PIL import Image
 
 from app.cli import main
+from brain.data.pack import pack, write_arrays
 from brain.errors import AfterimageError
-from brain.pack import pack, write_arrays
 from brain.readers import open_recording, reader_of
-from brain.simulated.tiny import tiny_nsd
-from brain.simulated.tiny_listener import tiny_listener
+from brain.simulated.layouts.tiny import tiny_nsd
+from brain.simulated.layouts.tiny_listener import tiny_listener
 from encoders.conditions import Conditions
 from encoders.trials import read_unlabelled
-from evaluation.samples import read_samples
-from pipelines.stacks import check
-from pipelines.tiny import tiny_stack
+from evaluation.samples.read import read_samples
+from pipelines.images.tiny import tiny_stack
+from pipelines.stacks.load import check
 
 TRIALS, VOXELS = 24, 8
 IDS = [f"s{number:02d}" for number in range(TRIALS)]

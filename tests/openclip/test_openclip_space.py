@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError
-from brain.memory import fresh
+from brain.machine.memory import fresh
 from brain.types import Stimuli
+from encoders.frozen.torchvision_guard import settle_torchvision
 from encoders.spaces import CATALOGUE
-from encoders.torchvision_guard import settle_torchvision
 
 pytestmark = pytest.mark.openclip
 settle_torchvision()
@@ -49,7 +49,7 @@ def test_embeddings_are_those_of_open_clip(tmp_path: Path) -> None:
         expected = torch.cat([model.encode_image(fresh(one)) for one in pixels.split(1)]).numpy()
     # one picture a call on either side: the same bits
     np.testing.assert_array_equal(space.encode(stimuli(), IDS, batch=2).values, expected)
-    assert space.card.shape == (24,) and space.restoration == "spread+norm"
+    assert space.card.shape == (24,) and space.rescaling == "spread+norm"
 
 
 def test_neither_folder_nor_name_is_an_absent_checkpoint(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from brain.errors import CheckpointAbsent, InputError
+from encoders.frozen.torchvision_guard import settle_torchvision
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.torchvision_guard import settle_torchvision
 from encoders.towers import CATALOGUE, Tower
 from tests.rounding import rounding
 

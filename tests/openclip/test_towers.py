@@ -16,9 +16,9 @@ import torch
 from PIL import Image
 
 from brain.errors import InputError
-from encoders.torchvision_guard import settle_torchvision
-from evaluation.judges import find_judge
-from evaluation.judges._weights import FOLDER
+from encoders.frozen.torchvision_guard import settle_torchvision
+from evaluation.find_judge import find_judge
+from evaluation.judges._parts.weights import FOLDER
 from evaluation.metrics import CATALOGUE, Views
 from evaluation.metrics.perceptual import CHANNELS, dists, lpips
 from tests.rounding import rounding

@@ -1,0 +1,1 @@
+"""What computes, what memory there is, and how arrays lie in it."""

@@ -1,0 +1,1 @@
+"""Parts of the reader of the Natural Scenes Dataset, `brain.readers.nsd`."""

@@ -1,0 +1,1 @@
+"""Parts of the reader of data of one's own, `brain.readers.arrays`."""

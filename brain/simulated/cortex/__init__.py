@@ -1,0 +1,1 @@
+"""The cortex that watches and the one that listens, with the networks inside them."""

@@ -1,0 +1,1 @@
+"""Data sets on disk as laboratories lay them out, and tiny ones for tests."""

@@ -1,0 +1,1 @@
+"""Scenes: what is drawn, by which pen, in which colours."""

@@ -1,0 +1,1 @@
+"""Sounds: what is heard, and how each kind is synthesized."""

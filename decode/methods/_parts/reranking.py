@@ -1,0 +1,141 @@
+"""What an encoding model says of drawn sounds: which of several the brain would have answered like this, and what of
+the decoded condition is left in them.
+
+    scorer = open_scorers(run, recording, folds, settings=settings)["test"]
+    scorer(waves, "clip3_slide1")           # (candidate,) correlation of predicted with measured responses
+
+The model is ridge from the true CLAP of the training sounds to the training responses of the voxels that CLAP is
+decoded from (Ciferri et al. 2025). It has seen no test trial; a sample that was picked by it was picked by the
+measured response, so that the brain's own metrics no longer judge it fairly: the report says how many were compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from brain.data.averages import average_repeats
+from brain.data.correlation import with_row
+from brain.errors import InputError, UsageError
+from brain.files.waveforms import RATE, resampled
+from brain.types import Float, Recording, Split, Stimuli
+from decode.methods import Kept, RowTask, read_from
+from decode.run.folder import RunFolder
+from decode.run.patterns import columns_of, first_repeats
+from decode.run.seeds import sample_seed
+from decode.run.settings import Settings, maps_of, spaces_of
+from encoders.conditions import Conditions
+from encoders.patterns import standardised
+from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge
+from encoders.spaces import CATALOGUE
+from encoders.voxelwise.model import PENALTIES
+from evaluation.samples.read import read_samples
+
+SPACE = "clap"
+RERANKED = "reranked"
+PREDICTABLE = 0.01
+"""Cross-validated r2, within training, from which a voxel has a say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """The encoding model of one fold.
+
+    clap      the opened CLAP space of the run's stack
+    fit       CLAP -> voxels; `voxels` (voxel,) int64 those that it predicts at all
+    measured  test stimulus -> (voxel,) z-scored response of these
+    """
+
+    clap: Any = field(repr=False)
+    fit: RidgeFit = field(repr=False)
+    voxels: Any
+    measured: Mapping[str, Float] = field(repr=False)
+
+    def __call__(self, waves: Float, stimulus: str) -> Float:
+        """Waves (candidate, sample) at 16 kHz -> (candidate,) correlation over voxels with the stimulus' response."""
+        rate = self.clap.extractor.sampling_rate
+        heard = [resampled(wave, RATE, to=rate) for wave in waves]
+        predicted = self.fit.predict(self.clap.encode_waves(heard, batch=8))[:, self.voxels]
+        return with_row(predicted, self.measured[stimulus])
+
+
+def check_reranking(settings: Settings) -> None:
+    """Refuses (UsageError) the row reranked of a run that decodes no CLAP."""
+    found = ", ".join(spaces_of(settings.maps))
+    if RERANKED in settings.sampling.rows and not read_from(settings.maps, (SPACE,)):
+        raise UsageError(f"--rows: reranked needs {SPACE} among --maps, found {found}; leave it out")
+
+
+def reranked(task: RowTask) -> Iterator[Kept]:
+    """Draws several samples of each stimulus and keeps the one whose predicted response fits the measured one best."""
+    from pipelines.reranking import best_of
+
+    scorers = open_scorers(task.run, task.recording, task.folds, settings=task.settings)
+    count, ladder = task.own.candidates, task.ladder
+    conditions = task.decoder.conditions(ladder, "decoded", [name for name, _ in task.asked])
+    names = [name for name, _ in task.asked for _ in range(count)]
+    seeds = [sample_seed(ladder.seed, name, number) for name, _ in task.asked for number in range(count)]
+    # all in one stream, for candidates of several stimuli fill the micro-batches that those of one would leave empty
+    stream = task.decoder.draw(conditions, names, seeds, watch=task.watch)
+    for name, index in task.asked:
+        scorer = scorers[ladder.fold(name).name]
+        candidates = list(islice(stream, count))
+        best = best_of(candidates, lambda waves, scorer=scorer, name=name: scorer(waves, name))
+        yield Kept(drawn=best.drawn, index=index, candidates=best.candidates)
+
+
+def open_scorers(
+    run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings
+) -> dict[str, Scorer]:
+    """Fold -> its encoding model."""
+    spec = maps_of(settings.maps)[read_from(settings.maps, (SPACE,))[SPACE]]
+    clap, true = open_clap(settings), Conditions.load(run.conditions(SPACE, "true"))
+    responses = recording.responses.voxels(columns_of(recording, spec.regions))
+    found, own = {}, settings.mapping(spec.mapping)
+    for fold in folds:
+        training, scaler = standardised(responses, fold.train)
+        train = average_repeats(training)
+        fit = fit_ridge(
+            true.take(train.ids).values, train.values, groups=train.ids, alphas=PENALTIES,
+            folds=settings.maps.folds, seed=settings.machine.seed, chunk=getattr(own, "chunk", RidgeSettings().chunk),
+        )  # fmt: skip
+        voxels = np.flatnonzero(fit.cv_r2 > PREDICTABLE)
+        if not len(voxels):
+            raise InputError(f"fold {fold.name}: {SPACE} predicts no voxel to re-rank by; leave the row reranked out")
+        tested = first_repeats(responses.trials(responses.of(fold.test)), settings.sampling.test_repeats)
+        measured = average_repeats(scaler.apply(tested))
+        rows = dict(zip(measured.ids, measured.values[:, voxels], strict=True))
+        found[fold.name] = Scorer(clap=clap, fit=fit, voxels=voxels, measured=rows)
+    return found
+
+
+def open_clap(settings: Settings) -> Any:
+    """The CLAP space on the run's stack."""
+    from pipelines.stacks.find import resolve
+
+    stack = resolve(settings.maps.stack)
+    return CATALOGUE[SPACE].open(stack.path, model=stack.model, revision=stack.revision, device=settings.machine.device)
+
+
+def write_generated(run: RunFolder, settings: Settings) -> None:
+    """Encodes the first decoded sound of every stimulus, unless it is done: RUN/conditions/MAP.generated.safetensors.
+
+    It is what the report needs to say how much of the decoded condition the generator has lost. A run that decodes no
+    CLAP has none.
+    """
+    into = [spec.name for spec in maps_of(settings.maps).values() if spec.space == SPACE]
+    if not into:
+        return
+    samples = read_samples(run.path, references=None)
+    if samples.modality != "sound":
+        return
+    drawn = {one.stimulus: one for one in samples.of("decoded") if one.index == 0 and not one.withheld}
+    path = run.conditions(SPACE if SPACE in into else into[0], "generated")
+    if not drawn or (path.is_file() and set(Conditions.load(path).ids) == set(drawn)):
+        return
+    made = Stimuli(ids=tuple(drawn), modality="sound", opener=lambda name: (samples.hear(drawn[name]), RATE))
+    open_clap(settings).encode(made, made.ids, batch=16).save(path)

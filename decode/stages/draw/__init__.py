@@ -1,0 +1,1 @@
+"""Draw: test patterns become conditions, conditions become pictures or sounds."""

@@ -1,0 +1,1 @@
+"""Fit: training trials and the conditions of what was shown become mappings."""

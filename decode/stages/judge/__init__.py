@@ -1,0 +1,1 @@
+"""Judge: samples become a report; curves and the voxelwise encoder beside it."""

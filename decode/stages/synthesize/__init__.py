@@ -1,0 +1,1 @@
+"""Synthesize: pictures that drive a region of the fitted brain."""

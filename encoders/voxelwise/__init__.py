@@ -1,0 +1,1 @@
+"""Voxelwise encoding models: from features of a stimulus to each voxel, and how accurate that is."""

@@ -1,0 +1,1 @@
+"""What several judges share; nothing here is an entry."""

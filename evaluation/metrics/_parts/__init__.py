@@ -1,0 +1,1 @@
+"""What several metrics share; nothing here is an entry."""

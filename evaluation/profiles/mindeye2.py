@@ -1,0 +1,25 @@
+"""The metrics of MindEye2 (Scotti et al. 2024) as its notebook computes them."""
+
+from __future__ import annotations
+
+from evaluation.profiles import Profile
+
+ENTRIES = (
+    Profile(
+        name="paper-mindeye2",
+        title="MindEye2",
+        description=(
+            "MindEye2 (Scotti et al. 2024): 425 pixels, SSIM in two dimensions, two-way among references, top-1 of 300"
+        ),
+        wrong=(
+            "published samples were blended with a blurry branch and 16 were drawn to keep one; ties count as failures"
+        ),
+        citation="Scotti et al. 2024, MindEye2, ICML, arXiv:2403.11207",
+        named=(
+            "pixcorr", "ssim", "two_way_alexnet2_strict", "two_way_alexnet5_strict", "two_way_inception_v3_strict",
+            "two_way_clip_vit_l14_strict", "distance_efficientnet_b1", "distance_swav_resnet50", "top1_pool300",
+            "top1_other_recons_pool300", "two_way_strict",
+        ),
+        side=425,
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Pages: reports as single HTML files without remote content and without scripts."""

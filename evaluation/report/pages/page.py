@@ -1,0 +1,224 @@
+"""The page: a report as one HTML file without remote content and without scripts; every text in it stays text.
+
+The answer first, then the ladder, every test stimulus beside all its decodes, the regions, and the card.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evaluation.report.pages.gallery import columns_of, gallery
+from evaluation.report.pages.ladder import (
+    GEOMETRY,
+    TOP,
+    WORDS,
+    ladder_table,
+    panel,
+    percent,
+    plotted,
+    probability,
+    tile,
+)
+from evaluation.report.pages.players import SoundStrips
+from evaluation.report.pages.plots import LINE_HEIGHT, LINE_WIDTH, height_of, plots
+from evaluation.report.pages.tables import (
+    after_line,
+    attributes,
+    brain_bars,
+    condition_lines,
+    dimension_lines,
+    flatten,
+    leak_lines,
+    set_tables,
+)
+from evaluation.report.regions import glass_brain, read_regions
+from evaluation.report.types import Report
+from evaluation.report.worlds import badge, layout_of
+from evaluation.samples.sounds import SOUND
+from evaluation.score import Score
+
+HEADLINE = 4
+ALPHA, HALF = 0.05, 0.5
+"""The p up to which a score is better than chance, and what two-way identification gives by chance at the most."""
+BLIND = 0.75
+"""Below this share of the references found among the others by themselves, a score at chance says nothing."""
+
+
+def render(report: Report) -> str:
+    """The page as text. Damaged region files are an InputError; absent ones are said in the page."""
+    from evaluation.report.pages.environment import environment
+
+    regions = read_regions(report.folder)
+    brain, brain_note = glass_brain(report.folder, regions)
+    run = report.card.get("run", {})
+    columns = columns_of(report.samples)
+    wide = 1 + columns["decoded"] + len(columns["controls"])
+    sounds = None
+    if report.samples.modality == SOUND:
+        sounds = SoundStrips.of(report.samples, columns=wide, home=report.home, page=report.folder)
+    return environment().get_template("page.html.jinja").render(
+        answer=answer(report),
+        badge=badge(report.simulated),
+        said=report.said(),
+        facts=header_facts(report, run),
+        tiles=[tile(report, found) for found in headline(report)],
+        panels=[panel(report, name) for name in plotted(report)],
+        table=ladder_table(report) | ({"said": "Chance of decoded"} if report.design.in_folds else {}),
+        attributes=attributes(report),
+        columns=columns,
+        strips=gallery(report, report.samples, sounds),
+        spectrograms=None if sounds is None else sounds.legend(),
+        words=WORDS[report.samples.modality],
+        conditions=condition_lines(report),
+        after=after_line(report),
+        sets=set_tables(report),
+        regions=regions,
+        brain=brain,
+        brain_note=brain_note,
+        brain_bars=brain_bars(report),
+        plots=plots(report),
+        leaks=leak_lines(report.leaks),
+        dimensions=dimension_lines(report),
+        profile=report.profile,
+        picked=report.card["evaluation"]["best of"],
+        stated=[(first + dot, rest) for first, dot, rest in (one.partition(". ") for one in report.stated())],
+        noted=report.noted(),
+        folds=report.design.in_folds,
+        absent=report.absent,
+        card=flatten(report.card),
+        withheld=report.card["evaluation"]["withheld"],
+        line_box={
+            "width": LINE_WIDTH,
+            "height": LINE_HEIGHT,
+            "top": TOP,
+            "ticks": [(height_of(value), f"{value:g}") for value in (0, 0.5, 1)],
+        },
+        geometry=GEOMETRY,
+    )
+
+
+def answer(report: Report) -> tuple[str, str]:
+    """One plain sentence, and the sentence with its interval and its ceiling."""
+    row = "decoded" if "decoded" in report.rows() else report.rows()[0]
+    found = report.score(row, "two_way")
+    if found is None:
+        return _unanswered(report)
+    share, say = percent(found.value), WORDS[report.samples.modality]
+    which = f"which of two {say['several']} was {say['done']}"
+    sure, why = verdict(report, found)
+    if sure is None:
+        first = f"Whether what was {say['made']} tells {which} is not settled: {share}."
+    elif sure:
+        first = f"From what was {say['made']}, the judge tells {which} {share} of the time."
+    elif report.findings.apart < BLIND:
+        first = f"The judge cannot tell these {say['several']} from one another: nothing follows from its {share}."
+    else:
+        first = f"What was {say['made']} does not tell {which} better than chance: {share}."
+    parts = [f"The 95 % interval over {found.n} stimuli is {percent(found.low)} to {percent(found.high)}; {why}."]
+    bounds = {"shuffled": "a shuffled brain", "category_oracle": "knowing the category and nothing else"}
+    if report.design.in_folds:
+        del bounds["shuffled"]  # which is no chance level there
+    lower = [f"{text} {percent(s.value)}" for r, text in bounds.items() if (s := report.score(r, "two_way"))]
+    guess = [f"Chance is {percent(found.chance)}"] if math.isfinite(found.chance) else []
+    known = ", ".join([*guess, *lower])
+    parts += [f"{known[:1].upper()}{known[1:]}."] if known else []
+    if found.ceiling is not None and row != "oracle":
+        parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
+    return first, " ".join(parts)
+
+
+def _unanswered(report: Report) -> tuple[str, str]:
+    """What is said where there is no two-way identification by the report's judge."""
+    if any(metric.name == "two_way" for metric in report.profile.present):
+        return "There are too few stimuli here to say how good the samples are.", "Identification needs two or more."
+    first = "How often these samples tell which stimulus it was is not among the numbers of this report."
+    return first, f"Profile {report.profile.name} has other metrics, which the table holds."
+
+
+def verdict(report: Report, found: Score) -> tuple[bool | None, str]:
+    """Whether a score of two-way identification is better than chance, None where that is open, and why.
+
+    It is where p is at most ALPHA and the interval lies above chance, it is not where neither holds. In folds, where
+    drawn samples have no p, p is that of the conditions they were drawn from, and the interval must lie above 1/2 too;
+    without one nothing is said of them, for neither chance nor the interval is known. Of one test set without a p, the
+    interval alone says it.
+    """
+    if report.design.in_folds:
+        read = report.design.map_of(found.row)
+        conditions = next((one for one in report.conditions if one.space == read), None)
+        p = None if conditions is None else conditions.p
+        whose = f"the decoded conditions ({read}) have " if p is not None else ""
+        floor = max(HALF, found.chance) if math.isfinite(found.chance) else HALF
+    else:
+        p, whose, floor = found.p, "", found.chance
+    above = found.low > floor
+    stands = "lies above chance" if above else "holds chance" if found.high >= floor else "lies below chance"
+    if p is None and report.design.in_folds:
+        return None, "no null was refitted, so neither chance nor the width of the interval is known"
+    if p is None:
+        return above, f"it {stands}; no p is known"
+    said = f"{whose}{probability(p)}"
+    if above == (p <= ALPHA):
+        return above, said
+    return None, f"it {stands} while {said}"
+
+
+def header_facts(report: Report, run: Mapping[str, Any]) -> list[str]:
+    """What the numbers are about, for the line above the answer."""
+    data = _mapping(run.get("data"))
+    ours = layout_of(report.simulated, str(data.get("reader", "")))
+    behind = {"subject": ours, "recipe": "", "split": ours}
+    found = [f"{name} {value}{behind[name]}" for name in behind if (value := _fact(run, name))]
+    listed = run.get("splits")
+    splits = [split for split in listed if isinstance(split, Mapping)] if isinstance(listed, list) else []
+    if not _fact(run, "split") and splits:
+        found.append(f"split {splits[0].get('name')}{ours}" if len(splits) == 1 else f"{len(splits)} folds{ours}")
+    known = report.card["evaluation"]
+    judged = f"{known['references']} stimuli judged" if data else f"{known['references']} stimuli"
+    return [*found, *data_facts(data, splits), judged, f"{known['samples']} samples", f"judge {report.judge}"]
+
+
+def data_facts(data: Mapping[str, Any], splits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How much was recorded, out of a run's card: trials, stimuli, repeats, sessions, voxels; none without a card."""
+    sessions = data.get("sessions")
+    counts = {
+        ("trial", "trials"): [data.get("trials")],
+        ("stimulus", "stimuli"): [data.get("stimuli")],
+        ("for training", "for training"): [split.get("train") for split in splits],
+        ("for testing", "for testing"): [split.get("test") for split in splits],
+        ("repeat a stimulus", "repeats a stimulus"): data.get("repeats"),
+        ("session", "sessions"): [len(sessions)] if isinstance(sessions, list) else [],
+        ("voxel", "voxels"): [data.get("voxels")],
+    }
+    spans = {words: _span(values) for words, values in counts.items()}
+    return [f"{span} {one if span == '1' else many}" for (one, many), span in spans.items() if span]
+
+
+def _span(values: Any) -> str:
+    """ "3", or "1 to 3" where they differ; "" for anything but whole numbers, for cards come from strangers too."""
+    if not isinstance(values, list) or not values or any(type(value) is not int for value in values):
+        return ""
+    low, high = min(values), max(values)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _mapping(facts: Any) -> Mapping[str, Any]:
+    return facts if isinstance(facts, Mapping) else {}
+
+
+def _fact(card: Mapping[str, Any], name: str) -> str:
+    for path, value in flatten(card):
+        last = path.rsplit(" / ", 1)
+        if last[-1] == name or (last[-1] in ("name", "id") and last[0].endswith(name) and len(last) == 2):
+            return value
+    return ""
+
+
+def headline(report: Report) -> list[Score]:
+    """The first numbers of the page: four at most, by the places on the cards of their metrics."""
+    row = "decoded" if "decoded" in report.rows() else report.rows()[0]
+    carded = [card for name in report.metrics() if (card := report.metric_card(name)).headline]
+    found = [report.score(row, card.name) for card in sorted(carded, key=lambda card: card.headline)]
+    return [score for score in found if score is not None][:HEADLINE]

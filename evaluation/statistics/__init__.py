@@ -1,0 +1,1 @@
+"""From samples to scores: judging, folds, conditions, curves, sets."""

@@ -1,0 +1,136 @@
+"""Micro-batches of fixed width: a network is always called on the same number of samples, in fresh memory of one
+format, by the same number of threads, so that the bits of a sample depend on nothing but the sample.
+
+A processor's convolutions and matrix products round differently for another batch size, another thread count or other
+strides (measured: 2e-6 for a small UNet, enough to flip pixels). So a batch of any size is cut into lanes of `width`
+samples, the last one filled up with copies, each lane is copied into fresh memory (`brain.machine.memory.fresh`) and
+runs on `threads` threads; lanes run side by side in Python threads. What comes out is in fresh memory too: an
+autoencoder hands over latents as its last kernel left them, and the next network would notice.
+
+A place in a lane has bits of its own in two cases: where an elementwise function meets numbers that fill no vector
+register, at the very end of a tensor, which layers of a multiple of 8 units never leave over in lanes of 4; and where a
+matrix product treats its last rows otherwise, as MKL does under AVX2 unless it is strict (`brain/__init__.py` asks for
+it). Both are looked for, and what they are found in draws one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from brain.machine.memory import MEMORY_FORMAT, fresh
+
+SMALL = 50_000_000  # weights; above this one sample fills a processor
+AT_ONCE = 32
+"""float32 numbers that an elementwise function takes in one turn: two registers of AVX-512, the widest there is."""
+SMALL_WIDTH = 4
+"""Samples in a micro-batch of a small network on a processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatches:
+    """How many samples one call carries (`width`), and on how many threads (`threads`, 0 = as torch is set).
+
+    Both decide the last bits of a sample and belong into the run's card; `workers`, the number of lanes that run at
+    the same time, and the batch do not.
+    """
+
+    width: int
+    threads: int
+    workers: int = 1
+
+    @classmethod
+    def fitting(cls, network: nn.Module, device: str | torch.device, *, beside: Iterable[object] = ()) -> MicroBatches:
+        """Micro-batches for a network of this size: 4 samples on 1 thread for a small one on a processor, and so on.
+
+        `beside` are the components that are called in the same lanes; what is no network there does not count.
+        """
+        small = sum(weight.numel() for weight in network.parameters()) < SMALL
+        if torch.device(device).type != "cpu":
+            return cls(width=32 if small else 4, threads=0)
+        if small:
+            alike = all(_even(one) for one in (network, *beside)) and not rows_depend_on_place()
+            return cls(width=SMALL_WIDTH if alike else 1, threads=1, workers=max(1, torch.get_num_threads()))
+        return cls(width=1, threads=0)
+
+    @property
+    def batch(self) -> int:
+        """The batch that keeps every worker busy."""
+        return self.width * self.workers
+
+    def run(self, network: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
+        """`network(*inputs)`, micro-batch by micro-batch.
+
+        Every input is (sample, ...) in whatever memory, or None, passed on as it is; the result is (sample, ...) in the
+        same order. The caller's gradient mode holds inside. No sample at all is an InputError.
+        """
+        count = next(len(one) for one in inputs if one is not None)
+        grad = torch.is_grad_enabled()
+
+        def micro_batch(first: int) -> Tensor:
+            rows = slice(first, first + self.width)
+            with torch.set_grad_enabled(grad):
+                part = [None if one is None else fresh(one[rows], rows=self.width) for one in inputs]
+                return fresh(network(*part)[: min(self.width, count - first)])
+
+        firsts = range(0, max(count, 1), self.width)
+        if self.threads == 0:
+            return torch.cat([micro_batch(first) for first in firsts])
+        before = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(self.threads,)) as pool:
+                return torch.cat(list(pool.map(micro_batch, firsts)))
+        finally:
+            torch.set_num_threads(before)  # torch hands a worker's setting on to threads born later
+
+    def facts(self) -> dict[str, int | str]:
+        """What the run's card has to say about the last bits; `lane_threads` are those it really runs on."""
+        return {
+            "lane_width": self.width,
+            "lane_threads": self.threads or torch.get_num_threads(),
+            "memory_format": MEMORY_FORMAT,
+        }
+
+
+def _even(component: object) -> bool:
+    """Whether no layer leaves numbers over at the end of a micro-batch.
+
+    Convolutions are not asked: on maps of even sides, as all our stacks have, no channels leave any over. Nor is the
+    head of a language model, whose words nobody reads.
+    """
+    if not isinstance(component, nn.Module):
+        return True
+    words = component.get_output_embeddings() if hasattr(component, "get_output_embeddings") else None
+    layers = [one for one in component.modules() if isinstance(one, nn.Linear) and one is not words]
+    return all(one.out_features * SMALL_WIDTH % AT_ONCE == 0 for one in layers)
+
+
+@lru_cache(maxsize=1)
+def rows_depend_on_place() -> bool:
+    """Whether a row of a product has other bits in another place, in this process, on one thread."""
+    draw = torch.Generator().manual_seed(0)
+
+    def look(_: Tensor) -> Tensor:
+        for units in (32, 64, 256):
+            weight, row = torch.randn(units, units, generator=draw), torch.randn(1, units, generator=draw)
+            for rows in (SMALL_WIDTH, 2 * SMALL_WIDTH, 3 * SMALL_WIDTH, 64 * SMALL_WIDTH):
+                made = nn.functional.linear(fresh(row, rows=rows), weight)
+                if not torch.equal(made, made[:1].expand_as(made)):
+                    return torch.ones(1)
+        return torch.zeros(1)
+
+    return bool(MicroBatches(width=1, threads=1).run(look, torch.zeros(1)).any())
+
+
+def given(values: Tensor, device: str | torch.device) -> Tensor:
+    """What a pipeline was handed, (sample, ...), as float32 on its device in fresh memory.
+
+    `MicroBatches.run` copies what a network reads; this is for what is computed before, such as the length of a CLAP
+    vector.
+    """
+    return fresh(values.to(device).float())
