@@ -11,7 +11,7 @@ from brain.console import flags
 from brain.console.flags_page import field_texts
 from brain.errors import UsageError, expected
 from decode.recipes import CATALOGUE, DEFAULT
-from decode.run.settings import MAPPINGS, METHODS, Absent, Settings, flag_of, methods_asked, stage_of
+from decode.run.settings import FIXED, MAPPINGS, METHODS, Absent, Settings, flag_of, methods_asked, stage_of
 
 Result = TypeVar("Result")
 SEVERAL = ("--beside", "--maps", "--rows", "--sessions", "--voxels", "--stimuli", "--alphas")
@@ -78,14 +78,16 @@ def run_settings(stored: Settings, words: Sequence[str]) -> Settings:
     return replace(stored, sampling=sampling, methods=methods)
 
 
-def knobs(section: str, settings: Mapping[str, Any], *, stages: Iterable[str], title: str) -> Any:
+def knobs(section: str, settings: Mapping[str, Any], *, stages: Iterable[str], title: str, beside: Any = None) -> Any:
     """The settings of several entries as one value: each name once, with the first one's default.
 
-    section  "mappings" or "methods"; stages: of which stages' settings
+    section  "mappings" or "methods"; stages: of which stages' settings; beside: other knobs of the same command
     Two entries that mean different types by one name, and a name that a command has itself, are a ValueError: a fault
     of the entry's file.
     """
     made: dict[str, tuple[str, Any, Any]] = {}
+    others = [*FIXED.values(), *([] if beside is None else [beside])]
+    clashes = {*CLASHES, *(one.name for kind in others for one in dataclasses.fields(kind))}
     for entry, own in settings.items():
         if isinstance(own, Absent):
             continue
@@ -93,7 +95,7 @@ def knobs(section: str, settings: Mapping[str, Any], *, stages: Iterable[str], t
         for one in dataclasses.fields(own):
             if one.metadata.get("hidden") or stage_of(section, one) not in stages:
                 continue
-            if one.name in CLASHES or (one.name in made and made[one.name][1] != types[one.name]):
+            if one.name in clashes or (one.name in made and made[one.name][1] != types[one.name]):
                 raise ValueError(f"{entry}: its setting {one.name!r} stands for something else already; rename it")
             more = {**one.metadata, "help": texts.get(one.name, "")}
             made.setdefault(

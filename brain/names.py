@@ -18,6 +18,8 @@ ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 """What ends a line, of a text or of a terminal."""
 UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 """Categories of letters that no name in a recording holds: control characters, lone surrogates, separators of lines."""
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What turns the letters after it around, so that a line reads as another."""
 
 
 def one_line(name: str, where: object) -> str:
@@ -29,4 +31,4 @@ def one_line(name: str, where: object) -> str:
 
 def unseen(name: str) -> bool:
     """Does the name hold a letter that cannot be seen, or that a terminal obeys?"""
-    return any(unicodedata.category(letter) in UNSEEN for letter in name)
+    return any(unicodedata.category(letter) in UNSEEN or letter in TURNS for letter in name)

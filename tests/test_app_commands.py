@@ -526,3 +526,14 @@ def test_a_study_says_its_stages_and_counts_what_was_not_computed(
     lacking = [line for line in lines if "not computed" in line]
     assert len(lacking) == 1 and lacking[0].endswith(" not computed, see the report")
     assert lines[-1] == str(tmp_path / "run/report/report.html")
+
+
+def test_the_beat_leaves_a_bar_alone_that_is_not_made_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tqdm knows a bar from its `__new__` on; between that and the end of its `__init__` it has no state to show."""
+    monkeypatch.setattr(progress_module, "BEAT", 0.01)
+    with progress_module.beating():
+        bar = progress_module.Lines.__new__(progress_module.Lines)
+        time.sleep(0.1)
+        assert any(thread.name == "progress" for thread in threading.enumerate())
+    bar.disable = True  # which is all that its end asks for
+    progress_module.Lines._instances.remove(bar)

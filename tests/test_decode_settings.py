@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 import decode.run.migration
 from app.cli import main
+from app.flags import knobs
 from brain.catalogue import Catalogue
 from brain.errors import InputError, UsageError
 from decode.methods import CATALOGUE as METHODS
@@ -163,6 +164,29 @@ def test_what_cannot_be_meant_is_refused_before_work(
     maps = ["--maps", "clip-text=*", "vae-latent=*"] if "takagi" in words else []
     assert main(["study", str(tmp_path / "data.npz"), "--out", str(tmp_path / "run"), *words, *maps]) == 2
     assert said in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_settings_of_a_learning_that_has_not_begun_bind_nothing(tmp_path: Path) -> None:
+    settings = RECIPES["pixels-ridge"].settings(beside=("mindvis",))
+    run, data = RunFolder(tmp_path / "run"), tmp_path / "data"
+    run.claim(settings, data, ("machine", "fit"))
+    (run.path / "maps").mkdir()  # fitted, and then the fine-tuning was refused
+    other = replace(settings.methods["mindvis"], tune_steps=7)
+    changed = replace(settings, methods={**settings.methods, "mindvis": other})
+    run.claim(changed, data, ("machine", "fit"))
+    assert run.stored()[0].method("mindvis").tune_steps == 7
+    (run.path / "learned/mindvis").mkdir(parents=True)
+    with pytest.raises(UsageError, match="made with tune_steps 7 and is now asked for 1000"):
+        run.claim(settings, data, ("machine", "fit"))
+
+
+def test_a_knob_of_a_section_s_name_is_a_fault_of_the_entry_s_file() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Clashing:
+        seed: int = 0
+
+    with pytest.raises(ValueError, match="slow: its setting 'seed' stands for something else already; rename it"):
+        knobs("methods", {"slow": Clashing()}, stages=("decode",), title="")
 
 
 def test_two_methods_have_two_rows() -> None:

@@ -233,3 +233,10 @@ def test_the_ladder_s_own_rows_keep_their_own_cards(tmp_path: Path) -> None:
     assert set(cards) == {"mine"} and card_of("shuffled", cards).control
     for name in ("floor", "reference", "../up", "Big"):
         assert not is_row(name)
+
+
+@pytest.mark.parametrize("facts", [{"title": "\u202edeR"}, {"title": "\u00a0\u200b"}, {"title": "A", "order": 10**5}])
+def test_a_stranger_s_card_shows_what_it_says(facts: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps({"format": 1, "rows": {"mine": facts}}), encoding="utf-8")
+    with pytest.raises(InputError, match="rows.json: expected"):
+        read_cards(tmp_path)

@@ -20,7 +20,7 @@ def run(words: Sequence[str]) -> None:
     base = recipe_settings(words)
     penalties = knobs("mappings", base.mappings, stages=("fit",), title=f"Mapping {base.maps.mapping}.")
     title = f"What decoding method {', '.join(base.methods)} learns."
-    learned = knobs("methods", base.methods, stages=("fit",), title=title)
+    learned = knobs("methods", base.methods, stages=("fit",), title=title, beside=penalties)
 
     def fit(
         data: Positional[Path],

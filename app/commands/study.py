@@ -27,7 +27,7 @@ def run(words: Sequence[str]) -> None:
     base = recipe_settings(words)
     penalties = knobs("mappings", base.mappings, stages=("fit",), title=f"Mapping {base.maps.mapping}.")
     title = f"Decoding method {', '.join(base.methods)}."
-    drawn = knobs("methods", base.methods, stages=("fit", "decode"), title=title)
+    drawn = knobs("methods", base.methods, stages=("fit", "decode"), title=title, beside=penalties)
 
     def study(
         data: Positional[Path],

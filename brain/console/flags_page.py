@@ -84,7 +84,8 @@ def _fields(kind: type[Any], default: Any, hints: Mapping[str, Callable[[str], s
             lines += _fields(type(value), value, hints)
             continue
         text = one.metadata.get("help") or texts.get(one.name, "")
-        shown = said(value)
+        # the one flag that does nothing as it stands: it is there to be taken away
+        shown = f"yes; {flag_of(f'no_{one.name}')} for no" if value is True else said(value)
         lines.append(
             Line(
                 flag=flag_of(one.name), takes="" if types[one.name] is bool else taken(types[one.name]),

@@ -134,7 +134,9 @@ def beating() -> Iterator[None]:
 def _ask(over: threading.Event) -> None:
     while not over.wait(BEAT):
         with Lines.get_lock():
-            open_ = [bar for bar in Lines._instances if isinstance(bar, Lines) and not bar.disable]
+            # tqdm knows a bar before it is made: the last thing that it gets is the time at which it began
+            made = [bar for bar in Lines._instances if isinstance(bar, Lines) and "start_t" in vars(bar)]
+        open_ = [bar for bar in made if not bar.disable]
         try:
             for bar in sorted(open_, key=lambda one: one.start_t)[-1:]:
                 bar.display()

@@ -23,7 +23,7 @@ from brain.types import LEAVE_OUT
 from brain.writing.locks import lock, sweep
 from brain.writing.places import only_files
 from decode.run.migration import as_stored, settings_from
-from decode.run.settings import Settings, binding, taken_on
+from decode.run.settings import METHODS, Settings, binding, taken_on
 from encoders.storage import read_json, write_json
 from evaluation.samples.index import read_rows
 from evaluation.samples.rows import REFERENCE
@@ -206,11 +206,20 @@ class RunFolder:
             self._refuse("recipe", stored.recipe, settings.recipe)
         for stage in stages:
             if self._begun(stage):
-                for _, name, old, new in differences(stored, settings, stage):
+                for part, name, old, new in differences(stored, settings, stage):
+                    if stage == "fit" and self._nothing_learned(part, settings):
+                        continue
                     then = BESIDE if drawn_apart(stage, name) else ""
                     self._refuse(name, old, new, then)
         if "fit" in stages and not self.content.is_file() and not self.has_its_data_at(data):
             self._refuse("data", self._noted_data(), _relative(data, self.path))
+
+    def _nothing_learned(self, part: str, settings: Settings) -> bool:
+        """Whether this part is of a method whose settings decide nothing but a learning that has not begun."""
+        section, _, name = part.partition("/")
+        if section != "methods" or not METHODS[name].learns or METHODS[name].models(settings.methods[name]):
+            return False
+        return not self.has_learned(name) and not self.learned(name).exists()
 
     def _begun(self, stage: str) -> bool:
         """Whether results of that stage may be there; a report is written anew, so evaluation binds nothing.

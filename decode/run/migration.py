@@ -135,6 +135,8 @@ def section_from(kind: Any, stored: Mapping[str, Any], *, where: object) -> Any:
     for name, hint in get_type_hints(kind).items():
         if name in names and not is_a(values[name], hint):
             kind_of = getattr(hint, "__name__", hint) if get_origin(hint) is None else hint
+            if get_origin(hint) is Literal:
+                kind_of = f"one of {', '.join(map(repr, get_args(hint)))}"
             raise InputError(expected(f"{where}: {name}", str(kind_of), repr(values[name])[:60], AGAIN))
     try:
         return kind(**values)

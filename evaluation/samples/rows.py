@@ -36,6 +36,8 @@ NO_FOLDERS = (REFERENCE, "references", OTHER_REPEATS, CATEGORY_ORACLE, "floor")
 """Names that no row of one's own can have."""
 USUAL = 20
 """Where a row without a card stands: among the rows of decoding methods."""
+FARTHEST = 10_000
+"""The largest order, of either sign."""
 LONGEST = {"name": 80, "title": 80, "description": 400}
 MOST = 1000
 """Letters of a name, a title and a description, and rows of a file, that strangers may write."""
@@ -154,11 +156,12 @@ def _card(name: str, facts: Any, where: Path) -> RowCard:
         raise InputError(expected(where, f"a row with {', '.join(sorted(known))}", _shown({name: facts}), CORRECT))
     for field, longest in LONGEST.items():
         printable(name if field == "name" else facts.get(field, ""), field, where, longest=longest)
-    if not facts["title"].strip():
-        raise InputError(expected(where, f"a title of {name}", "an empty one", CORRECT))
-    if type(facts.get("order", USUAL)) is not int or type(facts.get("control", False)) is not bool:
+    if not any(letter.isalnum() for letter in facts["title"]):
+        raise InputError(expected(where, f"a title of {name} with letters in it", "none", CORRECT))
+    order = facts.get("order", USUAL)
+    if type(order) is not int or abs(order) > FARTHEST or type(facts.get("control", False)) is not bool:
         came = f"{_shown(facts.get('order'))} and {_shown(facts.get('control'))}"
-        want = f"a whole number for the order of {name}, true or false for control"
+        want = f"a whole number up to {FARTHEST} for the order of {name}, true or false for control"
         raise InputError(expected(where, want, came, CORRECT))
     return RowCard(name=name, **facts)
 

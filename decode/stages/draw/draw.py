@@ -199,7 +199,8 @@ def draw_missing(
     }
     ranked = most_telling(ladder.true)
     read = {row: [name for name in ranked if name in names] for row, names in maps_read(settings).items()}
-    facts = {"sampling": to_json(settings.sampling), "maps": read, **decoders["decoded"].facts}
+    before = sink.card_facts().get("decode", {}).get("maps", {})  # rows that an earlier call has drawn keep theirs
+    facts = {"sampling": to_json(settings.sampling), "maps": {**before, **read}, **decoders["decoded"].facts}
     sink.add_to_card({"decode": facts})
     with progress(total=len(missing), desc="drawing", unit="sample") as bar:
         for row in dict.fromkeys(row for row, _, _ in missing):
