@@ -23,7 +23,8 @@ from decode.run.card import commit
 from decode.run.folder import RunFolder
 from decode.run.migration import as_stored, settings_from
 from decode.run.settings import Absent, MapSettings, Settings, maps_of, taken_on
-from decode.stages.draw.draw import check_rows
+from decode.stages.draw.draw import check_drawing, check_rows
+from pipelines.stacks.find import resolve
 from tests import record
 
 GOLDEN = "tests/golden/settings_of_format_1.json"
@@ -98,6 +99,15 @@ def test_what_several_methods_read_has_one_value() -> None:
         assert len({getattr(own, name) for own in both.methods.values()}) == 1, name
     bare = replace(both, methods={"unclip": both.methods["unclip"]})
     assert bare.whole().methods == both.methods
+
+
+def test_no_stack_is_not_the_folder_that_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="--stack: expected a name, a hub id or a folder, found none"):
+        resolve("")
+    bare = RECIPES["pixels-ridge"].settings(beside=("mindvis",))
+    with pytest.raises(UsageError, match="a stack, with which method mindvis draws, found none"):
+        check_drawing(bare)
 
 
 def test_knobs_of_a_mapping_that_one_map_alone_names() -> None:

@@ -239,6 +239,14 @@ def read_from(maps: MapSettings, spaces: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def check_method(method: Method, settings: Settings, own: Any) -> None:
+    """Refuses (UsageError) a run without a stack where the method draws with one, and what the method refuses."""
+    if method.stack and not settings.maps.stack:
+        then = "add --stack miniature-image, for one; `afterimage list stacks` shows them"
+        raise UsageError(expected("--stack", f"a stack, with which method {method.name} draws", "none", then))
+    method.check(settings, own)
+
+
 def maps_read(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Row -> the maps that it is drawn from: "decoded" by the run's method, and those of methods beside it."""
     read = [tuple(read_from(settings.maps, (*method.needs, *method.takes)).values()) for method, _ in own_of(settings)]

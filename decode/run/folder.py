@@ -60,7 +60,8 @@ PARTS: Mapping[str, Callable[[Any], bool]] = {
     "learners": _texts,
     "repeated": _texts,
     "beside": lambda value: _facts(value) and all(_facts(value.get(one, {})) for one in ("drawn", "decode")),
-    **dict.fromkeys(("data", "decode", "evaluate", "settings", "software"), _facts),
+    "decode": lambda value: _facts(value) and _facts(value.get("maps", {})),
+    **dict.fromkeys(("data", "evaluate", "settings", "software"), _facts),
 }
 """Parts of a card that are read again -> what they have to be: a card may come from somebody else."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from brain.catalogue import unknown
 from brain.errors import InputError, UsageError, expected
 from brain.readers import open_recording, parse_fields
-from brain.splits.cluster import CLUSTER, cluster_splits
+from brain.splits.cluster import CLUSTER, cluster_splits, count_in
 from brain.types import Int, Recording, Responses, Split
 from decode.run.folder import RunFolder
 from decode.run.settings import EVERY, DataSettings
@@ -71,10 +70,7 @@ def folds_of(recording: Recording, asked: str, run: RunFolder | None = None) -> 
 
 def cluster_count(recording: Recording, asked: str) -> int:
     """How many clusters a name such as "cluster-5" or "cluster-5-2" asks for; 0 where it names another split."""
-    if asked in {split.name for split in recording.splits}:
-        return 0
-    found = re.fullmatch(rf"{CLUSTER}-(\d{{1,6}})(-\d{{1,6}})?", asked)
-    return int(found[1]) if found else 0
+    return 0 if asked in {split.name for split in recording.splits} else count_in(asked)
 
 
 def write_clusters(run: RunFolder, conditions: Conditions, *, k: int, seed: int) -> None:

@@ -102,3 +102,14 @@ def grouped_loss(logits: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> 
 def labels_of(labels: Mapping[str, Any], rows: Tensor) -> dict[str, Tensor]:
     """Group -> the rows' labels, (row,) int64."""
     return {group: torch.from_numpy(values[rows.numpy()]) for group, values in labels.items()}
+
+
+def coded(net: Any, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """`x` (batch, channel, ...) through an autoencoder whose latent `noise`, of its shape, draws.
+
+    Returns what comes out, (batch, channel, ...), and the Kullback-Leibler divergence of latents from noise, a scalar.
+    """
+    posterior = net.encode(x).latent_dist
+    mean, logvar = posterior.mean.float(), posterior.logvar.float()
+    out = net.decode(mean + noise * (0.5 * logvar).exp()).sample.float()
+    return out, 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()

@@ -39,8 +39,11 @@ def resolve(stack: str, *, revision: str = "", numbers: bool = True) -> StackFol
 
     Looked for in this order: the package (bundled stacks), the folder `$AFTERIMAGE_STACKS/NAME`, the Hugging Face
     cache at `revision` (the row's own if ""). Absent or incomplete: `CheckpointAbsent`. Damaged: `InputError`, which
-    takes reading every weight once a process for NaN, unless `numbers` is False.
+    takes reading every weight once a process for NaN, unless `numbers` is False. No name at all: `UsageError`.
     """
+    if not stack:  # as a folder it would be the one that somebody happens to stand in
+        then = "name one; `afterimage list stacks` shows them"
+        raise UsageError(expected("--stack", "a name, a hub id or a folder", "none", then))
     known = {name for row in ROWS for name in (row.name, row.hub) if name}
     if stack not in known and Path(stack).is_dir():
         return whole(StackFolder(path=Path(stack).resolve(), row=None), numbers=numbers)

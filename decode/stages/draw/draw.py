@@ -16,7 +16,7 @@ from brain.errors import InputError, UsageError, expected, together
 from brain.machine.arithmetic import arithmetic
 from brain.types import Stimuli
 from decode.methods import CATALOGUE as METHODS
-from decode.methods import Decoder, RowTask, maps_read, own_of, row_cards, row_of
+from decode.methods import Decoder, RowTask, check_method, maps_read, own_of, row_cards, row_of
 from decode.run.content import hold
 from decode.run.folder import RunFolder
 from decode.run.ladder import DRAWN, TAKEN, Ladder, most_telling
@@ -115,7 +115,7 @@ def check_drawing(settings: Settings) -> None:
     for kind in kinds_of(settings.maps):
         MAPPINGS[kind]  # which is refused where nobody has it
     for method, own in own_of(settings):
-        method.check(settings, own)
+        check_method(method, settings, own)
     if any(method.stack for method, _ in own_of(settings)):
         check_networks(settings, drawn=True)
 

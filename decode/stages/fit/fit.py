@@ -15,7 +15,7 @@ from brain.machine.arithmetic import arithmetic
 from brain.readers import open_recording, parse_fields
 from brain.types import Recording, Split, Stimuli
 from decode.methods import CATALOGUE as METHODS
-from decode.methods import own_of
+from decode.methods import check_method, own_of
 from decode.run.card import data_facts, fit_facts, software, split_facts
 from decode.run.content import content_of, hold, note
 from decode.run.folder import RunFolder
@@ -105,10 +105,7 @@ def check(settings: Settings) -> None:
                 f"--maps: method {method.name} draws from {', '.join(method.needs)} and {missing[0]} is not decoded; "
                 f"add {missing[0]}=REGION"
             )
-        if method.stack and not settings.maps.stack:
-            then = "add --stack miniature-image, for one; `afterimage list stacks` shows them"
-            raise UsageError(expected("--stack", f"a stack, with which method {method.name} draws", "none", then))
-        method.check(settings, own)
+        check_method(method, settings, own)
 
 
 def check_weights(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from brain.simulated.cortex.ventral import READOUTS, VentralNet
-from pipelines.miniature.parts import grouped, grouped_loss, heads
+from pipelines.miniature.parts import coded, grouped, grouped_loss, heads
 from pipelines.miniature.recipe_image import models
 from pipelines.miniature.stage import Parts
 
@@ -66,10 +66,7 @@ class Autoencoder(nn.Module):
     def forward(self, pictures: torch.Tensor, noise: torch.Tensor) -> Parts:
         """The loss on pictures (batch, 3, 64, 64) in 0..1; `noise` (batch, 4, 16, 16) draws the latent."""
         x = pictures * 2 - 1
-        posterior = self.net.encode(x).latent_dist
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        out = self.net.decode(mean + noise * (0.5 * logvar).exp()).sample.float()
-        divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        out, divergence = coded(self.net, x, noise)
         apart, parts = drawn_loss(out, x)
         return apart + 1e-4 * divergence, parts
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from brain.simulated.cortex.auditory import AuditoryNet
 from brain.simulated.sounds.sound import READOUTS
 from encoders.sounds.mel import log_mel_tensor
-from pipelines.miniature.parts import grouped, grouped_loss, heads
+from pipelines.miniature.parts import coded, grouped, grouped_loss, heads
 from pipelines.miniature.recipe_sound import models
 from pipelines.miniature.stage import Parts
 
@@ -78,10 +78,7 @@ class Autoencoder(nn.Module):
     def forward(self, mels: torch.Tensor, noise: torch.Tensor) -> Parts:
         """The loss on raw log-mels (batch, frame, mel); `noise` (batch, channel, time, mel) draws the latent."""
         x = mels[:, None]
-        posterior = self.net.encode(x).latent_dist
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        out = self.net.decode(mean + noise * (0.5 * logvar).exp()).sample.float()
-        divergence = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+        out, divergence = coded(self.net, x, noise)
         apart, parts = heard_loss(out, x)
         return apart + 1e-4 * divergence, parts
 
