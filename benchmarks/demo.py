@@ -38,7 +38,7 @@ def spread(name: str, seconds: Sequence[float]) -> str:
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__.splitlines()[0])
     parser.add_argument("run", nargs="?", type=Path, default=Path("runs/first"))
     parser.add_argument("--times", type=int, default=7)
     asked = parser.parse_args()

@@ -61,7 +61,7 @@ class Plain(nn.Module):
 
 def main() -> None:
     """Print samples a second of both and their ratio."""
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words = argparse.ArgumentParser(prog="python -m benchmarks.masked_modelling", description=__doc__.splitlines()[0])
     words.add_argument("--trials", type=int, default=32)
     words.add_argument("--patches", type=int, default=320)
     words.add_argument("--rounds", type=int, default=5)

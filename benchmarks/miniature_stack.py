@@ -143,7 +143,11 @@ def measure(count: int, look: Path | None) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print against the bars, maybe keep."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.miniature_stack",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--scenes", type=int, default=200)
     parser.add_argument("--write", action="store_true", help="keep the numbers in the stack's card.json")
     parser.add_argument("--look", type=Path, default=None, help="folder for contact sheets")

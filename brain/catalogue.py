@@ -9,10 +9,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar, cast
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast
 
-from brain.errors import UsageError
+from brain.errors import InputError, UsageError, expected
 
 
 class Named(Protocol):
@@ -36,16 +38,19 @@ class Card(Named, Protocol):
 
 
 Entry = TypeVar("Entry", bound=Named)
+BROKEN = (SyntaxError, ImportError, AttributeError, NameError, TypeError, ValueError, LookupError)
+"""What importing somebody's file may end in."""
+AGAIN = "mend the file, or take it away"
 
 
 def facts(entry: Card) -> dict[str, str]:
-    """The card of an entry as JSON says it; with its licence where the entry names one."""
-    card = {
-        "name": entry.name,
-        "title": entry.title,
-        "description": entry.description,
-        "citation": entry.citation,
-    }
+    """The card of an entry as JSON says it, with its licence where it names one; one without a text: `InputError`."""
+    fields = ("name", "title", "description", "citation")
+    card: dict[str, Any] = {field: getattr(entry, field, None) for field in fields}
+    wrong = [field for field, said in card.items() if not isinstance(said, str)]
+    if wrong:
+        who = f"{type(entry).__module__}, {entry.name}"
+        raise InputError(expected(who, "a card of four texts", f"no {' and no '.join(wrong)}", "write them there"))
     licence = str(getattr(entry, "licence", ""))
     return {**card, "licence": licence} if licence else card
 
@@ -67,12 +72,25 @@ class Catalogue(Generic[Entry]):
             found: dict[str, Entry] = {}
             home: dict[str, str] = {}
             for module in _modules(self.package):
-                for entry in cast("tuple[Entry, ...]", getattr(importlib.import_module(module), "ENTRIES", ())):
+                for entry in self._entries_of(module):
                     if entry.name in found:
-                        raise ValueError(f"two entries named {entry.name!r}: {home[entry.name]} and {module}")
+                        then = "rename one, or take its file away"
+                        who = f"{home[entry.name]} and {module}"
+                        raise InputError(expected(self.package, f"one {self.kind} {entry.name!r}", who, then))
                     found[entry.name], home[entry.name] = entry, module
             self._found = found
         return self._found
+
+    def _entries_of(self, module: str) -> tuple[Entry, ...]:
+        """What one file adds; a file that cannot be imported, or adds what has no name, is an `InputError`."""
+        try:
+            entries = getattr(importlib.import_module(module), "ENTRIES", ())
+        except BROKEN as error:
+            raise InputError(expected(module, f"a file of {self.kind}s", _fault(error), AGAIN)) from error
+        if not isinstance(entries, tuple) or not all(isinstance(getattr(one, "name", None), str) for one in entries):
+            shape = f"ENTRIES, a tuple of {self.kind}s with a name"
+            raise InputError(expected(module, shape, ascii(repr(entries)[:60]), AGAIN))
+        return cast("tuple[Entry, ...]", entries)
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""
@@ -94,6 +112,16 @@ def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}" if near else f"known are {', '.join(known)}"
     return f"no {kind} is called {name!r}; {hint}"
+
+
+def _fault(error: Exception) -> str:
+    """The error, and where it came up, as one line."""
+    if isinstance(error, SyntaxError):
+        file, line, said = error.filename or "", error.lineno, error.msg
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        file, line, said = last.filename, last.lineno, str(error)
+    return f"{type(error).__name__} in {Path(file).name}, line {line}: {' '.join(said.split())}"
 
 
 def _modules(package: str) -> list[str]:

@@ -30,7 +30,7 @@ from brain.types import Float, Int, Recording, Responses, Split
 from brain.voxels import VoxelSpace
 from encoders.conditions import Conditions, SpaceCard
 from encoders.rescale import Rescaling
-from encoders.settings import Plan
+from encoders.settings import FEWEST, Plan
 from encoders.storage import read_tensors
 from encoders.training import WEIGHTS, Job, Loss, train, validate
 from encoders.training_trials import Spared, held_out, in_batches, standardised
@@ -39,8 +39,6 @@ VALIDATION = -1
 """The step that stands in a key of the validation set."""
 AT_ONCE = 256
 """Validation trials that are looked at together."""
-FEWEST = 5
-"""Held-out stimuli that a rescaling can be settled on."""
 
 
 @dataclass(frozen=True, kw_only=True)

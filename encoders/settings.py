@@ -16,6 +16,8 @@ LARGEST = 2**16
 PRECISIONS = ("no", "bf16", "fp16")
 """Numbers that a forward pass may be asked for."""
 CORRECT = "correct it"
+FEWEST = 5
+"""Held-out stimuli that a rescaling can be settled on."""
 
 
 def trained_within(sessions: tuple[int, ...], *, batch: int, precision: str) -> None:

@@ -69,3 +69,25 @@ def test_columns_are_numpys() -> None:
     assert columnwise(a, b)[1] == 0
     with pytest.raises(InputError):
         columnwise(a, b[:-1])
+
+
+@pytest.mark.parametrize("odd", [0.1, np.nan], ids=["constant whose mean is rounded", "NaN"])
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_every_form_gives_one_answer_to_odd_rows_and_small_units(
+    rows: Float, others: Float, odd: float, scale: float
+) -> None:
+    true = pairwise(rows[[0, 2]], others)
+    rows, others = rows * np.float32(scale), others * np.float32(scale)
+    rows[1] = odd if np.isfinite(odd) else rows[1]
+    rows[1, 3] = odd
+    near = {"atol": rounding(sums=7 * N, scale=1.0), "rtol": 0}
+    forms = (
+        pairwise(rows, others),
+        np.stack([with_row(rows, one) for one in others], 1),
+        directions(rows) @ directions(others).T,
+        np.stack([columnwise(rows.T, np.repeat(one[:, None], 5, 1)) for one in others], 1),
+    )
+    for found in forms:
+        np.testing.assert_allclose(found[[0, 2]], true, **near)
+        assert not found[1].any()
+    assert not with_row(others, rows[1]).any() and not pairwise(others, rows)[:, 1].any()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,8 +123,37 @@ def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch
         (package / f"{module}.py").write_text(source)
     (package / "_private.py").write_text("raise RuntimeError('an underscore keeps a module out')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=r"two entries named 'twin': twins\.one and twins\.two"):
+    with pytest.raises(InputError, match=r"twins: expected one twin 'twin', found twins\.one and twins\.two; rename"):
         Catalogue("twins", "twin").names()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("ENTRIES = (", r"SyntaxError in one\.py, line 1: '\(' was never closed"),
+        ("import a_package_nobody_has\n", r"ModuleNotFoundError in one\.py, line 1: No module named 'a_package"),
+        ("x = 1\nENTRIES = (y,)\n", r"NameError in one\.py, line 2: name 'y' is not defined"),
+        ("ENTRIES = [1]\n", r"ENTRIES, a tuple of colours with a name, found '\[1\]'"),
+        ("ENTRIES = (1,)\n", r"ENTRIES, a tuple of colours with a name, found '\(1,\)'"),
+    ],
+)
+def test_a_file_that_adds_nothing_usable_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, said: str
+) -> None:
+    name = f"colours_{tmp_path.name}"  # what was imported once under a name is not imported again
+    package = tmp_path / name
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "one.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=rf"^{name}\.one: expected .*{said}.*; mend the file, or take it away$"):
+        Catalogue(name, "colour").names()
+
+
+def test_a_card_that_lacks_a_text_is_a_sentence() -> None:
+    bare: Any = SimpleNamespace(name="bare", title="Bare")
+    with pytest.raises(InputError, match="types, bare: expected a card of four texts, found no description and no cit"):
+        facts(bare)
 
 
 def test_data_that_are_no_file_are_said_before_they_are_opened(tmp_path: Path) -> None:

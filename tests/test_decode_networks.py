@@ -352,4 +352,5 @@ def test_too_few_stimuli_are_refused(
         file.create_dataset("split/held-out/train", data=np.array(kept, object), dtype=h5py.string_dtype())
     assert study(data, tmp_path / "run", tiny_stack, command="fit") == 3
     assert "9 training stimuli cannot spare the 5" in capsys.readouterr().err
+    assert not (tmp_path / "run/conditions").exists()  # said before a stimulus was encoded
 

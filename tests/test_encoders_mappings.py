@@ -163,7 +163,7 @@ def test_trials_that_nobody_knows_are_refused_by_name() -> None:
 @every
 def test_a_fit_predicts_and_says_what_it_is(name: str, own: Recording, fitted: dict[str, FittedMap]) -> None:
     mapped = fitted[name]
-    CATALOGUE[name].ready(own)
+    CATALOGUE[name].ready(own, (FOLD,))
     assert mapped.family == CATALOGUE[name].family and mapped.space == CARD and mapped.regions == ("*",)
     assert mapped.unit == "psc" and mapped.voxels.unit == "z" and mapped.split == FOLD.sha256
     assert mapped.cv_r2.shape == (6,) and mapped.samples > 0
@@ -243,7 +243,7 @@ def test_a_ridge_reads_single_trials_where_that_is_asked(own: Recording, tmp_pat
 def test_data_of_one_subject_alone_train_no_shared_trunk(own: Recording, people: Path, tmp_path: Path) -> None:
     shutil.copy(people / "sbj_1.npz", tmp_path)
     with pytest.raises(UsageError, match="holds sbj_1 alone"):
-        CATALOGUE["shared"].ready(replace(own, source=str(tmp_path)))
+        CATALOGUE["shared"].ready(replace(own, source=str(tmp_path)), (FOLD,))
 
 
 @every
@@ -327,7 +327,7 @@ class Template:
     def check(self, settings):
         pass
 
-    def ready(self, recording):
+    def ready(self, recording, folds):
         pass
 
     def fit(self, task, settings):

@@ -188,10 +188,11 @@ CLEAN_SOUND = (
 PRINTED = {
     "two_way": "Two-way", "two_way_other_recons": "Two-way, other direction", "top1_pool50": "Top-1 of 50",
     "top1": "Top-1 of 100", "top1_other_recons": "Top-1, other direction of 100", "lpips": "LPIPS",
-    "two_way_alexnet2_strict": "two way alexnet2 strict", "kind_2way_top1": "kind 2way top1", "label_kind": "kind",
-    "top1_clap_htsat_pool10": "top1 clap htsat of 10", "f0_error": "F0 error", "category": "Category",
-    "two_way_other_recons_strict": "two way other recons strict", "distance_swav_resnet50": "distance swav resnet50",
-    "audioset_50way_top1_pseudo": "AudioSet, 50-way", "imagenet_100way_top1_pseudo": "imagenet 100way top1 pseudo",
+    "two_way_alexnet2_strict": "Two-way, alexnet2, ties fail", "kind_2way_top1": "Kind, 2-way", "label_kind": "Kind",
+    "top1_clap_htsat_pool10": "Top-1, clap htsat of 10", "f0_error": "F0 error", "category": "Category",
+    "two_way_other_recons_strict": "Two-way, other direction, ties fail",
+    "distance_swav_resnet50": "Distance, swav resnet50", "audioset_50way_top1_pseudo": "AudioSet, 50-way",
+    "imagenet_100way_top1_pseudo": "ImageNet, 100-way, as judged",
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ from evaluation.samples.writer import SampleWriter
 from evaluation.score import Chances, own_values
 from evaluation.statistics.conditions import ConditionScore, score_conditions, units
 from evaluation.statistics.folds import Design
-from evaluation.statistics.sets import FLOOR, frechet, kernel_distance, set_scores
+from evaluation.statistics.sets import FLOOR, SetScore, frechet, kernel_distance, set_scores
 from tests.rounding import largest, rounding
 
 ROOT = Path(__file__).parents[1]
@@ -202,6 +202,22 @@ def test_set_scores_have_a_floor_and_copies_lie_below_it(report: Report) -> None
     for one in found.values():
         assert one.low <= one.value <= one.high or one.row == FLOOR
     assert (found["decoded", "fad_mels"].n, found["decoded", "fad_mels"].references) == (STIMULI - 1, STIMULI)
+
+
+def test_a_set_score_is_the_same_alone_and_in_company() -> None:
+    rng = np.random.default_rng(0)
+    names = ("reference", "mean", "decoded")
+    rows = {name: {"judge": rng.standard_normal((12, 3)).astype(np.float32)} for name in names}
+    ids = {name: [f"s{i}" for i in range(12)] for name in names}
+
+    def scored(*names: str, judge: str = "m") -> dict[tuple[str, str], SetScore]:
+        chances = Chances(seed=0, bootstrap=100, permutations=0)
+        found = set_scores({name: rows[name] for name in names}, {"judge": judge}, ids=ids, chances=chances)
+        return {(one.row, one.metric): one for one in found}
+
+    both, alone = scored("reference", "mean", "decoded"), scored("reference", "decoded")
+    assert {key: both[key] for key in alone} == alone and len(both) == 6
+    assert alone["decoded", "fad_m"].low != scored("reference", "decoded", judge="n")["decoded", "fad_n"].low
 
 
 class Page(HTMLParser):

@@ -30,6 +30,8 @@ KINDS = {
     "profiles": ("evaluation.profiles", "which metrics a report holds"),
 }
 """Kind -> the package of its catalogue, and what it is."""
+LONGEST = 32
+"""Letters of a name beside which its card still stands."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -68,14 +70,17 @@ def cards_of(kind: str) -> list[dict[str, Any]]:
 
 
 def table(cards: Sequence[dict[str, Any]]) -> str:
-    """A line a card: its name, its title, its description and citation below where they do not fit."""
+    """A line a card: its name, title, description and citation, below where they do not fit, or names are long."""
     width = max(shutil.get_terminal_size((100, 24)).columns, 60)
-    left = 2 + max(len(card["name"]) for card in cards)
+    longest = max(len(card["name"]) for card in cards)
+    below = longest > LONGEST
+    left = 4 if below else 2 + longest
     lines = []
     for card in cards:
         title, citation = card.get("title", ""), card.get("citation", "")
         text = f"{title}: {card['description']}" if title else card["description"]
         text += f" ({citation})" if citation else ""
         body = textwrap.wrap(text, width - left, break_on_hyphens=False) or [""]
-        lines += [f"{card['name']:<{left}}{body[0]}".rstrip(), *(" " * left + one for one in body[1:])]
+        first = [card["name"], " " * left + body[0]] if below else [f"{card['name']:<{left}}{body[0]}".rstrip()]
+        lines += [*first, *(" " * left + one for one in body[1:])]
     return "\n".join(lines)

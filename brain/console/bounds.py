@@ -8,6 +8,8 @@ from brain.errors import UsageError, expected
 
 LAST_SEED = 2**63 - 1
 """The greatest seed that every generator of random numbers here takes."""
+MOST_DRAWS = 100_000
+"""The most resamples or permutations: of 1000 stimuli they lie in memory as 0.8 GB."""
 
 
 def within(flag: str, value: float, low: float, high: float = math.inf) -> None:

@@ -1,8 +1,7 @@
 """Pearson's correlation: every row with every row, rows with one row, columns with columns.
 
 Each keeps the numbers it is computed in: where the largest of many is chosen, another type would choose another among
-equals. What is constant correlates with nothing: 0. In numbers of their own (`with_row`, `directions`) that holds where
-its mean is exact; another constant is its mean's rounding.
+equals. What is constant, or holds a NaN, correlates with nothing: 0 (`varies`), however its mean is rounded.
 """
 
 from __future__ import annotations
@@ -19,6 +18,11 @@ SLICE = 2**24
 """Numbers of a side that are taken to float64 at a time."""
 
 
+def varies(rows: NDArray[Any], *, axis: int) -> NDArray[np.bool_]:
+    """Whether the values along `axis` differ, in the shape that is left: False where one of them is NaN."""
+    return np.asarray(np.ptp(rows, axis=axis) > 0)
+
+
 def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     """Pearson correlation of every row of `left` (l, value) with every row of `right` (r, value): (l, r) float64."""
     means = [rows.mean(axis=1, dtype=np.float64, keepdims=True) for rows in (left, right)]
@@ -32,29 +36,33 @@ def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
         squares[0] += np.einsum("ij,ij->i", first, first)
         squares[1] += np.einsum("ij,ij->i", second, second)
     sizes = [np.sqrt(total) for total in squares]
-    varied = (sizes[0][:, None] > 1e-9) & (sizes[1][None, :] > 1e-9)
-    return np.divide(product, np.outer(*sizes), out=np.zeros_like(product), where=varied)
+    scale = np.outer(*sizes)
+    varied = varies(left, axis=1)[:, None] & varies(right, axis=1)[None, :] & (scale > 0)
+    return np.divide(product, scale, out=np.zeros_like(product), where=varied)
 
 
 def with_row(rows: Float, row: Float) -> Float:
     """Pearson correlation of each of `rows` (row, value) with one `row` (value,): (row,) float32, in their own type."""
+    varied = varies(rows, axis=1) & varies(row, axis=0)
     rows, row = rows - rows.mean(1, keepdims=True), row - row.mean()
     scale = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
-    return np.asarray((rows @ row) / np.where(scale > 0, scale, 1), np.float32)
+    product = rows @ row
+    return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=varied & (scale > 0)), np.float32)
 
 
 def columnwise(a: Float, b: Float) -> Float:
     """Pearson correlation of each column of two (row, column) arrays, (column,) float32, summed in float64."""
     if a.shape != b.shape or a.ndim != 2:
         raise InputError(f"correlation: expected two arrays of one shape (row, column), found {a.shape} and {b.shape}")
-    varied = (np.ptp(a, axis=0) > 0) & (np.ptp(b, axis=0) > 0)
+    varied = varies(a, axis=0) & varies(b, axis=0)
     a, b = a - a.mean(0, dtype=np.float64), b - b.mean(0, dtype=np.float64)
-    scale = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0))
-    return np.where(varied, (a * b).sum(0) / np.where(varied, scale, 1), 0).astype(np.float32)
+    scale, product = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0)), (a * b).sum(0)
+    return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=varied & (scale > 0)), np.float32)
 
 
 def directions(rows: Float) -> Float:
     """Rows (row, value) less their mean, of norm 1, float32: products of two are correlations; a constant one is 0."""
     centred = rows - rows.mean(1, keepdims=True)
     norm = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(centred / np.where(norm > 0, norm, 1), np.float32)
+    varied = varies(rows, axis=1)[:, None] & (norm > 0)
+    return np.asarray(np.divide(centred, norm, out=np.zeros_like(centred), where=varied), np.float32)

@@ -138,8 +138,11 @@ class Entry(Protocol):
     def check(self, settings: Any) -> None:
         """Refuses (UsageError) settings that cannot end well, by names alone."""
 
-    def ready(self, recording: Recording) -> None:
-        """Refuses (UsageError, InputError) data that it cannot be fitted on, before a stimulus is encoded."""
+    def ready(self, recording: Recording, folds: Sequence[Split]) -> None:
+        """Refuses (UsageError, InputError) data that it cannot be fitted on, before a stimulus is encoded.
+
+        folds  those that are known by then: none where clusters of the conditions will make them
+        """
 
     def fit(self, task: Task, settings: Any) -> FittedMap:
         """The map, fitted on the training trials of the task's fold alone; copies of test trials: InputError."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brain.types import Recording
+from brain.types import Recording, Split
 from encoders.mappings import Task
 from encoders.mappings._parts.knobs import NetworkKnobs
 from encoders.mappings._parts.network import REGRESSION, NetworkMap
+from encoders.mappings._parts.stopping import check_stimuli
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,9 @@ class Residual:
     def check(self, settings: ResidualKnobs) -> None:
         """Nothing beyond the settings' own bounds."""
 
-    def ready(self, recording: Recording) -> None:
-        """Any recording whose responses are standardised will do."""
+    def ready(self, recording: Recording, folds: Sequence[Split]) -> None:
+        """Refuses (InputError) folds of too few training stimuli to stop a network by."""
+        check_stimuli(recording, folds)
 
     def fit(self, task: Task, settings: ResidualKnobs) -> NetworkMap:
         """The network, trained on the training trials of the task's fold or gone on with."""

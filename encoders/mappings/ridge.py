@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from brain.catalogue import unknown
 from brain.errors import UsageError
-from brain.types import Recording
+from brain.types import Recording, Split
 from encoders.mappings import Task
 from encoders.mappings._parts.knobs import RidgeKnobs, Trials
 from encoders.mappings._parts.linear import LinearMap, MappingSettings, fit_mapping
@@ -31,7 +32,7 @@ class Ridge:
         if settings.trials not in get_args(Trials):
             raise UsageError(f"--trials: {unknown('use of training trials', settings.trials, get_args(Trials))}")
 
-    def ready(self, recording: Recording) -> None:
+    def ready(self, recording: Recording, folds: Sequence[Split]) -> None:
         """Any recording with a split will do."""
 
     def fit(self, task: Task, settings: RidgeKnobs) -> LinearMap:

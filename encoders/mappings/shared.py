@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brain.errors import UsageError
 from brain.readers import reader_of
-from brain.types import Recording
+from brain.types import Recording, Split
 from encoders.mappings import Task
 from encoders.mappings._parts.knobs import NetworkKnobs, PenaltyKnobs
 from encoders.mappings._parts.network import NetworkMap
+from encoders.mappings._parts.stopping import check_stimuli
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +42,10 @@ class Shared:
     def check(self, settings: SharedKnobs) -> None:
         """Nothing beyond the settings' own bounds."""
 
-    def ready(self, recording: Recording) -> None:
-        """Refuses (UsageError) data of one subject alone."""
+    def ready(self, recording: Recording, folds: Sequence[Split]) -> None:
+        """Refuses data of one subject alone (UsageError) and folds of too few training stimuli (InputError)."""
         source_subjects(recording)
+        check_stimuli(recording, folds)
 
     def fit(self, task: Task, settings: SharedKnobs) -> NetworkMap:
         """The adapter on a copy of the trunk, each trained or gone on with; TASK.folder/others holds the trunk's."""

@@ -9,11 +9,14 @@ published code does. A decoder that knows one of K equal categories and nothing 
 from __future__ import annotations
 
 from evaluation.metrics._parts.identification import (
+    BRAIN_DIFFUSER,
     FIRST,
     LIKE_ITS_OWN,
     LIKE_ITS_SAMPLE,
+    MINDEYE,
     OTHER,
     SAMPLE_FIRST,
+    TAKAGI,
     Top1,
     Top1OtherRecons,
     TwoWay,
@@ -21,6 +24,7 @@ from evaluation.metrics._parts.identification import (
     TwoWayWithinCategory,
     counted,
     distance_by,
+    failing,
     top1_of,
     top1_other_recons_of,
     two_way_by,
@@ -36,19 +40,19 @@ CLEAN_DISTANT = {"efficientnet_b1": {"clean": 210}, "swav_resnet50": {"clean": 2
 ENTRIES = (
     TwoWay(
         name="two_way", title="Two-way", description=LIKE_ITS_OWN, network="judge", plotted=True, headline=1,
-        profiles={"clean": 10, "clean-sound": 10},
+        profiles={"clean": 10, "clean-sound": 10}, citation=BRAIN_DIFFUSER,
     ),
     TwoWay(
-        name="two_way_strict", title="two way strict", description=f"{LIKE_ITS_OWN}{counted(0.0)}", network="judge",
-        tie=0.0,
+        name="two_way_strict", title=f"Two-way{failing(0.0)}", description=f"{LIKE_ITS_OWN}{counted(0.0)}",
+        network="judge", tie=0.0, citation=BRAIN_DIFFUSER,
     ),
     TwoWayOtherRecons(
         name="two_way_other_recons", title=f"Two-way, {OTHER}", description=LIKE_ITS_SAMPLE, network="judge",
-        profiles={"clean": 70, "clean-sound": 70},
+        profiles={"clean": 70, "clean-sound": 70}, citation=TAKAGI,
     ),
     TwoWayOtherRecons(
-        name="two_way_other_recons_strict", title="two way other recons strict", network="judge", tie=0.0,
-        description=f"{LIKE_ITS_SAMPLE}{counted(0.0)}",
+        name="two_way_other_recons_strict", title=f"Two-way, {OTHER}{failing(0.0)}", network="judge", tie=0.0,
+        description=f"{LIKE_ITS_SAMPLE}{counted(0.0)}", citation=TAKAGI,
     ),
     TwoWayWithinCategory(
         name="two_way_within_category", title="Two-way in category", network="judge", plotted=True,
@@ -60,7 +64,7 @@ ENTRIES = (
     ),
     Top1OtherRecons(
         name="top1_other_recons", title=f"Top-1, {OTHER}", description=SAMPLE_FIRST, network="judge",
-        profiles={"clean": 80, "clean-sound": 80},
+        profiles={"clean": 80, "clean-sound": 80}, citation=MINDEYE,
     ),
     top1_of(50, {"clean": 90, "clean-sound": 110}),
     top1_of(300, {"clean": 110}),

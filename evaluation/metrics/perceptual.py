@@ -307,14 +307,17 @@ ENTRIES = (
     Distance(
         name="lpips", title="LPIPS", description="perceptual distance, less is better", profiles={"clean": 170},
         distances=lpips, lacking=_lpips_lacking, bounds=(0.0, 8.05), smallest=LPIPS_SIDE,
+        citation="Zhang et al. 2018, CVPR",
     ),
     # 1 + the share of structure, which alone can be negative
     Distance(
         name="dists", title="DISTS", description="distance of structure and texture, less is better",
         profiles={"clean": 180}, distances=dists, lacking=_dists_lacking, bounds=(0.0, 1.13),
+        citation="Ding et al. 2020, IEEE TPAMI 44, 2567",
     ),
     Distance(
         name="dreamsim", title="DreamSim", description="perceptual distance tuned to people, less is better",
         profiles={"clean": 190}, distances=dreamsim, lacking=_dreamsim_lacking, bounds=(0.0, 2.0),
+        citation="Fu et al. 2023, NeurIPS",
     ),
 )  # fmt: skip

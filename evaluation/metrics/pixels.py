@@ -28,6 +28,7 @@ class PixCorr(Comparison):
     name: str = "pixcorr"
     title: str = "PixCorr"
     description: str = "correlation of all pixels; rewards blur"
+    citation: str = "Ozcelik & VanRullen 2023, Scientific Reports 13, 15666"
     profiles: Mapping[str, int] = field(default_factory=lambda: {"clean": 50})
     plotted: bool = True
     headline: int = 4
@@ -54,6 +55,7 @@ class Ssim(Comparison):
     name: str = "ssim"
     title: str = "SSIM"
     description: str = "structural similarity in two dimensions; rewards blur"
+    citation: str = "Wang et al. 2004, IEEE TIP 13, 600"
     profiles: Mapping[str, int] = field(default_factory=lambda: {"clean": 60})
     plotted: bool = True
     headline: int = 5
@@ -81,6 +83,7 @@ class SsimColumns(Comparison):
     name: str = "ssim_columns"
     title: str = "SSIM, column-wise"
     description: str = "the legacy form that takes columns for channels; reads higher on blur"
+    citation: str = "Ozcelik & VanRullen 2023, Scientific Reports 13, 15666"
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:

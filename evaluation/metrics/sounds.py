@@ -25,7 +25,7 @@ from evaluation.metrics._parts.identification import (
 )
 from evaluation.metrics._parts.mels import Wide, grey_mels
 from evaluation.metrics._parts.structure import RADIUS, compared, ssim_grey
-from evaluation.metrics._parts.verdicts import NWay, label_of
+from evaluation.metrics._parts.verdicts import MIND_VIS, NWay, label_of
 from evaluation.score import Int, Marks
 
 FEWEST_VOICED = 10
@@ -74,6 +74,7 @@ class MelSsim(Comparison):
     name: str = "mel_ssim"
     title: str = "Mel SSIM"
     description: str = "structural similarity of log-mel spectrograms; rewards blur"
+    citation: str = "Wang et al. 2004, IEEE TIP 13, 600"
     profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 60})
     plotted: bool = True
     headline: int = 7
@@ -206,6 +207,7 @@ class PitchAccuracy(Pitch):
     name: str = "pitch_accuracy"
     title: str = "Pitch accuracy"
     description: str = "the sample is within half a semitone where the reference is voiced"
+    citation: str = "Salamon et al. 2014, IEEE Signal Processing Magazine 31, 118"
     profiles: Mapping[str, int] = field(default_factory=lambda: {"clean-sound": 280})
     plotted: bool = True
 
@@ -250,6 +252,7 @@ ENTRIES = (
     Correlation(
         name="mel_pcc", title="Mel correlation", description="correlation of log-mel spectrograms; rewards blur",
         of="mel", profiles={"clean-sound": 50}, plotted=True, headline=6,
+        citation="Liu et al. 2024 (C2F-LDM), arXiv 2405.18726",
     ),
     MelSsim(),
     Correlation(
@@ -275,7 +278,7 @@ ENTRIES = (
     *(two_way_other_recons_by(network, profiles=profiles) for network, profiles in OTHER_RECONS.items()),
     *(
         Top1(
-            name=f"top1_{network}_pool{TEN}", title=spaced(f"top1_{network}"), description=f"{FIRST}, by {network}",
+            name=f"top1_{network}_pool{TEN}", title=f"Top-1, {spaced(network)}", description=f"{FIRST}, by {network}",
             network=network,
             size=TEN, profiles=profiles,
         )
@@ -285,6 +288,7 @@ ENTRIES = (
         name="audioset_50way_top1_pseudo", title="AudioSet, 50-way", group="audioset", ways=50, pseudo=True,
         network=AST,
         description="the class an AudioSet network gives the reference comes first", profiles={"clean-sound": 190},
+        citation=MIND_VIS,
     ),
     *(label_of(group, profiles) for group, profiles in LABELS.items()),
 )  # fmt: skip

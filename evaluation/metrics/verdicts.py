@@ -30,6 +30,6 @@ ENTRIES = (
     *(label_of(group, profiles) for group, profiles in LABELS.items()),
     *(n_way("kind", ways, profiles=profiles) for ways, profiles in KIND.items()),
     *(n_way("kind", ways, pseudo=True, profiles=profiles) for ways, profiles in KIND_AS_JUDGED.items()),
-    *(n_way("imagenet", ways, network="vit_h14", profiles={}) for ways in (50, 100)),
-    *(n_way("imagenet", ways, pseudo=True, network="vit_h14", profiles={}) for ways in (50, 100)),
+    *(n_way("imagenet", ways, network="vit_h14", written="ImageNet", profiles={}) for ways in (50, 100)),
+    *(n_way("imagenet", ways, pseudo=True, network="vit_h14", written="ImageNet", profiles={}) for ways in (50, 100)),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brain.console.bounds import seed_within, within
+from brain.console.bounds import MOST_DRAWS, seed_within, within
 from brain.writing.locks import claim
 from brain.writing.origin import plain
 from brain.writing.places import free_targets, inside, only_files
@@ -64,8 +64,8 @@ class Judging:
     train: Path | None = None
 
     def __post_init__(self) -> None:
-        within("--bootstrap", self.bootstrap, 100)
-        within("--permutations", self.permutations, 0)
+        within("--bootstrap", self.bootstrap, 100, MOST_DRAWS)
+        within("--permutations", self.permutations, 0, MOST_DRAWS)
         seed_within(self.seed)
         find_profile(self.profile)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from brain.digest import sha256_of
 from evaluation.score import LEVEL, Chances, Float, Int
 
 Wide = NDArray[np.float64]
@@ -129,13 +130,14 @@ def set_scores(
     ]
     found: list[SetScore] = []
     for network, row in progress(asked, desc="set distances", unit="row"):
-        rng = np.random.default_rng([chances.seed, 3, len(found)])
+        draw = int(sha256_of(names[network].encode(), row.encode())[:16], 16)  # whoever else is there
+        rng = np.random.default_rng([chances.seed, 3, draw])
         x = shown[network].astype(np.float64)
         if row == FLOOR:
             found += _floor(x, names[network], rng)
         elif row != REFERENCE and len(spaces[row][network]) > 1:
-            own = np.array([place[name] for name in ids[row]], np.int64)
-            found += _row(row, x, spaces[row][network].astype(np.float64), own=own, name=names[network], rng=rng)
+            places = np.array([place[name] for name in ids[row]], np.int64)
+            found += _row(row, x, spaces[row][network].astype(np.float64), own=places, name=names[network], rng=rng)
     return tuple(found)
 
 

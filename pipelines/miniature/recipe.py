@@ -109,7 +109,9 @@ def _run(kind: type[Recipe], trainers: Any, export: Any, description: str | None
 
 
 def _asked(kind: type[Recipe], description: str | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    program = f"python -m {kind.__module__.rpartition('.')[0]}"
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=program, description=description, formatter_class=shape)
     parser.add_argument("--work", type=Path, required=True, help="folder for the cached samples, checkpoints and logs")
     parser.add_argument("--stage", default="all", choices=["all", *kind.table, "export"])
     parser.add_argument("--scale", type=float, default=1.0, help="share of the steps and samples (0.001 to try it out)")

@@ -81,8 +81,6 @@ def fit(
         if choice.announced:
             print(choice.sentence)
         recording = choice.on(recording)
-        for kind in kinds_of(settings.maps):
-            MAPPINGS[kind].ready(recording)
         together([lambda: check_weights(settings), *later])
         run.claim(settings, data, stages)
         fit_recording(run, recording, settings, choice)

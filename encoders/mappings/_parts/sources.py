@@ -11,7 +11,7 @@ from brain.errors import InputError
 from brain.types import Recording, Split
 from encoders.labelled import Labelled, labelled_trials
 from encoders.mappings import Task
-from encoders.mappings._parts.training import SHARE
+from encoders.mappings._parts.stopping import SHARE
 
 
 def source_trials(task: Task, subject: str) -> Labelled:

@@ -11,18 +11,15 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from brain.data.clips import groups_of
 from brain.data.standardise import SessionScaler
-from brain.errors import InputError, UsageError
-from brain.types import Float, Recording, Split
-from encoders.labelled import FEWEST, Labelled, labelled_trials
+from brain.errors import UsageError
+from brain.types import Float
+from encoders.labelled import Labelled, labelled_trials
 from encoders.mappings import Task
 from encoders.mappings._parts.network import PRIOR, REGRESSION, NetworkMap, draw_seed
 from encoders.mappings._parts.residual_map import FitSettings, ResidualMap, fit_residual
+from encoders.mappings._parts.stopping import stopping_share
 from encoders.settings import Plan
-
-SHARE = 0.1
-"""The share of a subject's training stimuli that stops its network early."""
 
 
 def alone(task: Task, *, steps: int, answer: str) -> NetworkMap:
@@ -43,7 +40,7 @@ def task_trials(task: Task) -> Labelled:
         task.recording,
         task.conditions,
         split=task.fold,
-        share=_share(task.recording, task.fold),
+        share=stopping_share(task.recording, task.fold),
         seed=task.seed,
         columns=task.columns(task.recording),
     )
@@ -116,18 +113,6 @@ def accelerator_on(device: str) -> Any:
             f"ask for --device {accelerator.device.type}"
         )
     return accelerator
-
-
-def _share(recording: Recording, fold: Split) -> float:
-    """The share that validates: more than usual where it would be too few stimuli to settle a rescaling by."""
-    shown = recording.responses.stimulus[recording.responses.of(fold.train)]
-    count = len(set(groups_of(shown.tolist(), sound=recording.stimuli.modality == "sound").tolist()))
-    if count < 2 * FEWEST:
-        raise InputError(
-            f"split {fold.name!r}: {count} training stimuli cannot spare the {FEWEST} by which a network is stopped "
-            "and its predictions are restored; take --mapping ridge, or more stimuli"
-        )
-    return max(SHARE, FEWEST / count)
 
 
 def _held_out_r2(network: ResidualMap, trials: Labelled, *, answer: str, seed: int) -> Float:

@@ -23,6 +23,7 @@ class BrainCorrelation(Comparison):
 
     region: str
     network: str = "brain"
+    citation: str = "Scotti et al. 2024, ICML (MindEye2)"
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def absent(self, references: Views) -> str:

@@ -182,15 +182,17 @@ LIKE_ITS_SAMPLE = "the reference is more like its sample than like another sampl
 FIRST = "its reference is the most similar of the pool"
 SAMPLE_FIRST = "its sample is the most similar of the pool"
 OTHER = "other direction"
+BRAIN_DIFFUSER = "Ozcelik & VanRullen 2023, Scientific Reports 13, 15666"
+TAKAGI = "Takagi & Nishimoto 2023, CVPR"
+MINDEYE = "Scotti et al. 2023, NeurIPS (MindEye)"
 
 
 def two_way_by(network: str, *, tie: float = HALF, profiles: Mapping[str, int]) -> TwoWay:
     """Two-way identification in the features of another judge."""
     name = f"two_way_{network}{'' if tie else '_strict'}"
     return TwoWay(
-        name=name, title=spaced(name), description=f"{LIKE_ITS_OWN}, by {network}{counted(tie)}", network=network,
-        tie=tie,
-        profiles=profiles,
+        name=name, title=f"Two-way, {spaced(network)}{failing(tie)}", network=network, tie=tie, profiles=profiles,
+        description=f"{LIKE_ITS_OWN}, by {network}{counted(tie)}", citation=BRAIN_DIFFUSER,
     )  # fmt: skip
 
 
@@ -198,15 +200,19 @@ def two_way_other_recons_by(network: str, *, tie: float = HALF, profiles: Mappin
     """Two-way identification in the other direction, in the features of another judge."""
     name = f"two_way_other_recons_{network}{'' if tie else '_strict'}"
     return TwoWayOtherRecons(
-        name=name, title=spaced(name), description=f"{LIKE_ITS_SAMPLE}, by {network}{counted(tie)}", network=network,
-        tie=tie,
-        profiles=profiles,
+        name=name, title=f"Two-way, {OTHER}, {spaced(network)}{failing(tie)}", network=network, tie=tie,
+        profiles=profiles, description=f"{LIKE_ITS_SAMPLE}, by {network}{counted(tie)}", citation=TAKAGI,
     )  # fmt: skip
 
 
 def counted(tie: float) -> str:
     """What a description adds where ties are failures."""
     return "" if tie else "; ties are failures"
+
+
+def failing(tie: float) -> str:
+    """What a title adds where ties are failures."""
+    return "" if tie else ", ties fail"
 
 
 def top1_of(size: int, profiles: Mapping[str, int]) -> Top1:
@@ -221,7 +227,7 @@ def top1_other_recons_of(size: int, profiles: Mapping[str, int]) -> Top1OtherRec
     """Top-1 identification in the other direction, by the judge in pools of that size."""
     return Top1OtherRecons(
         name=f"top1_other_recons_pool{size}", title=f"Top-1, {OTHER}", description=SAMPLE_FIRST, network="judge",
-        size=size, profiles=profiles,
+        size=size, profiles=profiles, citation=MINDEYE,
     )  # fmt: skip
 
 
@@ -229,4 +235,7 @@ def distance_by(network: str, profiles: Mapping[str, int]) -> Distance:
     """The correlation distance in the features of another judge."""
     name = f"distance_{network}"
     described = f"1 - correlation of the features of {network}, less is better"
-    return Distance(name=name, title=spaced(name), description=described, network=network, profiles=profiles)
+    return Distance(
+        name=name, title=f"Distance, {spaced(network)}", description=described, network=network, profiles=profiles,
+        citation=BRAIN_DIFFUSER,
+    )  # fmt: skip

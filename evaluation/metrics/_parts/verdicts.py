@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.metrics import Views
-from evaluation.metrics._parts.comparison import Comparison, spaced
+from evaluation.metrics._parts.comparison import Comparison
 from evaluation.score import Int, Marks
 from evaluation.similarity import ranks, success
 
 Bool = NDArray[np.bool_]
 NAMED = 3
 """Words that a sentence names."""
+MIND_VIS = "Chen et al. 2023, CVPR (MinD-Vis)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +124,25 @@ def quoted(words: Sequence[str]) -> str:
 def label_of(group: str, profiles: Mapping[str, int]) -> Verdict:
     """The metric of a group of labels: does the judge find the true one?"""
     return Verdict(
-        name=f"label_{group}", title=group, description=f"the judge finds the true {group} in the sample", group=group,
-        profiles=profiles,
+        name=f"label_{group}", title=group.capitalize(), group=group, profiles=profiles,
+        description=f"the judge finds the true {group} in the sample",
     )  # fmt: skip
 
 
-def n_way(group: str, ways: int, *, pseudo: bool = False, network: str = "judge", profiles: Mapping[str, int]) -> NWay:
-    """The metric of `ways` classes of `group`, of which the right one must come first."""
+def n_way(
+    group: str,
+    ways: int,
+    *,
+    pseudo: bool = False,
+    network: str = "judge",
+    written: str = "",
+    profiles: Mapping[str, int],
+) -> NWay:
+    """The metric of `ways` classes of `group`, `written` so, of which the right one must come first."""
     name = f"{group}_{ways}way_top1{'_pseudo' if pseudo else ''}"
     right = "the class given to the reference" if pseudo else "the true class"
     return NWay(
-        name=name, title=spaced(name), description=f"{right} comes first of {ways} classes of {group} drawn at random",
-        group=group, ways=ways, pseudo=pseudo, network=network, profiles=profiles,
+        name=name, title=f"{written or group.capitalize()}, {ways}-way{', as judged' if pseudo else ''}", group=group,
+        description=f"{right} comes first of {ways} classes of {written or group} drawn at random", ways=ways,
+        pseudo=pseudo, network=network, profiles=profiles, citation=MIND_VIS,
     )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from brain.console.bounds import within
-from brain.types import Recording
+from brain.types import Recording, Split
 from encoders.mappings import Task
 from encoders.mappings._parts.linear import LinearMap
 from encoders.patterns import standardised, training_patterns
@@ -41,7 +42,7 @@ class Shrunk:
     def check(self, settings: ShrunkKnobs) -> None:
         pass
 
-    def ready(self, recording: Recording) -> None:
+    def ready(self, recording: Recording, folds: Sequence[Split]) -> None:
         pass
 
     def fit(self, task: Task, settings: ShrunkKnobs) -> LinearMap:
