@@ -40,8 +40,8 @@ from encoders.conditions import Conditions
 from encoders.labelled import Labelled, labelled_trials, spread_of
 from encoders.mappings._parts.residual_map import FitSettings, JoinSettings, ResidualMap, fit_residual, join
 from encoders.masked.model import MaskedBrain
+from encoders.masked.pretraining import load_encoder, pretrain
 from encoders.masked.readout import FrozenSettings, TuneSettings, finetune, fit_frozen
-from encoders.pretraining import load_encoder, pretrain
 from encoders.ridge import RidgeSettings, fit_ridge
 from encoders.settings import Plan, PretrainSettings
 from encoders.spaces import CATALOGUE

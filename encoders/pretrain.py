@@ -8,7 +8,8 @@
 The last form is what really runs two processes without a graphics card. Losses go to OUT/log.jsonl and, where it is
 installed, TensorBoard's OUT/tensorboard; the weights with the least loss on the held-out trials are
 OUT/encoder.safetensors. The same command again goes on from the last checkpoint, to the same bits on a processor.
-`encoders.pretraining` does the work: this module imports nothing heavy, so that it answers and can be stopped at once.
+`encoders.masked.pretraining` does the work: this module imports nothing heavy, so that it answers, and can be stopped,
+at once.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def _run(words: list[str]) -> None:
 
     readable(words)
     data, out, settings = parse(asked, program="python -m encoders.pretrain", words=words)
-    from encoders.pretraining import FAMILY, pretrain
+    from encoders.masked.pretraining import FAMILY, pretrain
     from encoders.storage import read_json
 
     weights = pretrain(data, out, settings)

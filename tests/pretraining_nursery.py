@@ -18,8 +18,8 @@ from pathlib import Path
 import accelerate  # noqa: F401 - imported before the fork
 import torch
 
+import encoders.masked.pretraining  # noqa: F401 - the work
 import encoders.pretrain
-import encoders.pretraining  # noqa: F401 - the work
 
 STEPS = 40
 WORDS = ["--steps", str(STEPS), "--validate", "10", "--save", "3", "--batch", "9", "--warm", "5", "--patience", "0",

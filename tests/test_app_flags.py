@@ -109,7 +109,7 @@ def test_messages_name_flags_that_the_command_has(checkout: Path, capsys: pytest
     assert readers == {"--fields", "--sessions"}
     for command in ("fit", "study", *MODULES):
         assert readers <= flags[command], command
-    assert named_in(checkout / "encoders/pretraining.py") <= flags["encoders.pretrain"]
+    assert named_in(checkout / "encoders/masked/pretraining.py") <= flags["encoders.pretrain"]
     assert named_in(checkout / "pipelines/conditioning/finetuning.py") <= flags["pipelines.finetune"]
     assert named_in(checkout / "brain/console/commands.py") == set()
     # curves draw, and what draws advises another device

@@ -153,7 +153,7 @@ def test_voxels_have_a_mean_and_no_oracle(run: Path) -> None:
 
 
 def patterns_card(run: Path):  # type: ignore[no-untyped-def]
-    from encoders.patched import VoxelContract
+    from encoders.masked.patched import VoxelContract
     from pipelines.conditioning.generator import voxel_card
     from pipelines.conditioning.pipeline import VOXELS
 

@@ -20,11 +20,11 @@ from brain.errors import InputError
 from brain.readers import open_recording
 from brain.simulated.layouts.tiny import tiny_nsd
 from brain.types import Recording
-from encoders.pretraining import load_encoder, open_trials, pretrain
+from encoders.masked.pretraining import load_encoder, open_trials, pretrain
+from encoders.masked.trials import batches, training_trials
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.storage import write_tensors
 from encoders.training import LOG, WEIGHTS
-from encoders.trials import batches, training_trials
 from tests.rounding import rounding
 
 TINY = MaskedSettings(patch=4, width=16, depth=1, heads=2, decoder_width=8)

@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording, Split
-from encoders.patched import PatchedTrials, VoxelContract, patched_trials
-from encoders.pretraining import pretrain
+from encoders.masked.patched import PatchedTrials, VoxelContract, patched_trials
+from encoders.masked.pretraining import pretrain
 from encoders.settings import MaskedSettings, Plan, PretrainSettings
 from encoders.training import WEIGHTS
 from pipelines.conditioning.double_conditioning import (

@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from brain.errors import InputError, UsageError
 from brain.readers import open_recording
 from brain.types import Recording
-from encoders.patched import PatchedTrials, patched_trials
+from encoders.masked.patched import PatchedTrials, patched_trials
 from encoders.ridge import RidgeSettings
 from encoders.settings import MaskedSettings, Plan
 from encoders.storage import read_json

@@ -28,7 +28,7 @@ from brain.simulated.unlabelled import (
 )
 from brain.types import Recording, Responses, Stimuli
 from brain.voxels import VoxelSpace
-from encoders.trials import read_unlabelled
+from encoders.masked.trials import read_unlabelled
 
 
 @pytest.fixture(scope="module")

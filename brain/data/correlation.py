@@ -19,7 +19,7 @@ SLICE = 2**24
 
 
 def varies(rows: NDArray[Any], *, axis: int) -> NDArray[np.bool_]:
-    """Whether the values along `axis` differ, in the shape that is left: False where one of them is NaN."""
+    """Whether values along `axis` differ, of (row, value) along 1: (row,) bool; False where one of them is NaN."""
     return np.asarray(np.ptp(rows, axis=axis) > 0)
 
 

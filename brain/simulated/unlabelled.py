@@ -4,9 +4,9 @@
     afterimage simulate data/simulated --unlabelled 1500 --rest 1500          # the same on the command line
 
 Writes DATA/unlabelled/<subject>.h5 with values (trial, voxel) in percent signal change, session (trial,) and ijk
-(voxel, 3), as `encoders.trials` reads them, and what was asked for into simulation.json beside them. The cortex and the
-noise are the labelled trials', in sessions of their own, numbered from 1001: another session is other noise. Scenes
-come from seeds above 2**34, which neither a study nor any of our networks draws from.
+(voxel, 3), as `encoders.masked.trials` reads them, and what was asked for into simulation.json beside them. The cortex
+and the noise are the labelled trials', in sessions of their own, numbered from 1001: another session is other noise.
+Scenes come from seeds above 2**34, which neither a study nor any of our networks draws from.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class DoubleConditioning(Plain):
 
     def patterns(self, run: RunFolder, recording: Recording, *, stimuli: set[str], take: Take) -> Conditions:
         """z-scores of the run's voxels for these test stimuli, repeats averaged."""
-        from encoders.patched import VoxelContract
+        from encoders.masked.patched import VoxelContract
         from pipelines.conditioning.generator import voxel_conditions
         from pipelines.conditioning.pipeline import VOXELS
 
@@ -151,10 +151,10 @@ def _pretrained(
 ) -> Path:
     """The masked encoder of this run, trained on the fold's training trials and the data's unlabelled ones."""
     from decode.run.patterns import columns_of
-    from encoders.pretraining import pretrain_sets
+    from encoders.masked.pretraining import pretrain_sets
+    from encoders.masked.trials import read_unlabelled, training_trials
     from encoders.settings import Plan, PretrainSettings
     from encoders.training import WEIGHTS
-    from encoders.trials import read_unlabelled, training_trials
     from pipelines.conditioning.pipeline import CARD
 
     folder = home / "masked"

@@ -24,9 +24,9 @@ from brain.readers import open_recording, parse_fields
 from brain.types import Float, Int, Recording, Split
 from encoders.conditions import Conditions
 from encoders.masked.model import MaskedBrain, augmented
+from encoders.masked.patched import TRIALS, PatchedTrials, patched_trials
+from encoders.masked.pretraining import load_encoder, must_compute
 from encoders.masked.readout import FrozenSettings
-from encoders.patched import TRIALS, PatchedTrials, patched_trials
-from encoders.pretraining import load_encoder, must_compute
 from encoders.settings import MaskedSettings, Plan
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import Arrays, read_tensors

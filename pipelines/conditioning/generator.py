@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from brain.data.averages import average_repeats
 from brain.types import Responses
 from encoders.conditions import Conditions, SpaceCard
-from encoders.patched import VoxelContract
+from encoders.masked.patched import VoxelContract
 from pipelines.drawing import Generator, number_type
 from pipelines.images.base import Drawing
 from pipelines.settings import Sampling

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from brain.errors import InputError, expected
-from encoders.patched import VoxelContract
+from encoders.masked.patched import VoxelContract
 from encoders.settings import MaskedSettings, masked_of
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
 from pipelines.conditioning.double_conditioning import ConditioningEncoder, PromptSizes, open_slot

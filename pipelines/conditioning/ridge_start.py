@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from brain.errors import InputError
 from brain.types import Float, Recording
-from encoders.patched import PatchedTrials
+from encoders.masked.patched import PatchedTrials
 from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge
 from encoders.spaces import CATALOGUE as SPACES
 from pipelines.conditioning.double_conditioning import ConditioningEncoder

@@ -21,7 +21,7 @@ from brain.readers import open_recording, reader_of
 from brain.simulated.layouts.tiny import tiny_nsd
 from brain.simulated.layouts.tiny_listener import tiny_listener
 from encoders.conditions import Conditions
-from encoders.trials import read_unlabelled
+from encoders.masked.trials import read_unlabelled
 from evaluation.samples.read import read_samples
 from pipelines.images.tiny import tiny_stack
 from pipelines.stacks.load import check

@@ -19,11 +19,7 @@ from brain.readers import open_recording, parse_fields, reader_of
 from brain.readers.mindvis import HCP_FILE, hcp_folders, read_hcp
 from brain.types import Responses
 from encoders.masked.model import MaskedBrain, augmented
-from encoders.settings import PretrainSettings, masked_of
-from encoders.storage import read_tensors, write_json
-from encoders.training import WEIGHTS, Job, held, leave, train
-from encoders.training_trials import Spared
-from encoders.trials import (
+from encoders.masked.trials import (
     UNLABELLED,
     Trials,
     batches,
@@ -32,6 +28,10 @@ from encoders.trials import (
     training_trials,
     unlabelled_trials,
 )
+from encoders.settings import PretrainSettings, masked_of
+from encoders.storage import read_tensors, write_json
+from encoders.training import WEIGHTS, Job, held, leave, train
+from encoders.training_trials import Spared
 
 FAMILY = "masked-brain"
 VALIDATION = -1
