@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from brain.errors import InputError, UsageError, expected
+from brain.errors import AfterimageError, InputError, UsageError, expected
 
 
 class Named(Protocol):
@@ -38,9 +39,7 @@ class Card(Named, Protocol):
 
 
 Entry = TypeVar("Entry", bound=Named)
-BROKEN = (SyntaxError, ImportError, AttributeError, NameError, TypeError, ValueError, LookupError)
-"""What importing somebody's file may end in."""
-AGAIN = "mend the file, or take it away"
+MEND = "mend the file, or take it away"
 
 
 def facts(entry: Card) -> dict[str, str]:
@@ -85,11 +84,14 @@ class Catalogue(Generic[Entry]):
         """What one file adds; a file that cannot be imported, or adds what has no name, is an `InputError`."""
         try:
             entries = getattr(importlib.import_module(module), "ENTRIES", ())
-        except BROKEN as error:
-            raise InputError(expected(module, f"a file of {self.kind}s", _fault(error), AGAIN)) from error
+        except AfterimageError:
+            raise
+        except (Exception, SystemExit) as error:
+            said, then = _fault(error, module)
+            raise InputError(expected(module, f"a file of {self.kind}s", said, then)) from error
         if not isinstance(entries, tuple) or not all(isinstance(getattr(one, "name", None), str) for one in entries):
             shape = f"ENTRIES, a tuple of {self.kind}s with a name"
-            raise InputError(expected(module, shape, ascii(repr(entries)[:60]), AGAIN))
+            raise InputError(expected(module, shape, ascii(repr(entries)[:60]), MEND))
         return cast("tuple[Entry, ...]", entries)
 
     def names(self) -> tuple[str, ...]:
@@ -114,14 +116,25 @@ def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
     return f"no {kind} is called {name!r}; {hint}"
 
 
-def _fault(error: Exception) -> str:
-    """The error, and where it came up, as one line."""
+def _fault(error: BaseException, module: str) -> tuple[str, str]:
+    """The error with the place where it came up, as one line, and what to do about it."""
+    own = importlib.util.find_spec(module)
+    home = (own.origin if own else None) or module
     if isinstance(error, SyntaxError):
-        file, line, said = error.filename or "", error.lineno, error.msg
+        file, line, said = error.filename or home, error.lineno, error.msg
     else:
         last = traceback.extract_tb(error.__traceback__)[-1]
         file, line, said = last.filename, last.lineno, str(error)
-    return f"{type(error).__name__} in {Path(file).name}, line {line}: {' '.join(said.split())}"
+    # an import that fails is raised below the file that asks for it
+    inside = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == home]
+    if inside and file != home:
+        line_of = f"line {inside[-1].lineno}, by {file}, line {line}"
+        return f"{type(error).__name__} in {line_of}: {_line(said)}", f"install or repair what it imports, {MEND}"
+    return f"{type(error).__name__} in {Path(file).name}, line {line}: {_line(said)}", MEND
+
+
+def _line(said: str) -> str:
+    return " ".join(said.split())
 
 
 def _modules(package: str) -> list[str]:

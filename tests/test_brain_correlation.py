@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import brain.data.correlation
-from brain.data.correlation import columnwise, directions, pairwise, with_row
+from brain.data.correlation import columnwise, directions, pairwise, varies, with_row
 from brain.errors import InputError
 from brain.types import Float
 from tests.rounding import rounding
@@ -71,23 +71,31 @@ def test_columns_are_numpys() -> None:
         columnwise(a, b[:-1])
 
 
-@pytest.mark.parametrize("odd", [0.1, np.nan], ids=["constant whose mean is rounded", "NaN"])
-@pytest.mark.parametrize("scale", [1.0, 1e-12])
-def test_every_form_gives_one_answer_to_odd_rows_and_small_units(
-    rows: Float, others: Float, odd: float, scale: float
-) -> None:
-    true = pairwise(rows[[0, 2]], others)
-    rows, others = rows * np.float32(scale), others * np.float32(scale)
-    rows[1] = odd if np.isfinite(odd) else rows[1]
-    rows[1, 3] = odd
-    near = {"atol": rounding(sums=7 * N, scale=1.0), "rtol": 0}
-    forms = (
+def every_form(rows: Float, others: Float) -> list[np.ndarray]:
+    """(5, 3) by each of the four."""
+    return [
         pairwise(rows, others),
         np.stack([with_row(rows, one) for one in others], 1),
         directions(rows) @ directions(others).T,
         np.stack([columnwise(rows.T, np.repeat(one[:, None], 5, 1)) for one in others], 1),
-    )
-    for found in forms:
-        np.testing.assert_allclose(found[[0, 2]], true, **near)
-        assert not found[1].any()
-    assert not with_row(others, rows[1]).any() and not pairwise(others, rows)[:, 1].any()
+    ]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_every_form_gives_one_answer_to_odd_rows_and_small_units(rows: Float, others: Float, scale: float) -> None:
+    true = pairwise(rows[[0, 2]], others)
+    rows, others = rows * np.float32(scale), others * np.float32(scale)
+    rows[1], rows[3, 3] = 0.1, np.nan  # a constant whose mean is rounded
+    rows[4] = np.where(np.arange(N) % 2, np.float32(0.3), np.nextafter(np.float32(0.3), np.float32(1)))  # by rounding
+    for found in every_form(rows, others):
+        np.testing.assert_allclose(found[[0, 2]], true, atol=rounding(sums=7 * N, scale=1.0), rtol=0)
+        assert not found[[1, 4]].any() and np.isnan(found[3]).all()
+    assert not with_row(others, rows[1]).any() and np.isnan(with_row(others, rows[3])).all()
+    assert not pairwise(others, rows)[:, 1].any() and np.isnan(pairwise(others, rows)[:, 3]).all()
+
+
+def test_whole_numbers_and_nothing_at_all() -> None:
+    far = np.array([[-100, 100, 50], [7, 7, 7]], np.int8)
+    assert pairwise(far, far)[0, 0] == pytest.approx(1) and not pairwise(far, far)[1].any()
+    assert pairwise(far > 0, far)[0, 0] > 0
+    assert not varies(np.zeros((3, 0)), axis=1).any()

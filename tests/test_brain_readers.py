@@ -132,6 +132,10 @@ def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch
     [
         ("ENTRIES = (", r"SyntaxError in one\.py, line 1: '\(' was never closed"),
         ("import a_package_nobody_has\n", r"ModuleNotFoundError in one\.py, line 1: No module named 'a_package"),
+        ("import json\njson.loads('{')\n", r"JSONDecodeError in line 2, by .*json.decoder\.py, line \d+: .*"),
+        ("raise SystemExit\n", r"SystemExit in one\.py, line 1"),
+        ("raise OSError('no such library')\n", r"OSError in one\.py, line 1: no such library"),
+        ("a = '\0'\n", r"SyntaxError in one\.py"),
         ("x = 1\nENTRIES = (y,)\n", r"NameError in one\.py, line 2: name 'y' is not defined"),
         ("ENTRIES = [1]\n", r"ENTRIES, a tuple of colours with a name, found '\[1\]'"),
         ("ENTRIES = (1,)\n", r"ENTRIES, a tuple of colours with a name, found '\(1,\)'"),
@@ -146,7 +150,7 @@ def test_a_file_that_adds_nothing_usable_is_a_sentence(
     (package / "__init__.py").write_text("")
     (package / "one.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match=rf"^{name}\.one: expected .*{said}.*; mend the file, or take it away$"):
+    with pytest.raises(InputError, match=rf"^{name}\.one: expected .*{said}.*[;,] mend the file, or take it away$"):
         Catalogue(name, "colour").names()
 
 

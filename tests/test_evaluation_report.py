@@ -185,14 +185,6 @@ def test_foreign_folder_beside_references(tmp_path: Path) -> None:
     assert known["references without a sample"] == ["n7"] and known["samples without a reference"] == ["unknown.png"]
     assert report.page == mine / "report/report.html" and report.page.is_file()
     assert judged(mine, references=shown).rows() == ("decoded",)  # the report beside the images is no sample
-    (mine / "repeat").mkdir()  # nobody drew from other repeats here: a row as any
-    for i in range(8):
-        Image.fromarray(picture(i)).save(mine / f"repeat/n{i}.png")
-    again = judged(mine, references=shown)
-    repeat = again.score("repeat", "two_way")
-    assert repeat is not None and repeat.n == 8 and len(again.rows()) == 2
-    same = again.score("decoded", "two_way")
-    assert same is not None and same.facts() == found.facts()
 
 
 def test_ten_pixel_patterns_are_judged_without_ssim(tmp_path: Path) -> None:

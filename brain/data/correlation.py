@@ -1,7 +1,7 @@
 """Pearson's correlation: every row with every row, rows with one row, columns with columns.
 
 Each keeps the numbers it is computed in: where the largest of many is chosen, another type would choose another among
-equals. What is constant, or holds a NaN, correlates with nothing: 0 (`varies`), however its mean is rounded.
+equals. What is constant, but for rounding, correlates with nothing: 0 (`varies`). NaN and inf correlate as NaN.
 """
 
 from __future__ import annotations
@@ -16,11 +16,23 @@ from brain.types import Float
 
 SLICE = 2**24
 """Numbers of a side that are taken to float64 at a time."""
+ULPS = 8
+"""Steps of its number type, at its largest value, by which a constant row may differ in itself."""
 
 
 def varies(rows: NDArray[Any], *, axis: int) -> NDArray[np.bool_]:
-    """Whether values along `axis` differ, of (row, value) along 1: (row,) bool; False where one of them is NaN."""
-    return np.asarray(np.ptp(rows, axis=axis) > 0)
+    """Whether values along `axis` differ by more than rounding, of (row, value) along 1: (row,) bool; False of NaN."""
+    if not rows.shape[axis]:
+        return np.zeros(np.delete(rows.shape, axis), bool)
+    low, high = rows.min(axis), rows.max(axis)
+    eps = np.finfo(rows.dtype).eps if np.issubdtype(rows.dtype, np.inexact) else 0
+    return np.asarray(high > low + ULPS * eps * np.maximum(np.abs(low), np.abs(high)))
+
+
+def _divided(product: NDArray[Any], scale: NDArray[Any], varied: NDArray[np.bool_]) -> NDArray[Any]:
+    """product / scale where something varied, NaN where the scale is NaN, else 0; all of one shape."""
+    known = (varied & (scale > 0)) | np.isnan(scale)
+    return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=known))
 
 
 def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
@@ -37,8 +49,8 @@ def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
         squares[1] += np.einsum("ij,ij->i", second, second)
     sizes = [np.sqrt(total) for total in squares]
     scale = np.outer(*sizes)
-    varied = varies(left, axis=1)[:, None] & varies(right, axis=1)[None, :] & (scale > 0)
-    return np.divide(product, scale, out=np.zeros_like(product), where=varied)
+    varied = varies(left, axis=1)[:, None] & varies(right, axis=1)[None, :]
+    return np.asarray(_divided(product, scale, varied), np.float64)
 
 
 def with_row(rows: Float, row: Float) -> Float:
@@ -46,8 +58,7 @@ def with_row(rows: Float, row: Float) -> Float:
     varied = varies(rows, axis=1) & varies(row, axis=0)
     rows, row = rows - rows.mean(1, keepdims=True), row - row.mean()
     scale = np.linalg.norm(rows, axis=1) * np.linalg.norm(row)
-    product = rows @ row
-    return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=varied & (scale > 0)), np.float32)
+    return np.asarray(_divided(rows @ row, scale, varied), np.float32)
 
 
 def columnwise(a: Float, b: Float) -> Float:
@@ -57,12 +68,12 @@ def columnwise(a: Float, b: Float) -> Float:
     varied = varies(a, axis=0) & varies(b, axis=0)
     a, b = a - a.mean(0, dtype=np.float64), b - b.mean(0, dtype=np.float64)
     scale, product = np.sqrt(np.square(a).sum(0) * np.square(b).sum(0)), (a * b).sum(0)
-    return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=varied & (scale > 0)), np.float32)
+    return np.asarray(_divided(product, scale, varied), np.float32)
 
 
 def directions(rows: Float) -> Float:
     """Rows (row, value) less their mean, of norm 1, float32: products of two are correlations; a constant one is 0."""
     centred = rows - rows.mean(1, keepdims=True)
     norm = np.linalg.norm(centred, axis=1, keepdims=True)
-    varied = varies(rows, axis=1)[:, None] & (norm > 0)
-    return np.asarray(np.divide(centred, norm, out=np.zeros_like(centred), where=varied), np.float32)
+    norms = np.broadcast_to(norm, centred.shape)
+    return np.asarray(_divided(centred, norms, varies(rows, axis=1)[:, None]), np.float32)

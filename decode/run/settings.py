@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from brain.catalogue import Catalogue
-from brain.console.bounds import MOST_DRAWS, seed_within, within
+from brain.console.bounds import seed_within, within
 from brain.console.flags_page import flag_of
 from brain.errors import UsageError, expected
 from pipelines.settings import NumberType
@@ -154,8 +154,8 @@ class EvaluationSettings:
     """Also RDMs for rsatoolbox and a folder for a human test."""
 
     def __post_init__(self) -> None:
-        within("--bootstrap", self.bootstrap, 100, MOST_DRAWS)
-        within("--permutations", self.permutations, 0, MOST_DRAWS)
+        within("--bootstrap", self.bootstrap, 100)
+        within("--permutations", self.permutations, 0)
         within("--curve-stimuli", self.curve_stimuli, 2)
 
 

@@ -313,7 +313,7 @@ ENTRIES = (
     Distance(
         name="dists", title="DISTS", description="distance of structure and texture, less is better",
         profiles={"clean": 180}, distances=dists, lacking=_dists_lacking, bounds=(0.0, 1.13),
-        citation="Ding et al. 2020, IEEE TPAMI 44, 2567",
+        citation="Ding et al. 2022, IEEE TPAMI 44, 2567",
     ),
     Distance(
         name="dreamsim", title="DreamSim", description="perceptual distance tuned to people, less is better",

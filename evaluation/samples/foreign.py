@@ -11,7 +11,7 @@ from brain.files.paths import composed, listed
 from brain.files.pictures import SUFFIXES
 from brain.names import one_line
 from brain.writing.origin import simulated_by
-from evaluation.samples.rows import DRAWN, REFERENCE, ordered_rows, read_cards
+from evaluation.samples.rows import OF_STRANGERS, REFERENCE, ordered_rows, read_cards
 from evaluation.samples.sounds import SOUND
 from evaluation.samples.sounds import SUFFIXES as SOUND_SUFFIXES
 from evaluation.samples.types import FOREIGN, INDEX, Sample, Samples, modality_of
@@ -42,7 +42,7 @@ def read_foreign(folder: Path, references: Path) -> Samples:
     drawn: dict[tuple[str, str, int], Sample] = {}
     unmatched: list[str] = []
     cards = read_cards(folder)
-    rows = ordered_rows((*DRAWN, *cards), cards)
+    rows = ordered_rows((*OF_STRANGERS, *cards), cards)
     homes = [("decoded", folder), *((row, folder / row) for row in rows if (folder / row).is_dir())]
     for row, home in homes:
         for path, belongs in _paired(home, shown):
@@ -70,7 +70,7 @@ def read_foreign(folder: Path, references: Path) -> Samples:
     )  # fmt: skip
 
 
-_READ = f"rows: {', '.join(DRAWN)}, and those that rows.json names"
+_READ = f"rows: {', '.join(OF_STRANGERS)}, and those that rows.json names"
 
 
 def _must_lie_in_one_place(folder: Path, files: list[str]) -> None:

@@ -95,6 +95,8 @@ OF_SOUNDS = (
 OWN = {card.name: card for card in LADDER}
 DRAWN = tuple(name for name in OWN if name != CATEGORY_ORACLE)
 """The ladder's own rows that have samples."""
+OF_STRANGERS = tuple(name for name in DRAWN if name != REPEAT)
+"""Those that a foreign folder may have: nobody drew from other repeats there, with which the row repeat is compared."""
 OWN_OF_SOUNDS = {card.name: card for card in OF_SOUNDS}
 NOTHING: Mapping[str, RowCard] = {}
 

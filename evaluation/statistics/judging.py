@@ -64,7 +64,7 @@ def judge_samples(
         features, first = {REFERENCE: shown.features[JUDGE]}, {REFERENCE: ids}
         spaces = {REFERENCE: dict(shown.features)}
         for row in samples.rows():
-            if row == REPEAT and samples.others:  # a stranger's row may be called so and is judged as any
+            if row == REPEAT:
                 scores += _repeats(samples, look, table, shown)
                 continue
             tallies = table.tallies()

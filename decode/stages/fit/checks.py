@@ -61,20 +61,22 @@ def check_recording(recording: Recording, settings: Settings, run: RunFolder, *,
         choice = choose(recording, folds, asked=settings.data.standardise)
         check_standardisation(choice.standardise, settings)
 
-    def mapped() -> None:
-        for kind in kinds_of(settings.maps):
-            MAPPINGS[kind].ready(recording, folds)
-
     together([
         lambda: check_regions(recording, settings),
         split,
         design,
-        mapped,
+        lambda: check_mappings(recording, folds, settings),
         lambda: check_captions(recording, settings, ids),
         lambda: check_shown(recording, settings, ids, judged=judged),
         lambda: check_lengths(recording, ids, longest_sounds(settings, recording.stimuli.modality)),
     ])  # fmt: skip
     return choice
+
+
+def check_mappings(recording: Recording, folds: Sequence[Split], settings: Settings) -> None:
+    """Refuses (UsageError, InputError) data on which a mapping of the run cannot be fitted."""
+    for kind in kinds_of(settings.maps):
+        MAPPINGS[kind].ready(recording, folds)
 
 
 def check_standardisation(standardise: str, settings: Settings) -> None:

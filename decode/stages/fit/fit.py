@@ -21,7 +21,13 @@ from decode.run.content import content_of, hold, note
 from decode.run.folder import RunFolder
 from decode.run.patterns import cluster_count, columns_of, folds_of, open_data, repeated_of, write_clusters
 from decode.run.settings import MapSpec, Settings, kinds_of, maps_of, spaces_of
-from decode.stages.fit.checks import check_folds, check_recording, check_regions, check_standardisation
+from decode.stages.fit.checks import (
+    check_folds,
+    check_mappings,
+    check_recording,
+    check_regions,
+    check_standardisation,
+)
 from decode.stages.fit.lengths import filled_up
 from decode.stages.fit.memory import check_fitting, check_networks
 from decode.stages.fit.null import null_is_current, write_null
@@ -157,6 +163,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
     _must_train_on_one(folds, settings)
     sound = stimuli.modality == "sound"
     check_folds(folds, settings, judged=False, sound=sound)
+    check_mappings(recording, folds, settings)
     ids = ids_of(folds)
     guard_folds(run, folds, looks, settings=settings, sound=sound)
     run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
