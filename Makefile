@@ -113,8 +113,10 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-# The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own.
-test: lint $(VENV)/.dev $(VENV)/.browser $(OPENCLIP)/.done
+# The tests of open_clip need torchvision, which must not stand beside the others: an environment of their own, which
+# is installed beside the checks.
+test: $(VENV)/.dev
+	$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint $(VENV)/.browser $(OPENCLIP)/.done
 	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST) --ignore=tests/openclip
 	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python $(PYTEST) tests/openclip tests/test_encoders_spaces.py \
 	  "tests/test_same_bits.py::test_a_condition_has_the_same_bits_in_any_memory_and_company[openclip-image]" \

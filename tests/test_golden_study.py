@@ -1,6 +1,6 @@
 """The whole way on a brain with a known answer: what the issue of this project promises, as numbers.
 
-One simulated subject of the default size is decoded by the default recipe as a user would do it, in half its steps;
+One simulated subject of the default size is decoded by the default recipe as a user would do it, in six of its steps;
 smaller ones carry the claim that decoding rises with the signal and is at chance without it.
 """
 
@@ -25,7 +25,7 @@ from encoders.conditions import Conditions
 from evaluation.report.pages.synthesis import report_synthesis
 from pipelines.synthesis import SynthesisSettings
 
-ROWS = ("--rows", "decoded", "shuffled", "oracle", "--steps", "10", "--permutations", "200", "--bootstrap", "1000")
+ROWS = ("--rows", "decoded", "shuffled", "oracle", "--steps", "6", "--permutations", "200", "--bootstrap", "1000")
 
 
 def rows_of(run: Path, metric: str) -> dict[str, dict[str, Any]]:
@@ -35,7 +35,7 @@ def rows_of(run: Path, metric: str) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default data, the default recipe in half its steps, three rows of the ladder."""
+    """The default data, the default recipe in six of its steps, three rows of the ladder."""
     home = tmp_path_factory.mktemp("golden")
     data, run = home / "data", home / "run"
     assert main(["simulate", str(data)]) == 0
