@@ -229,8 +229,10 @@ def test_region_map_on_a_glass_brain(tmp_path: Path) -> None:
 
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     run(tmp_path)
-    with pytest.raises(UsageError, match="--bootstrap: expected 100 to 100000, found 1"):
+    with pytest.raises(UsageError, match="--bootstrap: expected 100 or more, found 1"):
         Judging(bootstrap=1)
+    with pytest.raises(UsageError, match="--permutations: expected 0 to 100000, found 200000"):
+        evaluate(tmp_path, how=Judging(permutations=200_000))  # which an old report may have, and is audited by
     with pytest.raises(UsageError, match="judge"):
         evaluate(tmp_path, how=Judging(judge="nobody", bootstrap=200))
     (tmp_path / "report").write_text("in the way")

@@ -64,10 +64,16 @@ class Judging:
     train: Path | None = None
 
     def __post_init__(self) -> None:
-        within("--bootstrap", self.bootstrap, 100, MOST_DRAWS)
-        within("--permutations", self.permutations, 0, MOST_DRAWS)
+        within("--bootstrap", self.bootstrap, 100)
+        within("--permutations", self.permutations, 0)
         seed_within(self.seed)
         find_profile(self.profile)
+
+
+def check_draws(how: Judging) -> None:
+    """Refuses (UsageError) more resamples or permutations than lie in memory; a report that has them is audited."""
+    within("--bootstrap", how.bootstrap, 100, MOST_DRAWS)
+    within("--permutations", how.permutations, 0, MOST_DRAWS)
 
 
 def evaluate(
@@ -79,6 +85,7 @@ def evaluate(
     give the same numbers. Whether the report can be written, and what is to be `exported` beside it, is known before
     anything is judged. Raises InputError, UsageError, StorageError or CheckpointAbsent.
     """
+    check_draws(how)
     if how.judge:
         find_judge(how.judge)  # a misspelt name is said before anything is read
     samples = read_samples(folder, references=references)

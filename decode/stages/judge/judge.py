@@ -70,7 +70,7 @@ def check_judging(run: RunFolder, settings: Settings) -> None:
 def check_names(run: RunFolder, settings: Settings) -> Judge:
     """The judge that is asked for; unknown names, too few resamples, another profile's report there: UsageError."""
     from evaluation.profiles import find_profile
-    from evaluation.report.evaluate import Judging
+    from evaluation.report.evaluate import Judging, check_draws
     from evaluation.report.files import FILES
     from evaluation.samples.sounds import SOUND
 
@@ -78,7 +78,7 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
     together([
         lambda: judge_of(how.judge, modality),
         lambda: find_profile(how.profile),
-        lambda: Judging(bootstrap=how.bootstrap, permutations=how.permutations),
+        lambda: check_draws(Judging(bootstrap=how.bootstrap, permutations=how.permutations)),
     ])  # fmt: skip
     profile = find_profile(how.profile, modality)
     if modality == SOUND and not set(profile.metrics) & set(find_profile("clean", SOUND).metrics):
