@@ -75,7 +75,7 @@ class Catalogue(Generic[Entry]):
                     if entry.name in found:
                         then = "rename one, or take its file away"
                         who = f"{home[entry.name]} and {module}"
-                        raise InputError(expected(self.package, f"one {self.kind} {entry.name!r}", who, then))
+                        raise InputError(expected(self.package, f"one entry {entry.name!r}", who, then))
                     found[entry.name], home[entry.name] = entry, module
             self._found = found
         return self._found
@@ -88,9 +88,9 @@ class Catalogue(Generic[Entry]):
             raise
         except (Exception, SystemExit) as error:
             said, then = _fault(error, module)
-            raise InputError(expected(module, f"a file of {self.kind}s", said, then)) from error
+            raise InputError(expected(module, "a file of entries", said, then)) from error
         if not isinstance(entries, tuple) or not all(isinstance(getattr(one, "name", None), str) for one in entries):
-            shape = f"ENTRIES, a tuple of {self.kind}s with a name"
+            shape = "ENTRIES, a tuple of entries with a name"
             raise InputError(expected(module, shape, ascii(repr(entries)[:60]), MEND))
         return cast("tuple[Entry, ...]", entries)
 

@@ -123,7 +123,7 @@ def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch
         (package / f"{module}.py").write_text(source)
     (package / "_private.py").write_text("raise RuntimeError('an underscore keeps a module out')")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match=r"twins: expected one twin 'twin', found twins\.one and twins\.two; rename"):
+    with pytest.raises(InputError, match=r"twins: expected one entry 'twin', found twins\.one and twins\.two; rename"):
         Catalogue("twins", "twin").names()
 
 
@@ -137,8 +137,8 @@ def test_a_catalogue_refuses_two_entries_of_one_name(tmp_path: Path, monkeypatch
         ("raise OSError('no such library')\n", r"OSError in one\.py, line 1: no such library"),
         ("a = '\0'\n", r"SyntaxError in one\.py"),
         ("x = 1\nENTRIES = (y,)\n", r"NameError in one\.py, line 2: name 'y' is not defined"),
-        ("ENTRIES = [1]\n", r"ENTRIES, a tuple of colours with a name, found '\[1\]'"),
-        ("ENTRIES = (1,)\n", r"ENTRIES, a tuple of colours with a name, found '\(1,\)'"),
+        ("ENTRIES = [1]\n", r"ENTRIES, a tuple of entries with a name, found '\[1\]'"),
+        ("ENTRIES = (1,)\n", r"ENTRIES, a tuple of entries with a name, found '\(1,\)'"),
     ],
 )
 def test_a_file_that_adds_nothing_usable_is_a_sentence(
