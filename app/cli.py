@@ -52,22 +52,13 @@ def overview() -> str:
     return "\n".join([head, "", *lines, "", tail])
 
 
-def version() -> str:
-    """The installed version, or the word uninstalled in a bare checkout."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as installed
-
-    try:
-        return installed("afterimage")
-    except PackageNotFoundError:
-        return "uninstalled"
-
-
 def _answer(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
     if words[0] in ("-V", "--version"):
+        from brain.machine.installation import version
+
         print(f"afterimage {version()}")
         return 0
     commands.readable(words)

@@ -321,5 +321,5 @@ def test_a_sound_is_no_picture(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("open_clip") is not None, reason="open_clip is installed here")
 def test_open_clip_absent_names_the_command_that_installs_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r'pip install "afterimage\[openclip\]"'):
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[openclip\]"'):
         CATALOGUE["openclip-image"].open(tmp_path, model="", revision="", device="cpu")

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from app.flags import parse
 from brain.errors import CheckpointAbsent, UsageError
+from brain.machine.installation import extra
 
 RUNS = Path("runs")
 
@@ -63,6 +64,4 @@ def _installed() -> None:
     from importlib.util import find_spec
 
     if find_spec("gradio") is None:
-        raise CheckpointAbsent(
-            "the demo needs gradio, which is not installed; in the clone: pip install -e '.[app]', or make demo"
-        )
+        raise CheckpointAbsent(f"the demo needs gradio, which is not installed; {extra('app')}")

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from brain.machine.installation import DISTRIBUTION
 from brain.types import Recording, Split
 from decode.run.settings import Settings, parts_of, public, stage_of, to_json
 
 PACKAGES = (
-    "afterimage",
     "numpy",
     "scipy",
     "h5py",
@@ -30,8 +30,9 @@ PACKAGES = (
 
 def software() -> dict[str, Any]:
     """Versions of what computed, and the commit of this checkout."""
+    packages = {"afterimage": _version(DISTRIBUTION), **{name: _version(name) for name in PACKAGES}}
     return {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine(),
-            "packages": {name: _version(name) for name in PACKAGES}, "commit": commit()}  # fmt: skip
+            "packages": packages, "commit": commit()}  # fmt: skip
 
 
 def commit() -> str:

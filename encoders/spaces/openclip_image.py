@@ -1,6 +1,6 @@
 """openclip-image: the image tower of any open_clip model, from a local folder or by open_clip's own names.
 
-Needs the extra: pip install "afterimage[openclip]".
+Needs the extra openclip: pip install -e ".[openclip]" in a checkout.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import CheckpointAbsent, UsageError, expected
+from brain.machine.installation import extra
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 from encoders.frozen.checkpoint_folders import checked
@@ -25,7 +26,7 @@ from encoders.spaces._streaming import encode_stream, picture
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
-INSTALL = 'pip install "afterimage[openclip]"'
+INSTALL = extra("openclip")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """openclip-image: the image embedding of any open_clip model, from a folder in open_clip's layout, never the network.
 
-BrainDiVE guides through one (ViT-B/16, LAION-2B). Needs the extra: pip install "afterimage[openclip]".
+BrainDiVE guides through one (ViT-B/16, LAION-2B). Needs the extra openclip: pip install -e ".[openclip]" in a checkout.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from brain.machine.installation import extra
 from brain.machine.memory import fresh
 from encoders.frozen.torchvision_guard import settle_torchvision
 from evaluation.judges._parts.weights import EXTRA, FOLDER, Weights, fill, read_weights
@@ -291,7 +292,7 @@ def _dists_lacking() -> str:
 
 
 def _dreamsim_lacking() -> str:
-    missing = _no_package(("dreamsim",), 'pip install "afterimage[dreamsim]"')
+    missing = _no_package(("dreamsim",), extra("dreamsim"))
     if missing:
         return missing
     home = _dreamsim_home()

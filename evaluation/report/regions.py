@@ -68,7 +68,7 @@ def glass_brain(folder: Path, regions: Mapping[str, Any]) -> tuple[str, str]:
     try:
         import nilearn.plotting
     except ImportError:
-        return "", "The region map is not drawn because nilearn is not installed (pip install nilearn)."
+        return "", "The region map is not drawn because nilearn is not installed."
     import matplotlib
 
     matplotlib.use("Agg")

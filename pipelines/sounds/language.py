@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from pipelines.sampling.micro_batches import MicroBatches
 
@@ -46,12 +47,16 @@ def language_loa(
 
 
 def _continued(core: Any, states: Tensor, mask: Tensor, *, tokens: int) -> Tensor:
-    """The last hidden state, fed back as the next input, `tokens` times."""
+    """The last hidden state, fed back as the next input, `tokens` times.
+
+    The cache is ours and goes in by its place: transformers 5.24 calls that argument `cache`, before it was
+    `past_key_values`, and it is the second of both.
+    """
     found: list[Tensor] = []
-    past = None
+    cache = DynamicCache(config=core.config)
     for _ in range(tokens):
-        output = core(inputs_embeds=states, attention_mask=mask, past_key_values=past, use_cache=True)
-        states, past = output.last_hidden_state[:, -1:], output.past_key_values
+        output = core(None, cache, inputs_embeds=states, attention_mask=mask, use_cache=True)
+        states = output.last_hidden_state[:, -1:]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         found.append(states)
     return torch.cat(found, 1)

@@ -17,9 +17,10 @@ from typing import Any
 from brain.errors import CheckpointAbsent, InputError, expected
 from brain.files.paths import present
 from brain.files.tensors import finite_header, read_pickle, read_torch
+from brain.machine.installation import extra
 
 FOLDER = "AFTERIMAGE_WEIGHTS"
-EXTRA = 'pip install "afterimage[perceptual]"'
+EXTRA = extra("perceptual")
 AGAIN = "fetch it again"
 
 
