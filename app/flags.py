@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeVar, get_type_hints
 
 from brain.console import flags
-from brain.console.flags_page import field_texts
+from brain.console.flags_page import field_texts, flag_of
 from brain.errors import UsageError, expected
 from decode.recipes import CATALOGUE, DEFAULT
-from decode.run.settings import FIXED, MAPPINGS, METHODS, Absent, Settings, flag_of, methods_asked, stage_of
+from decode.run.settings import FIXED, MAPPINGS, METHODS, Absent, Settings, methods_asked, stage_of
 
 Result = TypeVar("Result")
 SEVERAL = ("--beside", "--maps", "--rows", "--sessions", "--voxels", "--stimuli", "--alphas")

@@ -206,7 +206,7 @@ class Generator:
 
         Several samples in one where a place would have bits of its own are a UsageError (`sampling.micro_batches`).
         """
-        fitting = self.pipeline.batches()
+        fitting: MicroBatches = self.pipeline.batches()
         if batching.micro_batch > 1 and fitting.threads == 1 and fitting.width == 1:
             raise UsageError(
                 f"--micro-batch {batching.micro_batch}: expected 1 or 0 here, where a sample's place among others "

@@ -86,7 +86,7 @@ def serving(house: House, how: How) -> Iterator[str]:
 
         blocks = build(house)
         blocks.queue(max_size=QUEUED, api_open=False)
-        guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))  # type: ignore[arg-type]
+        guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))
         port = free_port(how.host, how.port)
         try:
             _, url, _ = blocks.launch(

@@ -37,7 +37,7 @@ LONGEST = 80
 """Bytes of a space's, a split's or a row's name that a file's name repeats: more than two fit into 255."""
 PLACES = ("maps", "learned", "splits", "conditions", "samples", "curves", "report", "training", "encoders")
 """Folders of a run that no method of format 1 was called like."""
-UNNAMED = ("", (), [])
+UNNAMED: tuple[Any, ...] = ("", (), [])
 """Values of settings that name nothing, so that a default is taken."""
 
 

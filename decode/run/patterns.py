@@ -91,8 +91,9 @@ def write_clusters(run: RunFolder, conditions: Conditions, *, k: int, seed: int)
 def read_clusters(run: RunFolder, asked: str, shown: set[str]) -> tuple[Split, ...]:
     """The splits that `write_clusters` left, or the one of them that is named; other stimuli are an InputError."""
     path = _clusters_path(run, int(asked.split("-")[1]))
-    clusters = read_json(path, kind="split").get("clusters")
-    names = [name for group in clusters.values() for name in group] if isinstance(clusters, dict) else []
+    written = read_json(path, kind="split").get("clusters")
+    clusters = written if isinstance(written, dict) else {}
+    names = [name for group in clusters.values() for name in group]
     if set(names) != shown or len(names) != len(shown):
         raise InputError(
             f"{path}: expected clusters of the {len(shown)} stimuli of these data, found {len(names)} others; "

@@ -12,6 +12,8 @@ subjects of any voxel count share one network. Training runs in `encoders.pretra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -96,7 +98,7 @@ class MaskedBrain(nn.Module):
         return out
 
 
-def augmented(patches: Tensor, settings: MaskedSettings, generators: list[torch.Generator]) -> Tensor:
+def augmented(patches: Tensor, settings: MaskedSettings, generators: Sequence[torch.Generator]) -> Tensor:
     """Patches (trial, patch, size) with voxels dropped and noise added, each trial by its own generator."""
     out = torch.empty_like(patches)
     for row, generator in enumerate(generators):

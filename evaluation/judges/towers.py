@@ -76,7 +76,7 @@ class TowerBench:
         sizes = [(side, side) for side in self.sides]
         pixels = prepare(batch, sizes=sizes, mean=self.colours[0], std=self.colours[1], resample=self.resample)
         with torch.inference_mode():
-            seen = [self.see(fresh(one)) for one in torch.from_numpy(pixels).split(1)]
+            seen = [self.see(fresh(one)) for one in torch.split(torch.from_numpy(pixels), 1)]
         features, logits = (torch.cat(parts) for parts in zip(*seen, strict=True))
         return features.flatten(1).numpy(), logits.numpy()
 

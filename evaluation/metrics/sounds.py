@@ -187,7 +187,7 @@ class PitchCorrelation(Pitch):
         # one pitch in all frames leaves a spread of rounding alone
         follows, moves = spread_x > (FLAT / 1000) ** 2, spread_y > FLAT**2
         size = np.sqrt(spread_x * spread_y)
-        known = np.divide(shared, size, out=np.zeros_like(shared), where=follows & moves)
+        known: Wide = np.divide(shared, size, out=np.zeros_like(shared), where=follows & moves)
         known[(both < FEWEST_VOICED) | ~moves] = np.nan
         return np.clip(known, -1, 1)
 

@@ -89,7 +89,9 @@ def _metric_cards(facts: Any, where: Path) -> dict[str, MetricCard]:
 
 def _score(row: Mapping[str, Any], values: Mapping[str, float]) -> Score:
     """A score out of its row in report.json and the values of its stimuli."""
-    known = {name: np.nan if row[name] is None else float(row[name]) for name in ("low", "high", "chance", "null")}
+    known: dict[str, Any] = {
+        name: np.nan if row[name] is None else float(row[name]) for name in ("low", "high", "chance", "null")
+    }
     same = ("row", "metric", "judge", "ceiling", "p", "q", "pool", "samples", "withheld", "seed_sd")
     return Score(
         ids=tuple(values), values=np.array(list(values.values()), np.float64), lower=row["lower_is_better"],

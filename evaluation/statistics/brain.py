@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.types import Float, Int
 from encoders.storage import read_tensors, write_tensors
+
+Wide = NDArray[np.float64]
 
 FILE = "brain.safetensors"
 KIND = "voxelwise encoder"
@@ -38,8 +41,8 @@ class BrainEncoder:
 
     judge: str
     weights: Float
-    x_mean: Float
-    y_mean: Float
+    x_mean: Wide
+    y_mean: Wide
     regions: Mapping[str, Int]
     ids: tuple[str, ...]
     measured: Float

@@ -183,10 +183,10 @@ def score_map(
     both = [] if generated is None else [name for name in decoded.ids if name in set(generated.ids)]
     if generated is None or len(both) < 2:
         return ConditionScore(**facts)
-    before, behind = units(decoded.take(both), true), units(generated.take(both), true)
+    ahead, behind = units(decoded.take(both), true), units(generated.take(both), true)
     after, after_low, after_high = _mean(behind, chances, wider=wider)
     # what a decoder in folds is too low by, it is too low by on both sides of the generator
-    loss, loss_low, loss_high = _mean(before - behind, chances, least=-1.0)
+    loss, loss_low, loss_high = _mean(ahead - behind, chances, least=-1.0)
     return ConditionScore(
         **facts, after=after, after_low=after_low, after_high=after_high, loss=loss, loss_low=loss_low,
         loss_high=loss_high,

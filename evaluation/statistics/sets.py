@@ -64,9 +64,12 @@ def frechet(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
     means = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
     a, b = ((v - mean) / np.sqrt(len(v) - 1) for v, mean in zip((x, y), means, strict=True))
     total = float(((means[0] - means[1]) ** 2).sum() + (a**2).sum() + (b**2).sum())
-    # a tall matrix has the products of its triangle, which is smaller
-    a, b = (np.linalg.qr(v, mode="r") if len(v) > v.shape[1] else v for v in (a, b))
-    return max(0.0, total - 2 * float(np.linalg.svd(a @ b.T, compute_uv=False).sum()))
+    return max(0.0, total - 2 * float(np.linalg.svd(_small(a) @ _small(b).T, compute_uv=False).sum()))
+
+
+def _small(values: Wide) -> Wide:
+    """What has the products of (n, feature) values in the fewest rows: of a tall matrix its triangle."""
+    return np.asarray(np.linalg.qr(values, mode="r"), np.float64) if len(values) > values.shape[1] else values
 
 
 def kernel_distance(references: NDArray[np.floating], samples: NDArray[np.floating]) -> float:

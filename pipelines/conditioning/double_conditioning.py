@@ -78,6 +78,10 @@ class PromptSizes:
 class ConditioningEncoder(nn.Module):
     """Patches of a response -> the `Prompt` a UNet draws from."""
 
+    centre: Tensor
+    empty_text: Tensor
+    empty_image: Tensor
+
     def __init__(self, brain: MaskedSettings, sizes: PromptSizes) -> None:
         super().__init__()
         self.sizes = sizes
@@ -107,18 +111,19 @@ class ConditioningEncoder(nn.Module):
                 f"brain: expected {self.sizes.patches} patches, found {patches.shape[1]}; "
                 "use the voxels it learned from"
             )
-        empty = self.empty().repeat(len(patches))
+        count = len(patches)
+        empty_text, empty_image = self.empty_text.expand(count, -1, -1), self.empty_image.expand(count, -1)
         tokens = self.brain.encode(patches, self.centre)
         read, mixed = self.read_out(tokens), tokens.transpose(1, 2)
-        text, image = empty.text, empty.image
+        text, image = empty_text, empty_image
         if self.sizes.cross:
             said = self.say_text(read).unflatten(1, (self.sizes.tokens, self.sizes.dim))
             text = text + self.to_text(self.text_norm(self.mix(mixed).transpose(1, 2))) + said
         if self.sizes.time:
             image = image + self.to_time(self.time_norm(self.pool(mixed).flatten(1))) + self.say_time(read)
         if dropped is not None:
-            text = torch.where(dropped[:, None, None], empty.text, text)
-            image = torch.where(dropped[:, None], empty.image, image)
+            text = torch.where(dropped[:, None, None], empty_text, text)
+            image = torch.where(dropped[:, None], empty_image, image)
         return Prompt(text=text, image=image)
 
     def read_out(self, tokens: Tensor) -> Tensor:

@@ -279,7 +279,8 @@ class _DenoisingLoss:
         x = share.sqrt() * z + (1 - share).sqrt() * noise
         aim = output_of(z, x, share, kind=self.kind)
         out = model(*(one.to(self.device) for one in (x, times, seen, dropped)))
-        return (out.float() - aim.to(self.device)).square().mean((1, 2, 3))
+        apart: Tensor = (out.float() - aim.to(self.device)).square().mean((1, 2, 3))
+        return apart
 
     def _drawn(self, key: tuple[int, int], generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor, Tensor]:
         """Which samples lose their condition, where on the schedule each stands, and its noise."""
@@ -304,7 +305,8 @@ def _some(repeats: Int, row: int, generator: torch.Generator, *, whole: bool) ->
     if whole or len(repeats) == 1:
         return repeats
     coins = torch.rand(len(repeats), generator=generator).numpy() < 0.5
-    return repeats[coins | (repeats == row)]
+    some: Int = repeats[coins | (repeats == row)]
+    return some
 
 
 def _generator(seed: int, step: int, level: int, row: int) -> torch.Generator:

@@ -99,7 +99,7 @@ class BrainConditionedPipeline(LatentPipeline):
         if open_slot(base.unet) != prompter.sizes.slot:
             raise InputError(expected(folder / CONFIG, "the vector this UNet takes", "another width", "train again"))
         _change(base.unet, folder / CHANGED)
-        pipeline = cls(**_parts_of(base), prompter=prompter)
+        pipeline: BrainConditionedPipeline = cls(**_parts_of(base), prompter=prompter)
         pipeline.contract, pipeline.card = VoxelContract.load(folder / VOXELS), card
         pipeline = pipeline.to(device)
         for name, part in pipeline.components.items():
@@ -169,7 +169,8 @@ class BrainConditionedPipeline(LatentPipeline):
 
     def _empty(self, batches: MicroBatches) -> Prompt:
         """The prompt that training put in the place of dropped conditions."""
-        return self.prompter.empty()
+        said: Prompt = self.prompter.empty()
+        return said
 
 
 def open_base(stack: StackFolder) -> LatentTextPipeline:

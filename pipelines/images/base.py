@@ -38,7 +38,7 @@ StepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
 
 @dataclass
-class Drawing(BaseOutput):
+class Drawing(BaseOutput):  # type: ignore[misc]
     """What a pipeline returns.
 
     images    (sample,) PIL RGB images, None where withheld; or a tensor for output_type "pt" and "latent"
@@ -49,7 +49,7 @@ class Drawing(BaseOutput):
     withheld: list[bool]
 
 
-class LatentPipeline(DiffusionPipeline):
+class LatentPipeline(DiffusionPipeline):  # type: ignore[misc]
     """A latent diffusion stack that draws from conditions; the base of the pipelines, not one itself."""
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
@@ -98,7 +98,8 @@ class LatentPipeline(DiffusionPipeline):
         kind, (scale, shift) = self.vae.dtype, self._scale_and_shift()
 
         def decode(z: Tensor) -> Tensor:
-            return self.vae.decode((z / scale + shift).to(kind), return_dict=False)[0].float()
+            decoded: Tensor = self.vae.decode((z / scale + shift).to(kind), return_dict=False)[0].float()
+            return decoded
 
         pixels = (batches or self.batches()).run(decode, given(latents, self.device))
         if not torch.isfinite(pixels).all():
@@ -113,7 +114,8 @@ class LatentPipeline(DiffusionPipeline):
         def encode(x: Tensor) -> Tensor:
             coded = self.vae.encode(x.to(self.vae.dtype))
             mode = coded.latent_dist.mode() if hasattr(coded, "latent_dist") else coded.latents
-            return (mode.float() - shift) * scale
+            scaled: Tensor = (mode.float() - shift) * scale
+            return scaled
 
         return batches.run(encode, pixels)
 

@@ -29,7 +29,9 @@ OLD = "checkpoint.safetensors"
 
 Parts = tuple[Tensor, dict[str, float]]
 """A loss, the mean over its rows, and named numbers for the log."""
-StageLoss = Callable[[nn.Module, Tensor, torch.Generator], Parts]
+StageNet = Callable[..., Parts]
+"""A stage's module as a loss calls it: what it is shown in, `Parts` out."""
+StageLoss = Callable[[StageNet, Tensor, torch.Generator], Parts]
 """(model, rows (row,) int64, what to draw from) -> the loss of these rows."""
 
 

@@ -94,6 +94,7 @@ def _differentiated(worth: Worth, *, scale: float, batches: MicroBatches, trace:
         # on the lanes' own number of threads, for a gradient's bits depend on it as much as a network's
         value, gradient = slope(of_noisy, state.x, replace(batches, width=len(x0), workers=1))
         trace.values.append(value.tolist())
-        return x0 + (1 - state.alpha_bar) / state.alpha_bar**0.5 * scale * gradient
+        moved: Tensor = x0 + (1 - state.alpha_bar) / state.alpha_bar**0.5 * scale * gradient
+        return moved
 
     return on_x0

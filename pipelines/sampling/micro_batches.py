@@ -105,7 +105,8 @@ def _even(component: object) -> bool:
     """
     if not isinstance(component, nn.Module):
         return True
-    words = component.get_output_embeddings() if hasattr(component, "get_output_embeddings") else None
+    head = getattr(component, "get_output_embeddings", None)
+    words = None if head is None else head()
     layers = [one for one in component.modules() if isinstance(one, nn.Linear) and one is not words]
     return all(one.out_features * SMALL_WIDTH % AT_ONCE == 0 for one in layers)
 

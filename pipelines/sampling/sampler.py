@@ -15,7 +15,7 @@ import copy
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -52,7 +52,16 @@ class Prompt:
         return Prompt(text=torch.cat([self.text, other.text]), image=image)
 
 
-Denoiser = Callable[[Tensor, Tensor, Prompt], Tensor]
+class AnyPrompt(Protocol):
+    """Conditions of any UNet, as guidance needs them: repeated, and those of other samples after them."""
+
+    def repeat(self, count: int) -> Self: ...
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+Said = TypeVar("Said", bound=AnyPrompt)
+DenoiserOf = Callable[[Tensor, Tensor, Said], Tensor]
+Denoiser = DenoiserOf[Prompt]
 
 
 def unet_denoiser(unet: Any) -> Denoiser:
@@ -62,12 +71,13 @@ def unet_denoiser(unet: Any) -> Denoiser:
     def denoise(x: Tensor, t: Tensor, prompt: Prompt) -> Tensor:
         labels = None if prompt.image is None else prompt.image.to(kind)
         output = unet(x.to(kind), t, encoder_hidden_states=prompt.text.to(kind), class_labels=labels, return_dict=False)
-        return output[0].float()
+        predicted: Tensor = output[0].float()
+        return predicted
 
     return denoise
 
 
-def classifier_free(denoise: Denoiser, empty: Prompt, scale: float) -> Denoiser:
+def classifier_free(denoise: DenoiserOf[Said], empty: Said, scale: float) -> DenoiserOf[Said]:
     """A denoiser that leans towards its prompt: empty + scale * (prompted - empty) (Ho & Salimans 2022).
 
     `empty` is (1, ...). Scale 1 is the prompted denoiser itself, 0 the empty one.
@@ -75,7 +85,7 @@ def classifier_free(denoise: Denoiser, empty: Prompt, scale: float) -> Denoiser:
     if scale == 1:
         return denoise
 
-    def guided(x: Tensor, t: Tensor, prompt: Prompt) -> Tensor:
+    def guided(x: Tensor, t: Tensor, prompt: Said) -> Tensor:
         if scale == 0:
             return denoise(x, t, empty.repeat(len(x)))
         plain, full = denoise(torch.cat([x, x]), t, empty.repeat(len(x)) + prompt).chunk(2)
@@ -224,8 +234,8 @@ def noise_of(generators: Sequence[torch.Generator], shape: Sequence[int]) -> Ten
 
 
 def sample(
-    denoise: Denoiser,
-    prompt: Prompt,
+    denoise: DenoiserOf[Said],
+    prompt: Said,
     *,
     scheduler: Any,
     start: Start,
@@ -273,7 +283,7 @@ def sample(
 
 
 def _predictor(
-    denoise: Denoiser, prompt: Prompt, *, t: Tensor, alpha_bar: float, kind: str
+    denoise: DenoiserOf[Said], prompt: Said, *, t: Tensor, alpha_bar: float, kind: str
 ) -> Callable[[Tensor], Tensor]:
     def predict(x: Tensor) -> Tensor:
         return x0_of(denoise(x, t, prompt), x, alpha_bar, kind=kind)
@@ -281,9 +291,9 @@ def _predictor(
     return predict
 
 
-def x0_of(output: Tensor, x: Tensor, alpha_bar: float, *, kind: str) -> Tensor:
+def x0_of(output: Tensor, x: Tensor, alpha_bar: float | Tensor, *, kind: str) -> Tensor:
     """The clean sample behind a model output of `kind` "epsilon", "v_prediction" or "sample", in any shape."""
-    signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    signal, noise = _amounts(alpha_bar)
     if kind == "epsilon":
         return (x - noise * output) / signal
     if kind == "v_prediction":
@@ -295,14 +305,19 @@ def x0_of(output: Tensor, x: Tensor, alpha_bar: float, *, kind: str) -> Tensor:
     )
 
 
-def output_of(x0: Tensor, x: Tensor, alpha_bar: float, *, kind: str) -> Tensor:
+def output_of(x0: Tensor, x: Tensor, alpha_bar: float | Tensor, *, kind: str) -> Tensor:
     """The model output of that kind, in any shape, that means this x0: the inverse of `x0_of`."""
-    signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    signal, noise = _amounts(alpha_bar)
     if kind == "epsilon":
         return (x - signal * x0) / noise
     if kind == "v_prediction":
         return (signal * x - x0) / noise
     return x0
+
+
+def _amounts(alpha_bar: float | Tensor) -> tuple[float | Tensor, float | Tensor]:
+    """How much of the clean sample and how much of the noise there is at this share of signal."""
+    return alpha_bar**0.5, (1 - alpha_bar) ** 0.5
 
 
 def _alpha_bar(scheduler: Any, index: int, t: Tensor) -> float:

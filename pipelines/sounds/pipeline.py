@@ -64,6 +64,8 @@ class SoundPipeline(SoundStack):
             )
         batches = batches or self.batches()
         told = text or self.empty(batches).repeat(len(clap))
+        if told.text is None or told.mask is None:
+            raise InputError("coarse to fine: expected a text and its mask, found one alone; use encode_text")
         tokens = self.language_model.config.max_new_tokens if loa is None else loa.shape[1]
         made = language_loa(
             self.projection_model,

@@ -30,7 +30,7 @@ LOA_TOKENS = 8
 
 
 @dataclass
-class SoundDrawing(BaseOutput):
+class SoundDrawing(BaseOutput):  # type: ignore[misc]
     """What the pipeline returns.
 
     waves     (sample, time) float32 at `rate` Hz, no peak above .99
@@ -49,7 +49,7 @@ class SoundDrawing(BaseOutput):
     withheld: list[bool]
 
 
-class SoundStack(DiffusionPipeline):
+class SoundStack(DiffusionPipeline):  # type: ignore[misc]
     """A latent diffusion stack of sound, of either family; the base of the pipeline, not one itself."""
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->projection_model->language_model->unet->vae->vocoder"
@@ -158,7 +158,8 @@ class SoundStack(DiffusionPipeline):
 
         def encode(wave: Tensor) -> Tensor:
             mels = log_mel_tensor(wave, self.recipe)[:, None].to(self.vae.dtype)
-            return (self.vae.encode(mels).latent_dist.mode().float() - shift) * scale
+            scaled: Tensor = (self.vae.encode(mels).latent_dist.mode().float() - shift) * scale
+            return scaled
 
         return (batches or self.batches()).run(encode, torch.from_numpy(levelled(waves)).to(self.device))
 
@@ -189,7 +190,9 @@ class SoundStack(DiffusionPipeline):
         scale, shift = self._scale_and_shift()
 
         def decode(z: Tensor) -> Tensor:
-            return self.vae.decode((z / scale + shift).to(self.vae.dtype), return_dict=False)[0][:, 0].float()
+            images = self.vae.decode((z / scale + shift).to(self.vae.dtype), return_dict=False)[0]
+            mels: Tensor = images[:, 0].float()
+            return mels
 
         return batches.run(decode, given(latents, self.device))
 
@@ -233,14 +236,18 @@ class SoundStack(DiffusionPipeline):
 
         def embed(ids: Tensor, mask: Tensor) -> Tensor:
             if hasattr(self.text_encoder, "get_text_features"):
-                return self.text_encoder.get_text_features(ids, attention_mask=mask).pooler_output.float()
-            return self.text_encoder(ids, attention_mask=mask).text_embeds.float()
+                told = self.text_encoder.get_text_features(ids, attention_mask=mask).pooler_output
+            else:
+                told = self.text_encoder(ids, attention_mask=mask).text_embeds
+            embedded: Tensor = told.float()
+            return embedded
 
         return torch.nn.functional.normalize(batches.run(embed, found.input_ids, found.attention_mask), dim=-1)
 
     def _states(self, ids: Tensor, mask: Tensor, batches: MicroBatches) -> SoundPrompt:
         def encode(ids: Tensor, mask: Tensor) -> Tensor:
-            return self.text_encoder_2(ids, attention_mask=mask).last_hidden_state.float()
+            states: Tensor = self.text_encoder_2(ids, attention_mask=mask).last_hidden_state.float()
+            return states
 
         return SoundPrompt(text=batches.run(encode, ids, mask), mask=mask)
 
@@ -255,18 +262,9 @@ class SoundStack(DiffusionPipeline):
             raise InputError("AudioLDM 2's UNet reads LOA, not CLAP; give loa, or make it of clap with coarse_to_fine")
         loa, text = condition_widths(self.unet)
         texts = empty.repeat(len(prompt)) if prompt.text is None else prompt
-        for what, came, dim in (("LOA", prompt.loa, loa), ("text", texts.text, text)):
-            if came is None or came.ndim != 3 or came.shape[2] != dim:
-                shape = None if came is None else tuple(came.shape)
-                raise InputError(
-                    f"{what}: expected (sample, token, {dim}), found {shape}; use this stack's own encoder"
-                )
-        mask = torch.ones(texts.text.shape[:2], dtype=torch.long) if texts.mask is None else texts.mask
-        return SoundPrompt(
-            loa=given(prompt.loa, self.device),
-            text=given(texts.text, self.device),
-            mask=mask.to(self.device),
-        )
+        heard, said = _states_of(prompt.loa, what="LOA", dim=loa), _states_of(texts.text, what="text", dim=text)
+        mask = torch.ones(said.shape[:2], dtype=torch.long) if texts.mask is None else texts.mask
+        return SoundPrompt(loa=given(heard, self.device), text=given(said, self.device), mask=mask.to(self.device))
 
     def _clap(self, clap: Tensor, *, dim: int) -> Tensor:
         if clap.ndim != 2 or clap.shape[1] != dim:
@@ -280,3 +278,11 @@ class SoundStack(DiffusionPipeline):
 
     def _scale_and_shift(self) -> tuple[float, float]:
         return float(self.vae.config.scaling_factor), float(getattr(self.vae.config, "shift_factor", None) or 0)
+
+
+def _states_of(came: Tensor | None, *, what: str, dim: int) -> Tensor:
+    """A part of a prompt that must be there, (sample, token, dim)."""
+    if came is None or came.ndim != 3 or came.shape[2] != dim:
+        shape = None if came is None else tuple(came.shape)
+        raise InputError(f"{what}: expected (sample, token, {dim}), found {shape}; use this stack's own encoder")
+    return came

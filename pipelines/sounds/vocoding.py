@@ -43,7 +43,7 @@ class Hifigan:
             )
 
     def __call__(self, mels: Tensor) -> Tensor:
-        waves = self.vocoder(mels.to(next(self.vocoder.parameters()).dtype)).float()
+        waves: Tensor = self.vocoder(mels.to(next(self.vocoder.parameters()).dtype)).float()
         return waves.reshape(len(mels), -1)[:, : mels.shape[1] * self.recipe.hop]
 
 
@@ -79,7 +79,9 @@ class GriffinLim:
         return self._istft(guess)
 
     def _stft(self, waves: Tensor) -> Tensor:
-        return torch.fft.rfft(waves.unfold(-1, self.recipe.n_fft, self.recipe.hop) * self._window(waves.device))
+        frames = waves.unfold(-1, self.recipe.n_fft, self.recipe.hop) * self._window(waves.device)
+        spectra: Tensor = torch.fft.rfft(frames)
+        return spectra
 
     def _istft(self, spectra: Tensor) -> Tensor:
         """The least-squares waveform behind frames of spectra."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from brain.catalogue import Catalogue
 from brain.errors import UsageError, expected
 from brain.files.waveforms import RATE
 from brain.types import Float
@@ -16,7 +17,7 @@ from decode.run.folder import RunFolder
 from decode.run.settings import Settings
 from decode.run.showing import Pictures, Sounds
 from encoders.conditions import Conditions
-from pipelines.drawing import Drawn, Generator, Glimpse, Watch
+from pipelines.drawing import Drawn, Entry, Generator, Glimpse, Watch
 from pipelines.settings import Batching, strength_within
 from pipelines.stacks.find import resolve
 from pipelines.stacks.folder import StackFolder
@@ -121,7 +122,7 @@ def stack_facts(stack: StackFolder) -> dict[str, Any]:
     }
 
 
-def _generators() -> Any:
+def _generators() -> Catalogue[Entry]:
     from pipelines.generators import CATALOGUE
 
     return CATALOGUE

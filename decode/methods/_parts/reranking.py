@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -84,7 +85,7 @@ def reranked(task: RowTask) -> Iterator[Kept]:
     for name, index in task.asked:
         scorer = scorers[ladder.fold(name).name]
         candidates = list(islice(stream, count))
-        best = best_of(candidates, lambda waves, scorer=scorer, name=name: scorer(waves, name))
+        best = best_of(candidates, partial(scorer, stimulus=name))
         yield Kept(drawn=best.drawn, index=index, candidates=best.candidates)
 
 

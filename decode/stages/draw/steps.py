@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -57,7 +57,9 @@ class Worker:
         threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(1, "work", initializer=torch.set_num_threads, initargs=(threads,))
 
-    def stepwise(self, work: Callable[[Tell], Result], *, stop: threading.Event) -> Iterator[Step | Result]:
+    def stepwise(
+        self, work: Callable[[Tell], Result], *, stop: threading.Event
+    ) -> Generator[Step | Result, None, None]:
         """Everything that `work(tell)` tells, then what it returns; what it raises is raised here.
 
         stop  set by anybody, it makes the next `tell` raise `Stopped` inside of the work, and here; work that waits

@@ -20,7 +20,7 @@ from brain.data.clips import groups_of
 from brain.data.reliability import ceiling_correlation, estimate_ncsnr
 from brain.data.standardise import SessionScaler
 from brain.errors import InputError
-from brain.types import Float, Int, Recording, Region, Responses, Split
+from brain.types import Float, Recording, Region, Responses, Split
 from brain.voxels import VoxelSpace
 from brain.writing.opener import write_volume
 from decode.run.folder import RunFolder
@@ -162,7 +162,7 @@ def _write_volume(path: Path, volume: NDArray[Any], space: VoxelSpace) -> None:
     write_volume(path, nibabel.Nifti1Image(volume, space.affine))
 
 
-def _labels(recording: Recording, regions: Sequence[Region]) -> Int:
+def _labels(recording: Recording, regions: Sequence[Region]) -> NDArray[np.int16]:
     """(X, Y, Z) int16: k in the k-th region, counted from 1; where regions overlap the smaller one shows."""
     space = recording.responses.space
     volume = np.zeros(space.shape, np.int16)

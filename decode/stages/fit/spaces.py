@@ -14,7 +14,7 @@ from decode.methods import own_of
 from decode.run.folder import RunFolder
 from decode.run.settings import Settings, spaces_of
 from encoders.conditions import Conditions
-from encoders.spaces import CATALOGUE, Space
+from encoders.spaces import CATALOGUE, SelfMade, Space
 
 BATCH = 16
 """Stimuli that go through a tower at once. Fixed: another number would move a condition's last bits."""
@@ -82,7 +82,9 @@ def _part(path: Path, space: Space, *, stimuli: Stimuli, ids: Sequence[str]) -> 
 def _open(name: str, settings: Settings, *, model: str, stimuli: Stimuli, ids: Sequence[str]) -> Space:
     entry, device, named = CATALOGUE[name], settings.machine.device, settings.maps.stack
     if not entry.component:
-        return entry.open(Path(), model=model or entry.model_of(stimuli, ids), revision="", device=device)
+        if not model and isinstance(entry, SelfMade):
+            model = entry.model_of(stimuli, ids)
+        return entry.open(Path(), model=model, revision="", device=device)
     if not named:
         raise UsageError(
             f"--stack: space {name!r} needs the {entry.component} of a stack, none was named; see `afterimage stacks`"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -44,6 +44,9 @@ from encoders.voxelwise.model import (
 from pipelines.previews import small_decoder
 from pipelines.stacks.parts import part_of
 from pipelines.synthesis import Natural, SynthesisContext, SynthesisSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 GUIDE, SECOND, TRUTH = "guide", "second", "truth"
 RANDOM = "random-region"
@@ -259,7 +262,8 @@ class FittedRun:
 
         seed  of that draw
         """
-        parts, worth, direction = [], np.zeros(len(self.ids), np.float64), None
+        parts: list[tuple[Tower, Tensor, float]] = []
+        worth, direction = np.zeros(len(self.ids), np.float64), None
         for which in self.guides:
             encoder, signs = self.encoder(which), request.signs
             for term in self.terms:
@@ -319,7 +323,7 @@ class FittedRun:
         """Scorer -> (picture, asked) of pictures (H, W, 3) uint8 whose features are known."""
         found = {which: _read(self.encoder(which).predict(unit(one)), asked) for which, one in features.items()}
         guided = np.mean([found.pop(which) for which in self.guides], axis=0, dtype=np.float32)
-        found = {GUIDE: guided, SECOND: found[SECOND]}
+        found = {GUIDE: np.asarray(guided), SECOND: found[SECOND]}
         if self.cortex is not None:
             found[TRUTH] = _read(_watched(self.cortex, pixels), asked)
         return found

@@ -161,7 +161,8 @@ class Pattern:
         if self.source not in ids:
             raise UsageError(unknown("stimulus with a measured pattern", self.source, ids))
         row = ids.index(self.source)
-        return fitting.responses[row] if row < len(fitting.ids) else fitting.test[row - len(fitting.ids)]
+        found: Float = fitting.responses[row] if row < len(fitting.ids) else fitting.test[row - len(fitting.ids)]
+        return found
 
 
 def _array(path: Path, *, voxels: int) -> Float:

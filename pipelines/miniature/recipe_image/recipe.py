@@ -72,7 +72,8 @@ def latents_of(recipe: ImageRecipe, net: Any) -> Tensor:
     """The autoencoder's mean latents, unscaled, (scene, 4, 16, 16) float32."""
 
     def encode(rows: Tensor) -> Tensor:
-        return net.encode(pictures_of(recipe.stack, rows) * 2 - 1).latent_dist.mean
+        latents: Tensor = net.encode(pictures_of(recipe.stack, rows) * 2 - 1).latent_dist.mean
+        return latents
 
     return recipe.coded("latents", net.encoder, encode=encode, count=len(recipe.stack), batch=BATCH)
 
@@ -82,7 +83,8 @@ def embeddings_of(recipe: ImageRecipe, clip: Any) -> Tensor:
 
     def encode(rows: Tensor) -> Tensor:
         pixels = pictures_of(recipe.stack, rows) * 2 - 1
-        return clip.visual_projection(clip.vision_model(pixel_values=pixels).pooler_output)
+        seen: Tensor = clip.visual_projection(clip.vision_model(pixel_values=pixels).pooler_output)
+        return seen
 
     return recipe.coded("embeddings", clip.vision_model, encode=encode, count=len(recipe.stack), batch=BATCH)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,7 +22,7 @@ from pipelines.miniature.recipe_image.recipe import (
     pictures_of,
     token_ids,
 )
-from pipelines.miniature.stage import Parts, StageLoss
+from pipelines.miniature.stage import Parts, StageLoss, StageNet
 
 TEXT_ALONE, BOTH, NEITHER = 0.4, 0.5, 0.9  # a uniform draw below the first: text alone; then both; image alone; none
 NOISE_LEVEL = 100  # the image embedding is noised up to this step of 1000 in training, so that a decoded one may err
@@ -33,7 +34,7 @@ def train_namer(recipe: ImageRecipe, name: str) -> None:
     nets = {"judge": models.judge, "eye": models.second_tower}
     model = stages.Cortex() if name == "cortex" else stages.Namer(nets[name]())
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         return net(stages.worn(pictures_of(scenes, rows), generator), labels_of(scenes.labels, rows))
 
     recipe.train(name, model, loss, samples=len(scenes))
@@ -43,7 +44,7 @@ def train_autoencoder(recipe: ImageRecipe) -> None:
     """Stage "autoencoder"."""
     scenes = recipe.stack
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         noise = torch.randn(len(rows), *models.LATENT, generator=generator)
         return net(pictures_of(scenes, rows), noise)
 
@@ -57,7 +58,7 @@ def train_decoder(recipe: ImageRecipe) -> None:
     model.post_quant_conv.load_state_dict(whole.post_quant_conv.state_dict())
     model.decoder.load_state_dict(whole.decoder.state_dict())
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         pictures = pictures_of(scenes, rows)
         with torch.no_grad():
             latents = whole.encode(pictures * 2 - 1).latent_dist.mean
@@ -71,7 +72,7 @@ def train_clip(recipe: ImageRecipe) -> None:
     scenes, tokens = recipe.stack, models.tokenizer()
     ids = token_ids(tokens, scenes)
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         wording = torch.randint(3, (len(rows),), generator=generator)
         return net(pictures_of(scenes, rows), ids[rows, wording], labels_of(scenes.labels, rows))
 
@@ -83,7 +84,7 @@ def train_text(recipe: ImageRecipe) -> None:
     scenes, tokens = recipe.stack, models.tokenizer()
     ids, images = token_ids(tokens, scenes), embeddings_of(recipe, recipe.image_tower(tokens))
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         wording = torch.randint(3, (len(rows),), generator=generator)
         return net(images[rows], ids[rows, wording])
 
@@ -96,7 +97,7 @@ def train_tiny(recipe: ImageRecipe) -> None:
     latents = latents_of(recipe, recipe.finished("autoencoder", stages.Autoencoder()).net)
     latents = latents / latents.std()
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         return net(pictures_of(scenes, rows), latents[rows])
 
     recipe.train("tiny", stages.TinyAutoencoder(), loss, samples=len(scenes))
@@ -118,7 +119,7 @@ def train_unet(recipe: ImageRecipe) -> None:
 class _Speaker:
     """The finished text tower's states of captions, and of nothing."""
 
-    def __init__(self, text_model: nn.Module, tokens: Callable[..., object], ids: Tensor) -> None:
+    def __init__(self, text_model: nn.Module, tokens: Callable[..., Any], ids: Tensor) -> None:
         """`ids` (scene, wording, token)."""
         empty = tokens([""], padding="max_length", max_length=models.TOKENS).input_ids
         self.text_model, self.ids = text_model, ids
@@ -139,7 +140,7 @@ def _unet_loss(latents: Tensor, images: Tensor, speaker: _Speaker) -> StageLoss:
 
     scheduler = DDIMScheduler(**schedule())
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         count = len(rows)
         mode, wording = torch.rand(count, generator=generator), torch.rand(count, generator=generator)
         times = torch.randint(1000, (count,), generator=generator)

@@ -175,7 +175,7 @@ def loa_of(hidden: Any, norm: Any) -> torch.Tensor:
     stretch of time and the whole band.
     """
     states = torch.stack([norm(hidden[layer]) for layer in LAYERS]).mean(0)[:, 1:].float()
-    stretches = states.unflatten(1, (LOA[0], -1))
+    stretches: torch.Tensor = states.unflatten(1, (LOA[0], -1))
     return (stretches.mean(2) + stretches.amax(2)) / 2
 
 

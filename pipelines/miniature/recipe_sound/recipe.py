@@ -91,7 +91,8 @@ def latents_of(recipe: SoundRecipe) -> Tensor:
     raw = recipe.stack
 
     def encode(rows: Tensor) -> Tensor:
-        return net.encode(mels_of(raw, rows)[:, None]).latent_dist.mean
+        latents: Tensor = net.encode(mels_of(raw, rows)[:, None]).latent_dist.mean
+        return latents
 
     return _coded(recipe, "latents", net.encoder, encode)
 
@@ -114,7 +115,8 @@ def claps_of(recipe: SoundRecipe) -> Tensor:
 
     def encode(rows: Tensor) -> Tensor:
         features = torch.from_numpy(recipe.stack.features[rows.numpy()]).float()
-        return net.get_audio_features(input_features=features[:, None]).pooler_output
+        heard: Tensor = net.get_audio_features(input_features=features[:, None]).pooler_output
+        return heard
 
     return _coded(recipe, "clap", net.audio_model, encode)
 
@@ -123,7 +125,8 @@ def claps_of(recipe: SoundRecipe) -> Tensor:
 def caption_claps(net: Any, ids: Tensor, mask: Tensor) -> Tensor:
     """CLAP's text embeddings of unit length, ids and mask (sound, wording, token) -> (sound, wording, 128) float32."""
     found = net.get_text_features(input_ids=ids.flatten(0, 1), attention_mask=mask.flatten(0, 1)).pooler_output
-    return found.float().unflatten(0, ids.shape[:2])
+    claps: Tensor = found.float().unflatten(0, ids.shape[:2])
+    return claps
 
 
 @torch.no_grad()

@@ -103,9 +103,8 @@ def heard_loss(out: torch.Tensor, x: torch.Tensor) -> Parts:
     """
     apart = (out - x) / models.STD
     edges = sum(torch.diff(apart, dim=d).abs().mean() for d in (2, 3))
-    correlation = F.cosine_similarity(
-        *(v.detach().flatten(1) - v.detach().flatten(1).mean(1, keepdim=True) for v in (out, x))
-    )
+    made, true = (v.detach().flatten(1) - v.detach().flatten(1).mean(1, keepdim=True) for v in (out, x))
+    correlation = F.cosine_similarity(made, true)
     loss = apart.abs().mean() + apart.square().mean() + 0.5 * edges
     return loss, {"correlation": round(float(correlation.mean()), 4)}
 
@@ -189,7 +188,8 @@ class Teacher(nn.Module):
         canvas = self.hidden.expand(len(mels), order.shape[1], -1).to(states.dtype)
         narrow = self.into(states).to(canvas.dtype)
         canvas = canvas.scatter(1, seen[:, :, None].expand(-1, -1, narrow.shape[2]), narrow)
-        return self.drawer(canvas + self.places).float()  # type: ignore[no-any-return]
+        patches: torch.Tensor = self.drawer(canvas + self.places).float()
+        return patches
 
     def _redrawn(self, mels: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
         size, seen = models.PATCH, order[:, : order.shape[1] // 4]
@@ -197,14 +197,16 @@ class Teacher(nn.Module):
         truth = (truth - truth.mean(2, keepdim=True)) / (truth.var(2, keepdim=True) + 1e-2).sqrt()
         apart = (self.drawn(mels, order) - truth).square().mean(2)
         unseen = torch.ones_like(apart).scatter(1, seen, 0.0)
-        return (apart * unseen).sum() / unseen.sum()
+        masked: torch.Tensor = (apart * unseen).sum() / unseen.sum()
+        return masked
 
 
 def encoded(net: Any, tokens: torch.Tensor) -> torch.Tensor:
     """A ViTModel's layers and last norm over any tokens (batch, token, width)."""
     for layer in net.layers:
         tokens = layer(tokens)
-    return net.layernorm(tokens)
+    states: torch.Tensor = net.layernorm(tokens)
+    return states
 
 
 class Text(nn.Module):
@@ -246,9 +248,8 @@ class Language(nn.Module):
         out = self.predicted(clap, *text, torch.where(truth, loa, guess))
         loss = F.mse_loss(out, loa) / loa.var() + 0.3 * F.l1_loss(out, loa) / loa.std()
         loss = loss + 0 * self.net.lm_head.weight.sum()  # never said, but the loop steps every weight
-        apart = [v.detach() - loa.mean(0) for v in (out, loa)]
-        parts = {"correlation": round(float(F.cosine_similarity(*(v.flatten(1) for v in apart)).mean()), 3)}
-        return loss, parts
+        made, true = ((v.detach() - loa.mean(0)).flatten(1) for v in (out, loa))
+        return loss, {"correlation": round(float(F.cosine_similarity(made, true).mean()), 3)}
 
     def predicted(
         self, clap: torch.Tensor, states: torch.Tensor, mask: torch.Tensor, before: torch.Tensor
@@ -262,7 +263,7 @@ class Language(nn.Module):
         )
         inputs = torch.cat([prompt.hidden_states, before[:, :-1].to(prompt.hidden_states.dtype)], 1)
         seen = torch.cat([prompt.attention_mask, mask.new_ones(len(mask), before.shape[1] - 1)], 1)
-        hidden = self.net.transformer(inputs_embeds=inputs, attention_mask=seen).last_hidden_state
+        hidden: torch.Tensor = self.net.transformer(inputs_embeds=inputs, attention_mask=seen).last_hidden_state
         return hidden[:, -before.shape[1] :].float()
 
 
@@ -320,7 +321,7 @@ def spectral_loss(out: torch.Tensor, truth: torch.Tensor, size: int) -> torch.Te
         torch.stft(wave, size, size // 4, window=window, return_complex=True).abs().clamp(min=1e-5)
         for wave in (out, truth)
     )
-    convergence = (first - second).norm(dim=(1, 2)) / second.norm(dim=(1, 2))
+    convergence: torch.Tensor = (first - second).norm(dim=(1, 2)) / second.norm(dim=(1, 2))
     return convergence.mean() + F.l1_loss(first.log(), second.log())
 
 
@@ -341,4 +342,5 @@ class Roughness:
         apart = apart + (((apart.flatten(1) @ basis.T) @ basis).view_as(apart) - apart) * (draw[0] < 0.6)
         apart = apart + (apart.mean(1, keepdim=True) - apart) * 0.8 * draw[1].square()
         noise = self.spread * torch.randn(loa.shape, generator=generator)
-        return self.mean + apart * (1 - 0.3 * draw[2]) + 0.7 * draw[3].square() * noise
+        rough: torch.Tensor = self.mean + apart * (1 - 0.3 * draw[2]) + 0.7 * draw[3].square() * noise
+        return rough

@@ -25,7 +25,7 @@ from pipelines.miniature.recipe_sound.recipe import (
     token_ids,
     waves_of,
 )
-from pipelines.miniature.stage import Parts, StageLoss
+from pipelines.miniature.stage import Parts, StageLoss, StageNet
 
 CROP, SEGMENT = 128, 64  # frames that the autoencoder and the vocoder see of a window at a time
 SILENT = 0.5  # share of text batches (language) and of samples (unet) whose text is ""
@@ -38,7 +38,7 @@ def train_auditory(recipe: SoundRecipe) -> None:
     """Stage "auditory": name what a waveform holds."""
     sounds = recipe.sounds("auditory")
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         return net(stages.moved(waves_of(sounds, rows), generator), labels_of(sounds.labels, rows))
 
     recipe.train("auditory", stages.Auditory(), loss, samples=len(sounds))
@@ -48,7 +48,7 @@ def train_judge(recipe: SoundRecipe) -> None:
     """Stage "judge": name what a worn log-mel holds."""
     sounds = recipe.sounds("judge")
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         mels = stages.worn(stages.standard(mels_of(sounds, rows)), generator)
         return net(mels, labels_of(sounds.labels, rows))
 
@@ -59,7 +59,7 @@ def train_autoencoder(recipe: SoundRecipe) -> None:
     """Stage "autoencoder"."""
     sounds = recipe.stack
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         first = int(torch.randint(models.FRAMES - CROP + 1, (1,), generator=generator))
         noise = torch.randn(len(rows), models.LATENT[0], CROP // 8, models.LATENT[2], generator=generator)
         return net(mels_of(sounds, rows)[:, first : first + CROP], noise)
@@ -74,7 +74,7 @@ def train_decoder(recipe: SoundRecipe) -> None:
     model.post_quant_conv.load_state_dict(whole.post_quant_conv.state_dict())
     model.decoder.load_state_dict(whole.decoder.state_dict())
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         first = 8 * int(torch.randint((models.FRAMES - CROP) // 8 + 1, (1,), generator=generator))
         mels = mels_of(sounds, rows)[:, first : first + CROP]
         with torch.no_grad():
@@ -89,7 +89,7 @@ def train_clap(recipe: SoundRecipe) -> None:
     sounds, tokens = recipe.stack, models.clap_tokenizer()
     ids, mask = token_ids(tokens, sounds)
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         wording = torch.randint(3, (len(rows),), generator=generator)
         features = torch.from_numpy(sounds.features[rows.numpy()]).float()
         return net(features, ids[rows, wording], mask[rows, wording], labels_of(sounds.labels, rows))
@@ -102,7 +102,7 @@ def train_text(recipe: SoundRecipe) -> None:
     sounds, tokens = recipe.stack, models.text_tokenizer()
     ids, mask = token_ids(tokens, sounds)
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         wording = torch.randint(3, (len(rows),), generator=generator)
         return net(ids[rows, wording], mask[rows, wording], labels_of(sounds.labels, rows))
 
@@ -114,7 +114,7 @@ def train_teacher(recipe: SoundRecipe) -> None:
     sounds = recipe.stack
     patches = models.FRAMES * models.MELS // models.PATCH**2
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         order = torch.rand(len(rows), patches, generator=generator).argsort(1)
         return net(stages.standard(mels_of(sounds, rows)), order, labels_of(sounds.labels, rows))
 
@@ -128,7 +128,7 @@ def train_language(recipe: SoundRecipe) -> None:
     ids, mask = token_ids(tokens, recipe.stack)
     nothing = torch.tensor(tokens([""]).input_ids)
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         count = len(rows)
         wording = torch.randint(3, (count,), generator=generator)
         of_sound = torch.rand(count, 1, generator=generator) < 0.75
@@ -197,7 +197,7 @@ def _unet_loss(latents: Tensor, heard: _Heard, said: _Said) -> StageLoss:
 
     scheduler = DDIMScheduler(**schedule())
 
-    def loss(net: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(net: StageNet, rows: Tensor, generator: Generator) -> Parts:
         loa, text = heard(rows, generator), said(rows, generator)
         times = torch.randint(1000, (len(rows),), generator=generator)
         noise = torch.randn(len(rows), *models.LATENT, generator=generator)
@@ -212,7 +212,7 @@ def train_vocoder(recipe: SoundRecipe) -> None:
     """Stage "vocoder": half of its log-mels are true, half come out of the autoencoder; the waves are always true."""
     sounds, net = recipe.stack, recipe.autoencoder()
 
-    def loss(model: nn.Module, rows: Tensor, generator: Generator) -> Parts:
+    def loss(model: StageNet, rows: Tensor, generator: Generator) -> Parts:
         first = 8 * int(torch.randint((models.FRAMES - SEGMENT) // 8 + 1, (1,), generator=generator))
         mels = mels_of(sounds, rows)[:, first : first + SEGMENT]
         coded = torch.rand(len(rows), 1, 1, generator=generator) < 0.5
