@@ -4,6 +4,9 @@
 #   make demo     both of these, unless they are there, and then see and hear them in a browser
 #   make test     install, check, run every test
 #   make fuzz     damaged inputs of every kind that is read; KIND=own-h5 COUNT=300 SEED=1
+#   make docs     the site, _build/docs/index.html: pages, reference, and a gallery whose examples are run
+#   make wheel    the wheel, its size, and its trial in an empty environment
+#   make test-lowest, make test-newest   the core of the tests with the oldest and the newest releases that are admitted
 #   make test-processors   the numeric tests as on other processors, as far as this one can show them
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -26,6 +29,8 @@ SEED ?= 1
 
 VENV := .venv
 OPENCLIP := .venv-openclip
+LOWEST := .venv-lowest
+NEWEST := .venv-newest
 ROOMS := app brain decode encoders evaluation pipelines
 PINS := constraints/tested.txt
 OPENCLIP_TESTS := [test,openclip,perceptual]
@@ -88,7 +93,7 @@ $(VENV)/.browser: | $(VENV)/bin/pip
 	fi
 	@touch $@
 
-.PHONY: help install decode listen demo test fuzz test-processors lint bench clean
+.PHONY: help install decode listen demo test docs wheel fuzz test-lowest test-newest test-processors lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -123,6 +128,34 @@ test: $(VENV)/.dev
 	  "tests/test_same_bits.py::test_a_tower_s_features_have_the_same_bits_in_any_memory[openclip-image]"
 	$(VENV)/bin/python tests/processors.py --short
 
+# What a release of somebody else's can break, without the long studies.
+CORE := brain_arrays brain_bdata brain_nsd brain_series brain_mindvis brain_tensors brain_tables brain_matlab \
+  brain_sounds brain_waveforms brain_splits simulated_scenes simulated_sound_data encoders_ridge encoders_mapping \
+  encoders_mappings encoders_spaces encoders_sound_spaces encoders_mel encoders_training pipelines_sampler \
+  pipelines_drawing pipelines_sound pipelines_sound_generators pipelines_stacks pipelines_synthesis \
+  evaluation_metrics evaluation_score evaluation_report evaluation_judges evaluation_sounds decode_study \
+  decode_sound app_cli app_flags
+CORE_TESTS = OMP_NUM_THREADS=1 $(1)/bin/python $(PYTEST) $(2) $(CORE:%=tests/test_%.py)
+
+$(LOWEST)/.done: pyproject.toml tests/floors.py | $(LOWEST)/bin/pip
+	$(LOWEST)/bin/python tests/floors.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable ".[app,test]"
+	@touch $@
+
+# Always asked anew, for what is newest changes; torch stays, for its newest is a CUDA build of gigabytes.
+.PHONY: $(NEWEST)/.done
+$(NEWEST)/.done: pyproject.toml | $(NEWEST)/bin/pip
+	$(NEWEST)/bin/python tests/floors.py torch > $(NEWEST)/torch.txt
+	$(NEWEST)/bin/python -m pip install --disable-pip-version-check --upgrade --upgrade-strategy eager \
+	  --constraint $(NEWEST)/torch.txt --editable ".[app,test]"
+
+# Old releases warn of the deprecations of newer ones that stand beside them, which is no fault of theirs or ours.
+test-lowest: $(LOWEST)/.done
+	$(call CORE_TESTS,$(LOWEST),-W default::DeprecationWarning)
+
+test-newest: $(NEWEST)/.done
+	$(call CORE_TESTS,$(NEWEST),)
+
 test-processors: $(VENV)/.dev
 	$(VENV)/bin/python tests/processors.py
 
@@ -137,5 +170,5 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.demo
 
 clean:
-	rm -rf $(VENV) $(OPENCLIP) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OPENCLIP) $(LOWEST) $(NEWEST) _build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
@@ -102,8 +103,10 @@ def test_two_way_intervals_cover_the_value_over_all_stimuli(signal: float) -> No
 
 def test_bca_equals_scipy() -> None:
     values = np.random.default_rng(2).exponential(1, 40)
+    # scipy 1.15 renamed the argument
+    name = "rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state"
     theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=20000, method="BCa", rng=np.random.default_rng(3)
+        (values,), np.mean, n_resamples=20000, method="BCa", **{name: np.random.default_rng(3)}
     ).confidence_interval
     ours = interval(values, resamples(40, draws=20000, rng=np.random.default_rng(4)), level=0.95)
     assert ours == pytest.approx((theirs.low, theirs.high), abs=0.01)

@@ -144,7 +144,7 @@ def test_audioldm2_is_diffusers(pipelines: dict[str, SoundPipeline], name: str, 
         mels = theirs.vae.decode(expected / theirs.vae.config.scaling_factor).sample[:, 0]
     assert near(came.latents, expected, sums=3 * STEP)
     assert near(came.mels, mels, sums=3 * STEP) and came.waves.shape == (2, SAMPLES)
-    assert near(came.waves, waves, sums=3 * STEP) and np.abs(came.waves[0] - came.waves[1]).max() > 3 / 2**15
+    assert near(came.waves, waves, sums=3 * STEP) and np.abs(came.waves[0] - came.waves[1]).max() > 1 / 2**15
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
@@ -177,7 +177,7 @@ def test_audioldm_is_diffusers(pipelines: dict[str, SoundPipeline], folders: Any
         noise=noise,
         batches=all_at_once(2),
     )
-    assert near(came.waves, waves, sums=3 * STEP) and np.abs(came.waves[0] - came.waves[1]).max() > 3 / 2**15
+    assert near(came.waves, waves, sums=3 * STEP) and np.abs(came.waves[0] - came.waves[1]).max() > 1 / 2**15
 
 
 def test_the_language_model_is_diffusers(pipelines: dict[str, SoundPipeline], folders: dict[str, Path]) -> None:
