@@ -126,6 +126,7 @@ STORED = {
         "space two_way low high n chance p top1 top1_low top1_high top1_chance top1_p null refits after "
         "after_low after_high loss loss_low loss_high"
     ),
+    "Retrieved": "space direction pool n value low high chance p null",
     "Sampling": "steps guidance eta scheduler",
     "SoundSampling": "seconds",
     "Stage": "name steps batch rate seed decay average clip warm",

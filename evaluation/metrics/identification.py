@@ -13,7 +13,6 @@ from evaluation.metrics._parts.identification import (
     FIRST,
     LIKE_ITS_OWN,
     LIKE_ITS_SAMPLE,
-    MINDEYE,
     OTHER,
     SAMPLE_FIRST,
     TAKAGI,
@@ -64,7 +63,7 @@ ENTRIES = (
     ),
     Top1OtherRecons(
         name="top1_other_recons", title=f"Top-1, {OTHER}", description=SAMPLE_FIRST, network="judge",
-        profiles={"clean": 80, "clean-sound": 80}, citation=MINDEYE,
+        profiles={"clean": 80, "clean-sound": 80},
     ),
     top1_of(50, {"clean": 90, "clean-sound": 110}),
     top1_of(300, {"clean": 110}),

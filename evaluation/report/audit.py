@@ -24,8 +24,10 @@ from evaluation.samples.types import Samples
 TOLERANCE = 1e-6
 """Two machines may sum in another order; nothing that anybody would print differs by less."""
 SHOWN = 3
-ADDED = ("row_cards", "metric_cards")
+ADDED = ("row_cards", "metric_cards", "retrieval")
 """What reports that were written before do not say."""
+KEYS = ("row", "metric", "curve", "label", "measure", "space", "direction")
+"""By what an entry of a list is called."""
 
 
 def audit(folder: Path, *, judge: str = "", references: Path | None = None, train: Path | None = None) -> str:
@@ -136,7 +138,7 @@ def _apart(written: Any, again: Any, where: str) -> Iterator[str]:
 def _name(entry: Any) -> str:
     if not isinstance(entry, dict):
         return ""
-    return " ".join(str(entry[key]) for key in ("row", "metric", "curve", "label", "measure") if key in entry)
+    return " ".join(str(entry[key]) for key in KEYS if key in entry)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -43,6 +43,7 @@ from evaluation.statistics.dimension import effective_dimension
 from evaluation.statistics.feature_networks import FeatureNetworks, open_networks
 from evaluation.statistics.folds import Design, read_design
 from evaluation.statistics.judging import judge_samples
+from evaluation.statistics.retrieval import score_retrieval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
     found = judge_samples(samples, networks, profile=profile, chances=chances, brain=brain, design=design)
     absent = (*found.absent, *unbrained)
     run = read_json(home / "card.json")
+    blocks = {name: one.block for name, one in samples.references.items()}
     known = {
         "simulated": samples.simulated or plain(str(run.get("simulated", ""))),
         **_card(samples, networks, chances, trusted=found.trust, profile=profile, design=design, run=run),
@@ -131,9 +133,8 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         dimensions={**found.dimensions, **_condition_dimensions(home)},
         points=score_curves(home, samples, networks, chances=chances, brain=brain),
         titles={curve.name: curve.title for curve in read_curves(home)[0]},
-        conditions=score_conditions(
-            home, chances, design=design, blocks={name: one.block for name, one in samples.references.items()}
-        ),
+        conditions=score_conditions(home, chances, design=design, blocks=blocks),
+        retrieval=score_retrieval(home, chances, design=design, blocks=blocks),
         design=design,
         leaks=_leaks(home, samples, how.train),
         findings=found,

@@ -33,6 +33,7 @@ from evaluation.statistics.curves import Point
 from evaluation.statistics.findings import Findings
 from evaluation.statistics.folds import Design, as_facts
 from evaluation.statistics.metric_cards import MetricCard, plain_card
+from evaluation.statistics.retrieval import Retrieved
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -84,6 +85,7 @@ class Report(Ladder):
     dimensions  row -> effective dimension of its samples, "reference" and conditions too
     points      of the curves, where the run has some; titles: curve -> what it is over
     conditions  identification before the generator, and what it loses, space by space
+    retrieval   of embeddings, before the generator, map by map in both directions
     leaks       what is known of training stimuli among the tested ones, {} where nobody looked
     findings    the judging behind it all, of `samples`
     design      how the test stimuli were left out, and the null of folds
@@ -99,6 +101,7 @@ class Report(Ladder):
     points: tuple[Point, ...]
     titles: Mapping[str, str]
     conditions: tuple[ConditionScore, ...]
+    retrieval: tuple[Retrieved, ...]
     leaks: Mapping[str, Any]
     findings: Findings
     samples: Samples
@@ -199,6 +202,7 @@ class Report(Ladder):
             "curves": [point.facts() for point in self.points],
             "design": as_facts(self.design),
             "conditions": [found.facts() for found in self.conditions],
+            "retrieval": [found.facts() for found in self.retrieval],
             "sets": [found.facts() for found in self.findings.sets],
             "leaks": dict(self.leaks),
             "absent": list(self.absent),

@@ -179,7 +179,7 @@ def score_map(
         before = "" if measure == "two_way" else "top1_"
         facts |= {measure: mean, f"{before}low": low, f"{before}high": high, f"{before}p": p}
         facts[f"{before}chance"] = float("nan") if chance is None else chance
-    facts |= {"null": _named(design, null), "refits": 0 if null is None else null.refits}
+    facts |= {"null": null_name(design, null), "refits": 0 if null is None else null.refits}
     both = [] if generated is None else [name for name in decoded.ids if name in set(generated.ids)]
     if generated is None or len(both) < 2:
         return ConditionScore(**facts)
@@ -193,7 +193,7 @@ def score_map(
     )  # fmt: skip
 
 
-def _named(design: Design, null: Null | None) -> str:
+def null_name(design: Design, null: Null | None) -> str:
     """Which null conditions are held against, in words; "" for none."""
     if not design.in_folds:
         return "assignments of the test stimuli permuted"

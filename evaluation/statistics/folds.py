@@ -46,6 +46,7 @@ class Null:
     moved_error    (moved refit,) float64, the standard error of two-way that the stimuli of each claim
     groups         how many stimuli each group has that patterns change places in
     targets, of    how many targets stand for how many
+    retrieval      measure of `statistics.retrieval` -> the same two lists; runs that were fitted before have none
     """
 
     two_way: Wide
@@ -56,6 +57,7 @@ class Null:
     groups: tuple[int, ...]
     targets: int = 0
     of: int = 0
+    retrieval: Mapping[str, tuple[Wide, Wide]] = field(default_factory=dict)
 
     @property
     def refits(self) -> int:
@@ -67,18 +69,31 @@ class Null:
         """The smallest p that these groups and so many refits can give."""
         return smallest(self.groups, draws=self.refits)
 
+    def knows(self, measure: str) -> bool:
+        """Whether the refits were asked about this measure."""
+        return measure in MEASURES or measure in self.retrieval
+
+    def _all(self, measure: str) -> Wide:
+        found: Wide = self.retrieval[measure][0] if measure in self.retrieval else getattr(self, measure)
+        return found
+
+    def _moved(self, measure: str) -> Wide:
+        known = measure in self.retrieval
+        found: Wide = self.retrieval[measure][1] if known else getattr(self, f"moved_{measure}")
+        return found
+
     def chance(self, measure: str) -> float:
         """The mean over the refits without a true pair."""
-        return float(getattr(self, f"moved_{measure}").mean())
+        return float(self._moved(measure).mean())
 
     def p(self, measure: str) -> float:
         """(1 + #{refits that reach the true assignment}) / (1 + refits), and no less than the groups allow."""
-        found = getattr(self, measure)
+        found = self._all(measure)
         return max(self.least, float((1 + int((found[1:] >= found[0] - TIE).sum())) / len(found)))
 
     def spread(self, measure: str) -> float:
         """The standard deviation over the refits without a true pair, ddof 1."""
-        return float(getattr(self, f"moved_{measure}").std(ddof=1))
+        return float(self._moved(measure).std(ddof=1))
 
     def speaks_of(self, value: float) -> bool:
         """Whether the true assignment among the refits has the run's own two-way identification."""
@@ -219,7 +234,11 @@ def null_from(facts: Mapping[str, Any]) -> Null:
     counts = [*facts["groups"], facts["targets"], facts["of"]]
     if not facts["groups"] or any(type(one) is not int or not 1 <= one < 2**31 for one in counts):
         raise ValueError(f"{str(counts)[:40]} for counts")
-    return Null(**arrays, groups=tuple(facts["groups"]), targets=facts["targets"], of=facts["of"])
+    lists = {name: (_shares(one["values"]), _shares(one["moved"])) for name, one in facts.get("retrieval", {}).items()}
+    if any(len(one) != len(arrays["two_way"]) or len(moved) < 2 for one, moved in lists.values()):
+        raise ValueError("other numbers of retrieval than of two-way")
+    groups = tuple(facts["groups"])
+    return Null(**arrays, groups=groups, targets=facts["targets"], of=facts["of"], retrieval=lists)
 
 
 def _shares(values: Any) -> Wide:

@@ -1,10 +1,11 @@
 """The null of a run in folds, RUN/conditions/null.json: what its mappings decode from permuted patterns.
 
     {"spaces": {"pixels": {"two_way": [...], "top1": [...], "moved_two_way": [...], "moved_top1": [...],
-                           "moved_error": [...], "groups": [5, 5, 5, 5], "targets": 256, "of": 4096}, ...},
+                           "moved_error": [...], "retrieval": {"brain_to_stimulus_all": {"values": [...],
+                           "moved": [...]}, ...}, "groups": [5, 5, 5, 5], "targets": 256, "of": 4096}, ...},
      "absent": {"clip-text": "why"}, "asked": 199, "made of": "sha256"}
 
-The first number of two_way and top1 is that of the true assignment, the others are refits
+The first number of two_way, top1 and the values of retrieval is that of the true assignment, the others are refits
 (`encoders.mappings._parts.refit`): p is its rank among them. The moved ones are refits in which no pattern keeps its
 own stimulus: their mean is chance and their spread that of noise, beside the standard error that the stimuli of each
 claim for two-way identification. `groups`: how many stimuli each group has that patterns change places in. `made of`:
@@ -19,6 +20,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.console.progress import progress
 from brain.digest import sha256_of
@@ -37,11 +39,13 @@ from encoders.spaces import Space
 from encoders.storage import read_json, write_json
 from evaluation.statistics.conditions import Identified, identified
 from evaluation.statistics.folds import NULL, null_digest
+from evaluation.statistics.retrieval import values_of
 
 REACH = 300.0
 """Seconds that refits may take on one core, by estimate, where nobody said how many."""
 LARGE, FEW_MOVED = 10, 49
 """Stimuli in a group, on the average, below which refits without a true pair are made apart, and how many."""
+Found = dict[str, float]
 ENOUGH = 99
 """Refits below which fewer than were asked for are not taken in silence."""
 
@@ -147,20 +151,28 @@ def null_facts(design: Refitting, *, draws: int, seed: int, whole: Conditions) -
     rows, groups = held_out(design), sizes(design)
     # in small groups many patterns keep their stimulus by chance, and what they know is no chance
     apart = FEW_MOVED if len(design.ids) < LARGE * len(groups) else 0
-    scores, moved = list[Identified](), list[Identified]()
+    scores, moved = list[tuple[Identified, Found]](), list[tuple[Identified, Found]]()
+
+    def add(found: list[tuple[Identified, Found]], decoded: NDArray[Any]) -> None:
+        found.append((identified(decoded, design.truth[rows]), values_of(decoded, design.truth[rows])))
+        bar.update()
+
     with progress(total=1 + draws + apart, desc=f"null of {whole.space.name}: fitting anew", unit="refit") as bar:
         for decoded in refits(design, draws=draws, seed=seed):
-            scores.append(identified(decoded, design.truth[rows]))
-            bar.update()
+            add(scores, decoded)
         for decoded in islice(refits(design, draws=apart, seed=seed, moved=True), 1, None) if apart else ():
-            moved.append(identified(decoded, design.truth[rows]))
-            bar.update()
+            add(moved, decoded)
+    apart_ = moved or scores[1:]
     return {
-        "two_way": [float(one.two_way.mean()) for one in scores],
-        "top1": [float(one.top1.mean()) for one in scores],
-        "moved_two_way": [float(one.two_way.mean()) for one in moved or scores[1:]],
-        "moved_top1": [float(one.top1.mean()) for one in moved or scores[1:]],
-        "moved_error": [one.error for one in moved or scores[1:]],
+        "two_way": [float(one.two_way.mean()) for one, _ in scores],
+        "top1": [float(one.top1.mean()) for one, _ in scores],
+        "moved_two_way": [float(one.two_way.mean()) for one, _ in apart_],
+        "moved_top1": [float(one.top1.mean()) for one, _ in apart_],
+        "moved_error": [one.error for one, _ in apart_],
+        "retrieval": {
+            measure: {"values": [one[measure] for _, one in scores], "moved": [one[measure] for _, one in apart_]}
+            for measure in scores[0][1]
+        },
         "groups": groups,
         "targets": design.truth.shape[1],
         "of": int(np.prod(whole.space.shape)),

@@ -184,7 +184,6 @@ SAMPLE_FIRST = "its sample is the most similar of the pool"
 OTHER = "other direction"
 BRAIN_DIFFUSER = "Ozcelik & VanRullen 2023, Scientific Reports 13, 15666"
 TAKAGI = "Takagi & Nishimoto 2023, CVPR"
-MINDEYE = "Scotti et al. 2023, NeurIPS (MindEye)"
 
 
 def two_way_by(network: str, *, tie: float = HALF, profiles: Mapping[str, int]) -> TwoWay:
@@ -227,7 +226,7 @@ def top1_other_recons_of(size: int, profiles: Mapping[str, int]) -> Top1OtherRec
     """Top-1 identification in the other direction, by the judge in pools of that size."""
     return Top1OtherRecons(
         name=f"top1_other_recons_pool{size}", title=f"Top-1, {OTHER}", description=SAMPLE_FIRST, network="judge",
-        size=size, profiles=profiles, citation=MINDEYE,
+        size=size, profiles=profiles,
     )  # fmt: skip
 
 

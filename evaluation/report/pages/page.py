@@ -31,6 +31,7 @@ from evaluation.report.pages.tables import (
     dimension_lines,
     flatten,
     leak_lines,
+    retrieval_lines,
     set_tables,
 )
 from evaluation.report.regions import glass_brain, read_regions
@@ -72,6 +73,7 @@ def render(report: Report) -> str:
         spectrograms=None if sounds is None else sounds.legend(),
         words=WORDS[report.samples.modality],
         conditions=condition_lines(report),
+        retrieval=retrieval_lines(report),
         after=after_line(report),
         sets=set_tables(report),
         regions=regions,

@@ -73,6 +73,23 @@ def condition_lines(report: Report) -> list[dict[str, str]]:
     ]
 
 
+def retrieval_lines(report: Report) -> list[dict[str, str]]:
+    """Top-1 retrieval of embeddings, map by map in both directions."""
+    shown = report.modality
+    ways = {"brain_to_stimulus": f"brain → {shown}", "stimulus_to_brain": f"{shown} → brain"}
+    return [
+        {
+            "space": found.space,
+            "direction": ways[found.direction],
+            "pool": f"all {found.pool}" if found.pool == found.n else str(found.pool),
+            "value": ranged(found.value, found.low, found.high),
+            "chance": number(found.chance),
+            "p": "–" if found.p is None else probability(found.p),
+        }
+        for found in report.retrieval
+    ]
+
+
 def after_line(report: Report) -> str:
     """What the judge makes of the samples that came of these conditions, "" where it was not run."""
     found = report.score("decoded", "two_way")
