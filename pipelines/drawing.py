@@ -210,7 +210,7 @@ class Generator:
         if batching.micro_batch > 1 and fitting.threads == 1 and fitting.width == 1:
             raise UsageError(
                 f"--micro-batch {batching.micro_batch}: expected 1 or 0 here, where a sample's place among others "
-                "would move its last bits (docs/reproducibility.md); leave --micro-batch out"
+                "would move its last bits (docs/howto/reproducibility.md); leave --micro-batch out"
             )
         return replace(fitting, width=batching.micro_batch) if batching.micro_batch else fitting
 

@@ -142,7 +142,7 @@ def test_a_series_of_pictures_is_no_series_with_missing_sounds(tmp_path: Path) -
     found = look(written.root / "bids")
     assert len(found.problems) == 1
     assert "stim_file: expected a sound, found the picture 'clip" in found.problems[0]
-    assert "data of your own (docs/own_data.md)" in found.problems[0]
+    assert "data of your own (docs/howto/own_data.md)" in found.problems[0]
 
 
 def test_a_listener_and_a_brain_in_folders_are_opened(tmp_path: Path) -> None:

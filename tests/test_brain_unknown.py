@@ -16,7 +16,7 @@ from brain.readers import open_recording
         (["x.csv"], r"found an array or a table; .*`afterimage pack data\.h5 --responses \S*x\.csv --stimulus"),
         (["x.npy"], r"found an array or a table; .*--responses \S*x\.npy"),
         (["x.mat"], r"found a MATLAB file; read it with scipy\.io\.loadmat, .*`afterimage pack"),
-        (["x.nii.gz"], r"found a NIfTI file; .*under 'From NIfTI' in docs/own_data\.md"),
+        (["x.nii.gz"], r"found a NIfTI file; .*under 'From NIfTI' in docs/howto/own_data\.md"),
         (["a.nii", "b.nii.gz"], r"found a folder of 2 such files as b\.nii\.gz, a NIfTI file"),
         (["a.csv", "long.npy"], r"found a folder of 2 such files as long\.npy, .*--responses \S*long\.npy"),
         (["a.csv", "b.doc"], "no reader recognises these data; known are arrays"),
@@ -57,7 +57,7 @@ def test_the_lines_for_nifti_in_the_documentation_make_data_that_are_read(
     import numpy as np
     from PIL import Image
 
-    text = (Path(__file__).parents[1] / "docs" / "own_data.md").read_text("utf-8")
+    text = (Path(__file__).parents[1] / "docs" / "howto" / "own_data.md").read_text("utf-8")
     section = text.partition("## From NIfTI\n")[2].partition("\n## ")[0]
     lines = [line.removeprefix("    ") for line in section.splitlines() if line.startswith("    ")]
     monkeypatch.chdir(tmp_path)

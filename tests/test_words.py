@@ -2,7 +2,7 @@
 
 Looked for by ast, never by a text search: what is plain English stays in prose. A name is a function, class, parameter
 or dataclass field of one of the rooms that does not begin with an underscore; its words are its parts ("lane_width" has
-"lane" and "width"). `docs/glossary.md` has the field's words.
+"lane" and "width"). `docs/reference/glossary.md` has the field's words.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def run(words: Sequence[str]) -> None:
         unit: str = "",
         size: int = 0,
     ) -> Path:
-        """Put your own arrays into the own-data format (docs/own_data.md). Files are .npy, .txt, .csv or .tsv.
+        """Put your own arrays into the own-data format (docs/howto/own_data.md). Files are .npy, .txt, .csv or .tsv.
 
         Args:
             out: The .h5 file to make.

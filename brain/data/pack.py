@@ -1,4 +1,4 @@
-"""Turns any laboratory's arrays into the one file that `brain.readers.arrays` reads; the format: docs/own_data.md.
+"""Turns any laboratory's arrays into the one file that `brain.readers.arrays` reads (docs/howto/own_data.md).
 
     pack(Path("data.h5"), responses=Path("responses.npy"), stimulus=Path("ids.txt"), images=Path("images"))
 

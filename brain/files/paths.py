@@ -179,8 +179,8 @@ def kind_of(head: bytes) -> str:
 _NEXT = {
     "a git-lfs pointer (its content was not fetched: git lfs pull)": "run `git lfs pull`",
     "a git-annex pointer (its content was not fetched: datalad get)": "run `datalad get` on it",
-    "a MATLAB 7.3 file": "store its arrays under the names of docs/own_data.md and give that file by itself",
-    "a MATLAB 5 file": "store its arrays as .npy or .h5 (docs/own_data.md)",
+    "a MATLAB 7.3 file": "store its arrays under the names of docs/howto/own_data.md and give that file by itself",
+    "a MATLAB 5 file": "store its arrays as .npy or .h5 (docs/howto/own_data.md)",
 }
 
 

@@ -85,7 +85,7 @@ def _text(path: Path) -> str:
     if path.suffix.lower() not in ENDINGS or not kind_of(head).startswith(("a file that begins", "an empty")):
         known = not kind_of(head).startswith("a file that begins")
         kind = kind_of(head) if known else f"a file that ends in {path.suffix!r}"
-        then = "store its arrays as .npy, or as .csv with trials as rows (docs/own_data.md)"
+        then = "store its arrays as .npy, or as .csv with trials as rows (docs/howto/own_data.md)"
         raise InputError(expected(path, "an .npy, .txt, .csv or .tsv file", kind, then))
     return _whole_text(path)
 

@@ -3,8 +3,8 @@
     arithmetic()           {"processor": "...", "instructions": "AVX512", "threads": 2, "libraries": [...], ...}
     changes(before, now)   ["threads 1, now 2"]: what differs between two of them
 
-Two runs with the same facts and settings agree bit for bit where `docs/reproducibility.md` promises it; two with other
-facts agree to rounding.
+Two runs with the same facts and settings agree bit for bit where `docs/howto/reproducibility.md` promises it; two with
+other facts agree to rounding.
 """
 
 from __future__ import annotations

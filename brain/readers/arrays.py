@@ -1,4 +1,4 @@
-"""Reads any laboratory's own arrays from one HDF5 or npz file; `pack` makes such a file. The format: docs/own_data.md.
+"""Reads any laboratory's own arrays from one HDF5 or npz file, as `pack` makes it: docs/howto/own_data.md.
 
 Two fields are enough: `responses` (trial, voxel) and either `stimulus` (trial,) with pictures beside the file, or
 `images`, one a trial. Whatever else a file holds is left alone.
@@ -35,7 +35,7 @@ class Arrays:
     """The reader of data of one's own: one file, one subject."""
 
     name = "arrays"
-    title = "data of your own, an .h5, .hdf5 or .npz with `responses`; see docs/own_data.md"
+    title = "data of your own, an .h5, .hdf5 or .npz with `responses`; see docs/howto/own_data.md"
     description = "one subject from one file: responses (trial, voxel), what each trial showed, and more"
     citation = ""
     licence = ""

@@ -1,4 +1,4 @@
-"""Reads BData, in which Kamitani's laboratory publishes responses to pictures and sounds. How to: docs/sound_data.md.
+"""Reads BData, in which Kamitani's laboratory publishes responses to pictures and sounds (docs/howto/sound_data.md).
 
 A folder of files, or one file: training and test responses in a file each (S1_VGGishishTrain_volume_native.h5 and
 S1_VGGishishTest_volume_native.h5 of Park et al. 2025, S1_train.h5 and S1_test.h5 of the simulated listener), or both
@@ -76,7 +76,7 @@ class BData:
     """The reader of BData HDF5 files."""
 
     name = "bdata"
-    title = "BData HDF5 (dataset, metadata), one file or a folder of them; see docs/sound_data.md"
+    title = "BData HDF5 (dataset, metadata), one file or a folder of them; see docs/howto/sound_data.md"
     description = "responses to pictures or sounds as the Kamitani laboratory publishes them, one row a trial or window"
     citation = "Horikawa and Kamitani 2017; Shen et al. 2019; Park et al. 2025"
     licence = ""

@@ -1,4 +1,4 @@
-"""Reads time series with events, BIDS-like: what was heard when, and the volumes. How to: docs/sound_data.md.
+"""Reads time series with events, BIDS-like: what was heard when, and the volumes. How to: docs/howto/sound_data.md.
 
 Every window of every sound becomes one row: the mean of the volumes that were taken from `lag_s` after its beginning
 on, for as long as it lasts. The series is cleared of drift and z-scored per run before; both look at all volumes of a
@@ -92,7 +92,7 @@ def open_listening(path: Path, *, subject: str, fields: Mapping[str, str]) -> Li
     """Events, timing, voxels and clips of one subject; reads no values. Errors as the module's reader."""
     root = root_of(path)
     if root is None:
-        then = "give a folder of that form, or convert the data (docs/sound_data.md)"
+        then = "give a folder of that form, or convert the data (docs/howto/sound_data.md)"
         raise InputError(expected(path, "sub-*/func/*_events.tsv with series", "none", then))
     name = choose_subject(path, subjects_in(root), subject, what="subjects with events")
     timing = timing_of(fields)

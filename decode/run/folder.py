@@ -291,7 +291,7 @@ class RunFolder:
         if other:
             print(
                 f"{self.path}: {stage} began with other {'; '.join(other)}: what is there and what follows may differ "
-                f"in their last digits, see docs/reproducibility.md; {self.card.name} names both"
+                f"in their last digits, see docs/howto/reproducibility.md; {self.card.name} names both"
             )
 
     @contextlib.contextmanager

@@ -96,7 +96,7 @@ class LoaRecipe:
         return np.asarray((features - self.mean) / (2 * self.std), np.float32)
 
 
-_EXPORT = "write the teacher's preprocessor_config.json as docs/spaces_and_maps.md has it"
+_EXPORT = "write the teacher's preprocessor_config.json as docs/background/spaces_and_maps.md has it"
 
 
 def kaldi_fbank(wave: Float, *, mels: int) -> Float:

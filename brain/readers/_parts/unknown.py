@@ -22,7 +22,8 @@ NEXT = {
     ),
     (".nii", ".nii.gz"): (
         "a NIfTI file",
-        "take the voxels of a mask out of one volume a trial with the lines under 'From NIfTI' in docs/own_data.md",
+        "take the voxels of a mask out of one volume a trial with the lines under 'From NIfTI' in "
+        "docs/howto/own_data.md",
     ),
 }
 """Endings of what people have -> what that is, and what to do with it."""

@@ -115,7 +115,7 @@ def read_events(path: Path, fields: Mapping[str, str]) -> tuple[Heard, ...]:
 def _must_sound(path: Path, row: int, column: str, file: str) -> None:
     """A picture is not a sound that is missing: these series are cut into windows of what was heard."""
     if file.lower().endswith(SUFFIXES):
-        then = "estimate one response a picture and give those as data of your own (docs/own_data.md)"
+        then = "estimate one response a picture and give those as data of your own (docs/howto/own_data.md)"
         raise InputError(expected(f"{path}, row {row}, {column}", "a sound", f"the picture {file[:60]!r}", then))
 
 
