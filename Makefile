@@ -75,6 +75,9 @@ $(VENV)/.core: pyproject.toml $(PINS) | $(VENV)/bin/pip
 $(VENV)/.app: pyproject.toml $(PINS) | $(VENV)/.core
 	$(call install,$(VENV),[app])
 
+$(VENV)/.docs: pyproject.toml $(PINS) | $(VENV)/.core
+	$(call install,$(VENV),[docs])
+
 $(VENV)/.dev: pyproject.toml $(PINS) | $(VENV)/.core
 	$(call install,$(VENV),[dev])
 
@@ -131,7 +134,7 @@ test: $(VENV)/.dev
 # What a release of somebody else's can break, without the long studies.
 CORE := brain_arrays brain_bdata brain_nsd brain_series brain_mindvis brain_tensors brain_tables brain_matlab \
   brain_sounds brain_waveforms brain_splits simulated_scenes simulated_sound_data encoders_ridge encoders_mapping \
-  encoders_mappings encoders_spaces encoders_sound_spaces encoders_mel encoders_training pipelines_sampler \
+  encoders_mappings encoders_spaces encoders_sound_spaces encoders_mel encoders_training front_door pipelines_sampler \
   pipelines_drawing pipelines_sound pipelines_sound_generators pipelines_stacks pipelines_synthesis \
   evaluation_metrics evaluation_score evaluation_report evaluation_judges evaluation_sounds decode_study \
   decode_sound app_cli app_flags
@@ -158,6 +161,19 @@ test-newest: $(NEWEST)/.done
 
 test-processors: $(VENV)/.dev
 	$(VENV)/bin/python tests/processors.py
+
+# Warnings are errors, broken links among them; the examples of the gallery are run.
+docs: $(VENV)/.docs
+	$(VENV)/bin/sphinx-build -W --keep-going -b html docs _build/docs
+	@echo "_build/docs/index.html"
+
+# Into an environment that has nothing, with all it needs; the tests try the same wheel on what is installed already.
+wheel:
+	rm -rf build dist/*.whl _build/wheel
+	$(PYTHON) -m venv _build/wheel
+	_build/wheel/bin/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
+	_build/wheel/bin/python -m pip install --disable-pip-version-check --constraint $(PINS) dist/*.whl
+	_build/wheel/bin/python tests/wheel.py dist/*.whl _build/wheel/bin _build/wheel/trial
 
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz.run $(KIND) --count $(COUNT) --seed $(SEED)

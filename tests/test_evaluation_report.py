@@ -97,7 +97,7 @@ def test_withheld_is_counted_and_never_scored(report: Report) -> None:
 def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
-        "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design",
+        "answer", "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design",
         "conditions", "retrieval", "sets", "leaks", "absent", "row_cards", "metric_cards",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}

@@ -17,14 +17,14 @@ from brain.files.paths import read_text
 from brain.writing.locks import must_be_idle
 from evaluation.facts import read_json
 from evaluation.report.evaluate import Judging, measure, run_folder
-from evaluation.report.files import per_stimulus
+from evaluation.report.files import per_stimulus, whole
 from evaluation.samples.read import read_samples
 from evaluation.samples.types import Samples
 
 TOLERANCE = 1e-6
 """Two machines may sum in another order; nothing that anybody would print differs by less."""
 SHOWN = 3
-ADDED = ("row_cards", "metric_cards", "retrieval")
+ADDED = ("row_cards", "metric_cards", "retrieval", "answer")
 """What reports that were written before do not say."""
 KEYS = ("row", "metric", "curve", "label", "measure", "space", "direction")
 """By what an entry of a list is called."""
@@ -76,7 +76,7 @@ def differences(
     samples = read_samples(folder, references=references)
     _must_be_of_these(home, card, samples)
     report = measure(folder, _in_written_order(samples, written), how=how)
-    again = json.loads(json.dumps(report.facts()))
+    again = json.loads(json.dumps(whole(report)))
     del again["card"]["run"]
     for name in ADDED:
         if name not in written:

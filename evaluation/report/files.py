@@ -32,12 +32,19 @@ def write_report(report: Report) -> None:
     from evaluation.report.pages.page import render
 
     texts = {
-        FILES[0]: json.dumps(report.facts(), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        FILES[0]: json.dumps(whole(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         FILES[1]: per_stimulus(report.scores),
         FILES[2]: render(report),
     }
     for name, text in texts.items():
         write_text(report.folder / name, text)
+
+
+def whole(report: Report) -> dict[str, Any]:
+    """report.json: the finding in two sentences, and all the facts."""
+    from evaluation.report.pages.page import answer
+
+    return {"answer": list(answer(report)), **report.facts()}
 
 
 def per_stimulus(scores: Sequence[Score]) -> str:

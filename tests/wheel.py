@@ -1,0 +1,58 @@
+"""Tries the wheel where it is installed: its size, `--help`, `list`, a tiny study to its report, far from a checkout.
+
+    python tests/wheel.py dist/afterimage_brain-0.1.0-py3-none-any.whl ENVIRONMENT/bin EMPTY_FOLDER
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+LIMIT = 90 * 10**6
+"""Bytes of a wheel; package indexes take 100 MB."""
+STUDY = ("--recipe", "takagi-miniature", "--rows", "decoded", "shuffled", "--steps", "2", "--bootstrap", "100",
+         "--permutations", "99")  # fmt: skip
+
+
+def requirements(wheel: Path) -> list[str]:
+    """The lines of the wheel's metadata that name what it needs, of its extras too."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode()
+    return [line.partition(": ")[2] for line in text.splitlines() if line.startswith("Requires-Dist: ")]
+
+
+def tried(binaries: Path, place: Path, *, environment: Mapping[str, str]) -> str:
+    """Runs the installed command in `place`, and returns what it printed; a failure is a CalledProcessError."""
+    place.mkdir(parents=True, exist_ok=True)
+    said = []
+
+    def run(*words: str) -> None:
+        command = [str(binaries / "afterimage"), *words]
+        found = subprocess.run(command, cwd=place, env=dict(environment), capture_output=True, text=True)
+        sys.stderr.write(found.stderr if found.returncode else "")
+        found.check_returncode()
+        said.append(found.stdout)
+
+    run("--help")
+    run("--version")
+    for kind in ("", "recipes", "stacks"):
+        run("list", *filter(None, [kind]))
+    run("simulate", "data", "--sessions", "1", "--trials", "90")
+    run("study", "data", "--out", "run", *STUDY)
+    page = place / "run" / "report" / "report.html"
+    assert page.is_file() and "Simulated" in page.read_text("utf-8"), f"{page}: expected a report"
+    return "\n".join(said)
+
+
+if __name__ == "__main__":
+    wheel, binaries, place = map(Path, sys.argv[1:])
+    size = wheel.stat().st_size
+    print(f"{wheel.name}: {size / 1e6:.1f} MB")
+    assert size < LIMIT, f"expected less than {LIMIT / 1e6:.0f} MB"
+    bare = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    print(tried(binaries.absolute(), place.absolute(), environment=bare))
