@@ -134,7 +134,7 @@ test: $(VENV)/.dev
 # What a release of somebody else's can break, without the long studies.
 CORE := brain_arrays brain_bdata brain_nsd brain_series brain_mindvis brain_tensors brain_tables brain_matlab \
   brain_sounds brain_waveforms brain_splits simulated_scenes simulated_sound_data encoders_ridge encoders_mapping \
-  encoders_mappings encoders_spaces encoders_sound_spaces encoders_mel encoders_training front_door pipelines_sampler \
+  encoders_mappings encoders_spaces encoders_sound_spaces encoders_mel encoders_training pipelines_sampler \
   pipelines_drawing pipelines_sound pipelines_sound_generators pipelines_stacks pipelines_synthesis \
   evaluation_metrics evaluation_score evaluation_report evaluation_judges evaluation_sounds decode_study \
   decode_sound app_cli app_flags
@@ -165,6 +165,7 @@ test-processors: $(VENV)/.dev
 # Warnings are errors, broken links among them; the examples of the gallery are run.
 docs: $(VENV)/.docs
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs _build/docs
+	$(VENV)/bin/python tests/foreign_addresses.py _build/docs
 	@echo "_build/docs/index.html"
 
 # Into an environment that has nothing, with all it needs; the tests try the same wheel on what is installed already.

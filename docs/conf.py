@@ -2,6 +2,7 @@
 
     sphinx-build -W --keep-going -b html docs _build/docs
     AFTERIMAGE_GALLERY=0 sphinx-build ...      the same without running the examples: their text, no pictures
+    AFTERIMAGE_REFERENCE=0 sphinx-build ...    the same without the pages that are made of the code
 """
 
 from __future__ import annotations

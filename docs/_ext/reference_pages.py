@@ -28,11 +28,14 @@ WIDTH = 100
 
 
 def write_pages(app: Any) -> None:
-    """Writes both, only where they differ, so that an unchanged page is not built again."""
-    api = PLACE / "api"
+    """Writes both, only where they differ, so that an unchanged page is not built again.
+
+    With AFTERIMAGE_REFERENCE=0 there are an index and a heading alone, for a quick look at the other pages.
+    """
+    api, whole = PLACE / "api", os.environ.get("AFTERIMAGE_REFERENCE", "1") == "1"
     api.mkdir(exist_ok=True)
-    wanted = {"index.rst": _index()}
-    for room in ROOMS:
+    wanted = {"index.rst": _index() if whole else "API reference\n=============\n"}
+    for room in ROOMS if whole else ():
         for package, modules in packages(ROOT / room).items():
             wanted[f"{package}.rst"] = _page(package, modules)
     for old in api.glob("*.rst"):
@@ -40,7 +43,7 @@ def write_pages(app: Any) -> None:
             old.unlink()
     for name, text in wanted.items():
         _write(api / name, text)
-    _write(PLACE / "commands.md", _commands())
+    _write(PLACE / "commands.md", _commands() if whole else "# Commands\n")
 
 
 def packages(room: Path) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from decode.methods import Decoder, RowTask, check_method, maps_read, own_of, ro
 from decode.run.content import hold
 from decode.run.folder import RunFolder
 from decode.run.ladder import DRAWN, TAKEN, Ladder, most_telling
+from decode.run.patterns import first_repeats
 from decode.run.seeds import sample_seed
 from decode.run.settings import MAPPINGS, SamplingSettings, Settings, kinds_of, to_json
 from decode.stages.draw.opened import Key, Opened, methods_of
@@ -170,6 +171,25 @@ def asked_of(stimuli: Sequence[str], sampling: SamplingSettings, *, repeated: Se
     ]
 
 
+def save_decoded(
+    opened: Opened, writer: SampleWriter, settings: Settings, ladder: Ladder, *, missing: list[Key]
+) -> None:
+    """Saves the decoded conditions of all test stimuli, once each has its sample of row decoded or gets it now.
+
+    A part of them, as `--stimuli` draws it first, has no file: scores of conditions are over every test stimulus.
+    """
+    tested = {name for split in opened.folds for name in split.test}
+    known = {name for row, name, _ in missing if row == "decoded"}
+    known |= {name for name in tested if writer.done("decoded", name, 0) is not None}
+    decoded, there = ladder.decoded, [opened.run.conditions(name, "decoded").is_file() for name in ladder.true]
+    if known >= tested and not all(there) and any(len(one) < len(tested) for one in decoded.values()):
+        count = settings.sampling.test_repeats
+        decoded = opened.decoded(tested, lambda trials: first_repeats(trials, count), settings=settings)
+    for name, conditions in decoded.items():
+        if name in ladder.true and len(conditions) == len(tested):
+            conditions.save(opened.run.conditions(name, "decoded"))
+
+
 def draw_missing(
     opened: Opened,
     sink: RunFolder,
@@ -190,9 +210,7 @@ def draw_missing(
     sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
     ladder = opened.ladder(settings, missing)
     if sink == opened.run:
-        for name, conditions in ladder.decoded.items():
-            if name in ladder.true and len(conditions) == sum(len(split.test) for split in opened.folds):
-                conditions.save(sink.conditions(name, "decoded"))
+        save_decoded(opened, writer, settings, ladder, missing=missing)
     wanted = {"decoded", *(row for row, _, _ in missing)}
     decoders = {
         row: opened.decoder(settings, method) for row, method in methods_of(settings.sampling).items() if row in wanted
