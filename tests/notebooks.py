@@ -26,8 +26,9 @@ def notebook(name: str) -> dict[str, Any]:
     made = jupyter_notebook(blocks, copy.deepcopy(DEFAULT_GALLERY_CONF), path.parent)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     cells = [
-        {**cell, "source": "".join(cell["source"]).strip("\n").splitlines(keepends=True)} for cell in made["cells"]
-    ]  # fmt: skip
+        {**cell, "metadata": {}, "source": "".join(cell["source"]).strip("\n").splitlines(keepends=True)}
+        for cell in made["cells"]
+    ]
     return {
         "cells": [cell for cell in cells if cell["source"]],
         "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 0,
