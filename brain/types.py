@@ -287,6 +287,6 @@ class Recording:
     def columns(self, names: Iterable[str]) -> Int:
         """The voxels of the union of these regions, (voxel,) int64 in column order, each once."""
         mask = np.zeros(len(self.responses.space), np.bool_)
-        for name in names:
+        for name in (names,) if isinstance(names, str) else names:
             mask |= self.region(name).mask
         return np.flatnonzero(mask).astype(np.int64)

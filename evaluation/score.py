@@ -315,6 +315,17 @@ def blocks_of(names: Sequence[str]) -> Int:
     return np.unique(np.array(names, np.str_), return_inverse=True)[1].astype(np.int64)
 
 
+def permuted_mean(table: Wide, groups: Int, *, free: float) -> float:
+    """The mean of a (stimulus, stimulus) table over all assignments that stay within `groups` (stimulus,).
+
+    free  what it is of one group, to the last digit
+    """
+    if len(np.unique(groups)) == 1:
+        return free
+    same = groups[:, None] == groups[None, :]
+    return float((np.where(same, table, 0).sum(1) / same.sum(1)).mean())
+
+
 def asked_together(table: Wide) -> Int:
     """(n,) int64: rows of a (stimulus, reference) table that were asked about the same references share a block."""
     asked = np.isfinite(table)

@@ -98,7 +98,7 @@ def test_json_keeps_the_contract(report: Report) -> None:
     facts = json.loads((report.folder / "report.json").read_text())
     assert set(facts) == {
         "answer", "simulated", "said", "stated", "noted", "card", "profile", "rows", "dimensions", "curves", "design",
-        "conditions", "retrieval", "sets", "leaks", "absent", "row_cards", "metric_cards",
+        "conditions", "embedding_retrieval", "sets", "leaks", "absent", "row_cards", "metric_cards",
     }  # fmt: skip
     wanted = {"row", "metric", "judge", "value", "low", "high", "chance", "n", "pool", "p", "q", "effect"}
     assert all(wanted <= set(row) for row in facts["rows"])

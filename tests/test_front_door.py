@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 
 from brain import readers
 from brain.errors import InputError, UsageError
-from decode.api import Judged, Run, draw, fit, judge, open_recording, simulate
+from decode.api import Judged, Run, Synthesized, draw, fit, judge, open_recording, simulate, synthesize
+from encoders.conditions import Conditions
 from tests.notebooks import MADE, notebook, text_of
 
 SMALL = {
@@ -87,57 +89,148 @@ def fitted(planted: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_four_calls_are_a_study(fitted: Run, planted: Path) -> None:
     recording = open_recording(planted)
-    assert recording.responses.values.shape == (72, 90) and recording.path == planted
+    assert recording.responses.values.shape == (72, 90) and recording.path == planted.absolute()
+    assert "72 trials x 90 voxels, 36 stimuli" in repr(recording) and len(repr(recording).splitlines()) == 4
     again = fit(recording, fitted.path, recipe="pixels-ridge", pixels="rgb-4x4", folds=3)
     assert again == fitted and 0.1 < fitted.accuracy["pixels of held-out"] <= 1
-    one, two = sorted(open_recording(planted).split().test)[:2]
-    few = draw(fitted, stimuli=[two, one], rows=["decoded", "mean"])
+    one, two = sorted(recording.split().test)[:2]
+    few = draw(fitted, stimuli=(name for name in (two, one)), rows=["decoded", "mean"])
     assert list(few) == [two, one] and few[one][0].size == (4, 4)
-    pictures = draw(fitted, rows=["decoded", "mean"])
+    assert not (fitted.path / "conditions" / "pixels.decoded.safetensors").exists()
+    pictures = draw(str(fitted.path), rows=["decoded", "mean"])
     assert len(pictures) == 8 and pictures[one][0].tobytes() == few[one][0].tobytes()
-    shown, mean = fitted.shown(), fitted.drawn("mean")
+    # other rows do not hide what is decoded, and conditions that were lost come back
+    saved = (fitted.path / "conditions" / "pixels.decoded.safetensors").read_bytes()
+    (fitted.path / "conditions" / "pixels.decoded.safetensors").unlink()
+    assert list(draw(fitted, rows="mean", stimuli=np.array([one]))) == [one]
+    assert (fitted.path / "conditions" / "pixels.decoded.safetensors").read_bytes() == saved
+    shown, mean = Run(str(fitted.path)).shown(), fitted.drawn("mean")
     assert shown.keys() == pictures.keys() == mean.keys()
 
     def alike(rows: dict[str, list[Any]]) -> float:
-        one, other = (np.concatenate([np.asarray(of(name), float).ravel() for name in shown]) for of in (
-            lambda name: rows[name][0], lambda name: shown[name].resize((4, 4), 0)))  # fmt: skip
-        return float(np.corrcoef(one, other)[0, 1])
+        drawn = np.concatenate([np.asarray(rows[name][0], float).ravel() for name in shown])
+        seen = np.concatenate([np.asarray(shown[name].resize((4, 4), 0), float).ravel() for name in shown])
+        return float(np.corrcoef(drawn, seen)[0, 1])
 
     assert alike(pictures) > 0.3 > alike(mean)
+
+
+def test_a_report_is_what_it_was_when_it_was_made(fitted: Run) -> None:
+    draw(fitted, rows=["decoded", "mean"])
     report = judge(fitted, **FAST)
     table = report.table().set_index(["row", "metric"])
     assert report.value("decoded", "two_way") == table.value["decoded", "two_way"]
     assert report.value("decoded", "two_way") > 0.9 > report.value("mean", "two_way")
     assert str(report).endswith("report.html") and report.answer in str(report)
-    assert "<script" not in report._repr_html_() and "decoded" in report._repr_html_()
-    ways = {(one["direction"], one["pool"]): one for one in report.facts["retrieval"]}
-    assert set(ways) == {("brain_to_stimulus", 8), ("stimulus_to_brain", 8)}
-    assert all(one["value"] > 0.5 and one["p"] <= 0.05 for one in ways.values())
-    assert judge(fitted, **FAST) == report  # judged already
-    folder = judge(fitted.path / "samples", judge="pixels", out=fitted.path.parent / "aside", **FAST)
-    assert folder.value("decoded", "two_way") == report.value("decoded", "two_way")
+    page = report._repr_html_()
+    found = table.loc["decoded", "two_way"]
+    assert f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}], p = {found.p:.3f}" in page and "0.500" in page
+    assert judge(str(fitted.path), **FAST) == report  # judged already, by the path of the run too
+    other = judge(fitted, bootstrap=200, permutations=99)
+    assert other != report and report.facts["card"]["evaluation"]["bootstrap"] == 100
+    # a report that another call has put into its place is not taken for the run's own
+    stranger = judge(fitted.path / "samples", judge="pixels", **FAST, seed=7)
+    assert stranger.page == report.page and stranger.facts["card"]["evaluation"]["seed"] == 7
+    for lose in (False, True):
+        if lose:
+            (fitted.path / "report" / "report.json").unlink()
+        again = judge(fitted, bootstrap=200, permutations=99)
+        assert again.facts["rows"] == other.facts["rows"] and again.facts["card"]["evaluation"]["seed"] == 0
+    aside = judge(fitted, out=fitted.path.parent / "aside", **FAST)
+    assert aside.page.parent.name == "aside" and aside.value("decoded", "two_way") == report.value("decoded", "two_way")
+
+
+@pytest.mark.parametrize("split", ["", "cluster-3"])
+def test_embedding_retrieval_of_a_run_is_what_its_conditions_give(split: str, planted: Path, tmp_path: Path) -> None:
+    """By hand from the files of a run of one test set and of one in folds, with the refits' own first number."""
+    asked = {"recipe": "pixels-ridge", "pixels": "rgb-4x4", "folds": 3, "refits": 19, "split": split}
+    run = fit(planted, tmp_path / "run", **asked)
+    draw(run, rows=["decoded"])
+    report = judge(run, **FAST)
+    home = run.path / "conditions"
+    decoded = Conditions.load(home / "pixels.decoded.safetensors")
+    true = Conditions.load(home / "pixels.true.safetensors").take(decoded.ids)
+    one, other = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for rows in (part.values.reshape(len(decoded), -1).astype(float) for part in (decoded, true))
+    )
+    similar, own = one @ other.T, np.arange(len(decoded))
+    by_hand = {
+        "brain_to_stimulus": float((similar.argmax(1) == own).mean()),
+        "stimulus_to_brain": float((similar.argmax(0) == own).mean()),
+    }
+    found = {line["direction"]: line for line in report.facts["embedding_retrieval"]}
+    assert {name: line["value"] for name, line in found.items()} == pytest.approx(by_hand)
+    assert by_hand["brain_to_stimulus"] != by_hand["stimulus_to_brain"] or not split
+    assert len(report.embedding_retrieval()) == 2
+    page = report.page.read_text("utf-8")
+    for name, words in (("brain_to_stimulus", "brain → image"), ("stimulus_to_brain", "image → brain")):
+        line = found[name]
+        assert re.search(f"<tr><td>{words}</td><td>{line['value']:.3f}".replace("0.", r"0?\."), page), words
+    if not split:
+        assert all(line["chance"] == pytest.approx(1 / 8) and line["p"] == 0.01 for line in found.values())
+        return
+    null = json.loads((home / "null.json").read_text())["spaces"]["pixels"]["embedding_retrieval"]
+    for name, line in found.items():
+        lists = null[f"{name}_all"]
+        assert len(lists["values"]) == 20 and len(lists["moved"]) >= 19
+        assert lists["values"][0] == pytest.approx(line["value"])
+        assert line["chance"] == pytest.approx(np.mean(lists["moved"]))
+        assert line["p"] == pytest.approx((1 + sum(one >= lists["values"][0] for one in lists["values"][1:])) / 20)
+
+
+def test_a_notebook_draws_beside_a_run(fitted: Run, tmp_path: Path) -> None:
+    draw(fitted, rows=["decoded", "mean"])
+    found = draw(fitted, to=tmp_path / "beside", rows=["decoded"], stimuli=[min(fitted.shown())])
+    assert len(found) == 1 and (tmp_path / "beside" / "card.json").is_file()
+
+
+def test_fit_reads_what_the_recording_says(planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions and fields of the opened recording, from another folder too; a changed recording is refused."""
+    monkeypatch.chdir(planted.parent)
+    recording = open_recording(planted.name, sessions=1)
+    monkeypatch.chdir(tmp_path)
+    run = fit(recording, "run", recipe="pixels-ridge", pixels=Path("rgb-4x4"), folds=np.int64(3))
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["data"]["trials"] == 36 and card["data"]["sessions"] == [1] and run.accuracy
+    half = replace(recording, responses=recording.responses.trials(np.arange(30)))
+    with pytest.raises(UsageError, match="a changed recording"):
+        fit(half, "half", recipe="pixels-ridge")
+    assert not (tmp_path / "half").exists()
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda run, data: open_recording(data, subj="a"), "no keyword of open_recording .*did you mean subject"),
+        (lambda run, data: open_recording(3), "open_recording: expected a path, found 3"),
         (lambda run, data: fit(data, "runs/x", steps=3), "no keyword of fit is called 'steps'"),
         (lambda run, data: fit(data, "runs/x", folds="5"), r"fit\(\.\.\., folds=\): expected int, found '5'"),
         (lambda run, data: fit(data, "runs/x", folds=1), "folds: expected 2 or more, found 1"),
         (lambda run, data: fit(data, "runs/x", folds=True), "expected int, found True"),
+        (lambda run, data: fit(data, "runs/x", alphas=["a"]), "expected a list of float"),
+        (lambda run, data: fit(data, None), "fit: out: expected a path"),
         (lambda run, data: fit(data, "runs/x", recipe="takagi"), "no recipe is called 'takagi'"),
-        (lambda run, data: fit(data, "runs/x", maps="pixels=*"), "maps: expected a list of texts"),
-        (lambda run, data: fit(data, "runs/x", mapping=3), "mapping: expected a name"),
-        (lambda run, data: fit(readers.open_recording(data), "runs/x"), "what open_recording of decode.api returns"),
-        (lambda run, data: draw(run, stimuli="s01"), r"write \['s01'\]"),
+        (lambda run, data: fit(data, "runs/x", recipe=None), "recipe: expected a name"),
+        (lambda run, data: fit(data, "runs/x", maps="pixels"), "maps=: expected SPACE=REGION"),
+        (lambda run, data: fit(data, "runs/x", mapping=3), "mapping: expected a list of texts"),
+        (lambda run, data: fit(readers.open_recording(data), "runs/x"), "one that does not know its place"),
         (lambda run, data: draw(run, stimuli=["none"]), "no test stimulus is called 'none'"),
+        (lambda run, data: draw(run, stimuli=3), "stimuli: expected a list of texts"),
         (lambda run, data: draw(run, test_repeats="all"), "expected int, found 'all'"),
+        (lambda run, data: Run(3), "Run: expected a path"),
         (lambda run, data: run.drawn("oracl"), "no row is called 'oracl'"),
         (lambda run, data: judge(run, references="x"), "references: expected none beside a run"),
         (lambda run, data: judge(run, profil="clean"), "did you mean profile"),
-        (lambda run, data: judge(run.path, seed="a"), "expected int, found 'a'"),
+        (lambda run, data: judge(run.path / "samples", curves=True), "curves=: expected a run as it was made"),
+        (lambda run, data: judge(run.path / "samples", seed="a"), "expected int, found 'a'"),
         (lambda run, data: simulate("x", modality="video"), "no modality is called 'video'"),
+        (lambda run, data: simulate("x", trials="90"), "expected int, found '90'"),
+        (lambda run, data: simulate("x", sessions=1.5), "expected int, found 1.5"),
+        (lambda run, data: synthesize(run, "early", n="8"), "expected int, found '8'"),
+        (lambda run, data: synthesize(run, "early", against="early"), "region=.*once"),
+        (lambda run, data: synthesize(run, 3), "region: expected a list of texts"),
+        (lambda run, data: synthesize(run, "early", voxel="1,2,3"), "no keyword of synthesize"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_before_any_work(
@@ -154,10 +247,43 @@ def test_a_mistake_is_one_sentence_before_any_work(
     assert not any(tmp_path.iterdir())
 
 
-def test_what_is_not_there_is_an_input_error(tmp_path: Path) -> None:
+def test_what_is_not_there_is_an_input_error(planted: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         open_recording(tmp_path / "nowhere")
     with pytest.raises(InputError, match="expected a run"):
         draw(Run(tmp_path))
-    with pytest.raises(InputError):
-        _ = Judged(tmp_path / "report.html").facts
+    with pytest.raises(InputError, match="expected a run"):
+        _ = Run(tmp_path / "none").accuracy
+    fresh = fit(planted, tmp_path / "fresh", recipe="pixels-ridge", pixels="rgb-4x4", folds=3)
+    with pytest.raises(InputError, match=r"draw\(run\)"):
+        judge(fresh)
+    with pytest.raises(InputError, match="a report"):
+        Judged.read(tmp_path / "report.html")
+    with pytest.raises(InputError, match="synthesized pictures"):
+        Synthesized(tmp_path / "report.html").pictures()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"rows": None}, {"rows": ["a"]}, {"rows": [{"row": "a", "metric": ["b"]}]}, {"answer": "text"}, {"said": [3]},
+     {"rows": [{"row": "a", "metric": "b", "value": "0.99"}]}],
+)  # fmt: skip
+def test_a_stranger_s_report_is_refused_or_shown_plainly(damage: dict[str, Any], fitted: Run, tmp_path: Path) -> None:
+    draw(fitted, rows=["decoded", "mean"])
+    report = judge(fitted, **FAST)
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({**report.facts, **damage}))
+    with pytest.raises(InputError, match=r"report\.json: expected a report of this version"):
+        Judged.read(tmp_path / "report.html")
+    told = {**report.facts, "answer": ["<b>\x1b]0;x\x07"], "said": ["<script>"]}
+    path.write_text(json.dumps(told))
+    strange = Judged.read(tmp_path / "report.html")
+    assert "\x1b" not in str(strange) and "<script" not in strange._repr_html_()
+
+
+def test_samples_of_a_link_are_refused(fitted: Run, tmp_path: Path) -> None:
+    draw(fitted, rows=["decoded", "mean"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "samples").symlink_to(fitted.path / "samples")
+    with pytest.raises(InputError, match="link"):
+        Run(tmp_path / "run").drawn()

@@ -9,7 +9,6 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse, runs_own
-from brain.errors import UsageError, expected
 from brain.machine.devices import check_device
 from decode.run.folder import RunFolder
 from decode.run.settings import EvaluationSettings, MachineSettings, Settings
@@ -54,7 +53,4 @@ def run(words: Sequence[str]) -> None:
     if folder == home and references is None and train is None and out is None:
         print(evaluate_run(folder, replace(stored, machine=machine, evaluation=how), data))
         return
-    if how.curves:
-        came = f"{folder}, which is none or has --references, --train or --out"
-        raise UsageError(expected("--curves", "a run as it was made", came, "name a run alone, or leave --curves out"))
     print(judge(folder, how, references=references, train=train, out=out))

@@ -9,6 +9,7 @@ the bare name on the package index belongs to another project.
 from __future__ import annotations
 
 import json
+import re
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def version() -> str:
     """The installed version, or the word uninstalled in a bare checkout."""
     try:
-        return version_of(DISTRIBUTION)
+        return version_of(DISTRIBUTION) or "uninstalled"
     except PackageNotFoundError:
         return "uninstalled"
 
@@ -31,7 +32,7 @@ def extra(name: str) -> str:
 
     Of a wheel the file's name alone is said, for such sentences end in reports, which hold no paths.
     """
-    if (ROOT / "pyproject.toml").is_file():
+    if _is_checkout():
         return f'pip install -e ".[{name}]"'
     wheel = _wheel()
     return f'pip install "{wheel}[{name}]"' if wheel else f'pip install "{DISTRIBUTION}[{name}]"'
@@ -40,8 +41,15 @@ def extra(name: str) -> str:
 def _wheel() -> str:
     """The name of the wheel's file that this was installed from, "" where it came from an index or nobody knows."""
     try:
-        origin = distribution(DISTRIBUTION).read_text("direct_url.json")
-    except PackageNotFoundError:
+        origin = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError, RecursionError):
         return ""
-    url = str(json.loads(origin).get("url", "")) if origin else ""
-    return url.rpartition("/")[2] if url.endswith(".whl") else ""
+    url = origin.get("url") if isinstance(origin, dict) else ""
+    name = re.search(r"/([A-Za-z0-9_.+-]+\.whl)(?:[?#].*)?$", url) if isinstance(url, str) else None
+    return name[1] if name else ""
+
+
+def _is_checkout() -> bool:
+    """Whether a pyproject.toml beside the rooms is this project's: a stranger's may lie among other packages."""
+    path = ROOT / "pyproject.toml"
+    return path.is_file() and f'name = "{DISTRIBUTION}"' in path.read_text("utf-8", errors="replace")

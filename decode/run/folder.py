@@ -199,8 +199,11 @@ class RunFolder:
         changed = [] if self._begun("fit") else list(differences(stored, settings, "fit"))
         if conditions.is_dir() and any(name in ENCODED or part.startswith("methods/") for part, name, _, _ in changed):
             shutil.rmtree(conditions)
-        if self.samples.is_dir() and not self._begun("decode") and any(differences(stored, settings, "decode")):
-            shutil.rmtree(self.samples)
+        if not self._begun("decode") and any(differences(stored, settings, "decode")):
+            for path in (*conditions.glob("*.decoded.safetensors"), *conditions.glob("*.generated.safetensors")):
+                path.unlink()
+            if self.samples.is_dir():
+                shutil.rmtree(self.samples)
 
     def _same(self, stored: Settings, settings: Settings, *, data: Path, stages: Sequence[str]) -> None:
         if stored.recipe != settings.recipe:

@@ -24,6 +24,7 @@ class Profile:
     citation     the paper whose numbers these are, "" for none
     named        the metrics of a published profile, in the order of its tables; () takes those whose cards name it
     side         pixel metrics see pictures of side x side pixels; 0 is the references' own size, 256 at most
+    through      before that, both are brought to through x through pixels; 0 is none of it
     sets         judges in whose features the samples of a row are compared as a set with the references
     of_sounds    the profile that is taken in its place for sounds, "" for itself
     """
@@ -35,6 +36,7 @@ class Profile:
     citation: str = ""
     named: tuple[str, ...] = ()
     side: int = 0
+    through: int = 0
     sets: tuple[str, ...] = ()
     of_sounds: str = ""
 

@@ -9,8 +9,8 @@ ENTRIES = (
         name="paper-mindeye2",
         title="MindEye2",
         description=(
-            "MindEye2 (Scotti et al. 2024): 425 pixels, SSIM in two dimensions, two-way among references; retrieval of "
-            "embeddings stands before the generator"
+            "MindEye2 (Scotti et al. 2024): 425 pixels by way of 256, SSIM in two dimensions, two-way among "
+            "references; retrieval of embeddings stands before the generator"
         ),
         wrong=(
             "published samples were blended with a blurry branch that wins pixel metrics; ties count as failures; its "
@@ -22,5 +22,6 @@ ENTRIES = (
             "two_way_clip_vit_l14_strict", "distance_efficientnet_b1", "distance_swav_resnet50", "two_way_strict",
         ),
         side=425,
+        through=256,
     ),
 )  # fmt: skip

@@ -24,8 +24,10 @@ from evaluation.samples.types import Samples
 TOLERANCE = 1e-6
 """Two machines may sum in another order; nothing that anybody would print differs by less."""
 SHOWN = 3
-ADDED = ("row_cards", "metric_cards", "retrieval", "answer")
+ADDED = ("row_cards", "metric_cards", "embedding_retrieval", "answer")
 """What reports that were written before do not say."""
+COUNTS = ("seed", "bootstrap", "permutations", "samples", "references")
+"""Whole numbers of a report's card."""
 KEYS = ("row", "metric", "curve", "label", "measure", "space", "direction")
 """By what an entry of a list is called."""
 
@@ -50,8 +52,10 @@ def audit(folder: Path, *, judge: str = "", references: Path | None = None, trai
             f"{path}: {len(found)} numbers are not what the files give: {'; '.join(found[:SHOWN])}{more}; "
             "do not trust this report, evaluate again"
         )
+    older = [name for name in ADDED if name not in written]
+    aside = f"; written without {', '.join(older)}, of which nothing is said" if older else ""
     counts = f"{len(written['rows'])} scores, {len(written['curves'])} points of curves and every stimulus' value"
-    return f"{path}: {counts} are what the files give"
+    return f"{path}: {counts} are what the files give{aside}"
 
 
 def differences(
@@ -66,6 +70,8 @@ def differences(
     """One phrase a number that differs; nothing is written."""
     try:
         card = written["card"]["evaluation"]
+        if odd := [name for name in COUNTS if type(card.get(name, 0)) is not int]:
+            raise TypeError(f"{odd[0]} {card[odd[0]]!r:.40}")
         how = Judging(
             judge=judge or card["judge"]["name"], profile=card["profile"], seed=card["seed"],
             bootstrap=card["bootstrap"], permutations=card["permutations"], train=train,

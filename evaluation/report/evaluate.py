@@ -40,10 +40,10 @@ from evaluation.statistics.conditions import agreed, name_of, score_conditions, 
 from evaluation.statistics.curves import FOLDER as CURVES
 from evaluation.statistics.curves import read_curves, score_curves
 from evaluation.statistics.dimension import effective_dimension
+from evaluation.statistics.embedding_retrieval import score_retrieval
 from evaluation.statistics.feature_networks import FeatureNetworks, open_networks
 from evaluation.statistics.folds import Design, read_design
 from evaluation.statistics.judging import judge_samples
-from evaluation.statistics.retrieval import score_retrieval
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,9 +176,8 @@ def warning_lines(
         null = design.null_of(DECODED)
         least = null.least if null is not None else 0.0
     if least > SMALL:
-        lines.append(
-            f"So few stimuli lie in a session that no p here can be below {_p(least)}, however good the decoder."
-        )
+        few = "lie in a session" if len(set(blocks)) > 1 or design.in_folds else "were tested"
+        lines.append(f"So few stimuli {few} that no p here can be below {_p(least)}, however good the decoder.")
     return tuple(lines)
 
 

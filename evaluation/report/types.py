@@ -30,10 +30,10 @@ from evaluation.samples.types import Samples
 from evaluation.score import Score
 from evaluation.statistics.conditions import ConditionScore
 from evaluation.statistics.curves import Point
+from evaluation.statistics.embedding_retrieval import Retrieved
 from evaluation.statistics.findings import Findings
 from evaluation.statistics.folds import Design, as_facts
 from evaluation.statistics.metric_cards import MetricCard, plain_card
-from evaluation.statistics.retrieval import Retrieved
 
 PRINTED = 6  # columns of the table in a terminal; report.json has them all
 
@@ -202,7 +202,7 @@ class Report(Ladder):
             "curves": [point.facts() for point in self.points],
             "design": as_facts(self.design),
             "conditions": [found.facts() for found in self.conditions],
-            "retrieval": [found.facts() for found in self.retrieval],
+            "embedding_retrieval": [found.facts() for found in self.retrieval],
             "sets": [found.facts() for found in self.findings.sets],
             "leaks": dict(self.leaks),
             "absent": list(self.absent),

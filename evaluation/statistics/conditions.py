@@ -22,7 +22,7 @@ from brain.data.correlation import pairwise
 from brain.errors import InputError, expected
 from encoders.conditions import Conditions
 from evaluation.facts import read_json
-from evaluation.score import Chances, blocks_of, bounded_interval, units_of, widened
+from evaluation.score import Chances, blocks_of, bounded_interval, permuted_mean, units_of, widened
 from evaluation.similarity import top1_marks, two_way_marks
 from evaluation.statistics.folds import Design, Null
 
@@ -56,8 +56,9 @@ class ConditionScore:
 
     space               the map's name, which is that of its space unless somebody has named it
 
-    two_way, low, high  of what was decoded, before the generator; chance, p its null: of one test set 1/2 and a
-                        permutation of the test stimuli, in folds the mean and the rank among refits
+    two_way, low, high  of what was decoded, before the generator; chance, p its null: of one test set the mean and the
+                        rank among permutations of the test stimuli (1/2, but where they change places within
+                        sessions), in folds among refits
     top1, ...           the same of being the most similar of all n
     null                which null p is from, "" without p; refits how many, 0 of a permutation of one test set
     after               of what the space's encoder finds in the generated samples, with its interval
@@ -175,7 +176,8 @@ def score_map(
         if null is not None:
             p, chance = null.p(measure), null.chance(measure)
         elif not design.in_folds:
-            p, chance = chances.p(found.tables[measure], groups), 0.5 if measure == "two_way" else 1 / len(decoded)
+            free, table = 0.5 if measure == "two_way" else 1 / len(decoded), found.tables[measure]
+            p, chance = chances.p(table, groups), permuted_mean(table, groups, free=free)
         before = "" if measure == "two_way" else "top1_"
         facts |= {measure: mean, f"{before}low": low, f"{before}high": high, f"{before}p": p}
         facts[f"{before}chance"] = float("nan") if chance is None else chance

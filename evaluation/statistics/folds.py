@@ -29,6 +29,10 @@ FEWEST = 19
 """Refits below which p cannot be .05."""
 MEASURES = ("two_way", "top1")
 """Measures of conditions that have a null."""
+RETRIEVAL = (
+    "brain_to_stimulus_all", "brain_to_stimulus_300", "stimulus_to_brain_all", "stimulus_to_brain_300",
+)  # fmt: skip
+"""Measures of `statistics.embedding_retrieval`: direction and pool."""
 TIE = 1e-6
 """Marks are float32 and means of them differ in their last bits: a tie must count as a tie."""
 AGREE = 0.05
@@ -46,7 +50,7 @@ class Null:
     moved_error    (moved refit,) float64, the standard error of two-way that the stimuli of each claim
     groups         how many stimuli each group has that patterns change places in
     targets, of    how many targets stand for how many
-    retrieval      measure of `statistics.retrieval` -> the same two lists; runs that were fitted before have none
+    retrieval      measure of `statistics.embedding_retrieval` -> the same two lists; none of runs fitted before
     """
 
     two_way: Wide
@@ -95,9 +99,9 @@ class Null:
         """The standard deviation over the refits without a true pair, ddof 1."""
         return float(self._moved(measure).std(ddof=1))
 
-    def speaks_of(self, value: float) -> bool:
-        """Whether the true assignment among the refits has the run's own two-way identification."""
-        return abs(float(self.two_way[0]) - value) <= AGREE
+    def speaks_of(self, value: float, measure: str = "two_way") -> bool:
+        """Whether the true assignment among the refits has the run's own value of this measure."""
+        return abs(float(self._all(measure)[0]) - value) <= AGREE
 
     @property
     def narrow(self) -> float:
@@ -234,7 +238,10 @@ def null_from(facts: Mapping[str, Any]) -> Null:
     counts = [*facts["groups"], facts["targets"], facts["of"]]
     if not facts["groups"] or any(type(one) is not int or not 1 <= one < 2**31 for one in counts):
         raise ValueError(f"{str(counts)[:40]} for counts")
-    lists = {name: (_shares(one["values"]), _shares(one["moved"])) for name, one in facts.get("retrieval", {}).items()}
+    known = facts.get("embedding_retrieval", {})
+    if strange := sorted(set(known) - set(RETRIEVAL)):
+        raise ValueError(f"measures {', '.join(strange)[:60]}")
+    lists = {name: (_shares(one["values"]), _shares(one["moved"])) for name, one in known.items()}
     if any(len(one) != len(arrays["two_way"]) or len(moved) < 2 for one, moved in lists.values()):
         raise ValueError("other numbers of retrieval than of two-way")
     groups = tuple(facts["groups"])

@@ -52,10 +52,14 @@ class Showing(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """Pictures as they are for judges, and on a canvas (height, width) for metrics of pixels."""
+    """Pictures as they are for judges, and on a canvas (height, width) for metrics of pixels.
+
+    through  a side to which both pictures are brought first, 0 for none
+    """
 
     samples: Samples
     canvas: tuple[int, int]
+    through: int = 0
     unit: str = "picture"
 
     def open(self, sample: Sample) -> Image.Image:
@@ -65,7 +69,9 @@ class Pictures:
     def kept(self, one: Image.Image) -> NDArray[np.uint8]:
         """The picture on the canvas (height, width, 3) uint8."""
         size = (self.canvas[1], self.canvas[0])
-        return np.asarray(one if one.size == size else one.resize(size, Image.Resampling.BILINEAR))
+        for side in ((self.through, self.through), size) if self.through else (size,):
+            one = one if one.size == side else one.resize(side, Image.Resampling.BILINEAR)
+        return np.asarray(one)
 
     def views(self, kept: Sequence[NDArray[Any]]) -> Views:
         """The pictures stacked, pixels (stimulus, height, width, 3)."""
@@ -115,7 +121,7 @@ def shown_as(samples: Samples, *, profile: Profile) -> Showing:
     if samples.modality == SOUND:
         return _sounds(samples)
     if profile.side:
-        return Pictures(samples=samples, canvas=(profile.side, profile.side))
+        return Pictures(samples=samples, canvas=(profile.side, profile.side), through=profile.through)
     picture = samples.open(samples.references[min(samples.references)])
     shrink = min(1.0, LARGEST_CANVAS / max(picture.size))
     canvas = (max(1, round(picture.height * shrink)), max(1, round(picture.width * shrink)))

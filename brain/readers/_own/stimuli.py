@@ -68,7 +68,7 @@ def _whose(
         names = ids_of(source, "image_ids", count).tolist()
         rows = {name: number for number, name in enumerate(names)}
         if ids is None:
-            then = "add stimulus, the id of what each trial showed"
+            then = "add stimulus, the id of what each trial showed, or name it with --fields stimulus=..."
             raise InputError(expected(source.path, "stimulus beside image_ids", "image_ids alone", then))
         if len(rows) < count:
             twice = next(name for number, name in enumerate(names) if rows[name] != number)

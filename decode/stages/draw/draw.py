@@ -22,11 +22,12 @@ from decode.run.folder import RunFolder
 from decode.run.ladder import DRAWN, TAKEN, Ladder, most_telling
 from decode.run.patterns import first_repeats
 from decode.run.seeds import sample_seed
-from decode.run.settings import MAPPINGS, SamplingSettings, Settings, kinds_of, to_json
+from decode.run.settings import MAPPINGS, SamplingSettings, Settings, kinds_of, maps_of, to_json
 from decode.stages.draw.opened import Key, Opened, methods_of
 from decode.stages.fit.fit import is_fitted
 from decode.stages.fit.memory import check_networks
 from decode.stages.own_data import accept
+from encoders.conditions import Conditions
 from evaluation.samples.rows import OTHER_REPEATS, REFERENCE, REPEAT, is_row
 from evaluation.samples.writer import SampleWriter
 from pipelines.drawing import Drawn, Watch
@@ -50,7 +51,7 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
         chosen, repeated = chosen_of(run, stimuli), run.card_facts().get("repeated", [])
         with SampleWriter(run.samples, simulated=run.simulated(), rows=row_cards(settings)) as writer:
             missing = missing_of(writer, chosen, settings.sampling, repeated=repeated)
-            if missing:
+            if missing or lost_conditions(run, writer, settings):
                 opened = Opened(run=run, settings=settings, data=data)
                 draw_missing(opened, run, writer, settings, missing=missing)
             for method, _ in own_of(settings):
@@ -171,6 +172,21 @@ def asked_of(stimuli: Sequence[str], sampling: SamplingSettings, *, repeated: Se
     ]
 
 
+def lost_conditions(run: RunFolder, writer: SampleWriter, settings: Settings) -> bool:
+    """Whether every test stimulus has its sample of row decoded, and a map's decoded conditions are gone or damaged."""
+    tested = [name for names in run.card_facts()["tested"].values() for name in names]
+    drawn = all(writer.done("decoded", name, 0) is not None for name in tested)
+    return drawn and not all(holds_conditions(run.conditions(name, "decoded")) for name in maps_of(settings.maps))
+
+
+def holds_conditions(path: Path) -> bool:
+    """Whether conditions can be read there."""
+    try:
+        return path.is_file() and len(Conditions.load(path)) > 0
+    except InputError:
+        return False
+
+
 def save_decoded(
     opened: Opened, writer: SampleWriter, settings: Settings, ladder: Ladder, *, missing: list[Key]
 ) -> None:
@@ -181,8 +197,9 @@ def save_decoded(
     tested = {name for split in opened.folds for name in split.test}
     known = {name for row, name, _ in missing if row == "decoded"}
     known |= {name for name in tested if writer.done("decoded", name, 0) is not None}
-    decoded, there = ladder.decoded, [opened.run.conditions(name, "decoded").is_file() for name in ladder.true]
-    if known >= tested and not all(there) and any(len(one) < len(tested) for one in decoded.values()):
+    decoded, there = ladder.decoded, [holds_conditions(opened.run.conditions(one, "decoded")) for one in ladder.true]
+    some = not decoded or any(len(one) < len(tested) for one in decoded.values())
+    if known >= tested and not all(there) and some:
         count = settings.sampling.test_repeats
         decoded = opened.decoded(tested, lambda trials: first_repeats(trials, count), settings=settings)
     for name, conditions in decoded.items():
@@ -211,6 +228,8 @@ def draw_missing(
     ladder = opened.ladder(settings, missing)
     if sink == opened.run:
         save_decoded(opened, writer, settings, ladder, missing=missing)
+    if not missing:
+        return  # only conditions had been lost
     wanted = {"decoded", *(row for row, _, _ in missing)}
     decoders = {
         row: opened.decoder(settings, method) for row, method in methods_of(settings.sampling).items() if row in wanted

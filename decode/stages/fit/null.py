@@ -1,7 +1,7 @@
 """The null of a run in folds, RUN/conditions/null.json: what its mappings decode from permuted patterns.
 
     {"spaces": {"pixels": {"two_way": [...], "top1": [...], "moved_two_way": [...], "moved_top1": [...],
-                           "moved_error": [...], "retrieval": {"brain_to_stimulus_all": {"values": [...],
+                           "moved_error": [...], "embedding_retrieval": {"brain_to_stimulus_all": {"values": [...],
                            "moved": [...]}, ...}, "groups": [5, 5, 5, 5], "targets": 256, "of": 4096}, ...},
      "absent": {"clip-text": "why"}, "asked": 199, "made of": "sha256"}
 
@@ -38,8 +38,8 @@ from encoders.mappings._parts.refit import Refitting, held_out, refits, refittin
 from encoders.spaces import Space
 from encoders.storage import read_json, write_json
 from evaluation.statistics.conditions import Identified, identified
+from evaluation.statistics.embedding_retrieval import values_of
 from evaluation.statistics.folds import NULL, null_digest
-from evaluation.statistics.retrieval import values_of
 
 REACH = 300.0
 """Seconds that refits may take on one core, by estimate, where nobody said how many."""
@@ -169,7 +169,7 @@ def null_facts(design: Refitting, *, draws: int, seed: int, whole: Conditions) -
         "moved_two_way": [float(one.two_way.mean()) for one, _ in apart_],
         "moved_top1": [float(one.top1.mean()) for one, _ in apart_],
         "moved_error": [one.error for one, _ in apart_],
-        "retrieval": {
+        "embedding_retrieval": {
             measure: {"values": [one[measure] for _, one in scores], "moved": [one[measure] for _, one in apart_]}
             for measure in scores[0][1]
         },

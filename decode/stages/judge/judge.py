@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from brain.errors import UsageError, together
+from brain.errors import UsageError, expected, together
 from brain.machine.arithmetic import arithmetic
 from brain.writing.origin import simulated_by
 from brain.writing.places import free_targets
@@ -18,14 +19,15 @@ from encoders.spaces import CATALOGUE as SPACES
 from evaluation.facts import read_json
 from evaluation.find_judge import judge_of
 from evaluation.judges import Judge
+from evaluation.report.files import FILES
 from evaluation.samples.rows import FILE as CARDS
 from evaluation.samples.rows import add_cards
 from evaluation.samples.types import INDEX
 from evaluation.statistics.folds import NULL
 
 
-def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
-    """Judges the run in `out` as `settings` say and returns the path of the page."""
+def evaluate_run(out: Path, settings: Settings, data: Path, *, say: Callable[[str], object] = print) -> Path:
+    """Judges the run in `out` as `settings` say and returns the path of the page; findings go to `say`."""
     run = RunFolder(out)
     # a misspelt name is said before the run's settings take it in
     judging = check_names(run, settings)
@@ -39,21 +41,22 @@ def evaluate_run(out: Path, settings: Settings, data: Path) -> Path:
         asked = {**_public(settings.evaluation), "samples": _digest(run)}
         page = run.report / "report.html"
         if _is_judged(run, settings):
-            print(f"{out}: judged already")
+            say(f"{out}: judged already")
             return page
         from decode.stages.judge.brain_encoder import write_encoder
 
 
         bench = judging.open()
         if lacking := write_encoder(run, settings, data, bench):
-            print(lacking)
+            say(lacking)
         if "simulated" not in run.card_facts() and data.exists():
             # cards of runs from before did not say whose brain it is
             run.add_to_card({"simulated": simulated_by(data)})
-        page = judge(out, settings.evaluation, seed=settings.machine.seed)
+        page = judge(out, settings.evaluation, seed=settings.machine.seed, say=say)
         # a report is written whole, by what computes now
         metrics = _metrics(settings)
-        run.add_to_card({"evaluate": {**asked, "metrics": metrics, "arithmetic": arithmetic()}})
+        written = {"metrics": metrics, "arithmetic": arithmetic(), "report": _report_digest(run)}
+        run.add_to_card({"evaluate": {**asked, **written}})
         return page
 
 
@@ -71,7 +74,6 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
     """The judge that is asked for; unknown names, too few resamples, another profile's report there: UsageError."""
     from evaluation.profiles import find_profile
     from evaluation.report.evaluate import Judging, check_draws
-    from evaluation.report.files import FILES
     from evaluation.samples.sounds import SOUND
 
     how, modality = settings.evaluation, modality_of(settings)
@@ -110,9 +112,9 @@ def _is_judged(run: RunFolder, settings: Settings) -> bool:
     """Whether the report of these very samples, as these settings ask for it, stands."""
     facts = run.card_facts().get("evaluate", {})
     asked = {**_public(settings.evaluation), "samples": _digest(run)}
-    found = {name: one for name, one in facts.items() if name not in ("arithmetic", "metrics")}
+    found = {name: one for name, one in facts.items() if name not in ("arithmetic", "metrics", "report")}
     same = facts.get("metrics", now := _metrics(settings)) == now
-    return same and found == asked and (run.report / "report.html").is_file()
+    return same and found == asked and facts.get("report") == _report_digest(run)
 
 
 def judge(
@@ -123,26 +125,30 @@ def judge(
     references: Path | None = None,
     train: Path | None = None,
     out: Path | None = None,
+    say: Callable[[str], object] = print,
 ) -> Path:
-    """Judges any folder of pictures, prints the ladder, and returns the path of the page."""
+    """Judges any folder of pictures, says the ladder, and returns the path of the page."""
     from evaluation.report.evaluate import Judging, evaluate
     from evaluation.report.pages.page import answer
 
+    if how.curves and (not (folder / "settings.json").is_file() or (references, train, out) != (None, None, None)):
+        came = f"{folder}, which is none or has --references, --train or --out"
+        raise UsageError(expected("--curves", "a run as it was made", came, "name a run alone, or leave --curves out"))
     judging = Judging(
         judge=how.judge, profile=how.profile, seed=seed, bootstrap=how.bootstrap, permutations=how.permutations,
         train=train,
     )  # fmt: skip
     report = evaluate(folder, how=judging, references=references, out=out, exported=how.export)
     for sentence in (*answer(report), *report.stated(), *report.said(), *report.noted()):
-        print(sentence)
-    print(report.table())
+        say(sentence)
+    say(report.table())
     if lacking := report.lacking():
-        print(lacking)
+        say(lacking)
     if how.export:
         from evaluation.export.write import export
 
         for path in export(report):
-            print(path)
+            say(str(path))
     return report.page
 
 
@@ -151,6 +157,20 @@ def _metrics(settings: Settings) -> list[str]:
     from evaluation.profiles import find_profile
 
     return [one.name for one in find_profile(settings.evaluation.profile, modality_of(settings)).present]
+
+
+def _report_digest(run: RunFolder) -> str:
+    """The digest of the report's files, by which it is told from one that another call has written in their place.
+
+    "" where one of them is missing; the card of a run that was judged by an earlier version has none.
+    """
+    found = hashlib.sha256()
+    for name in FILES:
+        path = run.report / name
+        if not path.is_file():
+            return ""
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
 
 
 def _digest(run: RunFolder) -> str:

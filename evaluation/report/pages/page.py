@@ -6,6 +6,7 @@ The answer first, then the ladder, every test stimulus beside all its decodes, t
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from evaluation.report.pages.tables import (
     dimension_lines,
     flatten,
     leak_lines,
+    retrieval_directions,
     retrieval_lines,
     set_tables,
 )
@@ -38,7 +40,7 @@ from evaluation.report.regions import glass_brain, read_regions
 from evaluation.report.types import Report
 from evaluation.report.worlds import badge, layout_of
 from evaluation.samples.sounds import SOUND
-from evaluation.score import Score
+from evaluation.score import Score, smallest
 
 HEADLINE = 4
 ALPHA, HALF = 0.05, 0.5
@@ -74,6 +76,8 @@ def render(report: Report) -> str:
         words=WORDS[report.samples.modality],
         conditions=condition_lines(report),
         retrieval=retrieval_lines(report),
+        directions=retrieval_directions(report),
+        pools=any(found.pool != found.n for found in report.retrieval),
         after=after_line(report),
         sets=set_tables(report),
         regions=regions,
@@ -110,7 +114,9 @@ def answer(report: Report) -> tuple[str, str]:
     share, say = percent(found.value), WORDS[report.samples.modality]
     which = f"which of two {say['several']} was {say['done']}"
     sure, why = verdict(report, found)
-    if sure is None:
+    if sure is False and too_few(report):
+        first = f"{found.n} stimuli are too few to say whether what was {say['made']} tells {which}: {share}."
+    elif sure is None:
         first = f"Whether what was {say['made']} tells {which} is not settled: {share}."
     elif sure:
         first = f"From what was {say['made']}, the judge tells {which} {share} of the time."
@@ -129,6 +135,13 @@ def answer(report: Report) -> tuple[str, str]:
     if found.ceiling is not None and row != "oracle":
         parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
     return first, " ".join(parts)
+
+
+def too_few(report: Report) -> bool:
+    """Whether no p of permutations could be as small as ALPHA, whatever is drawn."""
+    counts = Counter(one.block for one in report.samples.references.values())
+    permutations = report.card["evaluation"]["permutations"]
+    return not report.design.in_folds and permutations > 0 and smallest(counts.values(), draws=permutations) > ALPHA
 
 
 def _unanswered(report: Report) -> tuple[str, str]:

@@ -32,6 +32,7 @@ def report_synthesis(home: Path, *, seed: int) -> Path:
         "wanted": found.title,
         "scorer": found.scorer,
         "answer": answer(found)[0],
+        "detail": answer(found)[1],
         "natural": {name: _natural(values) for name, values in found.natural.items()},
         "rows": [row.facts() for row in found.rows],
         "encoders": found.facts.get("encoders", {}),

@@ -9,6 +9,7 @@ from typing import Any
 from evaluation.report.pages.ladder import ATTRIBUTES, BRAIN, number, probability, ranged
 from evaluation.report.types import Report
 from evaluation.samples.rows import ordered_rows
+from evaluation.statistics.embedding_retrieval import DIRECTIONS
 
 
 def attributes(report: Report) -> list[dict[str, Any]]:
@@ -73,15 +74,19 @@ def condition_lines(report: Report) -> list[dict[str, str]]:
     ]
 
 
+def retrieval_directions(report: Report) -> dict[str, str]:
+    """The two directions of retrieval as they are printed: from the brain to what was shown, and back."""
+    return {"forward": f"brain → {report.modality}", "back": f"{report.modality} → brain"}
+
+
 def retrieval_lines(report: Report) -> list[dict[str, str]]:
     """Top-1 retrieval of embeddings, map by map in both directions."""
-    shown = report.modality
-    ways = {"brain_to_stimulus": f"brain → {shown}", "stimulus_to_brain": f"{shown} → brain"}
+    ways = dict(zip(DIRECTIONS, retrieval_directions(report).values(), strict=True))
     return [
         {
             "space": found.space,
             "direction": ways[found.direction],
-            "pool": f"all {found.pool}" if found.pool == found.n else str(found.pool),
+            "pool": f"{found.pool}, all" if found.pool == found.n else f"{found.pool} of {found.n}",
             "value": ranged(found.value, found.low, found.high),
             "chance": number(found.chance),
             "p": "–" if found.p is None else probability(found.p),

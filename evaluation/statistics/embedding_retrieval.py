@@ -3,9 +3,10 @@
     brain -> image   the true condition most similar to the decoded one is its own
     image -> brain   the decoded condition most similar to the true one is its own
 
-Top-1 by the cosine of flattened conditions, as MindEye and MindEye2 report it (Scotti et al. 2023, 2024), among all n
-test stimuli and, where there are as many, in pools of 300. Theirs is a mean over 30 drawn pools, here it is the mean
-over all pools there are. No picture is looked at: that is the ladder's, whose top-1 is the judge's.
+Top-1 by the cosine of flattened conditions, the arithmetic of MindEye and MindEye2 (Scotti et al. 2023, 2024), among
+all n test stimuli and, of more than 300, in pools of 300: theirs is a mean over 30 drawn pools, here it is the mean
+over all pools there are. Their embedding was trained for retrieval, ours is what a generator is given. No picture is
+looked at: that is the ladder's, whose top-1 is the judge's.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.conditions import Conditions
-from evaluation.score import Chances, blocks_of, bounded_interval, widened
+from evaluation.score import LEVEL, Chances, blocks_of, permuted_mean, widened
 from evaluation.similarity import cosines, top1_marks
 from evaluation.statistics.conditions import name_of, null_name, true_path
 from evaluation.statistics.folds import Design
@@ -37,8 +38,9 @@ class Retrieved:
     space            the map's name, which is that of its space unless somebody has named it
     direction        brain_to_stimulus or stimulus_to_brain
     pool             candidates, its own among them: n, or 300
-    chance, p, null  of one test set 1 / pool and a permutation of the test stimuli; in folds the mean and the rank
-                     among refits; chance is NaN and p None where no refits know this measure
+    chance, p, null  of one test set the mean and the rank among permutations of the test stimuli (1 / pool, but where
+                     they change places within sessions); in folds among refits. Chance is NaN and p None where no
+                     refits know this measure, or where these, of some targets for all, come to another value
     """
 
     space: str
@@ -85,14 +87,14 @@ def retrieve(
     for measure, table in tables(decoded.values.reshape(n, -1), truth).items():
         direction, _, size = measure.rpartition("_")
         pool, values = n if size == "all" else int(size), np.diagonal(table)
-        p, chance, wider = None, float("nan"), 1.0
-        if null is not None and null.knows(measure):
+        mean, p, chance = float(values.mean()), None, float("nan")
+        # what no refits know is taken to be as much too narrow in folds as two-way is
+        wider = 1.0 if null is None else null.narrow
+        if null is not None and null.knows(measure) and null.speaks_of(mean, measure):
             p, chance, wider = null.p(measure), null.chance(measure), null.wider(measure, values)
         elif not design.in_folds:
-            p, chance = chances.p(table, groups), 1 / pool
-        mean = float(values.mean())
-        ends = widened(mean, *chances.interval(values), by=wider, bounds=(0.0, 1.0))
-        low, high = bounded_interval(ends, values, bounds=(0.0, 1.0))
+            p, chance = chances.p(table, groups), permuted_mean(table, groups, free=1 / pool)
+        low, high = few_held(widened(mean, *chances.interval(values), by=wider, bounds=(0.0, 1.0)), values)
         found.append(
             Retrieved(
                 space=name, direction=direction, pool=pool, n=n, value=mean, low=low, high=high, chance=chance, p=p,
@@ -102,16 +104,29 @@ def retrieve(
     return found
 
 
+def few_held(found: tuple[float, float], values: Wide) -> tuple[float, float]:
+    """The interval, with that of Clopper and Pearson (1934) inside: a resample of few hits holds chance too seldom.
+
+    values  (stimulus,) each in 0..1, a chance of success: of all such values those of 0 and 1 spread most
+    """
+    from scipy.stats import beta
+
+    n, hits, tail = len(values), float(values.sum()), (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, hits, n - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, n - hits)) if hits < n else 1.0
+    return min(found[0], low), max(found[1], high)
+
+
 def tables(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, Wide]:
     """Measure -> (stimulus, stimulus) what each would score, were another its own; its diagonal is what it scores.
 
-    decoded, truth  (stimulus, value), of the same stimuli. Measures are DIRECTION_all and, of 300 stimuli or more,
+    decoded, truth  (stimulus, value), of the same stimuli. Measures are DIRECTION_all and, of more than 300 stimuli,
     DIRECTION_300; k tied winners count 1/k
     """
     similar, found = cosines(decoded, truth), {}
     for direction, way in zip(DIRECTIONS, (similar, similar.T), strict=True):
         found[f"{direction}_all"] = np.asarray(top1_marks(way).table, np.float64)
-        if len(decoded) >= POOL:
+        if len(decoded) > POOL:
             found[f"{direction}_{POOL}"] = np.asarray(top1_marks(way, pool=POOL).table, np.float64)
     return found
 

@@ -10,15 +10,15 @@ from brain.errors import InputError
 from encoders.conditions import Conditions, SpaceCard
 from evaluation.score import Chances
 from evaluation.similarity import cosines
+from evaluation.statistics.embedding_retrieval import Retrieved, retrieve, tables, values_of
 from evaluation.statistics.folds import Design, null_from
-from evaluation.statistics.retrieval import Retrieved, retrieve, tables, values_of
 from tests.rounding import rounding
 
-CARD = SpaceCard(name="clip-image", model="m", revision="r", layer="l", normalisation="none", shape=(3,))
 
-
-def conditions(values: np.ndarray, *, card: SpaceCard = CARD) -> Conditions:
+def conditions(values: np.ndarray, *, space: str = "clip-image") -> Conditions:
     ids = tuple(f"s{row:03d}" for row in range(len(values)))
+    shape = (values.shape[1],)
+    card = SpaceCard(name=space, model="m", revision="r", layer="l", normalisation="none", shape=shape)
     return Conditions(space=card, values=np.asarray(values, np.float32), ids=ids)
 
 
@@ -85,9 +85,8 @@ def test_scores_have_their_interval_chance_and_p() -> None:
     apart = {f"s{row:03d}": str(row) for row in range(30)}
     alone = retrieve("x", conditions(truth), conditions(truth), chances, design=Design(), blocks=apart)
     assert [one.p for one in alone] == [None, None]
-    other = SpaceCard(name="clip-text", model="m", revision="r", layer="l", normalisation="none", shape=(3,))
     with pytest.raises(InputError, match="clip-text"):
-        retrieve("x", conditions(truth), conditions(truth, card=other), chances, design=Design(), blocks={})
+        retrieve("x", conditions(truth), conditions(truth, space="clip-text"), chances, design=Design(), blocks={})
 
 
 def test_in_folds_chance_and_p_are_of_the_refits_where_these_know_the_measure() -> None:
@@ -95,7 +94,7 @@ def test_in_folds_chance_and_p_are_of_the_refits_where_these_know_the_measure() 
     shares = {name: [0.9, *rng.uniform(0.3, 0.6, 40).tolist()] for name in ("two_way", "top1")}
     moved = {f"moved_{name}": rng.uniform(0.3, 0.6, 40).tolist() for name in ("two_way", "top1", "error")}
     facts = {**shares, **moved, "groups": [30], "targets": 3, "of": 3}
-    known = {"values": [0.8, *[0.1] * 39, 0.9], "moved": [0.1, 0.2, 0.1]}
+    known = {"values": [1.0, *[0.1] * 39, 1.0], "moved": [0.1, 0.2, 0.1]}
     truth = rng.standard_normal((30, 3))
     chances = Chances(seed=0, bootstrap=200, permutations=199)
 
@@ -103,17 +102,58 @@ def test_in_folds_chance_and_p_are_of_the_refits_where_these_know_the_measure() 
         design = Design(folds=3, nulls={"x": null_from(facts)})
         return retrieve("x", conditions(truth), conditions(truth), chances, design=design, blocks={})
 
-    forward, backward = found({**facts, "retrieval": {"brain_to_stimulus_all": known}})
+    forward, backward = found({**facts, "embedding_retrieval": {"brain_to_stimulus_all": known}})
     assert forward.p == pytest.approx(2 / 41) and forward.chance == pytest.approx(0.4 / 3)
     assert forward.null == "40 refits, patterns permuted before the folds"
-    # runs of a version that did not ask its refits
+    # runs of a version that did not ask its refits: no p, and as much too narrow as two-way is
     assert [one.p for one in found(facts)] == [None, None]
+    null = null_from(facts)
+    assert null.narrow == 1 and null_from({**facts, "moved_error": [0.02] * 40}).narrow > 3
+    half = np.where(np.arange(30) % 2, np.arange(30), (np.arange(30) + 2) % 30)
+    plain, wide = (
+        retrieve(
+            "x", conditions(truth[half]), conditions(truth), chances, blocks={},
+            design=Design(folds=3, nulls={"x": null_from({**facts, "moved_error": [error] * 40})}),
+        )[0]
+        for error in (1.0, 0.02)
+    )  # fmt: skip
+    assert plain.value == wide.value == 0.5 and wide.high - wide.low > 1.5 * (plain.high - plain.low)
+    # refits of some targets for all, which come to another value
+    other = {"values": [0.8, *[0.1] * 40], "moved": [0.1, 0.2]}
+    assert found({**facts, "embedding_retrieval": {"brain_to_stimulus_all": other}})[0].p is None
+    with pytest.raises(ValueError, match="two_way"):
+        null_from({**facts, "embedding_retrieval": {"two_way": known}})
     assert backward.p is None and np.isnan(backward.chance)
     with pytest.raises(ValueError, match="other numbers"):
-        found({**facts, "retrieval": {"brain_to_stimulus_all": {"values": [0.5] * 3, "moved": [0.1, 0.2]}}})
+        found({**facts, "embedding_retrieval": {"brain_to_stimulus_all": {"values": [0.5] * 3, "moved": [0.1, 0.2]}}})
 
 
-def test_of_fewer_than_300_stimuli_there_is_no_pool_of_300() -> None:
-    truth = np.random.default_rng(4).standard_normal((299, 2))
+def test_of_300_stimuli_there_is_no_pool_of_300_beside_all() -> None:
+    truth = np.random.default_rng(4).standard_normal((300, 2))
     assert set(tables(truth, truth)) == {"brain_to_stimulus_all", "stimulus_to_brain_all"}
-    assert len(tables(np.ones((300, 2)), np.ones((300, 2)))) == 4
+    assert len(tables(np.ones((301, 2)), np.ones((301, 2)))) == 4
+
+
+def test_intervals_of_few_hits_hold_chance() -> None:
+    """Noise, 40 seeds, both directions: a bootstrap of pools misses chance in a quarter of them."""
+    missed = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        decoded, truth = (conditions(rng.standard_normal((310, 8))) for _ in range(2))
+        chances = Chances(seed=seed, bootstrap=200, permutations=0)
+        for one in retrieve("x", decoded, truth, chances, design=Design(), blocks={}):
+            missed += not one.low <= 1 / one.pool <= one.high
+    assert missed <= 8  # of 160; a right tool has more with probability .05
+
+
+def test_chance_of_blocks_is_what_their_permutations_give() -> None:
+    """Ten sessions of three of a kind; patterns know the session alone."""
+    rng = np.random.default_rng(5)
+    kinds = np.repeat(rng.standard_normal((10, 20)), 3, axis=0)
+    truth, decoded = (conditions(kinds + 0.1 * rng.standard_normal((30, 20))) for _ in range(2))
+    chances = Chances(seed=0, bootstrap=200, permutations=999)
+    blocks = {name: f"session {row // 3}" for row, name in enumerate(truth.ids)}
+    for one in retrieve("x", decoded, truth, chances, design=Design(), blocks=blocks):
+        assert one.chance == pytest.approx(1 / 3) and one.low < 1 / 3 < one.high and one.p is not None and one.p > 0.01
+    free = retrieve("x", decoded, truth, chances, design=Design(), blocks={})
+    assert all(one.chance == pytest.approx(1 / 30) and one.p is not None and one.p < 0.01 for one in free)
