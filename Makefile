@@ -6,7 +6,8 @@
 #   make fuzz     damaged inputs of every kind that is read; KIND=own-h5 COUNT=300 SEED=1
 #   make docs     the site, _build/docs/index.html: pages, reference, and a gallery whose examples are run
 #   make wheel    the wheel, its size, and its trial in an empty environment
-#   make test-lowest, make test-newest   the core of the tests with the oldest and the newest releases that are admitted
+#   make test-lowest   the core of the tests with the oldest releases that pyproject.toml admits
+#   make test-newest   the same with the newest
 #   make test-processors   the numeric tests as on other processors, as far as this one can show them
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -140,7 +141,8 @@ CORE := brain_arrays brain_bdata brain_nsd brain_series brain_mindvis brain_tens
   decode_sound app_cli app_flags
 CORE_TESTS = OMP_NUM_THREADS=1 $(1)/bin/python $(PYTEST) $(2) $(CORE:%=tests/test_%.py)
 
-$(LOWEST)/.done: pyproject.toml tests/floors.py | $(LOWEST)/bin/pip
+$(LOWEST)/.done: pyproject.toml tests/floors.py $(PINS) | $(LOWEST)/bin/pip
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check packaging
 	$(LOWEST)/bin/python tests/floors.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable ".[app,test]"
 	@touch $@
@@ -148,6 +150,7 @@ $(LOWEST)/.done: pyproject.toml tests/floors.py | $(LOWEST)/bin/pip
 # Always asked anew, for what is newest changes; torch stays, for its newest is a CUDA build of gigabytes.
 .PHONY: $(NEWEST)/.done
 $(NEWEST)/.done: pyproject.toml | $(NEWEST)/bin/pip
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check packaging
 	$(NEWEST)/bin/python tests/floors.py torch > $(NEWEST)/torch.txt
 	$(NEWEST)/bin/python -m pip install --disable-pip-version-check --upgrade --upgrade-strategy eager \
 	  --constraint $(NEWEST)/torch.txt --editable ".[app,test]"
@@ -162,19 +165,21 @@ test-newest: $(NEWEST)/.done
 test-processors: $(VENV)/.dev
 	$(VENV)/bin/python tests/processors.py
 
-# Warnings are errors, broken links among them; the examples of the gallery are run.
+# Warnings are errors, broken links among them; the examples of the gallery are run anew, in a folder of their own.
 docs: $(VENV)/.docs
+	rm -rf _build/examples docs/gallery
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs _build/docs
 	$(VENV)/bin/python tests/foreign_addresses.py _build/docs
 	@echo "_build/docs/index.html"
 
-# Into an environment that has nothing, with all it needs; the tests try the same wheel on what is installed already.
+# Into an environment that has nothing, with all it needs, and tried in a folder far from this one; the tests try the
+# same wheel on what is installed already.
 wheel:
 	rm -rf build dist/*.whl _build/wheel
-	$(PYTHON) -m venv _build/wheel
+	$(MAKE) --no-print-directory _build/wheel/bin/pip
 	_build/wheel/bin/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
 	_build/wheel/bin/python -m pip install --disable-pip-version-check --constraint $(PINS) dist/*.whl
-	_build/wheel/bin/python tests/wheel.py dist/*.whl _build/wheel/bin _build/wheel/trial
+	place=$$(mktemp -d); _build/wheel/bin/python tests/wheel.py dist/*.whl _build/wheel/bin "$$place"; rm -rf "$$place"
 
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz.run $(KIND) --count $(COUNT) --seed $(SEED)
@@ -187,5 +192,5 @@ bench: $(VENV)/.dev
 	$(VENV)/bin/python -m benchmarks.demo
 
 clean:
-	rm -rf $(VENV) $(OPENCLIP) $(LOWEST) $(NEWEST) _build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(OPENCLIP) $(LOWEST) $(NEWEST) _build build dist docs/gallery docs/reference/api docs/reference/commands.md *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(ROOMS) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "capture_repr": ("_repr_html_", "__repr__"),
     "reset_modules": ("reference_pages.between_examples",),
     "abort_on_example_error": True,
+    "run_stale_examples": True,  # the code may have changed where the example has not
     "download_all_examples": False,
     "write_computation_times": False,
     "min_reported_time": 10**6,

@@ -39,7 +39,7 @@ Audio(decoded, rate=rate)
 # %%
 # Log-mel spectrograms
 # --------------------
-# Without a trained vocoder melodies and voices come out smeared; category and timbre are what comes through.
+# Without a trained vocoder melodies and voices come out smeared.
 import matplotlib.pyplot as plt
 
 some = sorted(sounds)[:5]
@@ -54,5 +54,6 @@ figure.suptitle("Simulated listener, miniature stack; first five test sounds by 
 plt.show()
 
 # %%
+# Twelve test sounds are few: knowing the category and nothing else does about as well.
 report = judge(run, permutations=500)
 report

@@ -15,12 +15,12 @@ run = fit(recording, "runs/regions", recipe="unclip-miniature")
 
 # %%
 # Guided pictures stand beside *unguided* ones, which the same loop draws without any brain: what a generator likes to
-# draw anyhow is no finding.
-faces = synthesize(run, "FFA-1", against=["PPA"], method=["guided", "unguided"], n=4, steps=10)
+# draw anyhow is no finding. Four pictures of each are few; the interval says how few.
+faces = synthesize(run, "FFA-1", against="PPA", method=["guided", "unguided"], n=4, steps=10)
 print(faces.answer)
 
 # %%
-places = synthesize(run, "PPA", against=["FFA-1"], method=["guided", "unguided"], n=4, steps=10)
+places = synthesize(run, "PPA", against="FFA-1", method=["guided", "unguided"], n=4, steps=10)
 print(places.answer)
 
 # %%
@@ -37,5 +37,5 @@ for line, (title, pictures) in zip(axes, rows.items(), strict=True):
         axis.imshow(picture)
         axis.set(xticks=[], yticks=[])
     line[0].set_ylabel(title, fontsize=8)
-figure.suptitle("Pictures that drive a simulated region", fontsize=10)
+figure.suptitle("Made for a simulated region, and unguided", fontsize=10)
 plt.show()

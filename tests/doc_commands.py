@@ -14,17 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-STARTS = {
-    ("afterimage",): "afterimage",
-    (".venv/bin/afterimage",): "afterimage",
-    ("python", "-m", "evaluation"): "evaluation",
-    ("accelerate", "launch", "-m", "encoders.pretrain"): "encoders.pretrain",
-    ("python", "-m", "encoders.pretrain"): "encoders.pretrain",
-    ("accelerate", "launch", "-m", "pipelines.finetune"): "pipelines.finetune",
-    ("python", "-m", "pipelines.finetune"): "pipelines.finetune",
-    ("make",): "make",
-}
-"""How a command begins -> whose parser reads the rest."""
+STARTS = {("afterimage",): "afterimage", ("make",): "make"}
+"""How a command begins -> whose parser reads the rest; `... -m MODULE` is read by that module's."""
+OURS = ("app", "brain", "decode", "encoders", "evaluation", "pipelines", "benchmarks", "tests")
 FENCE = re.compile(r"^ *(```+|~~~+)")
 
 
@@ -51,8 +43,7 @@ def shown(root: Path) -> Iterator[Shown]:
     """Every command of every page, in order."""
     for page in pages(root):
         for number, code in pieces(page.read_text("utf-8")):
-            found = command(code)
-            if found:
+            for found in commands(code):
                 yield Shown(f"{page.relative_to(root)}:{number}", *found)
 
 
@@ -84,16 +75,23 @@ def pieces(text: str) -> Iterator[tuple[int, str]]:
         yield number, " ".join(found[1].split())
 
 
-def command(code: str) -> tuple[str, tuple[str, ...]] | None:
-    """Program and words of a line of code, or None where it is no command of ours."""
+def commands(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Program and words of every command of ours in a line of code: `cd x && A; B` has two."""
     for part in re.split(r" && |; ", code.removeprefix("$ ")):
         text = re.split(r" {2,}| +#", part)[0]
         text = re.sub(r"\[[^\]]*\]", "", text)  # optional parts
         try:
-            words = tuple(shlex.split(text))
+            words = [word for word in shlex.split(text) if word != "..."]
         except ValueError:
+            continue  # prose with an apostrophe
+        while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+            words.pop(0)  # a variable before the command
+        if not words:
             continue
+        words[0] = words[0].removeprefix(".venv/bin/")
+        module = words.index("-m") + 1 if "-m" in words else 0
+        if 0 < module < len(words) and words[module].partition(".")[0] in OURS:
+            yield words[module], tuple(words[module + 1 :])
         for start, program in STARTS.items():
-            if words[: len(start)] == start:
-                return program, tuple(word for word in words[len(start) :] if word != "...")
-    return None
+            if tuple(words[: len(start)]) == start:
+                yield program, tuple(words[len(start) :])

@@ -9,10 +9,12 @@ It is held at the version of constraints/tested.txt instead.
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ("app",)
@@ -20,15 +22,19 @@ EXTRAS = ("app",)
 EXCEPTED = ("torch",)
 
 
-def floors(project: dict[str, object]) -> dict[str, str]:
-    """Name -> lowest release that the project's own requirements, and those of EXTRAS, admit."""
+def floors(project: dict[str, Any]) -> dict[str, str]:
+    """Name -> lowest release that the project's own requirements, and those of EXTRAS, admit.
+
+    A requirement without one is a ValueError that names it.
+    """
     extras = project["optional-dependencies"]
-    assert isinstance(extras, dict) and isinstance(project["dependencies"], list)
-    asked = [*project["dependencies"], *(one for extra in EXTRAS for one in extras[extra])]
     found = {}
-    for one in asked:
-        name, floor = re.match(r"([A-Za-z0-9_.-]+?)\s*>=\s*([0-9.]+)", one).groups()  # type: ignore[union-attr]
-        found[name] = floor
+    for text in [*project["dependencies"], *(one for extra in EXTRAS for one in extras[extra])]:
+        asked = Requirement(text)
+        lowest = [one.version for one in asked.specifier if one.operator in (">=", "==", "~=")]
+        if len(lowest) != 1:
+            raise ValueError(f"pyproject.toml: {text}: expected one lowest release, NAME>=RELEASE; add it")
+        found[asked.name] = lowest[0]
     return found
 
 

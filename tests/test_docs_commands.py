@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import importlib
 import json
 import os
 import re
+import runpy
 import shlex
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,11 +26,14 @@ from brain.console import flags
 from brain.errors import AfterimageError
 from decode.api import simulate
 from evaluation.__main__ import main as evaluation
-from tests.doc_commands import Shown, shown
+from tests.doc_commands import Shown, commands, pieces, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 EVERY = tuple(dict.fromkeys(shown(ROOT)))
 PARSERS = ("evaluation.__main__", "encoders.pretrain", "pipelines.finetune")
+"""Modules that hold the house's reader of flags under a name of their own."""
+WITHOUT_FLAGS = ("tests.notebooks",)
+"""Programs that take no words, so that nothing would be read."""
 
 # Capital words of a page -> what a reader would put there.
 VALUES = {
@@ -39,7 +46,10 @@ REASONS = {
     r"^make (?!help)": "installs from a package index, or runs what runs here already",
     r"stacks fetch": "needs the network",
     r"^afterimage app": "a server that ends when it is stopped; tests/test_demo_server.py starts it",
-    r"^encoders\.pretrain|^pipelines\.finetune": "trains a network; tests of its own run its steps",
+    r"^encoders\.pretrain|^pipelines\.": "trains a network; tests of its own run its steps",
+    r"^benchmarks\.": "a benchmark",
+    r"^tests\.notebooks": "writes into the checkout; tests/test_front_door.py holds that against the examples",
+    r"^evaluation\.export\.human": "needs the answers of people; tests/test_evaluation_export.py has some",
     r"residual-miniature|shared-miniature|mindvis": "trains a network, over a minute; tests of its own run small ones",
     r"synthesize": "needs a run of a hundred stimuli, over a minute with it; golden tests and the gallery run it",
     r"heard/|lag_s=|mels": "needs a listener's run, over a minute with it; golden tests and the gallery run it",
@@ -74,7 +84,14 @@ def parsing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return read(begin, **more)
 
+    plain = argparse.ArgumentParser.parse_args
+
+    def read_plainly(self: argparse.ArgumentParser, *words: Any) -> NoReturn:
+        plain(self, *words)
+        raise ReadSoFar
+
     monkeypatch.setattr(flags, "parse", only)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", read_plainly)
     for name in PARSERS:
         monkeypatch.setattr(importlib.import_module(name), "parse", only)
 
@@ -110,15 +127,29 @@ def read(one: Shown) -> None:
     words = words_of(one)
     if one.program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
-        assert all(word in targets or "=" in word for word in words), words
+        variables = re.findall(r"^([A-Z_]+) \?=", (ROOT / "Makefile").read_text(), re.M)
+        assert all(word in targets or word.partition("=")[0] in variables for word in words), words
         return
     if one.program == "afterimage":
-        if words and not words[0].startswith("-"):
-            assert words[0] in COMMANDS, words
+        assert words[0] in COMMANDS, words
+        if len(words) > 1 or words[0] == "list":
             importlib.import_module(f"app.commands.{words[0]}").run(words[1:])
         return
-    module = importlib.import_module("evaluation.__main__" if one.program == "evaluation" else one.program)
-    module._run(words)
+    if one.program in WITHOUT_FLAGS:
+        assert not words and importlib.util.find_spec(one.program) is not None
+        return
+    if one.program in PARSERS or f"{one.program}.__main__" in PARSERS:
+        name = one.program if one.program in PARSERS else f"{one.program}.__main__"
+        importlib.import_module(name)._run(words)
+        return
+    before, sys.argv = sys.argv, [one.program, *words]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # another test has imported the module already
+            runpy.run_module(one.program, run_name="__main__")
+    finally:
+        sys.argv = before
+    raise AssertionError(f"{one.program} has read no words")
 
 
 def alone(one: Shown) -> bool:
@@ -128,22 +159,23 @@ def alone(one: Shown) -> bool:
 
 def test_there_are_commands_on_many_pages() -> None:
     assert len(EVERY) > 80 and len({one.where.partition(":")[0] for one in EVERY}) > 12
-    programs = {"afterimage", "evaluation", "encoders.pretrain", "pipelines.finetune", "make"}
-    assert {one.program for one in EVERY} == programs
+    programs = {"afterimage", "evaluation", "encoders.pretrain", "pipelines.finetune", "make", "benchmarks.noise"}
+    assert programs < {one.program for one in EVERY}
 
 
 @pytest.mark.usefixtures("parsing_alone")
 def test_every_command_is_read_by_its_own_parser() -> None:
     wrong = []
     for one in EVERY:
-        if alone(one) and one.program != "make":
-            continue
+        if not one.words:
+            continue  # a name in the text
         try:
             read(one)
         except ReadSoFar:
             continue
         except SystemExit as end:
-            assert end.code in (None, 0) and "--help" in one.words
+            if end.code not in (None, 0) or "--help" not in one.words:
+                wrong.append(f"{one.where}: {one}: exit code {end.code}")
         except (AfterimageError, AssertionError) as fault:
             wrong.append(f"{one.where}: {one}: {fault}")
     assert not wrong, "\n".join(wrong)
@@ -155,8 +187,24 @@ def test_a_flag_that_nobody_has_would_be_found() -> None:
         read(Shown("here", "afterimage", ("study", "DATA", "--out", "RUN", "--guess", "3")))
     with pytest.raises(AfterimageError, match="--refs"):
         read(Shown("here", "evaluation", ("mine/", "--refs", "shown/")))
-    with pytest.raises(AssertionError):
-        read(Shown("here", "make", ("tea",)))
+    with pytest.raises(SystemExit):
+        read(Shown("here", "benchmarks.noise", ("--seed", "3", "--colour", "pink")))
+    for words in (("make", "tea"), ("make", "decode", "TEA=1"), ("afterimage", "frobnicate")):
+        with pytest.raises(AssertionError):
+            read(Shown("here", words[0], words[1:]))
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    assert list(commands("cd x && make lint; .venv/bin/afterimage list  and what it is")) == [
+        ("make", ("lint",)), ("afterimage", ("list",)),
+    ]  # fmt: skip
+    assert list(commands("OMP_NUM_THREADS=1 .venv/bin/python -m evaluation [--out X] mine/  # judged")) == [
+        ("evaluation", ("mine/",))
+    ]
+    assert list(commands("torchrun --nproc_per_node 2 -m encoders.pretrain data")) == [("encoders.pretrain", ("data",))]
+    assert not list(commands("python -m pytest tests")) and not list(commands("don't"))
+    text = "a `make\nlint` b\n\n    afterimage list \\\n      mappings\n\n```\nmake test\n```\n"
+    assert [code for _, code in pieces(text)] == ["afterimage list mappings", "make test", "make lint"]
 
 
 @pytest.fixture(scope="module")

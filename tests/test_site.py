@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.foreign_addresses import foreign
+from tests.foreign_addresses import LOADS, foreign
 
 
 def built(home: Path) -> subprocess.CompletedProcess[str]:
@@ -51,6 +55,54 @@ def test_a_broken_link_and_a_broken_formula_are_errors(copy: Path) -> None:
         assert said in found.stderr
 
 
+@pytest.fixture(scope="module")
+def made_pages(checkout: Path) -> Any:
+    """docs/_ext/reference_pages.py, which writes pages out of the code."""
+    spec = importlib.util.spec_from_file_location("reference_pages", checkout / "docs/_ext/reference_pages.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_docstrings_become_restructured_text(made_pages: Any) -> None:
+    """Prose stays prose, columns of names become definitions, an example is shown as it stands."""
+    lines = [
+        "Fits *it* to `values` and |more|, x_.", "", "data     (trial, voxel) the `responses`", "out, to  a folder",
+        "         of two lines", "Errors as fit.", "", "    run = fit(data)", "",
+    ]  # fmt: skip
+    made_pages.as_rst(None, "function", "x", None, None, lines)
+    text = "\n".join(lines)
+    assert text.startswith("Fits \\*it\\* to ``values`` and \\|more\\|, x\\_.")
+    columns = "``data``\n    (trial, voxel) the ``responses``\n``out, to``\n    a folder\n    of two lines\n\nErrors"
+    assert columns in text
+    assert "::\n\n        run = fit(data)" in text
+    from docutils.core import publish_doctree
+    from docutils.utils import Reporter
+
+    document = publish_doctree(text, settings_overrides={"report_level": Reporter.SEVERE_LEVEL})
+    kinds = [node.tagname for node in document.children]
+    assert kinds == ["paragraph", "definition_list", "paragraph", "literal_block"]
+
+
+def test_every_public_module_has_a_page_and_every_docstring_is_read(made_pages: Any, checkout: Path) -> None:
+    from docutils.core import publish_doctree
+
+    found = {one for room in made_pages.ROOMS for some in made_pages.packages(checkout / room).values() for one in some}
+    assert {"decode.api", "brain.types", "evaluation.statistics.embedding_retrieval", "app.cli"} <= found
+    assert not any(part.startswith("_") for one in found for part in one.split("."))
+    for name in sorted(found):
+        path = checkout / f"{name.replace('.', '/')}.py"
+        tree = ast.parse((path if path.is_file() else path.with_suffix("") / "__init__.py").read_text("utf-8"))
+        kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        for node in (one for one in ast.walk(tree) if isinstance(one, kinds)):
+            lines = (ast.get_docstring(node) or "").split("\n")
+            made_pages.as_rst(None, "", name, None, None, lines)
+            # anything that is said of it is an error here
+            settings = {"report_level": 2, "halt_level": 2, "warning_stream": io.StringIO()}
+            publish_doctree("\n".join(lines), settings_overrides=settings)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -62,6 +114,12 @@ def test_a_broken_link_and_a_broken_formula_are_errors(copy: Path) -> None:
         ("a.html", '<script>fetch("https://x.example/a")</script>'),
         ("a.css", "@font-face { src: url('https://x.example/a.woff2'); }"),
         ("a.js", 'import("https://x.example/a.mjs")'),
+        *(
+            ("a.html", f'<{tag} {key}="https://x.example/a">')
+            for tag, keys in LOADS.items()
+            for key in keys
+            if tag != "link"
+        ),
     ],
 )
 def test_what_a_page_would_load_from_elsewhere_is_found(name: str, text: str, tmp_path: Path) -> None:
