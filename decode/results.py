@@ -32,7 +32,7 @@ from evaluation.samples.sounds import SOUND
 from evaluation.samples.types import Sample, Samples, inside
 
 ROW = "decoded"
-FIRST = 6
+FIRST = 4
 """Metrics of a report that a notebook shows."""
 AGAIN = "judge again"
 

@@ -85,7 +85,7 @@ def decoded_two_way(home: Path, snr: float) -> float:
 
 def test_decoding_rises_with_the_signal_and_is_at_chance_without(tmp_path: Path) -> None:
     found = [decoded_two_way(tmp_path / str(snr), snr) for snr in (0.0, 0.4, 1.5)]
-    stimuli = 15  # one such session tests 15 shared images; 3 standard errors of a two-way mean at chance are about 0.22
+    stimuli = 15  # shared images of such a session; 3 standard errors of a two-way mean at chance are about 0.22
     assert abs(found[0] - 0.5) < 0.5 / np.sqrt(stimuli) * 1.7
     assert found[0] + 0.1 < found[1] < found[2]
     assert found[2] > 0.85
