@@ -188,6 +188,15 @@ def test_a_signal_that_falls_into_a_callback_is_heard_all_the_same() -> None:
     assert stopped.value.number == signal.SIGTERM and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.fixture
+def hanging_up() -> Iterator[None]:
+    """A hang-up is heard: under nohup it is ignored, and would stay so."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hanging_up")
 def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
     before = [signal.getsignal(number) for number in ENDS]
     with pytest.raises(KeyboardInterrupt) as stop, interruptible():

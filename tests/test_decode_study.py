@@ -316,7 +316,7 @@ def test_pixels_by_ridge_decode_every_stimulus_by_the_map_that_never_saw_it(plan
         file["group"] = np.array([int(name[1:]) % 6 for name in names])
     out = tmp_path / "run"
     small = ("--bootstrap", "200", "--permutations", "50", "--refits", "19")
-    words = ["study", str(grouped), "--recipe", "pixels-ridge", "--out", str(out)]
+    words = ["study", str(grouped), "--recipe", "pixels-ridge", "--pixels", "rgb-8x8", "--out", str(out)]
     assert main([*words, *small]) == 0
     card = json.loads((out / "card.json").read_text())
     tested = [name for names in card["tested"].values() for name in names]

@@ -59,7 +59,7 @@ REASONS = {
     r"(inspect|study) data\.h5|NAME --out runs/mine": "names a file of the reader's own; mine.npz is run in its place",
 }
 SMALL = {
-    "afterimage simulate": "--sessions 1 --trials 90",
+    "afterimage simulate": "--sessions 1 --trials 60",
     "afterimage study": "--bootstrap 100 --permutations 99",
     "afterimage evaluate": "--bootstrap 100 --permutations 99",
     "evaluation": "--bootstrap 100 --permutations 99",
@@ -213,7 +213,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home, before = tmp_path_factory.mktemp("desk"), Path.cwd()
     os.chdir(home)
     try:
-        simulate("data/simulated", sessions=1, trials=90)
+        simulate("data/simulated", sessions=1, trials=60)
         page = (ROOT / "docs" / "tutorials" / "own_arrays.md").read_text()
         text = re.search(r"```python\n(.*?)```", page, re.S)
         assert text is not None

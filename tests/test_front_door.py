@@ -21,7 +21,7 @@ from encoders.conditions import Conditions
 from tests.notebooks import MADE, notebook, text_of
 
 SMALL = {
-    r"sessions=2, trials=240": "sessions=1, trials=90", r"steps=\d+": "steps=2", r"permutations=\d+": "permutations=99",
+    r"sessions=2, trials=240": "sessions=1, trials=60", r"steps=\d+": "steps=2", r"permutations=\d+": "permutations=99",
 }  # fmt: skip
 """What notebooks ask for -> the same at small size."""
 FAST = {"bootstrap": 100, "permutations": 99}
@@ -31,7 +31,7 @@ FAST = {"bootstrap": 100, "permutations": 99}
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with small data, under the names of README and of the notebooks."""
     home = tmp_path_factory.mktemp("door")
-    simulate(home / "data" / "simulated", sessions=1, trials=90)
+    simulate(home / "data" / "simulated", sessions=1, trials=60)
     (home / "data" / "small").symlink_to(home / "data" / "simulated")
     return home
 
@@ -73,7 +73,7 @@ def test_a_notebook_is_what_its_example_gives_and_runs(
     small = "\n# next cell\n".join(cells)
     for large, less in SMALL.items():
         small = re.sub(large, less, small)
-    assert "trials=90" in small and "permutations=99" in small
+    assert "trials=60" in small and "permutations=99" in small
     made = executed(small.split("\n# next cell\n"), place, monkeypatch)
     outputs = [out for cell in made.cells for out in cell.outputs]
     shown = [out.data for out in outputs if out.output_type in ("display_data", "execute_result")]

@@ -42,7 +42,7 @@ def tried(binaries: Path, place: Path, *, environment: Mapping[str, str]) -> str
     run("--version")
     for kind in ("", "recipes", "stacks"):
         run("list", *filter(None, [kind]))
-    run("simulate", "data", "--sessions", "1", "--trials", "90")
+    run("simulate", "data", "--sessions", "1", "--trials", "60")
     run("study", "data", "--out", "run", *STUDY)
     page = place / "run" / "report" / "report.html"
     assert page.is_file() and "Simulated" in page.read_text("utf-8"), f"{page}: expected a report"

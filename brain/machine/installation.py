@@ -52,4 +52,4 @@ def _wheel() -> str:
 def _is_checkout() -> bool:
     """Whether a pyproject.toml beside the rooms is this project's: a stranger's may lie among other packages."""
     path = ROOT / "pyproject.toml"
-    return path.is_file() and f'name = "{DISTRIBUTION}"' in path.read_text("utf-8", errors="replace")
+    return path.is_file() and f'name = "{DISTRIBUTION}"'.encode() in path.read_bytes()
