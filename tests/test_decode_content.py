@@ -262,7 +262,8 @@ def test_names_that_differ_in_signs_alone_have_mappings_of_their_own(planted: Pa
         del file["split"]
 
     change(data, grouped)
-    assert main(["fit", str(data), *RECIPE, "--out", str(out), "--folds", "3", "--refits", "19", "--split", "leave-out"]) == 0
+    folds = ("--folds", "3", "--refits", "19", "--split", "leave-out")
+    assert main(["fit", str(data), *RECIPE, "--out", str(out), *folds]) == 0
     run = RunFolder(out)
     assert len({run.map("pixels", f"leave-out-{name}") for name in names}) == 3
     for name, split in {one["name"]: one["sha256"] for one in run.card_facts()["splits"]}.items():
