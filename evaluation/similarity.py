@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from brain.data.correlation import SLICE, pairwise
+from brain.data.correlation import pairwise
 from evaluation.score import Int, Marks
 
 Wide = NDArray[np.float64]
@@ -59,7 +59,7 @@ def _summed(others: int, drawn: int, top: int) -> Wide:
 # Correlations closer than float32 carries them are ties: a batch must not decide who wins.
 DECIMALS = 5
 CARRIED = 7
-"""Decimals of a cosine that float32 carries."""
+"""Decimals of a cosine that float32 carries: cosines that are closer are ties."""
 ROWS = 256
 HALF = 0.5
 
@@ -71,18 +71,9 @@ def alike(samples: NDArray[np.generic], references: NDArray[np.generic]) -> Wide
 
 
 def cosines(left: NDArray[Any], right: NDArray[Any]) -> Wide:
-    """(l, r) cosine of every row of `left` (l, value) with every row of `right` (r, value); a row of zeros has 0 with
-    all. Cosines closer than float32 carries them are ties."""
-    product, squares = np.zeros((len(left), len(right))), [np.zeros(len(left)), np.zeros(len(right))]
-    # in slices: a thousand embeddings of 256 x 1664 tokens are two gigabytes, and float64 would double them twice over
-    step = max(1, SLICE // max(len(left), len(right), 1))
-    for start in range(0, left.shape[1], step):
-        one, other = (np.asarray(rows[:, start : start + step], np.float64) for rows in (left, right))
-        product += one @ other.T
-        squares[0] += np.einsum("ij,ij->i", one, one)
-        squares[1] += np.einsum("ij,ij->i", other, other)
-    scale = np.sqrt(np.outer(*squares))
-    return np.divide(product, scale, out=np.zeros_like(product), where=scale != 0).round(CARRIED)
+    """(l, r) cosine of every row of `left` (l, value) with every row of `right` (r, value); closer ones are ties."""
+    similar: Wide = pairwise(left, right, centred=False).round(CARRIED)
+    return similar
 
 
 def shares_beaten(similar: Wide, *, tie: float = HALF) -> Wide:

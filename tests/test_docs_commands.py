@@ -183,8 +183,8 @@ def test_every_command_is_read_by_its_own_parser() -> None:
 
 @pytest.mark.usefixtures("parsing_alone")
 def test_a_flag_that_nobody_has_would_be_found() -> None:
-    with pytest.raises(AfterimageError, match="--guess"):
-        read(Shown("here", "afterimage", ("study", "DATA", "--out", "RUN", "--guess", "3")))
+    with pytest.raises(AfterimageError, match="--fancy"):
+        read(Shown("here", "afterimage", ("study", "DATA", "--out", "RUN", "--fancy", "3")))
     with pytest.raises(AfterimageError, match="--refs"):
         read(Shown("here", "evaluation", ("mine/", "--refs", "shown/")))
     with pytest.raises(SystemExit):

@@ -10,7 +10,7 @@ from brain.errors import InputError
 from encoders.conditions import Conditions, SpaceCard
 from evaluation.score import Chances
 from evaluation.similarity import cosines
-from evaluation.statistics.embedding_retrieval import Retrieved, retrieve, tables, values_of
+from evaluation.statistics.embedding_retrieval import Retrieved, mean_retrieval, retrieval_tables, retrieve
 from evaluation.statistics.folds import Design, null_from
 from tests.rounding import rounding
 
@@ -25,7 +25,7 @@ def conditions(values: np.ndarray, *, space: str = "clip-image") -> Conditions:
 def test_the_two_directions_are_not_swapped() -> None:
     """Every brain finds its own image, and image 0 is nearer to brain 1 than to its own."""
     decoded = np.array([[0.5, 0.4, 0.4], [0.68, 0.73, 0.0], [0.0, 0.0, 1.0]])
-    found = values_of(decoded, np.eye(3))
+    found = mean_retrieval(decoded, np.eye(3))
     assert found == {"brain_to_stimulus_all": 1.0, "stimulus_to_brain_all": pytest.approx(2 / 3)}
 
 
@@ -41,7 +41,7 @@ def test_pools_of_300_are_what_drawn_pools_come_to() -> None:
         similar = one @ other.T
         forward.append(float((similar.argmax(1) == torch.arange(300)).float().mean()))
         backward.append(float((similar.argmax(0) == torch.arange(300)).float().mean()))
-    found = values_of(decoded.numpy(), truth.numpy())
+    found = mean_retrieval(decoded.numpy(), truth.numpy())
     for name, drawn in (("brain_to_stimulus_300", forward), ("stimulus_to_brain_300", backward)):
         assert 0.02 < found[name] < 0.9
         assert found[name] == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(len(drawn)))
@@ -52,10 +52,10 @@ def test_a_decoder_that_always_says_the_same_is_at_chance_in_both_directions() -
     rng = np.random.default_rng(0)
     truth = rng.standard_normal((20, 7)).astype(np.float32)
     always = np.repeat(rng.standard_normal((1, 7)), 20, axis=0).astype(np.float32)
-    assert values_of(always, truth) == {
+    assert mean_retrieval(always, truth) == {
         "brain_to_stimulus_all": pytest.approx(1 / 20), "stimulus_to_brain_all": pytest.approx(1 / 20),
     }  # fmt: skip
-    assert values_of(np.zeros((20, 7)), truth)["stimulus_to_brain_all"] == pytest.approx(1 / 20)
+    assert mean_retrieval(np.zeros((20, 7)), truth)["stimulus_to_brain_all"] == pytest.approx(1 / 20)
 
 
 def test_cosines_are_torch_s() -> None:
@@ -130,8 +130,8 @@ def test_in_folds_chance_and_p_are_of_the_refits_where_these_know_the_measure() 
 
 def test_of_300_stimuli_there_is_no_pool_of_300_beside_all() -> None:
     truth = np.random.default_rng(4).standard_normal((300, 2))
-    assert set(tables(truth, truth)) == {"brain_to_stimulus_all", "stimulus_to_brain_all"}
-    assert len(tables(np.ones((301, 2)), np.ones((301, 2)))) == 4
+    assert set(retrieval_tables(truth, truth)) == {"brain_to_stimulus_all", "stimulus_to_brain_all"}
+    assert len(retrieval_tables(np.ones((301, 2)), np.ones((301, 2)))) == 4
 
 
 def test_intervals_of_few_hits_hold_chance() -> None:

@@ -35,9 +35,15 @@ def _divided(product: NDArray[Any], scale: NDArray[Any], varied: NDArray[np.bool
     return np.asarray(np.divide(product, scale, out=np.zeros_like(product), where=known))
 
 
-def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
-    """Pearson correlation of every row of `left` (l, value) with every row of `right` (r, value): (l, r) float64."""
-    means = [rows.mean(axis=1, dtype=np.float64, keepdims=True) for rows in (left, right)]
+def pairwise(left: NDArray[Any], right: NDArray[Any], *, centred: bool = True) -> NDArray[np.float64]:
+    """Pearson correlation of every row of `left` (l, value) with every row of `right` (r, value): (l, r) float64.
+
+    centred  False leaves the means in: the cosine, in which a constant row has a direction, and a row of zeros none
+    """
+    if centred:
+        means = [rows.mean(axis=1, dtype=np.float64, keepdims=True) for rows in (left, right)]
+    else:
+        means = [np.zeros((len(rows), 1)) for rows in (left, right)]
     product = np.zeros((len(left), len(right)))
     squares = [np.zeros(len(left)), np.zeros(len(right))]
     # In slices: a thousand pictures have a gigabyte of AlexNet features, and float64 would double it twice over.
@@ -49,7 +55,7 @@ def pairwise(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
         squares[1] += np.einsum("ij,ij->i", second, second)
     sizes = [np.sqrt(total) for total in squares]
     scale = np.outer(*sizes)
-    varied = varies(left, axis=1)[:, None] & varies(right, axis=1)[None, :]
+    varied = varies(left, axis=1)[:, None] & varies(right, axis=1)[None, :] if centred else np.ones_like(scale, bool)
     return np.asarray(_divided(product, scale, varied), np.float64)
 
 

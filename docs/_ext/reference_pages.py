@@ -151,7 +151,7 @@ def _plain(text: str) -> str:
 
 
 def copy_examples(app: Any) -> None:
-    """Copies examples/ into _build/examples, where they are run: what they leave there, the next build finds again."""
+    """Copies examples/ into _build/examples, where they are run and leave what they make (`make docs` begins anew)."""
     work = ROOT / "_build" / "examples"
     work.mkdir(parents=True, exist_ok=True)
     here = {path.name for path in (ROOT / "examples").iterdir()}

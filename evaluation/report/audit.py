@@ -17,7 +17,7 @@ from brain.files.paths import read_text
 from brain.writing.locks import must_be_idle
 from evaluation.facts import read_json
 from evaluation.report.evaluate import Judging, measure, run_folder
-from evaluation.report.files import per_stimulus, whole
+from evaluation.report.files import per_stimulus, report_facts
 from evaluation.samples.read import read_samples
 from evaluation.samples.types import Samples
 
@@ -82,7 +82,7 @@ def differences(
     samples = read_samples(folder, references=references)
     _must_be_of_these(home, card, samples)
     report = measure(folder, _in_written_order(samples, written), how=how)
-    again = json.loads(json.dumps(whole(report)))
+    again = json.loads(json.dumps(report_facts(report)))
     del again["card"]["run"]
     for name in ADDED:
         if name not in written:

@@ -32,7 +32,7 @@ def write_report(report: Report) -> None:
     from evaluation.report.pages.page import render
 
     texts = {
-        FILES[0]: json.dumps(whole(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
+        FILES[0]: json.dumps(report_facts(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         FILES[1]: per_stimulus(report.scores),
         FILES[2]: render(report),
     }
@@ -40,7 +40,7 @@ def write_report(report: Report) -> None:
         write_text(report.folder / name, text)
 
 
-def whole(report: Report) -> dict[str, Any]:
+def report_facts(report: Report) -> dict[str, Any]:
     """report.json: the finding in two sentences, and all the facts."""
     from evaluation.report.pages.page import answer
 

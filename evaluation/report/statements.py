@@ -171,14 +171,19 @@ def warning_lines(
         for row in LOOK_UPS
         if row in found and "decoded" in found and found[row].value > found["decoded"].value
     ]
-    least = smallest(Counter(blocks).values(), draws=permutations) if permutations else 0.0
-    if design.in_folds:
-        null = design.null_of(DECODED)
-        least = null.least if null is not None else 0.0
+    least = least_p(design, blocks=blocks, permutations=permutations)
     if least > SMALL:
         few = "lie in a session" if len(set(blocks)) > 1 or design.in_folds else "were tested"
         lines.append(f"So few stimuli {few} that no p here can be below {_p(least)}, however good the decoder.")
     return tuple(lines)
+
+
+def least_p(design: Design, *, blocks: Sequence[str], permutations: int) -> float:
+    """The smallest p that the decoded row can have, 0 where it has none."""
+    if design.in_folds:
+        null = design.null_of(DECODED)
+        return null.least if null is not None else 0.0
+    return smallest(Counter(blocks).values(), draws=permutations) if permutations else 0.0
 
 
 def row_lines(scores: Sequence[Score], design: Design, *, one: str) -> tuple[str, ...]:

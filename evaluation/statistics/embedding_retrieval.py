@@ -84,7 +84,7 @@ def retrieve(
     truth = true.take(decoded.ids).values.reshape(n, -1)
     groups = blocks_of([blocks.get(one, "") for one in decoded.ids])
     found = []
-    for measure, table in tables(decoded.values.reshape(n, -1), truth).items():
+    for measure, table in retrieval_tables(decoded.values.reshape(n, -1), truth).items():
         direction, _, size = measure.rpartition("_")
         pool, values = n if size == "all" else int(size), np.diagonal(table)
         mean, p, chance = float(values.mean()), None, float("nan")
@@ -117,7 +117,7 @@ def few_held(found: tuple[float, float], values: Wide) -> tuple[float, float]:
     return min(found[0], low), max(found[1], high)
 
 
-def tables(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, Wide]:
+def retrieval_tables(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, Wide]:
     """Measure -> (stimulus, stimulus) what each would score, were another its own; its diagonal is what it scores.
 
     decoded, truth  (stimulus, value), of the same stimuli. Measures are DIRECTION_all and, of more than 300 stimuli,
@@ -131,6 +131,6 @@ def tables(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, Wide]:
     return found
 
 
-def values_of(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
+def mean_retrieval(decoded: NDArray[Any], truth: NDArray[Any]) -> dict[str, float]:
     """Measure -> its mean, of conditions (stimulus, value) and the true ones of the same stimuli (stimulus, value)."""
-    return {measure: float(np.diagonal(table).mean()) for measure, table in tables(decoded, truth).items()}
+    return {measure: float(np.diagonal(table).mean()) for measure, table in retrieval_tables(decoded, truth).items()}

@@ -38,16 +38,17 @@ from encoders.mappings._parts.refit import Refitting, held_out, refits, refittin
 from encoders.spaces import Space
 from encoders.storage import read_json, write_json
 from evaluation.statistics.conditions import Identified, identified
-from evaluation.statistics.embedding_retrieval import values_of
+from evaluation.statistics.embedding_retrieval import mean_retrieval
 from evaluation.statistics.folds import NULL, null_digest
 
 REACH = 300.0
 """Seconds that refits may take on one core, by estimate, where nobody said how many."""
 LARGE, FEW_MOVED = 10, 49
 """Stimuli in a group, on the average, below which refits without a true pair are made apart, and how many."""
-Found = dict[str, float]
 ENOUGH = 99
 """Refits below which fewer than were asked for are not taken in silence."""
+Found = dict[str, float]
+"""Measure of embedding retrieval -> its mean."""
 
 
 def write_null(
@@ -154,7 +155,7 @@ def null_facts(design: Refitting, *, draws: int, seed: int, whole: Conditions) -
     scores, moved = list[tuple[Identified, Found]](), list[tuple[Identified, Found]]()
 
     def add(found: list[tuple[Identified, Found]], decoded: NDArray[Any]) -> None:
-        found.append((identified(decoded, design.truth[rows]), values_of(decoded, design.truth[rows])))
+        found.append((identified(decoded, design.truth[rows]), mean_retrieval(decoded, design.truth[rows])))
         bar.update()
 
     with progress(total=1 + draws + apart, desc=f"null of {whole.space.name}: fitting anew", unit="refit") as bar:
@@ -162,15 +163,15 @@ def null_facts(design: Refitting, *, draws: int, seed: int, whole: Conditions) -
             add(scores, decoded)
         for decoded in islice(refits(design, draws=apart, seed=seed, moved=True), 1, None) if apart else ():
             add(moved, decoded)
-    apart_ = moved or scores[1:]
+    unpaired = moved or scores[1:]
     return {
         "two_way": [float(one.two_way.mean()) for one, _ in scores],
         "top1": [float(one.top1.mean()) for one, _ in scores],
-        "moved_two_way": [float(one.two_way.mean()) for one, _ in apart_],
-        "moved_top1": [float(one.top1.mean()) for one, _ in apart_],
-        "moved_error": [one.error for one, _ in apart_],
+        "moved_two_way": [float(one.two_way.mean()) for one, _ in unpaired],
+        "moved_top1": [float(one.top1.mean()) for one, _ in unpaired],
+        "moved_error": [one.error for one, _ in unpaired],
         "embedding_retrieval": {
-            measure: {"values": [one[measure] for _, one in scores], "moved": [one[measure] for _, one in apart_]}
+            measure: {"values": [one[measure] for _, one in scores], "moved": [one[measure] for _, one in unpaired]}
             for measure in scores[0][1]
         },
         "groups": groups,

@@ -6,7 +6,6 @@ The answer first, then the ladder, every test stimulus beside all its decodes, t
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,10 +36,11 @@ from evaluation.report.pages.tables import (
     set_tables,
 )
 from evaluation.report.regions import glass_brain, read_regions
+from evaluation.report.statements import least_p
 from evaluation.report.types import Report
 from evaluation.report.worlds import badge, layout_of
 from evaluation.samples.sounds import SOUND
-from evaluation.score import Score, smallest
+from evaluation.score import Score
 
 HEADLINE = 4
 ALPHA, HALF = 0.05, 0.5
@@ -138,10 +138,9 @@ def answer(report: Report) -> tuple[str, str]:
 
 
 def too_few(report: Report) -> bool:
-    """Whether no p of permutations could be as small as ALPHA, whatever is drawn."""
-    counts = Counter(one.block for one in report.samples.references.values())
-    permutations = report.card["evaluation"]["permutations"]
-    return not report.design.in_folds and permutations > 0 and smallest(counts.values(), draws=permutations) > ALPHA
+    """Whether no p could be as small as ALPHA, whatever is drawn."""
+    blocks = [one.block for one in report.samples.references.values()]
+    return least_p(report.design, blocks=blocks, permutations=report.card["evaluation"]["permutations"]) > ALPHA
 
 
 def _unanswered(report: Report) -> tuple[str, str]:
