@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,20 @@ def test_samples_of_a_link_are_refused(fitted: Run, tmp_path: Path) -> None:
     (tmp_path / "run" / "samples").symlink_to(fitted.path / "samples")
     with pytest.raises(InputError, match="link"):
         Run(tmp_path / "run").drawn()
+
+
+def test_conditions_of_other_settings_are_not_taken_for_this_drawing_s(planted: Path, tmp_path: Path) -> None:
+    """A drawing that was killed before its first sample leaves conditions: of all repeats, where one is asked for."""
+    asked = {"recipe": "pixels-ridge", "pixels": "rgb-4x4", "folds": 3}
+    kept = []
+    for name in ("killed", "straight"):
+        run = fit(planted, tmp_path / name, **asked)
+        if name == "killed":
+            draw(run, rows="decoded")
+            kept.append((run.path / "conditions" / "pixels.decoded.safetensors").read_bytes())
+            shutil.rmtree(run.path / "samples")
+        for stimuli in ([min(open_recording(planted).split().test)], []):
+            draw(run, rows="decoded", test_repeats=1, stimuli=stimuli)
+        kept.append((run.path / "conditions" / "pixels.decoded.safetensors").read_bytes())
+    whole, killed, straight = kept
+    assert killed == straight != whole
