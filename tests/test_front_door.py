@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import os
 import re
@@ -44,7 +46,11 @@ def executed(cells: list[str], place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("MPLBACKEND", raising=False)
     made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in cells])
     resources = {"metadata": {"path": str(place)}}
-    nbclient.NotebookClient(made, timeout=300, kernel_name="python3", resources=resources).execute()
+    client = nbclient.NotebookClient(made, timeout=300, kernel_name="python3", resources=resources)
+    # `execute` leaves its event loop open, which another test would find while it is collected
+    asyncio.run(client.async_execute())
+    del client
+    gc.collect()
     return made
 
 
