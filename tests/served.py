@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
@@ -30,4 +31,6 @@ def served(runs: Sequence[Path], how: How | None = None) -> Iterator[tuple[House
             yield house, int(url.rstrip("/").rpartition(":")[2])
     finally:
         house.close()
+        # gradio made its own the event loop of this thread, and whoever sets another one would let it go unclosed
+        asyncio.set_event_loop(None)
         gc.collect()
