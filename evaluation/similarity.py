@@ -59,7 +59,7 @@ def _summed(others: int, drawn: int, top: int) -> Wide:
 # Correlations closer than float32 carries them are ties: a batch must not decide who wins.
 DECIMALS = 5
 CARRIED = 7
-"""Decimals of a cosine that float32 carries: cosines that are closer are ties."""
+"""Decimals of a cosine that float32 carries."""
 ROWS = 256
 HALF = 0.5
 
@@ -71,7 +71,10 @@ def alike(samples: NDArray[np.generic], references: NDArray[np.generic]) -> Wide
 
 
 def cosines(left: NDArray[Any], right: NDArray[Any]) -> Wide:
-    """(l, r) cosine of every row of `left` (l, value) with every row of `right` (r, value); closer ones are ties."""
+    """(l, r) cosine of every row of `left` (l, value) with every row of `right` (r, value), 0 for a row of zeros.
+
+    Cosines that are closer than float32 carries them are ties.
+    """
     similar: Wide = pairwise(left, right, centred=False).round(CARRIED)
     return similar
 

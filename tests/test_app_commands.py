@@ -166,15 +166,6 @@ def test_help_imports_nothing_heavy(module: str) -> None:
     assert not re.search(r"\| +(torch|scipy|transformers|diffusers|accelerate)$", found.stderr, re.M)
 
 
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """SIGHUP as it is without nohup, under which a suite may run."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.usefixtures("heard")
 def test_a_signal_that_falls_into_a_callback_is_heard_all_the_same() -> None:
     class Gone:
         def __del__(self) -> None:
@@ -189,14 +180,14 @@ def test_a_signal_that_falls_into_a_callback_is_heard_all_the_same() -> None:
 
 
 @pytest.fixture
-def hanging_up() -> Iterator[None]:
-    """A hang-up is heard: under nohup it is ignored, and would stay so."""
+def heard() -> Iterator[None]:
+    """SIGHUP as it is without nohup, under which a suite may run."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
 
 
-@pytest.mark.usefixtures("hanging_up")
+@pytest.mark.usefixtures("heard")
 def test_handlers_are_given_back_and_a_stop_is_an_interrupt() -> None:
     before = [signal.getsignal(number) for number in ENDS]
     with pytest.raises(KeyboardInterrupt) as stop, interruptible():
