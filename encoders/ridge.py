@@ -15,13 +15,16 @@ In each fold the held-out samples are turned too, h = (x_out - mean) V, and pred
 mean(y) + h (S^2 + a)^-1 (x V)'y ; the penalty with the least squared error summed over all held-out samples wins,
 target by target or for all together, and its held-out predictions are kept. Means are those of each fold's own training
 rows. Products that cancel are accumulated in float64; only the well-scaled product over penalties runs in float32.
+
+Penalties that nobody asked for lie on a scale of the data, for S^2 grows with samples, voxels and units: half decades
+from 10^-3 to 10^4 times the mean of S^2, whose logarithm is rounded to half decades first, so that the penalties are
+the same round numbers whatever the last bits of that mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,28 +40,32 @@ Double = NDArray[np.float64]
 BLOCK = 2048  # voxels or samples turned to float64 at a time while a Gram matrix is summed
 TILE = 64  # targets a prediction takes at a time; fixed, so that every prediction is the same product
 EDGE = 0.05  # share of targets at the grid's edge from which a fit says so
+GAIN = 1e-3  # share of a target's variance by which its error still falls at the edge where the grid is too narrow
+DECADES = (-3, 4)
+"""How far penalties reach about the mean squared singular value, where nobody says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RidgeSettings:
     """How to fit.
 
-    alphas      penalties to try, on the scale of squared singular values
+    alphas      penalties to try, added to squared singular values; none: those of `penalties_for` the data
     folds       how many folds of stimuli, `seed` who goes where
     chunk       targets at a time: memory, and the last bits of what is fitted
     per_target  one penalty a target; False takes the one with the least squared error over all targets together, which
                 is steadier where there are few stimuli (ten figures, say)
     """
 
-    alphas: tuple[float, ...] = tuple(float(10.0 ** (power / 2)) for power in range(2, 15))
+    alphas: tuple[float, ...] = ()
     folds: int = 5
     seed: int = 0
     chunk: int = 1024
     per_target: bool = True
 
     def __post_init__(self) -> None:
-        if not self.alphas or not all(np.isfinite(alpha) and alpha > 0 for alpha in self.alphas):
-            raise UsageError(f"ridge: alphas must be finite numbers above 0, found {self.alphas}; give at least one")
+        if not all(np.isfinite(alpha) and alpha > 0 for alpha in self.alphas):
+            then = "correct them, or give none"
+            raise UsageError(f"ridge: alphas must be finite numbers above 0, found {self.alphas}; {then}")
         if self.folds < 2 or self.chunk < 1:
             raise UsageError(f"ridge: folds must be 2 or more and chunk 1 or more, found {self.folds} and {self.chunk}")
 
@@ -73,6 +80,7 @@ class RidgeFit:
     cv_prediction  (sample, target) float32, each sample predicted by the fold that did not see its stimulus
     cv_r2          (target,) float32, 1 - squared error / variance of these predictions; 0 for a constant target
     constant       (target,) bool: targets that never move; predicted by their value
+    at_edge        share of the others whose error still falls where the grid ends
     """
 
     weights: Float
@@ -83,18 +91,11 @@ class RidgeFit:
     cv_prediction: Float
     cv_r2: Float
     constant: NDArray[np.bool_]
+    at_edge: float = 0.0
 
     def predict(self, x: Float) -> Float:
         """(sample, voxel) -> (sample, target) float32; a sample alone gives the bits it gives in a batch."""
         return predict_rows(x, self.weights, x_mean=self.x_mean, y_mean=self.y_mean)
-
-    @cached_property
-    def at_edge(self) -> float:
-        """Share of the non-constant targets whose penalty is the grid's first or last."""
-        moving = self.alpha[~self.constant]
-        if len(self.alphas) < 2 or not len(moving):
-            return 0.0
-        return float(np.mean((moving == self.alphas[0]) | (moving == self.alphas[-1])))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,7 +104,7 @@ class RidgeFit:
         if self.at_edge > EDGE:
             notes.append(
                 f"{self.at_edge:.0%} of the targets chose a penalty at the edge of the grid "
-                f"{self.alphas[0]:g} to {self.alphas[-1]:g}; widen it, or these targets carry no signal"
+                f"{self.alphas[0]:g} to {self.alphas[-1]:g}, where their error still falls; widen it"
             )
         if self.constant.any():
             notes.append(f"{int(self.constant.sum())} of {len(self.constant)} targets never move in the training data")
@@ -115,7 +116,7 @@ def fit_ridge(
     y: Float,
     *,
     groups: Sequence[str] | NDArray[np.str_],
-    alphas: Sequence[float],
+    alphas: Sequence[float] = (),
     folds: int,
     seed: int,
     chunk: int,
@@ -127,7 +128,8 @@ def fit_ridge(
     x       (sample, voxel) float32, finite; a voxel that never moves gets weight 0
     y       (sample, target) float32, finite
     groups  (sample,) the stimulus of each sample; its samples share a fold, and so do the windows of a `sound`
-    alphas  penalties to try; `folds`, `seed`, `chunk` and `per_target` as in `RidgeSettings`
+    alphas  penalties to try, none for those of the data's scale; `folds`, `seed`, `chunk`, `per_target` as in
+            `RidgeSettings`
     Errors: shapes that do not fit, NaN, fewer stimuli than folds -> `InputError`. Source: the module's docstring;
     the same numbers as himalaya's and scikit-learn's RidgeCV with the same folds.
     """
@@ -135,9 +137,10 @@ def fit_ridge(
     RidgeSettings(alphas=grid, folds=folds, seed=seed, chunk=chunk)  # refuses what cannot be used
     x, y = _checked(x, y, samples=len(groups))
     fold = grouped_folds(groups, folds=folds, seed=seed, sound=sound)
-    penalties = np.array(grid)
     constant = np.ptp(y, axis=0) == 0
     gram = _kernel(x) if len(x) <= x.shape[1] else None
+    grid = grid or penalties_for(x)
+    penalties = np.array(grid)
     held = [
         _hold_out(x, y, gram, train=np.flatnonzero(fold != one), test=np.flatnonzero(fold == one), chunk=chunk)
         for one in progress(range(folds), desc="ridge folds", unit="fold", leave=False)
@@ -161,7 +164,21 @@ def fit_ridge(
         cv_prediction=cv_prediction,
         cv_r2=_r2(y, cv_prediction),
         constant=constant,
+        at_edge=_at_edge(loss, y, constant),
     )
+
+
+def penalties_for(x: Float | Double) -> tuple[float, ...]:
+    """The penalties that a fit on x (sample, voxel) tries where none are asked for, ascending.
+
+    Half decades, `DECADES` about the mean of the squared singular values of x less its mean, of as many as there can
+    be, min(samples - 1, voxels). An x that never moves has the scale 1.
+    """
+    total = sum(float(np.square(x[:, voxels] - x[:, voxels].mean(0, dtype=np.float64)).sum()) for voxels in
+                _slices(x.shape[1], BLOCK))  # fmt: skip
+    mean = total / max(1, min(len(x) - 1, x.shape[1]))
+    middle, (low, high) = round(2 * np.log10(mean)) if mean > 0 else 0, DECADES
+    return tuple(float(10.0 ** (power / 2)) for power in range(middle + 2 * low, middle + 2 * high + 1))
 
 
 def ridge_bytes(samples: int, voxels: int, targets: int, *, folds: int) -> int:
@@ -358,6 +375,19 @@ def _r2(y: Float, prediction: Float) -> Float:
     spread = np.square(y - y.mean(0, dtype=np.float64)).sum(0)
     moving = np.ptp(y, axis=0) > 0
     return np.where(moving, 1 - error / np.where(moving, spread, 1), 0).astype(np.float32)
+
+
+def _at_edge(loss: Double, y: Float, constant: NDArray[np.bool_]) -> float:
+    """Share of the non-constant targets whose loss (penalty, target) is least at an end and falls there by `GAIN`.
+
+    Where it has come to rest, as without any penalty or under one that leaves nothing, a wider grid changes nothing.
+    """
+    if len(loss) < 2 or constant.all():
+        return 0.0
+    best, spread = np.argmin(loss, axis=0), y.var(0, dtype=np.float64) * len(y)
+    low = (best == 0) & (loss[1] - loss[0] > GAIN * spread)
+    high = (best == len(loss) - 1) & (loss[-2] - loss[-1] > GAIN * spread)
+    return float(np.mean((low | high)[~constant]))
 
 
 def _checked(x: Float, y: Float, *, samples: int) -> tuple[Float, Float]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from brain.errors import InputError, UsageError
-from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge, grouped_folds
+from encoders.ridge import DECADES, RidgeFit, RidgeSettings, fit_ridge, grouped_folds, penalties_for
 from tests.rounding import largest, rounding
 
 ALPHAS = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -270,6 +270,16 @@ def test_noise_chooses_the_edge_and_says_so() -> None:
     assert fit(signal, answer.astype(np.float32), alphas=(1e-6, 1.0, 10.0, 100.0, 1e6)).notes == ()
 
 
+def test_an_edge_where_nothing_changes_any_more_is_none() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((80, 300)).astype(np.float32)
+    exact = (x @ rng.standard_normal((300, 4)) / 17).astype(np.float32)  # wants no penalty, however small
+    noise = rng.standard_normal((80, 4)).astype(np.float32)  # wants all there is
+    ours = fit(x, np.hstack([exact, noise]), alphas=(1e-3, 1e-2, 1e5, 1e7, 1e9))
+    assert {1e-3, 1e9} <= set(ours.alpha.tolist())
+    assert ours.at_edge == 0 and ours.notes == ()
+
+
 def test_what_cannot_be_fitted_is_said_in_one_sentence() -> None:
     x, y = problem("wide")
     holed = x.copy()
@@ -278,7 +288,6 @@ def test_what_cannot_be_fitted_is_said_in_one_sentence() -> None:
         (lambda: fit(holed, y), InputError),
         (lambda: fit(x, y[:-1]), InputError),
         (lambda: fit(x, y, groups=["one", "two"] * 30), InputError),
-        (lambda: fit(x, y, alphas=()), UsageError),
         (lambda: fit(x, y, alphas=(0.0,)), UsageError),
         (lambda: fit(x, y, folds=1), UsageError),
         (lambda: fit(x, y).predict(x[:, :-1]), InputError),
@@ -288,6 +297,26 @@ def test_what_cannot_be_fitted_is_said_in_one_sentence() -> None:
         assert "\n" not in str(said.value)
 
 
-def test_the_default_grid_is_ascending_and_wide() -> None:
-    alphas = RidgeSettings().alphas
-    assert list(alphas) == sorted(alphas) and alphas[0] <= 10 and alphas[-1] >= 1e6
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 700.0])
+def test_penalties_that_nobody_names_follow_the_data(shape: str, unit: float) -> None:
+    x, y = problem(shape)
+    x = (unit * x).astype(np.float32)
+    centred = x.astype(np.float64) - x.mean(0, dtype=np.float64)
+    squared = np.linalg.svd(centred, compute_uv=False) ** 2
+    mean = squared.sum() / min(len(x) - 1, x.shape[1])
+    ours = fit(x, y, alphas=())
+    steps = np.log10(ours.alphas)
+    np.testing.assert_allclose(np.diff(steps), 0.5)
+    np.testing.assert_allclose(2 * steps, np.round(2 * steps), atol=rounding(sums=1, scale=60.0))
+    low, high = DECADES
+    assert abs(steps[0] - np.log10(mean) - low) <= 0.26 and abs(steps[-1] - np.log10(mean) - high) <= 0.26
+    named = fit(x, y, alphas=ours.alphas)
+    np.testing.assert_array_equal(ours.weights, named.weights)
+    assert RidgeSettings().alphas == ()
+
+
+def test_data_that_never_move_have_a_scale_too() -> None:
+    x, y = np.ones((20, 5), np.float32), np.random.default_rng(0).standard_normal((20, 2)).astype(np.float32)
+    assert penalties_for(x)[0] == 1e-3 and fit(x, y, alphas=()).alpha.tolist() == [1e4, 1e4]
+

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-import decode.methods._parts.reranking as reranking
 from brain.errors import CheckpointAbsent, InputError, UsageError
 from encoders.towers import CATALOGUE, Tower
 from encoders.voxelwise.model import (
-    PENALTIES,
     Fitting,
     Voxelwise,
     features_of,
@@ -178,11 +176,6 @@ def test_it_comes_back_and_is_tied_to_its_tower(encoder: Voxelwise, tmp_path: Pa
     )  # fmt: skip
     with pytest.raises(InputError, match="fit it again"):
         objective([(other, again)], {"A": 1.0})
-
-
-def test_sounds_are_re_ranked_by_a_model_of_the_same_penalties() -> None:
-    assert reranking.PENALTIES is PENALTIES
-    np.testing.assert_allclose(np.log10(PENALTIES), np.arange(-3, 4.5, 0.5))
 
 
 def test_the_towers_are_these() -> None:

@@ -47,7 +47,7 @@ BATCH = 32
 class FrozenSettings:
     """The ridge on the tokens, the largest gain of the rescaling, and whether repeats are averaged before."""
 
-    ridge: RidgeSettings = RidgeSettings(alphas=tuple(float(10.0 ** (power / 2)) for power in range(4, 18)))
+    ridge: RidgeSettings = RidgeSettings()
     limit: float = 5.0
     average: bool = True
 

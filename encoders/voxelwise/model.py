@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 KIND = "region encoder"
-PENALTIES = tuple(float(10.0 ** (power / 2)) for power in range(-6, 9))
-"""Ridge penalties for unit-norm features."""
 FLOOR = 0.05
 """R2 of a region's mean response, over its noise ceiling, below which an encoder knows nothing worth following."""
 
@@ -191,7 +189,7 @@ def unit(features: Float) -> Float:
 
 def fit_voxelwise(tower: Tower, features: Float, test_features: Float, *, data: Fitting, seed: int) -> Voxelwise:
     """The encoder of these data on unit-norm features (stimulus, feature), scored on the test stimuli's features."""
-    ridge = RidgeSettings(alphas=PENALTIES, seed=seed)
+    ridge = RidgeSettings(seed=seed)
     fit = fit_ridge(
         features, data.responses, groups=data.ids, alphas=ridge.alphas, folds=ridge.folds, seed=seed, chunk=ridge.chunk,
         sound=False,

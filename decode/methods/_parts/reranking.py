@@ -33,7 +33,6 @@ from encoders.conditions import Conditions
 from encoders.patterns import standardised
 from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge
 from encoders.spaces import CATALOGUE
-from encoders.voxelwise.model import PENALTIES
 from evaluation.samples.read import read_samples
 
 SPACE = "clap"
@@ -101,7 +100,7 @@ def open_scorers(
         training, scaler = standardised(responses, fold.train)
         train = average_repeats(training)
         fit = fit_ridge(
-            true.take(train.ids).values, train.values, groups=train.ids, alphas=PENALTIES,
+            true.take(train.ids).values, train.values, groups=train.ids,
             folds=settings.maps.folds, seed=settings.machine.seed, chunk=getattr(own, "chunk", RidgeSettings().chunk),
         )  # fmt: skip
         voxels = np.flatnonzero(fit.cv_r2 > PREDICTABLE)

@@ -18,7 +18,7 @@ class PenaltyKnobs:
     """How the penalties of a ridge are chosen."""
 
     alphas: tuple[float, ...] = ()
-    """Ridge penalties to choose from, one for each target."""
+    """Ridge penalties, one for each target; none: on the data's scale."""
     shared_penalty: bool = False
     """One penalty for all targets: steadier where stimuli are few."""
     chunk: int = 1024
@@ -31,9 +31,9 @@ class PenaltyKnobs:
                 raise UsageError(expected("--alphas", "finite numbers above 0", f"{alpha:g}", "correct it"))
 
     def ridge(self, *, folds: int, seed: int) -> RidgeSettings:
-        """The ridge that was asked for; no penalties asked for take the encoders' own grid."""
+        """The ridge that was asked for."""
         return RidgeSettings(
-            alphas=self.alphas or RidgeSettings().alphas,
+            alphas=self.alphas,
             folds=folds,
             seed=seed,
             chunk=self.chunk,

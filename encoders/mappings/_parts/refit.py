@@ -37,7 +37,7 @@ from brain.types import Float, Int, Responses, Split
 from encoders.conditions import Conditions
 from encoders.mappings._parts.linear import MappingSettings
 from encoders.rescale import Rescaling
-from encoders.ridge import grouped_folds
+from encoders.ridge import grouped_folds, penalties_for
 from encoders.spaces import of_sounds
 
 Wide = NDArray[np.float64]
@@ -81,10 +81,10 @@ class Refitting:
     settings: MappingSettings
     rescaling: str
 
-    @cached_property
-    def alphas(self) -> Wide:
-        """(penalty,) ascending."""
-        return np.array(sorted({float(one) for one in self.settings.ridge.alphas}))
+    def alphas(self, patterns: Wide) -> Wide:
+        """(penalty,) ascending: those asked for, else those of the scale of training patterns (pattern, voxel)."""
+        asked = sorted({float(one) for one in self.settings.ridge.alphas})
+        return np.array(asked or penalties_for(patterns))
 
     @cached_property
     def seconds(self) -> float:
@@ -92,7 +92,7 @@ class Refitting:
         patterns = len(self.owner) if self.single else len(self.truth)
         folds, inside = self.inner.shape[0], self.settings.ridge.folds
         block = patterns / folds + patterns / inside
-        targets, penalties = self.truth.shape[1], len(self.alphas)
+        targets, penalties = self.truth.shape[1], len(self.alphas(self.values))
         solves = folds * inside * penalties * (block**3 + 2 * block**2 * targets)
         times = folds if self.anew else 1
         fitted = 10 * patterns**3 + penalties * patterns**2 * (patterns + 2 * targets)
@@ -250,13 +250,15 @@ def _decoded(design: Refitting, order: Int) -> Float:
     """(tested, target) float32 of one assignment, `order[j]` being the stimulus that j's patterns are taken for."""
     stimulus = order[design.owner]
     named = stimulus if design.single else np.arange(len(design.ids))
-    makers = None if design.anew else _residual_makers(_patterns(design, stimulus, design.values), design.alphas)
+    patterns = None if design.anew else _patterns(design, stimulus, design.values)
+    known = dict[tuple[float, ...], Wide]()  # penalties -> their makers, for folds mostly share them
     predictions = np.zeros((len(design.ids), design.truth.shape[1]), np.float32)
     for fold in range(design.inner.shape[0]):
-        if design.anew:
-            values = _standardised(design, stimulus, fold)
-            makers = _residual_makers(_patterns(design, stimulus, values), design.alphas)
-        assert makers is not None
+        here = _patterns(design, stimulus, _standardised(design, stimulus, fold)) if patterns is None else patterns
+        alphas = design.alphas(here[design.inner[fold, named] >= 0])
+        makers = None if patterns is None else known.get(tuple(alphas.tolist()))
+        if makers is None:
+            makers = known[tuple(alphas.tolist())] = _residual_makers(here, alphas)
         predicted, rows = _fold(design, makers, named, fold)
         predictions[rows] = predicted
     return predictions[held_out(design)]
@@ -309,7 +311,7 @@ def _fold(design: Refitting, makers: Wide, named: Int, fold: int) -> tuple[Float
     y = design.truth[named]
     turned = makers @ y
     test = np.flatnonzero(out)
-    held = np.zeros((len(design.alphas), len(named), y.shape[1]))
+    held = np.zeros((len(makers), len(named), y.shape[1]))
     for one in range(design.settings.ridge.folds):
         rows = np.flatnonzero(inside == one)
         both = np.concatenate([rows, test])
