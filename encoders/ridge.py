@@ -16,9 +16,7 @@ mean(y) + h (S^2 + a)^-1 (x V)'y ; the penalty with the least squared error summ
 target by target or for all together, and its held-out predictions are kept. Means are those of each fold's own training
 rows. Products that cancel are accumulated in float64; only the well-scaled product over penalties runs in float32.
 
-Penalties that nobody asked for lie on a scale of the data, for S^2 grows with samples, voxels and units: half decades
-from 10^-3 to 10^4 times the mean of S^2, whose logarithm is rounded to half decades first, so that the penalties are
-the same round numbers whatever the last bits of that mean.
+Penalties that nobody asked for lie on the scale of S^2, which grows with samples, voxels and units (`penalties_for`).
 """
 
 from __future__ import annotations
@@ -64,8 +62,7 @@ class RidgeSettings:
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(alpha) and alpha > 0 for alpha in self.alphas):
-            then = "correct them, or give none"
-            raise UsageError(f"ridge: alphas must be finite numbers above 0, found {self.alphas}; {then}")
+            raise UsageError(f"ridge: alphas must be finite numbers above 0, found {self.alphas}; correct them")
         if self.folds < 2 or self.chunk < 1:
             raise UsageError(f"ridge: folds must be 2 or more and chunk 1 or more, found {self.folds} and {self.chunk}")
 
@@ -171,11 +168,12 @@ def fit_ridge(
 def penalties_for(x: Float | Double) -> tuple[float, ...]:
     """The penalties that a fit on x (sample, voxel) tries where none are asked for, ascending.
 
-    Half decades, `DECADES` about the mean of the squared singular values of x less its mean, of as many as there can
-    be, min(samples - 1, voxels). An x that never moves has the scale 1.
+    Half decades, `DECADES` about the mean of the squared singular values of x less its mean, min(samples - 1, voxels) of
+    them; its logarithm is rounded to half decades first, so that the last bits of x move no penalty. An x that never
+    moves has the scale 1.
     """
-    total = sum(float(np.square(x[:, voxels] - x[:, voxels].mean(0, dtype=np.float64)).sum()) for voxels in
-                _slices(x.shape[1], BLOCK))  # fmt: skip
+    parts = (x[:, voxels] for voxels in _slices(x.shape[1], BLOCK))
+    total = sum(float(np.square(one - one.mean(0, dtype=np.float64)).sum()) for one in parts)
     mean = total / max(1, min(len(x) - 1, x.shape[1]))
     middle, (low, high) = round(2 * np.log10(mean)) if mean > 0 else 0, DECADES
     return tuple(float(10.0 ** (power / 2)) for power in range(middle + 2 * low, middle + 2 * high + 1))
@@ -378,10 +376,7 @@ def _r2(y: Float, prediction: Float) -> Float:
 
 
 def _at_edge(loss: Double, y: Float, constant: NDArray[np.bool_]) -> float:
-    """Share of the non-constant targets whose loss (penalty, target) is least at an end and falls there by `GAIN`.
-
-    Where it has come to rest, as without any penalty or under one that leaves nothing, a wider grid changes nothing.
-    """
+    """Share of the non-constant targets whose loss (penalty, target) is least at an end and falls there by `GAIN`."""
     if len(loss) < 2 or constant.all():
         return 0.0
     best, spread = np.argmin(loss, axis=0), y.var(0, dtype=np.float64) * len(y)

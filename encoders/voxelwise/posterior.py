@@ -1,0 +1,207 @@
+"""The posterior over a bank of candidates: which of them the brain may have answered to, and how sure that is.
+
+    found = posterior(evidence, bank.features, keep=24)
+    found.best, found.share, found.entropy          # the most likely candidates, their share, nats
+    weights = settled([train_evidence_a, train_evidence_b], truth, bank.features)
+
+Every candidate is as likely before a response is measured (a bank holds what is frequent more often), so the posterior
+is the likelihood's share. Candidates are streamed in blocks of one fixed size: the best few are kept, and sums of the
+rest.
+
+A noise model is never the whole truth, and a likelihood over thousands of voxels is too sure of itself: each set of
+voxels gets a weight, 1 / temperature, settled on training stimuli of which the encodings have not seen the fold. The
+weights are those whose posterior mean is nearest to the true features (squared error, a proper score of a mean; labels
+are not needed). Where nothing is nearer than the prior's mean by two standard errors, the posterior is the prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from brain.types import Float, Int
+from encoders.ridge import Double
+from encoders.voxelwise.encoding import Evidence
+
+BLOCK = 2048
+"""Candidates at a time; fixed, for the order of summation is part of the last bits."""
+ROUNDS = 4
+"""How often the weights of all sets of voxels are looked at in turn."""
+WEIGHTS = (0.0, *(float(2 ** (-half / 2)) for half in range(16, -1, -1)))
+"""Weights to choose from: none, which is the prior, and 1/256 to 1 in steps of the square root of 2."""
+SURE = 2.0
+"""Standard errors by which a posterior has to be nearer to the truth than the prior."""
+MOST = 20_000
+"""Candidates that weights are settled on; of more, so many drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posterior:
+    """What is known of each pattern's stimulus.
+
+    best       (pattern, kept) int64, the most likely candidates, most likely first
+    share      (pattern, kept) float64, their probabilities
+    log_best   (pattern,) float64, the (tempered) log likelihood of the most likely one
+    entropy    (pattern,) float64, nats; `prior_entropy` that before the response
+    mean       (pattern, feature) float64, expectation of the features, and of whatever else was to be `averaged`
+    marginals  group of labels -> (pattern, label) float64 probabilities
+    """
+
+    best: Int
+    share: Double
+    log_best: Double
+    entropy: Double
+    prior_entropy: float
+    mean: Double
+    marginals: Mapping[str, Double] = field(default_factory=dict)
+
+
+def posterior(
+    evidence: Evidence,
+    features: Float,
+    *,
+    keep: int,
+    averaged: Float | None = None,
+    labels: Mapping[str, NDArray[np.int64]] | None = None,
+    without: Mapping[int, Int] | None = None,
+) -> Posterior:
+    """The posterior of each pattern over candidates, a block at a time.
+
+    features  (candidate, feature) of any float type; averaged (candidate, number) what to take the mean of, None: these
+    labels    group -> (candidate,) int64 codes from 0
+    without   pattern -> (candidate,) rows that count as impossible for it
+    A pattern alone gives the bits that it gives among others.
+    """
+    patterns, count = len(evidence.linear), len(features)
+    named = {group: int(codes.max()) + 1 for group, codes in (labels or {}).items()}
+    running = [_Running(keep=min(keep, count), labels=named) for _ in range(patterns)]
+    for rows in blocks(count):
+        candidates = np.asarray(features[rows], np.float64)
+        values = candidates if averaged is None else np.asarray(averaged[rows], np.float64)
+        codes = {group: one[rows] for group, one in (labels or {}).items()}
+        scores = evidence.log_likelihood(candidates)
+        for pattern, (state, own) in enumerate(zip(running, scores, strict=True)):
+            gone = (without or {}).get(pattern)
+            if gone is not None:
+                own[gone[(gone >= rows.start) & (gone < rows.stop)] - rows.start] = -np.inf
+            state.add(own, values, codes, first=rows.start)
+    return Posterior(
+        best=np.stack([one.best for one in running]),
+        share=np.stack([np.exp(one.scores - one.log_total) for one in running]),
+        log_best=np.array([one.scores[0] for one in running]),
+        entropy=np.array([one.entropy for one in running]),
+        prior_entropy=float(np.log(count)),
+        mean=np.stack([one.mean / one.total for one in running]),
+        marginals={group: np.stack([one.labels[group] / one.total for one in running]) for group in named},
+    )
+
+
+def blocks(count: int, *, block: int = BLOCK) -> Iterator[slice]:
+    """Rows of so many candidates, a block at a time."""
+    return (slice(first, min(first + block, count)) for first in range(0, count, block))
+
+
+class _Running:
+    """One pattern's best few and sums so far, all relative to the highest score seen."""
+
+    def __init__(self, *, keep: int, labels: Mapping[str, int]) -> None:
+        self.keep = keep
+        self.best, self.scores = np.empty(0, np.int64), np.empty(0)
+        self.top, self.total, self.weighed = -np.inf, 0.0, 0.0
+        self.mean: Double = np.zeros(1)
+        self.labels = {group: np.zeros(size) for group, size in labels.items()}
+
+    def add(self, scores: Double, values: Double, codes: Mapping[str, Int], *, first: int) -> None:
+        highest = float(scores.max())
+        if highest == -np.inf:
+            return  # nothing here is possible
+        if highest > self.top:
+            past = np.exp(self.top - highest)
+            # of sums in units of exp(top), the first brings the scores' own shift along
+            shift = self.top - highest if self.total else 0.0
+            self.weighed = past * (self.weighed + shift * self.total) if self.total else 0.0
+            self.total, self.mean = past * self.total, past * self.mean
+            self.labels = {group: past * one for group, one in self.labels.items()}
+            self.top = highest
+        away = scores - self.top
+        weights = np.exp(away)  # 0 of what is impossible
+        self.total += float(weights.sum())
+        self.weighed += float(weights @ np.where(weights > 0, away, 0))
+        self.mean = self.mean + weights @ values
+        for group, one in codes.items():
+            self.labels[group] += np.bincount(one, weights, minlength=len(self.labels[group]))
+        few = np.argsort(-scores, kind="stable")[: self.keep]
+        together = np.concatenate([self.scores, scores[few]])
+        order = np.argsort(-together, kind="stable")[: self.keep]
+        self.best, self.scores = np.concatenate([self.best, few + first])[order], together[order]
+
+    @property
+    def log_total(self) -> float:
+        return self.top + float(np.log(self.total))
+
+    @property
+    def entropy(self) -> float:
+        return float(np.log(self.total)) - self.weighed / self.total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """Weights of sets of voxels, and how near the posterior's mean then comes.
+
+    weights   one a set, in their order; all 0: the posterior is the prior
+    error     squared error of the posterior's mean over that of the prior's mean, on the training stimuli
+    gain      by how many standard errors it is nearer than the prior's
+    mean      (stimulus, feature) the posterior's mean of each stimulus
+    """
+
+    weights: tuple[float, ...]
+    error: float
+    gain: float
+    mean: Double
+
+
+def settled(evidences: Sequence[Evidence], truth: Float, features: Float, *, seed: int = 0) -> Settled:
+    """The weights whose posterior mean is nearest to the true features of training stimuli.
+
+    evidences  one a set of voxels, of the same patterns, by encodings that have not seen these stimuli
+    truth      (pattern, feature) of what was shown
+    features   (candidate, feature) of a bank
+    """
+    rows = np.arange(len(features))
+    if len(rows) > MOST:
+        rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST])
+    candidates = np.asarray(features[rows], np.float32)
+    scores = [one.log_likelihood(candidates) for one in evidences]
+    scores = [(one - one.max(1, keepdims=True)).astype(np.float32) for one in scores]
+    true = np.asarray(truth, np.float64)
+    known: dict[tuple[float, ...], tuple[Double, Double]] = {}
+
+    def at(weights: tuple[float, ...]) -> tuple[Double, Double]:
+        """Squared error (pattern,) and the posterior's mean (pattern, feature)."""
+        if weights not in known:
+            total = sum(np.float32(weight) * one for weight, one in zip(weights, scores, strict=True))
+            share = np.exp(total - np.max(total, axis=1, keepdims=True))
+            mean = (share @ candidates / share.sum(1, keepdims=True)).astype(np.float64)
+            known[weights] = np.square(mean - true).sum(1), mean
+        return known[weights]
+
+    best = min(((weight,) * len(scores) for weight in WEIGHTS), key=lambda one: float(at(one)[0].mean()))
+    for _ in range(ROUNDS):
+        before = best
+        for place in range(len(scores)):
+            line = [(*best[:place], weight, *best[place + 1 :]) for weight in WEIGHTS]
+            best = min(line, key=lambda one: float(at(one)[0].mean()))
+        if best == before:
+            break
+    prior = (0.0,) * len(scores)
+    gained = at(prior)[0] - at(best)[0]
+    error = float(gained.std(ddof=1) / np.sqrt(len(gained))) if len(gained) > 1 else np.inf
+    gain = float(gained.mean() / error) if error > 0 else 0.0
+    if gain < SURE:
+        best = prior
+    return Settled(
+        weights=best, error=float(at(best)[0].mean() / at(prior)[0].mean()), gain=gain, mean=at(best)[1]
+    )  # fmt: skip
