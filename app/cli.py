@@ -26,9 +26,10 @@ COMMANDS = {
     "synthesize": "RUN --region NAME   pictures that a region wants to see, judged by others than the guide",
     "app": "[RUN ...]           finished runs in a browser: seen, heard, drawn again, judged",
     "list": "[KIND]              recipes, methods, mappings, metrics and all else there is to choose from",
+    "bank": "build OUT|check     candidates that no brain has answered to, for the method bayes",
     "stacks": "[list|check|fetch]  the pretrained checkpoints: which there are, which are here",
 }
-RESUMED = ("fit", "decode", "study", "synthesize")
+RESUMED = ("fit", "decode", "study", "synthesize", "bank")
 """The commands that go on where they were stopped; the others begin anew, or are over at once."""
 
 EXITS = (

@@ -50,8 +50,7 @@ class RidgeSettings:
     alphas      penalties to try, added to squared singular values; none: those of `penalties_for` the data
     folds       how many folds of stimuli, `seed` who goes where
     chunk       targets at a time: memory, and the last bits of what is fitted
-    per_target  one penalty a target; False takes the one with the least squared error over all targets together, which
-                is steadier where there are few stimuli (ten figures, say)
+    per_target  one penalty a target; False takes the one of least squared error over all, steadier of few stimuli
     """
 
     alphas: tuple[float, ...] = ()
@@ -91,7 +90,7 @@ class RidgeFit:
     at_edge: float = 0.0
 
     def predict(self, x: Float) -> Float:
-        """(sample, voxel) -> (sample, target) float32; a sample alone gives the bits it gives in a batch."""
+        """(sample, voxel) -> (sample, target) float32, as `predict_rows`."""
         return predict_rows(x, self.weights, x_mean=self.x_mean, y_mean=self.y_mean)
 
     @property
@@ -168,9 +167,8 @@ def fit_ridge(
 def penalties_for(x: Float | Double) -> tuple[float, ...]:
     """The penalties that a fit on x (sample, voxel) tries where none are asked for, ascending.
 
-    Half decades, `DECADES` about the mean of the squared singular values of x less its mean, min(samples - 1, voxels) of
-    them; its logarithm is rounded to half decades first, so that the last bits of x move no penalty. An x that never
-    moves has the scale 1.
+    Half decades, `DECADES` about the mean of the min(samples - 1, voxels) squared singular values of x less its mean, a
+    mean rounded to half decades itself, so that the last bits of x move no penalty.
     """
     parts = (x[:, voxels] for voxels in _slices(x.shape[1], BLOCK))
     total = sum(float(np.square(one - one.mean(0, dtype=np.float64)).sum()) for one in parts)

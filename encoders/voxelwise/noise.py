@@ -145,8 +145,8 @@ def fit_noise(residuals: Double, deviations: Double, showings: Int, *, rank: int
 def shrinkage_of(white: Double) -> float:
     """How far correlations of residuals (stimulus, voxel), of variance 1 each, are shrunk towards none, `LEAST` to 1.
 
-    The share that loses least in expectation, sum var(s_ij) / sum s_ij^2 over all pairs of voxels: Ledoit & Wolf 2004, for a
-    diagonal target Schäfer & Strimmer (2005), Statistical Applications in Genetics and Molecular Biology 4:32.
+    The share that loses least in expectation, sum var(s_ij) / sum s_ij^2 over all pairs of voxels (Ledoit & Wolf 2004;
+    with a diagonal as target Schäfer & Strimmer 2005, Stat Appl Genet Mol Biol 4:32).
     """
     count, squared = len(white), np.square(white)
     pairs = float(np.square(squared.sum(1)).sum() - np.square(squared).sum())

@@ -1,0 +1,90 @@
+"""No test stimulus in a bank: a decoder that is shown the answer among its candidates finds it.
+
+    refuse_tested(bank, stimuli, test_ids)          # by id, by a caption record of its own, by its picture
+    words_known(bank, stimuli, test_ids)            # how many test stimuli have all their words in the bank: no leak
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from brain.data.leaks import near_duplicates
+from brain.errors import InputError, expected
+from brain.types import Float, Stimuli
+from encoders.conditions import Conditions
+from encoders.voxelwise.bank_items import open_item
+from encoders.voxelwise.banks import Bank, Components
+
+NEAREST = 3
+"""Items of a bank that are looked at beside each test stimulus: the nearest in a space of what is shown."""
+THEN = "build the bank without the test stimuli"
+
+
+def refuse_tested(
+    bank: Bank, stimuli: Stimuli, tested: Sequence[str], *, true: Mapping[str, Conditions] | None = None
+) -> None:
+    """Refuses (InputError) a bank that holds a test stimulus, by name.
+
+    An item of its id (COCO's is of the picture, "#2" of its second caption); all its own captions, two or more, in a
+    bank that was not drawn; or, of the items nearest to it in a space of what is shown, one that looks as it does.
+
+    true  space -> true conditions of the test stimuli, to find the nearest; without them nothing is opened
+    """
+    own = {name.partition("#")[0]: name for name in bank.ids}
+    for name in tested:
+        if name in own:
+            raise InputError(expected(f"bank {bank.where}", "no test stimulus", f"{name} by its id", THEN))
+    if "drawn" not in bank.source:
+        known = {plain(caption) for caption in bank.captions if caption}
+        for name in tested:
+            said = {plain(one) for one in stimuli.captions.get(name, ())}
+            if len(said) > 1 and said <= known:
+                raise InputError(expected(f"bank {bank.where}", "no test stimulus", f"all captions of {name}", THEN))
+    for space, conditions in (true or {}).items():
+        if space in bank.spaces:
+            _refuse_alike(bank, stimuli, tested, bank.spaces[space], conditions)
+
+
+def _refuse_alike(
+    bank: Bank, stimuli: Stimuli, tested: Sequence[str], space: Components, true: Conditions
+) -> None:
+    space.card.must_match(true.space)
+    near = nearest(space, space.coordinates_of(true.take(tested).values))
+    for name, rows in zip(tested, near.tolist(), strict=True):
+        shown = [(bank.ids[row], item) for row in rows if (item := open_item(bank, row)) is not None]
+        if not shown:
+            return  # captions alone
+        twins = near_duplicates(shown, [(name, stimuli.open(name))])
+        if twins:
+            found = f"{name}, which item {twins[0].train} looks like"
+            raise InputError(expected(f"bank {bank.where}", "no test stimulus", found, THEN))
+
+
+def nearest(space: Components, coordinates: Float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """(row, NEAREST) int64: the items whose coordinates (item, component) lie nearest to each row's."""
+    items = space.coordinates.astype(np.float32)
+    squares = np.square(items).sum(1)
+    return np.stack([np.argsort(squares - 2 * items @ one, kind="stable")[:NEAREST] for one in coordinates])
+
+
+def words_known(bank: Bank, stimuli: Stimuli, tested: Sequence[str]) -> str:
+    """How many test stimuli are described in words that all stand in one item of the bank, in a sentence.
+
+    Scenes are drawn from few words, so that this is no leak there; it says how closed the world is.
+    """
+    known = {frozenset(plain(caption).split()) for caption in bank.captions if caption}
+    captioned = [name for name in tested if stimuli.captions.get(name)]
+    if not known or not captioned:
+        return "how many test stimuli are in the bank by their words is not known: there are no captions to compare"
+    same = sum(
+        any(frozenset(plain(one).split()) in known for one in stimuli.captions[name]) for name in captioned
+    )  # fmt: skip
+    return f"{same} of {len(captioned)} test stimuli have all the words of a caption of theirs in one item of the bank"
+
+
+def plain(caption: str) -> str:
+    """A caption in small letters without marks, for comparing."""
+    return " ".join(re.findall(r"\w+", caption.lower()))
