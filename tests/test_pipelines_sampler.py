@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from typing import Any
 
 import diffusers
@@ -359,6 +363,75 @@ def test_lanes_leave_threads_and_gradients_as_they_were() -> None:
     assert x.grad is not None and torch.get_num_threads() == before
     with torch.no_grad():
         assert not batches.run(net, x).requires_grad
+
+
+def test_lanes_run_in_threads_that_are_kept() -> None:
+    net, x = network(), torch.randn(9, *SHAPE)
+    batches = MicroBatches(width=2, threads=1, workers=3)
+    first, own = batches.run(net, x), threading.get_ident()
+    threads = {one.ident for one in threading.enumerate()}
+    seen: set[int] = set()
+
+    def noting(part: Tensor) -> Tensor:
+        seen.add(threading.get_ident())
+        assert torch.get_num_threads() == 1
+        return net(part)  # type: ignore[no-any-return]
+
+    for _ in range(5):
+        assert torch.equal(batches.run(noting, x), first)
+    assert own not in seen and {one.ident for one in threading.enumerate()} == threads
+    born: list[int] = []
+    late = threading.Thread(target=lambda: born.append(torch.get_num_threads()))
+    late.start()
+    late.join()
+    assert born == [torch.get_num_threads()], "a thread born later runs on as many as torch is set to"
+
+
+def test_lanes_within_a_lane_wait_for_nobody() -> None:
+    net, x = network(), torch.randn(4, *SHAPE)
+    batches = MicroBatches(width=2, threads=1, workers=1)
+    assert torch.equal(batches.run(lambda part: batches.run(net, part), x), batches.run(net, x))
+
+
+def test_a_lane_that_fails_takes_the_others_along() -> None:
+    x, running = torch.arange(40.0)[:, None], threading.Semaphore(0)
+
+    def failing(part: Tensor) -> Tensor:
+        if float(part[0]) == 2:
+            raise ArithmeticError("no")
+        running.release()
+        return part
+
+    with pytest.raises(ArithmeticError):
+        MicroBatches(width=1, threads=1, workers=2).run(failing, x)
+    done = 0
+    while running.acquire(blocking=False):
+        done += 1
+    assert not running.acquire(timeout=0.2), "nothing goes on after the error"
+    assert done < 40
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_makes_workers_of_its_own() -> None:
+    batches, x = MicroBatches(width=1, threads=1, workers=2), torch.ones(3, 2)
+    batches.run(lambda part: part, x)
+    child = os.fork()
+    if not child:
+        fine = False
+        try:
+            fine = bool(torch.equal(batches.run(lambda part: part + 1, x), x + 1))
+        finally:
+            os._exit(0 if fine else 1)
+    for _ in range(300):
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert done and code == 0
 
 
 def test_a_lane_holds_whole_samples_under_guidance() -> None:

@@ -7,6 +7,15 @@ from decode.run.settings import MapSettings, SamplingSettings
 
 ENTRIES = (
     Recipe(
+        name="bayes-miniature",
+        title="Bayesian reading, miniature",
+        description="latent from early visual cortex, text by encoding models and a bank of candidates",
+        citation="Naselaris et al. 2009; Nishimoto et al. 2011; Takagi & Nishimoto, CVPR 2023",
+        maps=MapSettings(stack="miniature-image", maps=("vae-latent=early", "clip-text=nsdgeneral")),
+        sampling=SamplingSettings(method="bayes"),
+        knobs={"steps": 12, "guidance": 3.0, "strength": 0.6, "scheduler": "dpm++"},
+    ),
+    Recipe(
         name="takagi-miniature",
         title="Latent and text, miniature",
         description="latent from early visual cortex, text from higher areas; the default",

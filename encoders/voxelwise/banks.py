@@ -21,7 +21,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,23 @@ def build_bank(
     return Bank.load(folder)
 
 
+def bank_of(conditions: Mapping[str, Conditions], stimuli: Stimuli, *, components: int = COMPONENTS) -> Bank:
+    """A bank in memory of conditions at hand, space -> Conditions of the same `stimuli` in their order, 2 or more."""
+    spaces = {}
+    for name, one in conditions.items():
+        mean, axes, kept = _principal(one.take(stimuli.ids).values, components)
+        none = np.zeros((0, len(axes)), np.float16)
+        part = Components(card=one.space, mean=mean, axes=axes, coordinates=none, kept=kept)
+        spaces[name] = replace(part, coordinates=part.coordinates_of(one.take(stimuli.ids).values).astype(np.float16))
+    codes, names = labels_of(stimuli)
+    arrays = {name: one.coordinates for name, one in spaces.items()}
+    return Bank(
+        ids=stimuli.ids, captions=_captions(stimuli), files=("",) * len(stimuli.ids), spaces=spaces, labels=codes,
+        names=names, source={"stimuli": len(stimuli.ids)}, licence="as the data's",
+        digest=_digest_of({**arrays, **_packed("ids", stimuli.ids)}), where=Path(),
+    )  # fmt: skip
+
+
 def labels_of(stimuli: Stimuli) -> tuple[dict[str, Int], dict[str, tuple[str, ...]]]:
     """Codes (item,) and names of every group of labels that all items have."""
     every = [stimuli.labels.get(one, {}) for one in stimuli.ids]
@@ -245,24 +262,29 @@ def _axes(
     path = shards / f"{name}.axes.safetensors"
     if not path.is_file():
         some = [stimuli.ids[row] for row in order[:AXES_FROM]]
-        values = space.encode(stimuli, some, batch=64).values.reshape(len(some), -1).astype(np.float64)
-        mean = values.mean(0)
-        values -= mean
-        wide = len(values) < values.shape[1]
-        spectrum, vectors = np.linalg.eigh(values @ values.T if wide else values.T @ values)
-        spectrum, vectors = np.clip(spectrum[::-1], 0, None), vectors[:, ::-1]
-        count = min(components, len(some) - 1, values.shape[1])
-        axes = vectors[:, :count].T
-        if wide:
-            axes = (axes @ values) / np.sqrt(np.maximum(spectrum[:count], np.finfo(np.float64).tiny))[:, None]
-        kept = float(spectrum[:count].sum() / max(spectrum.sum(), np.finfo(np.float64).tiny))
-        arrays = {"mean": mean.astype(np.float32), "axes": axes.astype(np.float16)}
-        write_tensors(path, arrays, kind=KIND, card={"kept": kept})
+        mean, axes, kept = _principal(space.encode(stimuli, some, batch=64).values, components)
+        write_tensors(path, {"mean": mean, "axes": axes}, kind=KIND, card={"kept": kept})
     tensors, card = read_tensors(path, kind=KIND)
     none = np.zeros((0, len(tensors["axes"])), np.float16)
     return Components(
         card=space.card, mean=tensors["mean"], axes=tensors["axes"], coordinates=none, kept=float(card["kept"])
     )  # fmt: skip
+
+
+def _principal(conditions: Float, components: int) -> tuple[Float, Half, float]:
+    """Mean (number,), principal axes (component, number) of conditions (item, *shape), and their share of variance."""
+    values = conditions.reshape(len(conditions), -1).astype(np.float64)
+    mean = values.mean(0)
+    values -= mean
+    wide = len(values) < values.shape[1]
+    spectrum, vectors = np.linalg.eigh(values @ values.T if wide else values.T @ values)
+    spectrum, vectors = np.clip(spectrum[::-1], 0, None), vectors[:, ::-1]
+    count = min(components, len(values) - 1, values.shape[1])
+    axes, least = vectors[:, :count].T, np.finfo(np.float64).tiny
+    if wide:
+        axes = (axes @ values) / np.sqrt(np.maximum(spectrum[:count], least))[:, None]
+    kept = float(spectrum[:count].sum() / max(float(spectrum.sum()), least))
+    return mean.astype(np.float32), axes.astype(np.float16), kept
 
 
 def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Sequence[str]) -> Half:
@@ -284,9 +306,8 @@ def _write(
     tensors: Arrays = {f"label.{group}": one.astype(np.uint16) for group, one in codes.items()}
     for name, one in axes.items():
         tensors |= {f"{name}.mean": one.mean, f"{name}.axes": one.axes, f"{name}.coordinates": parts[name]}
-    captions = [next(iter(stimuli.captions.get(one, ())), "") for one in stimuli.ids]
     for name, texts in (
-        ("ids", stimuli.ids), ("captions", captions), ("files", [files.get(one, "") for one in stimuli.ids])
+        ("ids", stimuli.ids), ("captions", _captions(stimuli)), ("files", [files.get(one, "") for one in stimuli.ids])
     ):  # fmt: skip
         tensors |= _packed(name, texts)
     card = {
@@ -295,6 +316,11 @@ def _write(
         "spaces": {name: {"card": one.card.facts(), "kept": one.kept} for name, one in axes.items()},
     }  # fmt: skip
     write_tensors(folder / FILE, tensors, kind=KIND, card=card)
+
+
+def _captions(stimuli: Stimuli) -> tuple[str, ...]:
+    """The first caption of each, "" where there is none."""
+    return tuple(next(iter(stimuli.captions.get(one, ())), "") for one in stimuli.ids)
 
 
 def _packed(name: str, texts: Sequence[str]) -> Arrays:

@@ -1,8 +1,8 @@
 """The posterior over a bank of candidates: which of them the brain may have answered to, and how sure that is.
 
-    found = posterior(evidence, bank.features, keep=24)
+    found = posterior(evidence, features, keep=24)
     found.best, found.share, found.entropy          # the most likely candidates, their share, nats
-    weights = settled([train_evidence_a, train_evidence_b], truth, bank.features)
+    weights = settled([scores_of_a, scores_of_b], truth, features).weights     # of training stimuli, out of fold
 
 Every candidate is as likely before a response is measured (a bank holds what is frequent more often), so the posterior
 is the likelihood's share. Candidates are streamed in blocks of one fixed size: the best few are kept, and sums of the
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,6 @@ WEIGHTS = (0.0, *(float(2 ** (-half / 2)) for half in range(16, -1, -1)))
 """Weights to choose from: none, which is the prior, and 1/256 to 1 in steps of the square root of 2."""
 SURE = 2.0
 """Standard errors by which a posterior has to be nearer to the truth than the prior."""
-MOST = 20_000
-"""Candidates that weights are settled on; of more, so many drawn at random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +60,10 @@ class Posterior:
 
 def posterior(
     evidence: Evidence,
-    features: Float,
+    features: NDArray[Any],
     *,
     keep: int,
-    averaged: Float | None = None,
+    averaged: NDArray[Any] | None = None,
     labels: Mapping[str, NDArray[np.int64]] | None = None,
     without: Mapping[int, Int] | None = None,
 ) -> Posterior:
@@ -163,40 +162,37 @@ class Settled:
     mean: Double
 
 
-def settled(evidences: Sequence[Evidence], truth: Float, features: Float, *, seed: int = 0) -> Settled:
+def settled(scores: Sequence[Double | Float], truth: Float, features: Float) -> Settled:
     """The weights whose posterior mean is nearest to the true features of training stimuli.
 
-    evidences  one a set of voxels, of the same patterns, by encodings that have not seen these stimuli
-    truth      (pattern, feature) of what was shown
-    features   (candidate, feature) of a bank
+    scores    one a set of voxels: (stimulus, candidate) log likelihoods, by encodings that have not seen the stimulus;
+              -inf in all of them of a candidate that is the stimulus itself
+    truth     (stimulus, feature) of what was shown
+    features  (candidate, feature)
     """
-    rows = np.arange(len(features))
-    if len(rows) > MOST:
-        rows = np.sort(np.random.default_rng(seed).permutation(len(rows))[:MOST])
-    candidates = np.asarray(features[rows], np.float32)
-    scores = [one.log_likelihood(candidates) for one in evidences]
-    scores = [(one - one.max(1, keepdims=True)).astype(np.float32) for one in scores]
-    true = np.asarray(truth, np.float64)
+    candidates, true = np.asarray(features, np.float32), np.asarray(truth, np.float64)
+    gone = np.isneginf(scores[0])
+    parts = [np.where(gone, 0, one - one.max(1, keepdims=True)).astype(np.float32) for one in scores]
     known: dict[tuple[float, ...], tuple[Double, Double]] = {}
 
     def at(weights: tuple[float, ...]) -> tuple[Double, Double]:
         """Squared error (pattern,) and the posterior's mean (pattern, feature)."""
         if weights not in known:
-            total = sum(np.float32(weight) * one for weight, one in zip(weights, scores, strict=True))
-            share = np.exp(total - np.max(total, axis=1, keepdims=True))
+            total = sum(np.float32(weight) * one for weight, one in zip(weights, parts, strict=True))
+            share = np.where(gone, 0, np.exp(total - np.max(total, axis=1, keepdims=True)))
             mean = (share @ candidates / share.sum(1, keepdims=True)).astype(np.float64)
             known[weights] = np.square(mean - true).sum(1), mean
         return known[weights]
 
-    best = min(((weight,) * len(scores) for weight in WEIGHTS), key=lambda one: float(at(one)[0].mean()))
+    best = min(((weight,) * len(parts) for weight in WEIGHTS), key=lambda one: float(at(one)[0].mean()))
     for _ in range(ROUNDS):
         before = best
-        for place in range(len(scores)):
+        for place in range(len(parts)):
             line = [(*best[:place], weight, *best[place + 1 :]) for weight in WEIGHTS]
             best = min(line, key=lambda one: float(at(one)[0].mean()))
         if best == before:
             break
-    prior = (0.0,) * len(scores)
+    prior = (0.0,) * len(parts)
     gained = at(prior)[0] - at(best)[0]
     error = float(gained.std(ddof=1) / np.sqrt(len(gained))) if len(gained) > 1 else np.inf
     gain = float(gained.mean() / error) if error > 0 else 0.0

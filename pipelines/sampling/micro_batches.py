@@ -15,8 +15,10 @@ it). Both are looked for, and what they are found in draws one by one.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -79,14 +81,16 @@ class MicroBatches:
                 return fresh(network(*part)[: min(self.width, count - first)])
 
         firsts = range(0, max(count, 1), self.width)
-        if self.threads == 0:
+        if self.threads == 0 or getattr(_HERE, "threads", 0) == self.threads:
             return torch.cat([micro_batch(first) for first in firsts])
-        before = torch.get_num_threads()
+        futures = [_pool(self.workers, self.threads).submit(micro_batch, first) for first in firsts]
         try:
-            with ThreadPoolExecutor(self.workers, initializer=torch.set_num_threads, initargs=(self.threads,)) as pool:
-                return torch.cat(list(pool.map(micro_batch, firsts)))
-        finally:
-            torch.set_num_threads(before)  # torch hands a worker's setting on to threads born later
+            return torch.cat([one.result() for one in futures])
+        except BaseException:
+            for one in futures:
+                one.cancel()
+            wait(futures)  # nothing of a call that failed goes on behind its back
+            raise
 
     def facts(self) -> dict[str, int | str]:
         """What the run's card has to say about the last bits; `lane_threads` are those it really runs on."""
@@ -95,6 +99,35 @@ class MicroBatches:
             "lane_threads": self.threads or torch.get_num_threads(),
             "memory_format": MEMORY_FORMAT,
         }
+
+
+_HERE = threading.local()
+"""`threads` in a worker: how many it runs on. A network that calls micro-batches of its own there waits for nobody."""
+_POOLS: dict[tuple[int, int, int], ThreadPoolExecutor] = {}
+"""(process, workers, threads) -> a pool that is kept: making one took as long as a small network's call. A process that
+was forked makes its own, for threads do not come along."""
+_MAKING = threading.Lock()
+
+
+def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
+    """The kept pool of so many workers, each on so many threads."""
+    key = (os.getpid(), workers, threads)
+    with _MAKING:
+        if key not in _POOLS:
+            before, together = torch.get_num_threads(), threading.Barrier(workers + 1)
+            _POOLS[key] = ThreadPoolExecutor(workers, "micro-batch", initializer=_begin, initargs=(threads,))
+            for _ in range(workers):
+                _POOLS[key].submit(together.wait)
+            together.wait()
+            # torch hands a worker's setting on to threads born later, so all are born now and it is taken back
+            torch.set_num_threads(before)
+        return _POOLS[key]
+
+
+def _begin(threads: int) -> None:
+    torch.get_num_threads()  # what torch does once in every thread, at its first look, would undo what follows
+    torch.set_num_threads(threads)
+    _HERE.threads = threads
 
 
 def _even(component: object) -> bool:

@@ -50,13 +50,13 @@ class Generated(Plain):
             strength_within(own.strength, own.steps)
         check_levels(own, resolve(settings.maps.stack, numbers=False))
 
-    def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Generator:
+    def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Any:
         """The generator on the run's stack."""
         stack = resolve(settings.maps.stack)
         entry = _generators()[self.generator]
         return entry.open(stack, device=settings.machine.device, dtype=settings.sampling.dtype)
 
-    def decoder(self, opened: Generator, settings: Settings, own: Any, *, seconds: float) -> Decoder:
+    def decoder(self, opened: Any, settings: Settings, own: Any, *, seconds: float) -> Decoder:
         """The generator as these settings let it draw."""
         spaces = (*opened.cards, *opened.optional)
         return decoder_of(opened, self.name, settings, own, maps=read_from(settings.maps, spaces), seconds=seconds)

@@ -185,7 +185,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
     write_regions(
         run, recording, folds, true, ridge=RidgeSettings(folds=settings.maps.folds, seed=settings.machine.seed)
     )
-    learned = _learn(run, recording, folds[0], settings)
+    learned = _learn(run, recording, folds, settings)
     run.add_to_card(
         {
             "simulated": recording.simulated,
@@ -218,11 +218,12 @@ def _must_train_on_one(folds: Sequence[Split], settings: Settings) -> None:
             raise UsageError(expected(f"method {method.name}", "one split to train on", f"{len(folds)} folds", then))
 
 
-def _learn(run: RunFolder, recording: Recording, fold: Split, settings: Settings) -> dict[str, Any]:
-    """What methods learn besides maps, or find learned: path of a card -> facts."""
+def _learn(run: RunFolder, recording: Recording, folds: Sequence[Split], settings: Settings) -> dict[str, Any]:
+    """What methods learn besides maps of each fold, or find learned: path of a card -> facts."""
     learned: dict[str, Any] = {}
     for method, own in own_of(settings):
-        learned |= method.learn(run, recording, fold, settings, own)
+        for fold in folds if method.learns else ():
+            learned |= method.learn(run, recording, fold, settings, own)
     return learned
 
 
@@ -233,7 +234,7 @@ def _learners(settings: Settings) -> list[str]:
 
 def _learn_more(run: RunFolder, recording: Recording, settings: Settings) -> None:
     """Lets methods learn that a fitted run is asked for later, and adds what they learned to its card."""
-    learned = _learn(run, recording, folds_of(recording, settings.data.split, run)[0], settings)
+    learned = _learn(run, recording, folds_of(recording, settings.data.split, run), settings)
     facts = run.card_facts()
     fitted = dict.fromkeys((*facts.get("fitted", []), *learned))
     learners = dict.fromkeys((*facts.get("learners", []), *_learners(settings)))

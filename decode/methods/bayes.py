@@ -1,0 +1,127 @@
+"""Bayes: which of very many candidates the brain may have answered to (Naselaris et al. 2009, Nishimoto et al. 2011).
+
+An encoding model says how likely the measured pattern is under each candidate of a bank; what is drawn from is the
+posterior's mean, or its most likely candidate, mixed with a ridge's prediction as far as training stimuli ask for it.
+The picture starts from the decoded latent, mixed with the latents of likely candidates where the bank has them.
+
+RUN/learned/bayes/FOLD.safetensors   encoding models, noise, weights and mixture (`encoders.voxelwise.reading`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from brain.console.bounds import within
+from brain.errors import UsageError, expected
+from brain.types import Recording, Split
+from decode.methods import Decoder, Take, read_from
+from decode.methods._parts.bayes import Readings, evidence_of, learn_reading, spoken, started
+from decode.methods._parts.generated import Generated, decoder_of
+from decode.run.folder import RunFolder
+from decode.run.ladder import Ladder
+from decode.run.settings import Settings, fitting
+from encoders.conditions import Conditions
+from evaluation.samples.rows import RowCard
+from pipelines.generators.takagi import TakagiSampling
+
+NAME = "bayes"
+READ, START = "clip-text", "vae-latent"
+WITHOUT = ("oracle", "mean")
+"""Rows that are drawn from true conditions, and read nothing of a brain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesSettings(TakagiSampling):
+    """Which candidates, which voxels, and what of the posterior is drawn."""
+
+    bank: str = fitting("", place=True)
+    """Folder of a bank; empty takes the stack's own, or training stimuli."""
+    experts: tuple[str, ...] = fitting(("ventral+lateral", "nsdgeneral"))
+    """Sets of voxels, REGION+REGION, each with a temperature of its own."""
+    drawn_from: Literal["mean", "maximum"] = "mean"
+    """The posterior's mean, or its most likely candidate."""
+    start_mix: float = 0.7
+    """Share of likely candidates' latents in the start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("--start-mix", self.start_mix, 0, 1)
+        if not self.experts or not all(all(one.split("+")) for one in self.experts):
+            found = " ".join(map(repr, self.experts)) or "none"
+            raise UsageError(expected("--experts", "sets of voxels such as ventral+lateral", found, "correct it"))
+
+    @property
+    def sets(self) -> dict[str, tuple[str, ...]]:
+        """Set of voxels -> its regions."""
+        return {one: tuple(one.split("+")) for one in self.experts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bayes(Generated):
+    """The method; its generator is that of latent and text."""
+
+    def regions(self, own: BayesSettings) -> Mapping[str, tuple[str, ...]]:
+        """Those of all sets of voxels."""
+        return {"--experts": tuple(dict.fromkeys(name for names in own.sets.values() for name in names))}
+
+    def learn(
+        self, run: RunFolder, recording: Recording, fold: Split, settings: Settings, own: BayesSettings
+    ) -> dict[str, Any]:
+        """Fits encoding models on the training trials of `fold`, or finds them fitted."""
+        return learn_reading(
+            run, recording, fold, settings, method=NAME, sets=own.sets, bank=own.bank, spaces=(READ, START)
+        )  # fmt: skip
+
+    def patterns(self, run: RunFolder, recording: Recording, *, stimuli: set[str], take: Take) -> Conditions:
+        """What averaged patterns of these test stimuli say of candidates, each by its fold's models."""
+        return evidence_of(run, recording, method=NAME, stimuli=stimuli, take=take)
+
+    def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
+        """The generator, the bank, and the models of every fold."""
+        maps = read_from(settings.maps, (READ, START))
+        own: BayesSettings = settings.method(NAME)
+        return Readings(
+            run=run, method=NAME, stack=settings.maps.stack, bank=own.bank,
+            generator=super().open(run, settings, true=true), true={space: true[name] for space, name in maps.items()},
+        )  # fmt: skip
+
+    def decoder(self, opened: Readings, settings: Settings, own: BayesSettings, *, seconds: float) -> Decoder:
+        """The generator, told what the posterior says."""
+        maps = read_from(settings.maps, (READ, START))
+        found = decoder_of(opened.generator, NAME, settings, own, maps=maps, seconds=seconds)
+
+        def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
+            if row in WITHOUT:
+                return {}
+            said = opened.posteriors(ladder, row, stimuli)
+            text = ladder.conditions(row, stimuli, (maps[READ],))[maps[READ]]
+            drawn = {READ: spoken(opened, said, text, drawn_from=own.drawn_from)}
+            if START in maps:
+                latents = ladder.conditions(row, stimuli, (maps[START],))[maps[START]]
+                drawn[START] = started(opened, said, latents, share=own.start_mix)
+            return drawn
+
+        return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
+
+
+ENTRIES = (
+    Bayes(
+        name=NAME,
+        title="Bayesian reading",
+        description="encoding models find the likely candidates of a bank; the posterior is drawn from a decoded start",
+        citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
+        generator="takagi",
+        noised=START,
+        settings=BayesSettings(),
+        rows=(
+            RowCard(
+                name=NAME,
+                title="Bayesian reading",
+                description="the same responses by encoding models and a bank, beside the recipe's own method",
+                order=10,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,265 @@
+"""A subject's Bayesian reading: encoding models of several sets of voxels, and how much each of them is believed.
+
+    reading = fit_reading(responses, fold, experts={"all": columns}, true=conditions, components=text, ...)
+    reading.save(path);  reading = Reading.load(path)
+    ids, evidence = reading.evidence(test_trials)    # of the bank's components, all experts together
+
+Everything is settled on training stimuli: the voxels, the noise, the weight of each set of voxels (`posterior.settled`,
+on `MOST` stimuli at most, each by encodings that have not seen its fold), and how much of a ridge's prediction is mixed
+with the posterior's mean, for a bank may lack what was shown. On disk lie weights and low-rank factors, no pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brain.console.progress import progress
+from brain.data.averages import average_repeats
+from brain.data.standardise import SessionScaler
+from brain.errors import InputError, expected
+from brain.types import Float, Int, Responses, Split
+from brain.voxels import VoxelSpace
+from encoders.conditions import Conditions, SpaceCard
+from encoders.patterns import guard_test_copies, standardised
+from encoders.rescale import Rescaling
+from encoders.ridge import Double, fit_ridge, grouped_folds
+from encoders.spaces import of_sounds
+from encoders.storage import Arrays, read_tensors, write_tensors
+from encoders.voxel_contract import own_trials, stored_voxels, voxel_arrays, voxel_facts
+from encoders.voxelwise.banks import Components
+from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
+from encoders.voxelwise.posterior import settled
+
+KIND = "reading"
+MOST = 200
+"""Training stimuli on which weights and mixture are settled, drawn at random of more."""
+CANDIDATES = 20_000
+"""Candidates that they are settled on, drawn at random of more."""
+SILENT = "no set of voxels tells training stimuli apart: the posterior is the prior"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What was fitted on one fold's training stimuli.
+
+    voxels    VoxelSpace of all sets together; `unit` the data's before standardisation, `scaler` of these voxels
+    space     SpaceCard of the conditions whose components are features; `bank` the digest of where these come from
+    names     of the sets of voxels; columns (set,) of (voxel,) int64 among `voxels`; encodings; weights (set,), inverse
+              temperatures
+    mixture   share of a ridge's prediction in what is drawn from, 0 to 1
+    error     squared error of the posterior's mean over the prior's, on training stimuli; gain in standard errors
+    split     sha256 of the split; `settled_on` how many stimuli
+    """
+
+    voxels: VoxelSpace
+    unit: str
+    scaler: SessionScaler
+    space: SpaceCard
+    bank: str
+    names: tuple[str, ...]
+    columns: tuple[Int, ...]
+    encodings: tuple[Encoding, ...]
+    weights: tuple[float, ...]
+    mixture: float
+    error: float
+    gain: float
+    split: str
+    settled_on: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the card."""
+        return () if any(self.weights) else (SILENT,)
+
+    def evidence(self, responses: Responses) -> tuple[tuple[str, ...], Evidence]:
+        """Single trials -> stimuli, sorted, and what their averaged patterns say of features; of other voxels or units
+        an InputError."""
+        averaged = average_repeats(
+            own_trials(responses, voxels=self.voxels, unit=self.unit, scaler=self.scaler)
+        )  # fmt: skip
+        return averaged.ids, self.together(averaged.values, averaged.repeats)
+
+    def together(self, patterns: Float, showings: Int) -> Evidence:
+        """Patterns (pattern, voxel) of so many showings each -> the evidence of all sets of voxels, each by its
+        weight."""
+        parts = zip(self.encodings, self.columns, self.weights, strict=True)
+        every = [one.evidence(patterns[:, own], showings).tempered(weight) for one, own, weight in parts]
+        total = every[0]
+        for other in every[1:]:
+            total = total + other
+        return total
+
+    def quadratic(self, showings: Int) -> dict[int, Double]:
+        """Number of showings (pattern,) -> the evidence's quadratic form, which depends on nothing else."""
+        known = np.unique(showings)
+        none = np.zeros((len(known), len(self.voxels)), np.float32)
+        return dict(self.together(none, known).quadratic)
+
+    def facts(self) -> dict[str, Any]:
+        """What a card says of it."""
+        sets = {
+            name: {
+                "voxels": len(own), "with a say": len(one.columns), "weight": weight,
+                "temperature": 1 / weight if weight else None,
+                "shrinkage": None if one.noise is None else one.noise.shrinkage,
+            }
+            for name, own, one, weight in zip(self.names, self.columns, self.encodings, self.weights, strict=True)
+        }  # fmt: skip
+        return {
+            "sets": sets, "mixture": self.mixture, "error": self.error, "gain": self.gain, "bank": self.bank,
+            "settled_on": self.settled_on, "notes": list(self.notes),
+        }  # fmt: skip
+
+    def save(self, path: Path) -> None:
+        """One safetensors file with its card, whole or not at all."""
+        tensors: Arrays = {**voxel_arrays(self.voxels), **self.scaler.arrays()}
+        for number, (own, one) in enumerate(zip(self.columns, self.encodings, strict=True)):
+            tensors |= {f"{number}.of": own, **{f"{number}.{name}": array for name, array in one.arrays().items()}}
+        card = {
+            "voxels": voxel_facts(self.voxels), "unit": self.unit, "space": self.space.facts(), "split": self.split,
+            "names": list(self.names), "weights": list(self.weights), **self.facts(),
+        }  # fmt: skip
+        write_tensors(path, tensors, kind=KIND, card=card)
+
+    @classmethod
+    def load(cls, path: Path) -> Reading:
+        """Reads what `save` wrote; a damaged or foreign file is an InputError."""
+        tensors, card = read_tensors(path, kind=KIND)
+        try:
+            own = [
+                {name.partition(".")[2]: array for name, array in tensors.items() if name.startswith(f"{number}.")}
+                for number in range(len(card["names"]))
+            ]
+            return cls(
+                voxels=stored_voxels(tensors, card["voxels"]), unit=card["unit"],
+                scaler=SessionScaler.from_arrays(tensors), space=SpaceCard.from_facts(card["space"]), bank=card["bank"],
+                names=tuple(card["names"]), columns=tuple(one["of"] for one in own),
+                encodings=tuple(Encoding.from_arrays(one) for one in own), weights=tuple(card["weights"]),
+                mixture=float(card["mixture"]), error=float(card["error"]), gain=float(card["gain"]),
+                split=card["split"], settled_on=int(card["settled_on"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as fault:
+            raise InputError(expected(path, f"a {KIND}", f"one without {fault}", "fit it again")) from fault
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """Averaged training patterns (stimulus, voxel) of all sets, their features, and single trials' deviations."""
+
+    ids: tuple[str, ...]
+    patterns: Float
+    showings: Int
+    features: Float
+    owner: Int
+    deviations: Float
+    folds: int
+    seed: int
+    sound: bool
+
+    def encoding(self, columns: Int, rows: Int) -> Encoding:
+        """Features -> these voxels, on these stimuli alone."""
+        trials = np.isin(self.owner, rows)
+        return fit_encoding(
+            self.features[rows], np.ascontiguousarray(self.patterns[np.ix_(rows, columns)]),
+            groups=[self.ids[row] for row in rows.tolist()], showings=self.showings[rows],
+            deviations=self.deviations[np.ix_(trials, columns)], folds=self.folds, seed=self.seed, sound=self.sound,
+        )  # fmt: skip
+
+
+def fit_reading(
+    responses: Responses,
+    fold: Split,
+    *,
+    experts: Mapping[str, Int],
+    true: Conditions,
+    components: Components,
+    candidates: Float,
+    own: Mapping[str, int],
+    bank: str,
+    folds: int,
+    seed: int,
+) -> Reading:
+    """Fit on the training trials of a fold.
+
+    experts     name -> (voxel,) int64 columns of the responses
+    true        conditions of the training stimuli, in the space of `components`
+    candidates  (candidate, component) of the bank; `own` training stimulus -> which of them it is, where it is one
+    bank        digest of the bank
+    folds, seed of the training stimuli, which choose penalties, noise, weights and mixture
+    """
+    union = np.unique(np.concatenate(list(experts.values())))
+    mine = responses.voxels(union)
+    guard_test_copies(mine, fold)
+    trials, scaler = standardised(mine, fold.train)
+    averaged = average_repeats(trials)
+    place = {name: row for row, name in enumerate(averaged.ids)}
+    owner = np.array([place[name] for name in trials.stimulus.tolist()], np.int64)
+    training = _Training(
+        ids=averaged.ids, patterns=averaged.values, showings=averaged.repeats,
+        features=components.coordinates_of(true.take(averaged.ids).values), owner=owner,
+        deviations=trials.values - averaged.values[owner], folds=folds, seed=seed, sound=of_sounds(true.space.name),
+    )  # fmt: skip
+    columns = tuple(np.searchsorted(union, one).astype(np.int64) for one in experts.values())
+    every = np.arange(len(averaged.ids))
+    picked = np.sort(np.random.default_rng([seed, 5]).permutation(every)[:MOST])
+    rows = np.arange(len(candidates))
+    if len(rows) > CANDIDATES:
+        rows = np.sort(np.random.default_rng([seed, 6]).permutation(rows)[:CANDIDATES])
+    itself = np.array([own.get(one, -1) for one in averaged.ids])
+    scores = _held_out(training, columns, picked, candidates[rows], itself)
+    found = settled(scores, training.features[picked], candidates[rows])
+    names = tuple(experts)
+    jobs = progress(zip(names, columns, strict=True), total=len(names), desc="encoding models", unit="set")
+    return Reading(
+        voxels=trials.space, unit=responses.space.unit, scaler=scaler, space=true.space, bank=bank, names=names,
+        columns=columns, encodings=tuple(training.encoding(one, every) for _, one in jobs), weights=found.weights,
+        mixture=_mixture(training, picked, found.mean), error=found.error, gain=found.gain, split=fold.sha256,
+        settled_on=len(picked),
+    )  # fmt: skip
+
+
+def _held_out(
+    training: _Training, columns: Sequence[Int], picked: Int, candidates: Float, own: Int
+) -> list[Float]:
+    """One a set of voxels: (picked stimulus, candidate) float32 log likelihoods by encodings without its fold, less
+    each row's highest; -inf of the stimulus itself."""
+    # folds apart from those inside the encodings, which choose penalties and residuals
+    fold = grouped_folds(training.ids, folds=training.folds, seed=training.seed + 1, sound=training.sound)
+    scores = [np.empty((len(picked), len(candidates)), np.float32) for _ in columns]
+    for one in progress(range(training.folds), desc="how far to believe voxels", unit="fold"):
+        held = np.flatnonzero(fold[picked] == one)
+        if not len(held):
+            continue
+        rows, tested = np.flatnonzero(fold != one), picked[held]
+        for score, voxels in zip(scores, columns, strict=True):
+            encoding = training.encoding(voxels, rows)
+            patterns = training.patterns[np.ix_(tested, voxels)]
+            found = encoding.evidence(patterns, training.showings[tested]).log_likelihood(candidates)
+            itself = np.flatnonzero(own[tested] >= 0)
+            found[itself, own[tested[itself]]] = -np.inf
+            score[held] = found - found.max(1, keepdims=True)
+    return scores
+
+
+def _mixture(training: _Training, picked: Int, mean: Double) -> float:
+    """Share of a ridge's prediction that brings the posterior's mean nearest to the truth, in hundredths.
+
+    The ridge is of all voxels here, its predictions out of fold and rescaled as a mapping's are.
+    """
+    fit = fit_ridge(
+        training.patterns, training.features, groups=training.ids, folds=training.folds, seed=training.seed,
+        chunk=1024, sound=training.sound,
+    )  # fmt: skip
+    rescaling = Rescaling.fit(
+        fit.cv_prediction, training.features, groups=training.ids, kind="spread", limit=5.0
+    )  # fmt: skip
+    ridge = rescaling.apply(fit.cv_prediction[picked]).astype(np.float64)
+    apart = ridge - mean
+    size = float(np.square(apart).sum())
+    share = float(((training.features[picked] - mean) * apart).sum() / size) if size > 0 else 0.0
+    return round(min(max(share, 0.0), 1.0), 2)
