@@ -42,11 +42,14 @@ class BayesSettings(TakagiSampling):
     """Sets of voxels, REGION+REGION, each with a temperature of its own."""
     drawn_from: Literal["mean", "maximum"] = "mean"
     """The posterior's mean, or its most likely candidate."""
+    sharpness: float = 1.0
+    """Power of the posterior of which the mean is drawn; 1 as it is settled."""
     start_mix: float = 0.7
     """Share of likely candidates' latents in the start."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        within("--sharpness", self.sharpness, 0.01, 1000)
         within("--start-mix", self.start_mix, 0, 1)
         if not self.experts or not all(all(one.split("+")) for one in self.experts):
             found = " ".join(map(repr, self.experts)) or "none"
@@ -95,7 +98,7 @@ class Bayes(Generated):
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
             if row in WITHOUT:
                 return {}
-            said = opened.posteriors(ladder, row, stimuli)
+            said = opened.posteriors(ladder, row, stimuli, sharpness=own.sharpness)
             text = ladder.conditions(row, stimuli, (maps[READ],))[maps[READ]]
             drawn = {READ: spoken(opened, said, text, drawn_from=own.drawn_from)}
             if START in maps:

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from brain.errors import InputError, UsageError, expected
+from brain.types import Stimuli
 from decode.run.patterns import folds_of, open_data
 from decode.run.settings import DataSettings
+from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.voxelwise.bank_guard import refuse_tested, words_known
 from encoders.voxelwise.bank_items import Items
@@ -82,9 +84,23 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
         tested = sorted({name for fold in folds_of(recording, "") for name in fold.test})
         if recording.stimuli.modality not in {SPACES[name].modality for name in bank.spaces}:
             raise InputError(expected(data, "stimuli that the bank is of", recording.stimuli.modality, "give others"))
-        refuse_tested(bank, recording.stimuli, tested)
+        refuse_tested(bank, recording.stimuli, tested, true=_true(bank, recording.stimuli, tested, stack=stack))
         lines.append(words_known(bank, recording.stimuli, tested))
     return lines
+
+
+def _true(bank: Bank, stimuli: Stimuli, tested: Sequence[str], *, stack: str) -> dict[str, Conditions]:
+    """True conditions of the test stimuli in the bank's spaces of what is shown, on a stack that is named."""
+    if not stack:
+        return {}
+    place = resolve(stack)
+    shown = [name for name in bank.spaces if not SPACES[name].captioned]
+    return {
+        name: SPACES[name]
+        .open(place.path, model=place.model, revision=place.revision, device="cpu")
+        .encode(stimuli, tested, batch=64)
+        for name in shown
+    }
 
 
 def _said(source: Mapping[str, object]) -> str:

@@ -1,17 +1,18 @@
 """No test stimulus in a bank: a decoder that is shown the answer among its candidates finds it.
 
-    refuse_tested(bank, stimuli, test_ids)          # by id, by a caption record of its own, by its picture
-    words_known(bank, stimuli, test_ids)            # how many test stimuli have all their words in the bank: no leak
+    struck = refuse_tested(bank, stimuli, test_ids)   # by id, by a caption record of its own, by its picture
+    bank.without(struck)
+    words_known(bank, stimuli, test_ids)              # how many test stimuli have all their words in the bank: no leak
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from brain.data.leaks import near_duplicates
+from brain.data.leaks import Twin, near_duplicates
 from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
 from encoders.conditions import Conditions
@@ -25,11 +26,13 @@ THEN = "build the bank without the test stimuli"
 
 def refuse_tested(
     bank: Bank, stimuli: Stimuli, tested: Sequence[str], *, true: Mapping[str, Conditions] | None = None
-) -> None:
+) -> tuple[str, ...]:
     """Refuses (InputError) a bank that holds a test stimulus, by name.
 
     An item of its id (COCO's is of the picture, "#2" of its second caption); all its own captions, two or more, in a
     bank that was not drawn; or, of the items nearest to it in a space of what is shown, one that looks as it does.
+    Scenes that our simulation drew from another seed may look alike by chance, once in some millions of pairs: their
+    ids are returned, to be struck out of the bank.
 
     true  space -> true conditions of the test stimuli, to find the nearest; without them nothing is opened
     """
@@ -43,24 +46,32 @@ def refuse_tested(
             said = {plain(one) for one in stimuli.captions.get(name, ())}
             if len(said) > 1 and said <= known:
                 raise InputError(expected(f"bank {bank.where}", "no test stimulus", f"all captions of {name}", THEN))
-    for space, conditions in (true or {}).items():
-        if space in bank.spaces:
-            _refuse_alike(bank, stimuli, tested, bank.spaces[space], conditions)
+    alike = (
+        one
+        for space, conditions in (true or {}).items()
+        if space in bank.spaces
+        for one in _alike(bank, stimuli, tested, bank.spaces[space], conditions)
+    )
+    struck = []
+    for name, twin in alike:
+        if twin.exact or "drawn" not in bank.source:
+            found = f"{name}, which item {twin.train} looks like"
+            raise InputError(expected(f"bank {bank.where}", "no test stimulus", found, THEN))
+        struck.append(twin.train)
+    return tuple(dict.fromkeys(struck))
 
 
-def _refuse_alike(
+def _alike(
     bank: Bank, stimuli: Stimuli, tested: Sequence[str], space: Components, true: Conditions
-) -> None:
+) -> Iterator[tuple[str, Twin]]:
+    """Test stimuli with items that look like them, of those nearest in that space."""
     space.card.must_match(true.space)
     near = nearest(space, space.coordinates_of(true.take(tested).values))
     for name, rows in zip(tested, near.tolist(), strict=True):
         shown = [(bank.ids[row], item) for row in rows if (item := open_item(bank, row)) is not None]
         if not shown:
             return  # captions alone
-        twins = near_duplicates(shown, [(name, stimuli.open(name))])
-        if twins:
-            found = f"{name}, which item {twins[0].train} looks like"
-            raise InputError(expected(f"bank {bank.where}", "no test stimulus", found, THEN))
+        yield from ((name, twin) for twin in near_duplicates(shown, [(name, stimuli.open(name))]))
 
 
 def nearest(space: Components, coordinates: Float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

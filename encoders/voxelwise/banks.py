@@ -111,6 +111,18 @@ class Bank:
             raise InputError(expected(where, f"{card.name} of {card.model} at {card.revision[:12]}", found, then))
         return self.spaces[card.name]
 
+    def without(self, ids: Sequence[str]) -> Bank:
+        """The bank less these items; its digest stays that of the whole one."""
+        gone = set(ids)
+        stay = np.array([row for row, name in enumerate(self.ids) if name not in gone], np.int64)
+        if len(stay) == len(self):
+            return self
+        texts: dict[str, Any] = {
+            name: tuple(getattr(self, name)[row] for row in stay.tolist()) for name in ("ids", "captions", "files")
+        }
+        spaces = {name: replace(one, coordinates=one.coordinates[stay]) for name, one in self.spaces.items()}
+        return replace(self, **texts, spaces=spaces, labels={group: one[stay] for group, one in self.labels.items()})
+
     def facts(self) -> dict[str, Any]:
         """What a card says of it."""
         return {

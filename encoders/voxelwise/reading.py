@@ -54,6 +54,7 @@ class Reading:
     mixture   share of a ridge's prediction in what is drawn from, 0 to 1
     error     squared error of the posterior's mean over the prior's, on training stimuli; gain in standard errors
     split     sha256 of the split; `settled_on` how many stimuli
+    struck    items of the bank that were left out, for they look like a test stimulus
     """
 
     voxels: VoxelSpace
@@ -70,11 +71,13 @@ class Reading:
     gain: float
     split: str
     settled_on: int
+    struck: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences for the card."""
-        return () if any(self.weights) else (SILENT,)
+        struck = f"{len(self.struck)} items of the bank look like a test stimulus by chance and are left out"
+        return (*(() if any(self.weights) else (SILENT,)), *((struck,) if self.struck else ()))
 
     def evidence(self, responses: Responses) -> tuple[tuple[str, ...], Evidence]:
         """Single trials -> stimuli, sorted, and what their averaged patterns say of features; of other voxels or units
@@ -122,7 +125,7 @@ class Reading:
             tensors |= {f"{number}.of": own, **{f"{number}.{name}": array for name, array in one.arrays().items()}}
         card = {
             "voxels": voxel_facts(self.voxels), "unit": self.unit, "space": self.space.facts(), "split": self.split,
-            "names": list(self.names), "weights": list(self.weights), **self.facts(),
+            "names": list(self.names), "weights": list(self.weights), "struck": list(self.struck), **self.facts(),
         }  # fmt: skip
         write_tensors(path, tensors, kind=KIND, card=card)
 
@@ -141,7 +144,7 @@ class Reading:
                 names=tuple(card["names"]), columns=tuple(one["of"] for one in own),
                 encodings=tuple(Encoding.from_arrays(one) for one in own), weights=tuple(card["weights"]),
                 mixture=float(card["mixture"]), error=float(card["error"]), gain=float(card["gain"]),
-                split=card["split"], settled_on=int(card["settled_on"]),
+                split=card["split"], settled_on=int(card["settled_on"]), struck=tuple(card["struck"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as fault:
             raise InputError(expected(path, f"a {KIND}", f"one without {fault}", "fit it again")) from fault

@@ -11,7 +11,7 @@ showings, on which the quadratic form depends: it tells everything of a pattern 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,15 +85,18 @@ def learn_reading(
     said = [words_known(found, recording.stimuli, fold.test)] if beside else []
     reading = Reading.load(path) if path.is_file() else None
     if reading is None or (reading.bank, reading.split) != (found.digest, fold.sha256):
+        struck: tuple[str, ...] = ()
         if beside:
             shown = {name: one for name, one in true.items() if name != space}
-            refuse_tested(found, recording.stimuli, fold.test, true=shown)
+            struck = refuse_tested(found, recording.stimuli, fold.test, true=shown)
+            components = found.without(struck).spaces[space]
         reading = fit_reading(
             recording.responses, fold, experts={name: columns_of(recording, regions) for name, regions in sets.items()},
             true=true[space], components=components, candidates=components.coordinates.astype(np.float32),
             own={} if beside else {name: row for row, name in enumerate(found.ids)}, bank=found.digest,
             folds=settings.maps.folds, seed=settings.machine.seed,
         )  # fmt: skip
+        reading = replace(reading, struck=struck)
         reading.save(path)
     for line in (*said, *reading.notes):
         print(line)
@@ -173,19 +176,20 @@ class Readings:
 
     def candidates(self, fold: Split) -> Bank:
         """The bank that the fold's reading was fitted with; another one is an InputError."""
-        if bank_folder(self.bank, self.stack) is not None:
-            found = self._whole
-        else:
-            if fold.name not in self._banks:
-                self._banks[fold.name] = candidates_of(self.bank, self.stack, self.true, fold.train)
-            found = self._banks[fold.name]
+        if fold.name in self._banks:
+            return self._banks[fold.name]
+        named = bank_folder(self.bank, self.stack) is not None
+        found = self._whole if named else candidates_of(self.bank, self.stack, self.true, fold.train)
         if found.digest != self.reading(fold.name).bank:
             then = "put the bank of the fit back, or fit again into another --out"
             raise InputError(expected(f"bank {found.where}", "the bank that the run was fitted with", "another", then))
-        return found
+        self._banks[fold.name] = found.without(self.reading(fold.name).struck)
+        return self._banks[fold.name]
 
-    def posteriors(self, ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Said]:
-        """Stimulus -> its posterior, from what the ladder's row reads of it."""
+    def posteriors(
+        self, ladder: Ladder, row: str, stimuli: Sequence[str], *, sharpness: float = 1
+    ) -> dict[str, Said]:
+        """Stimulus -> its posterior to the power of `sharpness`, from what the ladder's row reads of it."""
         name = f"{self.method}-evidence"
         read = ladder.conditions(row, stimuli, (name,))[name]
         by_fold: dict[str, list[str]] = {}
@@ -203,7 +207,7 @@ class Readings:
                 linear=np.ascontiguousarray(values[:, 2 : 2 + size]), constant=values[:, 1], showings=showings,
                 quadratic=reading.quadratic(showings),
             )  # fmt: skip
-            found = posterior(evidence, space.coordinates, keep=LIKELY)
+            found = posterior(evidence.tempered(sharpness), space.coordinates, keep=LIKELY)
             said |= {one: Said(fold=fold, row=number, found=found) for number, one in enumerate(names)}
         return said
 
