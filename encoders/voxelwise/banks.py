@@ -52,15 +52,15 @@ class Components:
     """Conditions of one space by their principal components.
 
     card         SpaceCard of the space
-    mean         (number,) float32 and axes (component, number) float16: a condition is mean + coordinates @ axes
-    coordinates  (item, component) float16
+    mean         (number,) float32 and axes (component, number): a condition is mean + coordinates @ axes
+    coordinates  (item, component); both are float16 on disk
     kept         share of the variance of what the axes were found on
     """
 
     card: SpaceCard
     mean: Float
-    axes: Half
-    coordinates: Half
+    axes: NDArray[Any]
+    coordinates: NDArray[Any]
     kept: float
 
     def conditions(self, coordinates: Float | NDArray[np.float64]) -> Float:
@@ -213,9 +213,8 @@ def bank_of(conditions: Mapping[str, Conditions], stimuli: Stimuli, *, component
     spaces = {}
     for name, one in conditions.items():
         mean, axes, kept = _principal(one.take(stimuli.ids).values, components)
-        none = np.zeros((0, len(axes)), np.float16)
-        part = Components(card=one.space, mean=mean, axes=axes, coordinates=none, kept=kept)
-        spaces[name] = replace(part, coordinates=part.coordinates_of(one.take(stimuli.ids).values).astype(np.float16))
+        part = Components(card=one.space, mean=mean, axes=axes, coordinates=axes[:0], kept=kept)
+        spaces[name] = replace(part, coordinates=part.coordinates_of(one.take(stimuli.ids).values))
     codes, names = labels_of(stimuli)
     arrays = {name: one.coordinates for name, one in spaces.items()}
     return Bank(
@@ -275,7 +274,7 @@ def _axes(
     if not path.is_file():
         some = [stimuli.ids[row] for row in order[:AXES_FROM]]
         mean, axes, kept = _principal(space.encode(stimuli, some, batch=64).values, components)
-        write_tensors(path, {"mean": mean, "axes": axes}, kind=KIND, card={"kept": kept})
+        write_tensors(path, {"mean": mean, "axes": axes.astype(np.float16)}, kind=KIND, card={"kept": kept})
     tensors, card = read_tensors(path, kind=KIND)
     none = np.zeros((0, len(tensors["axes"])), np.float16)
     return Components(
@@ -283,7 +282,7 @@ def _axes(
     )  # fmt: skip
 
 
-def _principal(conditions: Float, components: int) -> tuple[Float, Half, float]:
+def _principal(conditions: Float, components: int) -> tuple[Float, Float, float]:
     """Mean (number,), principal axes (component, number) of conditions (item, *shape), and their share of variance."""
     values = conditions.reshape(len(conditions), -1).astype(np.float64)
     mean = values.mean(0)
@@ -291,19 +290,21 @@ def _principal(conditions: Float, components: int) -> tuple[Float, Half, float]:
     wide = len(values) < values.shape[1]
     spectrum, vectors = np.linalg.eigh(values @ values.T if wide else values.T @ values)
     spectrum, vectors = np.clip(spectrum[::-1], 0, None), vectors[:, ::-1]
-    count = min(components, len(values) - 1, values.shape[1])
-    axes, least = vectors[:, :count].T, np.finfo(np.float64).tiny
+    real = int((spectrum > spectrum[0] * len(spectrum) * np.finfo(np.float64).eps).sum())
+    count = min(components, len(values) - 1, max(1, real))
+    axes = vectors[:, :count].T
     if wide:
-        axes = (axes @ values) / np.sqrt(np.maximum(spectrum[:count], least))[:, None]
-    kept = float(spectrum[:count].sum() / max(float(spectrum.sum()), least))
-    return mean.astype(np.float32), axes.astype(np.float16), kept
+        axes = (axes @ values) / np.sqrt(np.where(spectrum[:count] > 0, spectrum[:count], 1))[:, None]
+    kept = float(spectrum[:count].sum() / spectrum.sum()) if real else 1.0
+    return mean.astype(np.float32), axes.astype(np.float32), kept
 
 
 def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Sequence[str]) -> Half:
     """Coordinates (item, component) of these items, encoded unless a file has them."""
     if not path.is_file():
         made: Conditions = space.encode(stimuli, ids, batch=64)
-        coordinates = axes.coordinates_of(made.values).astype(np.float16)
+        with np.errstate(over="ignore"):
+            coordinates = axes.coordinates_of(made.values).astype(np.float16)
         if not np.isfinite(coordinates).all():
             raise InputError(expected(path, "conditions that half precision holds", "larger ones", "scale them"))
         write_tensors(path, {"coordinates": coordinates}, kind=KIND, card={})

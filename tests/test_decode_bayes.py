@@ -1,0 +1,209 @@
+"""The method bayes on a random tiny stack: what it learns, what it draws from, its rows, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from brain.errors import InputError
+from brain.readers import open_recording
+from decode.methods import CATALOGUE as METHODS
+from decode.methods._parts.bayes import OWN, Readings, Said, spoken, started
+from decode.methods.bayes import BayesSettings
+from decode.run.folder import RunFolder
+from decode.run.patterns import folds_of
+from decode.stages.bank import build
+from decode.stages.draw.opened import Opened
+from encoders.conditions import Conditions
+from encoders.voxelwise.bank_items import drawn_items
+from encoders.voxelwise.reading import Reading
+from evaluation.samples.read import read_samples
+from tests.test_decode_study import FAST, digests
+
+ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval")
+
+
+def words(data: Path, out: Path, stack: Path, *more: str) -> list[str]:
+    own = ("--recipe", "bayes-miniature", "--steps", "3", "--scheduler", "ddim", "--strength", "0.7")
+    return ["study", str(data), "--out", str(out), "--stack", str(stack), *FAST, *own, *more]
+
+
+@pytest.fixture(scope="module")
+def bank(tiny_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("banks") / "drawn"
+    items = drawn_items(40, seed=9, modality="image")
+    build(folder, stack=str(tiny_stack), items=items, spaces=("clip-text", "vae-latent"), components=8, latents=6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(planted: Path, tiny_stack: Path, bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study with a bank, and every row."""
+    out = tmp_path_factory.mktemp("runs") / "bayes"
+    assert main(words(planted, out, tiny_stack, "--bank", str(bank), "--rows", *ROWS)) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def without(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same without a bank: training stimuli are the candidates."""
+    out = tmp_path_factory.mktemp("runs") / "own"
+    assert main(words(planted, out, tiny_stack, "--rows", "decoded", "shuffled")) == 0
+    return out
+
+
+def opened(run: Path, planted: Path) -> Opened:
+    settings, _ = RunFolder(run).stored()
+    return Opened(run=RunFolder(run), settings=settings, data=planted)
+
+
+def test_a_study_learns_and_draws_every_row(run: Path) -> None:
+    samples = read_samples(run, references=None)
+    assert {row: len(samples.of(row)) for row in samples.rows()} == dict.fromkeys(ROWS, 8)
+    card = json.loads((run / "card.json").read_text())
+    facts = card["learned"]["learned/bayes/bayes.held-out.json"]
+    assert set(facts["sets"]) == {"ventral+lateral", "nsdgeneral"} and 0 <= facts["mixture"] <= 1
+    assert facts["candidates"]["items"] == 40 and facts["settled_on"] == 28
+    assert card["decode"]["bank"]["digest"] == facts["bank"] and card["learners"] == ["bayes"]
+    assert json.loads((run / "settings.json").read_text())["asked"]["methods"]["bayes"]["bank"]
+
+
+def test_rows_are_drawn_from_what_they_say(run: Path, planted: Path) -> None:
+    one = opened(run, planted)
+    keys = [(row, name, 0) for row in ROWS for name in one.folds[0].test]
+    ladder, decoder = one.ladder(one.settings, keys), one.decoder(one.settings)
+    names = list(one.folds[0].test)
+    found = {row: decoder.conditions(ladder, row, names)["clip-text"] for row in ("decoded", "oracle", "mean")}
+    np.testing.assert_array_equal(found["oracle"].values, ladder.true["clip-text"].take(names).values)
+    assert np.ptp(found["mean"].values, axis=0).max() == 0
+    ridge = ladder.decoded["clip-text"].take(names).values
+    assert not np.allclose(found["decoded"].values, ridge)
+    shuffled = decoder.conditions(ladder, "shuffled", names)["clip-text"].values
+    assert sorted(map(float, shuffled[:, 0, 0])) == sorted(map(float, found["decoded"].values[:, 0, 0]))
+    assert not np.array_equal(shuffled, found["decoded"].values)
+
+
+def test_the_same_condition_alone_as_among_all(run: Path, planted: Path, tmp_path: Path) -> None:
+    whole, name = digests(run), "s31"
+    alone = tmp_path / "alone"
+    shutil.copytree(run, alone)
+    shutil.rmtree(alone / "samples")
+    assert main(["decode", str(alone), "--data", str(planted), "--stimuli", name]) == 0
+    drawn = digests(alone)
+    assert set(drawn) == {key for key in whole if f"/{name}-" in key}
+    assert drawn == {key: whole[key] for key in drawn}
+
+
+def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path) -> None:
+    one = opened(run, planted)
+    names = list(one.folds[0].test)
+    ladder = one.ladder(one.settings, [("decoded", name, 0) for name in names])
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    said = readings.posteriors(ladder, "decoded", names)
+    text, latents = (ladder.decoded[space].take(names) for space in ("clip-text", "vae-latent"))
+    bank, fold = readings.candidates(one.folds[0]), one.folds[0].name
+    reading = readings.reading(fold)
+    for share in (0.0, 0.25, 1.0):
+        readings._readings[fold] = replace(reading, mixture=share)
+        found = spoken(readings, said, text, drawn_from="mean").values
+        mean = bank.spaces["clip-text"].conditions(said[names[0]].found.mean)
+        np.testing.assert_allclose(found, (1 - share) * mean + share * text.values, rtol=1e-3, atol=1e-3)
+    readings._readings[fold] = replace(reading, mixture=0.0, weights=(1.0, 1.0))
+    said = readings.posteriors(ladder, "decoded", names)
+    best = spoken(readings, said, text, drawn_from="maximum").values
+    rows = said[names[0]].found.best[:, 0]
+    exact = bank.spaces["clip-text"].conditions(bank.spaces["clip-text"].coordinates[rows])
+    np.testing.assert_array_equal(best, exact)
+    sharp = spoken(readings, readings.posteriors(ladder, "decoded", names, sharpness=100), text, drawn_from="mean")
+    np.testing.assert_allclose(sharp.values, best, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(started(readings, said, latents, share=0).values, latents.values)
+    mixed = started(readings, said, latents, share=0.7)
+    assert not np.array_equal(mixed.values, latents.values)
+    np.testing.assert_allclose(mixed.values.std((1, 2, 3)), latents.values.std((1, 2, 3)), rtol=1e-3)
+    assert isinstance(said[names[0]], Said)
+
+
+def test_without_a_bank_training_stimuli_are_the_candidates(without: Path, planted: Path) -> None:
+    card = json.loads((without / "card.json").read_text())
+    assert card["decode"]["bank"] == OWN
+    assert card["learned"]["learned/bayes/bayes.held-out.json"]["candidates"] == OWN
+    one = opened(without, planted)
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    assert readings.candidates(one.folds[0]).ids == one.folds[0].train
+    assert len(read_samples(without, references=None).of("decoded")) == 8
+
+
+def test_every_fold_learns_from_its_own_training_stimuli(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
+    out = tmp_path / "folds"
+    more = ("--split", "cluster-3", "--rows", "decoded", "--refits", "0")
+    assert main(words(planted, out, tiny_stack, *more)) == 0
+    recording = open_recording(planted)
+    folds = folds_of(recording, "cluster-3", RunFolder(out))
+    readings = {fold.name: Reading.load(out / f"learned/bayes/bayes.{fold.name}.safetensors") for fold in folds}
+    assert {one.split for one in readings.values()} == {fold.sha256 for fold in folds}
+    assert len(read_samples(out, references=None).of("decoded")) == sum(len(fold.test) for fold in folds)
+
+
+def test_what_is_learned_comes_from_training_trials_alone(run: Path, planted: Path, tmp_path: Path) -> None:
+    """Noise instead of every test response and every test stimulus' condition: the reading's bytes stay."""
+    settings, _ = RunFolder(run).stored()
+    recording = open_recording(planted)
+    fold = folds_of(recording, "")[0]
+    rng, values = np.random.default_rng(0), recording.responses.values.copy()
+    tested = recording.responses.of(fold.test)
+    values[tested] = rng.standard_normal((int(tested.sum()), values.shape[1]))
+    noisy = replace(recording, responses=replace(recording.responses, values=values))
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(run / "conditions", other.path / "conditions")
+    shutil.copy(run / "content.json", other.path)
+    true = Conditions.load(other.conditions("clip-text", "true"))
+    spoilt = true.values.copy()
+    spoilt[true.rows(fold.test)] = 7
+    replace(true, values=spoilt).save(other.conditions("clip-text", "true"))
+    method = METHODS["bayes"]
+    method.learn(other, noisy, fold, settings, settings.method("bayes"))
+    name = "learned/bayes/bayes.held-out.safetensors"
+    assert (other.path / name).read_bytes() == (run / name).read_bytes()
+
+
+def test_another_bank_than_the_fits_is_refused(run: Path, planted: Path, bank: Path, tmp_path: Path) -> None:
+    one = opened(run, planted)
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    fold = one.folds[0].name
+    readings._readings[fold] = replace(readings.reading(fold), bank="0" * 64)
+    with pytest.raises(InputError, match="expected the bank that the run was fitted with, found another"):
+        readings.candidates(one.folds[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--bank", "nowhere"), 3, "nowhere"),
+        (("--experts", "v+"), 2, "--experts"),
+        (("--experts", "nowhere"), 2, "no region is called 'nowhere'"),
+        (("--start-mix", "1.5"), 2, "--start-mix"),
+        (("--sharpness", "0"), 2, "--sharpness"),
+        (("--bank", "OTHER"), 3, "clip-text of"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(
+    planted: Path, tiny_stack: Path, tmp_path: Path, more: tuple[str, str], code: int, said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    if more[1] == "OTHER":
+        items = drawn_items(12, seed=1, modality="image")
+        build(tmp_path / "other", stack="miniature-image", items=items, spaces=("clip-text",), components=4)
+        more = (more[0], str(tmp_path / "other"))
+    assert main(words(planted, tmp_path / "out", tiny_stack, *more)) == code
+    found = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said in found
+
+
+def test_sets_of_voxels_are_regions_joined() -> None:
+    assert BayesSettings(experts=("a+b", "c")).sets == {"a+b": ("a", "b"), "c": ("c",)}
