@@ -54,6 +54,7 @@ ENTRIES = {
     "shared": ["alphas", "shared_penalty", "chunk", "network_steps"],
 }
 METHOD_FIELDS = {
+    "bayes": [*SAMPLED, "strength", "bank", "experts", "drawn_from", "sharpness", "start_mix"],
     "mindvis": [*SAMPLED, "voxels", "paths", "start", "encoder", "masked_steps", "tune_steps"],
     "pixels": ["pixels"],
     "sound-anchored": [*SAMPLED, "seconds", "strength", "loa_weight", "anchor_weight", "candidates"],
@@ -102,8 +103,8 @@ NAMES = {
     "encoders.mappings": set(ENTRIES),
     "decode.methods": set(METHOD_FIELDS),
     "decode.recipes": {
-        "c2f-audioldm2", "c2f-miniature", "mindvis-miniature", "mindvis-sd15", "pixels-ridge", "residual-miniature",
-        "shared-miniature", "takagi-miniature", "takagi-sd15", "unclip-miniature",
+        "bayes-miniature", "c2f-audioldm2", "c2f-miniature", "mindvis-miniature", "mindvis-sd15", "pixels-ridge",
+        "residual-miniature", "shared-miniature", "takagi-miniature", "takagi-sd15", "unclip-miniature",
     },
     "brain.readers": {"arrays", "bdata", "mindvis", "nsd", "series"},
     "brain.splits": {

@@ -25,7 +25,7 @@ KINDS = ("recipes", "methods", "mappings", "readers", "splits", "spaces", "tower
          "metrics", "judges", "profiles")  # fmt: skip
 FEW = ("--bootstrap", "100", "--permutations", "20")
 TAKEN = [
-    *(f"decode/methods/{name}.py" for name in ("double_conditioning", "pixels", "sound_anchored", "sound_c2f",
+    *(f"decode/methods/{name}.py" for name in ("bayes", "double_conditioning", "pixels", "sound_anchored", "sound_c2f",
                                                "sound_direct", "takagi", "unclip")),
     *(f"encoders/mappings/{name}.py" for name in ("prior", "residual", "ridge", "shared")),
     *(f"evaluation/metrics/{name}.py" for name in ("identification", "perceptual", "pixels", "sounds", "verdicts")),
