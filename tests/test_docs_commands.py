@@ -39,7 +39,7 @@ WITHOUT_FLAGS = ("tests.notebooks",)
 VALUES = {
     "DATA": "data/simulated", "RUN": "runs/first", "RUN_OR_FOLDER": "runs/first", "OUT": "made",
     "FILE": "responses.npy", "NAME": "takagi-miniature", "NAME_OR_FOLDER": "miniature-image", "KIND": "mappings",
-    "DIR": "shown/", "STIMULUS": "nsd01300", "list|check|fetch": "list", "2+": "2",
+    "DIR": "shown/", "STIMULUS": "nsd01300", "list|check|fetch": "list", "build|check": "build", "2+": "2",
 }  # fmt: skip
 # Why a command is not run here. The first that matches says it.
 REASONS = {
@@ -53,6 +53,9 @@ REASONS = {
     r"residual-miniature|shared-miniature|mindvis": "trains a network, over a minute; tests of its own run small ones",
     r"synthesize": "needs a run of a hundred stimuli, over a minute with it; golden tests and the gallery run it",
     r"heard/|lag_s=|mels": "needs a listener's run, over a minute with it; golden tests and the gallery run it",
+    r"bayes-miniature": "over a minute; tests/test_decode_bayes.py runs it on a small stack",
+    r"bank check|captions_train2017": "needs a bank, or COCO's captions; tests/test_encoders_banks.py has some",
+    r"bank build": "builds on a bundled stack, half a minute; tests/test_encoders_banks.py builds on a small one",
     r"--subjects 4": "over a minute: four subjects",
     r"--curves": "over a minute; tests/test_decode_curves.py runs it",
     r"data/Kamitani|miyawaki|theirs\.npz": "needs data of others",
