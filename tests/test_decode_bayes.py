@@ -24,6 +24,7 @@ from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import drawn_items
 from encoders.voxelwise.reading import Reading
 from evaluation.samples.read import read_samples
+from evaluation.statistics.folds import read_design
 from tests.test_decode_study import FAST, digests
 
 ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval")
@@ -141,13 +142,16 @@ def test_without_a_bank_training_stimuli_are_the_candidates(without: Path, plant
 
 def test_every_fold_learns_from_its_own_training_stimuli(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
     out = tmp_path / "folds"
-    more = ("--split", "cluster-3", "--rows", "decoded", "--refits", "0")
+    more = ("--split", "cluster-3", "--rows", "decoded", "--refits", "19")
     assert main(words(planted, out, tiny_stack, *more)) == 0
     recording = open_recording(planted)
     folds = folds_of(recording, "cluster-3", RunFolder(out))
     readings = {fold.name: Reading.load(out / f"learned/bayes/bayes.{fold.name}.safetensors") for fold in folds}
     assert {one.split for one in readings.values()} == {fold.sha256 for fold in folds}
     assert len(read_samples(out, references=None).of("decoded")) == sum(len(fold.test) for fold in folds)
+    # refits are of ridges: a row that they did not draw has neither their chance nor their width
+    design = read_design(out)
+    assert design.in_folds and design.null_of("decoded") is None and np.isnan(design.chance("decoded", "two_way"))
 
 
 def test_what_is_learned_comes_from_training_trials_alone(run: Path, planted: Path, tmp_path: Path) -> None:
@@ -185,6 +189,7 @@ def test_another_bank_than_the_fits_is_refused(run: Path, planted: Path, bank: P
     ("more", "code", "said"),
     [
         (("--bank", "nowhere"), 3, "nowhere"),
+        (("--curves",), 2, "method bayes learns more than maps"),
         (("--experts", "v+"), 2, "--experts"),
         (("--experts", "nowhere"), 2, "no region is called 'nowhere'"),
         (("--start-mix", "1.5"), 2, "--start-mix"),
@@ -193,10 +198,10 @@ def test_another_bank_than_the_fits_is_refused(run: Path, planted: Path, bank: P
     ],
 )
 def test_what_cannot_be_read_is_one_sentence(
-    planted: Path, tiny_stack: Path, tmp_path: Path, more: tuple[str, str], code: int, said: str,
+    planted: Path, tiny_stack: Path, tmp_path: Path, more: tuple[str, ...], code: int, said: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    if more[1] == "OTHER":
+    if more[-1] == "OTHER":
         items = drawn_items(12, seed=1, modality="image")
         build(tmp_path / "other", stack="miniature-image", items=items, spaces=("clip-text",), components=4)
         more = (more[0], str(tmp_path / "other"))

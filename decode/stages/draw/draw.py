@@ -235,7 +235,12 @@ def draw_missing(
         row: opened.decoder(settings, method) for row, method in methods_of(settings.sampling).items() if row in wanted
     }
     ranked = most_telling(ladder.true)
-    read = {row: [name for name in ranked if name in names] for row, names in maps_read(settings).items()}
+    by = methods_of(settings.sampling)
+    # what a method learns besides maps is not fitted anew: refits of maps say nothing of its chance and its intervals
+    read = {
+        row: [] if METHODS[by[row]].learns else [name for name in ranked if name in names]
+        for row, names in maps_read(settings).items()
+    }
     before = sink.card_facts().get("decode", {}).get("maps", {})  # rows that an earlier call has drawn keep theirs
     facts = {"sampling": to_json(settings.sampling), "maps": {**before, **read}, **decoders["decoded"].facts}
     sink.add_to_card({"decode": facts})

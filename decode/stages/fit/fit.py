@@ -126,6 +126,10 @@ def check_curves(settings: Settings) -> None:
     name = settings.sampling.method
     if not METHODS[name].needs:
         raise UsageError(f"--curves: every point fits ridges anew, and method {name} reads no maps; leave --curves out")
+    if METHODS[name].learns:
+        raise UsageError(
+            f"--curves: every point fits ridges anew, and method {name} learns more than maps; leave --curves out"
+        )
     for kind in kinds_of(settings.maps):
         if not isinstance(settings.mapping(kind), RidgeKnobs):
             raise UsageError(
