@@ -22,6 +22,7 @@ from decode.stages.bank import build
 from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import drawn_items
+from encoders.voxelwise.banks import Bank
 from encoders.voxelwise.reading import Reading
 from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
@@ -108,7 +109,7 @@ def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path
     readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
     said = readings.posteriors(ladder, "decoded", names)
     text, latents = (ladder.decoded[space].take(names) for space in ("clip-text", "vae-latent"))
-    bank, fold = readings.candidates(one.folds[0]), one.folds[0].name
+    bank, fold = readings.candidates(one.folds[0].name), one.folds[0].name
     reading = readings.reading(fold)
     for share in (0.0, 0.25, 1.0):
         readings._readings[fold] = replace(reading, mixture=share)
@@ -130,13 +131,30 @@ def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path
     assert isinstance(said[names[0]], Said)
 
 
+def test_words_and_doubt_are_told_of_every_test_stimulus(run: Path, planted: Path, bank: Path) -> None:
+    told = json.loads((run / "learned/bayes/posterior.json").read_text())
+    recording, drawn = open_recording(planted), Bank.load(bank)
+    assert set(told["stimuli"]) == set(folds_of(recording, "")[0].test)
+    for words in told["stimuli"].values():
+        shares = [share for _, share in words["captions"]]
+        assert shares == sorted(shares, reverse=True) and len(shares) == 5 and 0 < sum(shares) <= 1.001
+        assert set(words["ids"]) <= set(drawn.ids) and set(words["labels"]) == set(drawn.labels)
+        assert all(0.9 < sum(found.values()) <= 1.001 for found in words["labels"].values())
+        assert 0 <= words["entropy"] <= np.log(40) + 1e-3
+    assert told["prior_entropy"] == {"held-out": np.log(40)}
+    before = (run / "learned/bayes/posterior.json").stat().st_mtime_ns
+    assert main(["decode", str(run), "--data", str(planted)]) == 0
+    assert (run / "learned/bayes/posterior.json").stat().st_mtime_ns == before, "it is of that evidence"
+    assert Conditions.load(run / "conditions/bayes-evidence.read.safetensors").space.name == "bayes-evidence"
+
+
 def test_without_a_bank_training_stimuli_are_the_candidates(without: Path, planted: Path) -> None:
     card = json.loads((without / "card.json").read_text())
     assert card["decode"]["bank"] == OWN
     assert card["learned"]["learned/bayes/bayes.held-out.json"]["candidates"] == OWN
     one = opened(without, planted)
     readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
-    assert readings.candidates(one.folds[0]).ids == one.folds[0].train
+    assert readings.candidates(one.folds[0].name).ids == one.folds[0].train
     assert len(read_samples(without, references=None).of("decoded")) == 8
 
 
@@ -182,7 +200,7 @@ def test_another_bank_than_the_fits_is_refused(run: Path, planted: Path, bank: P
     fold = one.folds[0].name
     readings._readings[fold] = replace(readings.reading(fold), bank="0" * 64)
     with pytest.raises(InputError, match="expected the bank that the run was fitted with, found another"):
-        readings.candidates(one.folds[0])
+        readings.candidates(one.folds[0].name)
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ class Method(Protocol):
     rows           cards of the rows that it adds; the first is its row where it stands beside another method
     drawn          row -> how it draws that row, for rows that are not drawn from one row of conditions
     lacks          row of the ladder -> why it cannot draw it
+    keeps          space of what it reads besides maps, where a run stores that of its test stimuli; "" where not
     """
 
     @property
@@ -151,6 +152,8 @@ class Method(Protocol):
     def drawn(self) -> Mapping[str, DrawRow]: ...
     @property
     def lacks(self) -> Mapping[str, str]: ...
+    @property
+    def keeps(self) -> str: ...
 
     def check(self, settings: Settings, own: Any) -> None:
         """Refuses settings that cannot end well, by names and the stack's configuration alone."""
@@ -192,6 +195,7 @@ class Plain:
     rows: tuple[RowCard, ...] = ()
     drawn: Mapping[str, DrawRow] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
+    keeps: str = ""
     stack: bool = True
     trains: bool = False
 

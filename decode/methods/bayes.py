@@ -17,11 +17,12 @@ from brain.console.bounds import within
 from brain.errors import UsageError, expected
 from brain.types import Recording, Split
 from decode.methods import Decoder, Take, read_from
-from decode.methods._parts.bayes import Readings, evidence_of, learn_reading, spoken, started
+from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading, spoken, started
+from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
-from decode.run.settings import Settings, fitting
+from decode.run.settings import Settings, fitting, spaces_of
 from encoders.conditions import Conditions
 from evaluation.samples.rows import RowCard
 from pipelines.generators.takagi import TakagiSampling
@@ -81,18 +82,24 @@ class Bayes(Generated):
         """What averaged patterns of these test stimuli say of candidates, each by its fold's models."""
         return evidence_of(run, recording, method=NAME, stimuli=stimuli, take=take)
 
+    def finish(self, run: RunFolder, settings: Settings) -> None:
+        """Puts what the posterior says of every test stimulus into words, RUN/learned/bayes/posterior.json."""
+        known = spaces_of(settings.maps)
+        true = {name: Conditions.load(run.conditions(name, "true")) for name in (READ, START) if name in known}
+        write_words(_readings(run, settings, true), run)
+
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
         """The generator, the bank, and the models of every fold."""
         maps = read_from(settings.maps, (READ, START))
-        own: BayesSettings = settings.method(NAME)
-        return Readings(
-            run=run, method=NAME, stack=settings.maps.stack, bank=own.bank,
-            generator=super().open(run, settings, true=true), true={space: true[name] for space, name in maps.items()},
+        return replace(
+            _readings(run, settings, {space: true[name] for space, name in maps.items()}),
+            generator=super().open(run, settings, true=true),
         )  # fmt: skip
 
     def decoder(self, opened: Readings, settings: Settings, own: BayesSettings, *, seconds: float) -> Decoder:
         """The generator, told what the posterior says."""
         maps = read_from(settings.maps, (READ, START))
+        assert opened.generator is not None
         found = decoder_of(opened.generator, NAME, settings, own, maps=maps, seconds=seconds)
 
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
@@ -109,6 +116,11 @@ class Bayes(Generated):
         return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
 
 
+def _readings(run: RunFolder, settings: Settings, true: Mapping[str, Conditions]) -> Readings:
+    own: BayesSettings = settings.method(NAME)
+    return Readings(run=run, method=NAME, stack=settings.maps.stack, bank=own.bank, true=true)
+
+
 ENTRIES = (
     Bayes(
         name=NAME,
@@ -117,6 +129,7 @@ ENTRIES = (
         citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
         generator="takagi",
         noised=START,
+        keeps=evidence_name(NAME),
         settings=BayesSettings(),
         rows=(
             RowCard(

@@ -102,7 +102,8 @@ class RunFolder:
         return self.path / "maps" / f"{self._plain(name)}.{self._plain(split)}.safetensors"
 
     def conditions(self, name: str, row: str) -> Path:
-        """Where conditions lie: row "true" of a space (from the stimuli), or "decoded" of a map (from the brain)."""
+        """Where conditions lie: row "true" of a space (from stimuli), "decoded" of a map (from the brain), "read" of
+        what a method reads besides maps."""
         return self.path / "conditions" / f"{self._plain(name)}.{self._plain(row)}.safetensors"
 
     def _plain(self, name: str) -> str:
@@ -200,8 +201,9 @@ class RunFolder:
         if conditions.is_dir() and any(name in ENCODED or part.startswith("methods/") for part, name, _, _ in changed):
             shutil.rmtree(conditions)
         if not self._begun("decode") and any(differences(stored, settings, "decode")):
-            for path in (*conditions.glob("*.decoded.safetensors"), *conditions.glob("*.generated.safetensors")):
-                path.unlink()
+            for row in ("decoded", "generated", "read"):
+                for path in conditions.glob(f"*.{row}.safetensors"):
+                    path.unlink()
             if self.samples.is_dir():
                 shutil.rmtree(self.samples)
 

@@ -54,7 +54,8 @@ class Reading:
     mixture   share of a ridge's prediction in what is drawn from, 0 to 1
     error     squared error of the posterior's mean over the prior's, on training stimuli; gain in standard errors
     split     sha256 of the split; `settled_on` how many stimuli
-    struck    items of the bank that were left out, for they look like a test stimulus
+    ids       (stimulus,) the training stimuli, sorted; struck, items of the bank that were left out, for they look like
+              a test stimulus
     """
 
     voxels: VoxelSpace
@@ -71,6 +72,7 @@ class Reading:
     gain: float
     split: str
     settled_on: int
+    ids: tuple[str, ...]
     struck: tuple[str, ...] = ()
 
     @property
@@ -125,7 +127,8 @@ class Reading:
             tensors |= {f"{number}.of": own, **{f"{number}.{name}": array for name, array in one.arrays().items()}}
         card = {
             "voxels": voxel_facts(self.voxels), "unit": self.unit, "space": self.space.facts(), "split": self.split,
-            "names": list(self.names), "weights": list(self.weights), "struck": list(self.struck), **self.facts(),
+            "names": list(self.names), "weights": list(self.weights), "struck": list(self.struck),
+            "ids": list(self.ids), **self.facts(),
         }  # fmt: skip
         write_tensors(path, tensors, kind=KIND, card=card)
 
@@ -144,7 +147,8 @@ class Reading:
                 names=tuple(card["names"]), columns=tuple(one["of"] for one in own),
                 encodings=tuple(Encoding.from_arrays(one) for one in own), weights=tuple(card["weights"]),
                 mixture=float(card["mixture"]), error=float(card["error"]), gain=float(card["gain"]),
-                split=card["split"], settled_on=int(card["settled_on"]), struck=tuple(card["struck"]),
+                split=card["split"], settled_on=int(card["settled_on"]), ids=tuple(card["ids"]),
+                struck=tuple(card["struck"]),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as fault:
             raise InputError(expected(path, f"a {KIND}", f"one without {fault}", "fit it again")) from fault
@@ -222,7 +226,7 @@ def fit_reading(
         voxels=trials.space, unit=responses.space.unit, scaler=scaler, space=true.space, bank=bank, names=names,
         columns=columns, encodings=tuple(training.encoding(one, every) for _, one in jobs), weights=found.weights,
         mixture=_mixture(training, picked, found.mean), error=found.error, gain=found.gain, split=fold.sha256,
-        settled_on=len(picked),
+        settled_on=len(picked), ids=averaged.ids,
     )  # fmt: skip
 
 

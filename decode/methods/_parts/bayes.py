@@ -79,7 +79,8 @@ def learn_reading(
     stack, path = settings.maps.stack, path_of(run, method, fold.name)
     known, space = spaces_of(settings.maps), spaces[0]
     true = {name: Conditions.load(run.conditions(name, "true")) for name in spaces if name in known}
-    found = candidates_of(bank, stack, true, fold.train)
+    shown = set(recording.responses.stimulus.tolist())
+    found = candidates_of(bank, stack, true, sorted(set(fold.train) & shown))
     components = found.must_be_of(true[space].space, where=f"bank {found.where}")
     beside = bank_folder(bank, stack) is not None
     said = [words_known(found, recording.stimuli, fold.test)] if beside else []
@@ -87,8 +88,8 @@ def learn_reading(
     if reading is None or (reading.bank, reading.split) != (found.digest, fold.sha256):
         struck: tuple[str, ...] = ()
         if beside:
-            shown = {name: one for name, one in true.items() if name != space}
-            struck = refuse_tested(found, recording.stimuli, fold.test, true=shown)
+            pictured = {name: one for name, one in true.items() if name != space}
+            struck = refuse_tested(found, recording.stimuli, fold.test, true=pictured)
             components = found.without(struck).spaces[space]
         reading = fit_reading(
             recording.responses, fold, experts={name: columns_of(recording, regions) for name, regions in sets.items()},
@@ -125,9 +126,14 @@ def evidence_of(run: RunFolder, recording: Recording, *, method: str, stimuli: s
     return Conditions(space=_evidence_card(method, width), values=values, ids=tuple(found))
 
 
+def evidence_name(method: str) -> str:
+    """What the space of a method's evidence is called."""
+    return f"{method}-evidence"
+
+
 def _evidence_card(method: str, width: int) -> SpaceCard:
     return SpaceCard(
-        name=f"{method}-evidence", model=method, revision="", layer="log likelihood in the bank's components",
+        name=evidence_name(method), model=method, revision="", layer="log likelihood in the bank's components",
         normalisation="showings, constant, linear form", shape=(width,),
     )  # fmt: skip
 
@@ -143,7 +149,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Readings:
-    """A generator with the bank and every fold's reading, each opened when it is asked for.
+    """The bank and every fold's reading, each opened when it is asked for, and a generator where something is drawn.
 
     true  space -> true conditions of the run's stimuli
     """
@@ -152,9 +158,8 @@ class Readings:
     method: str
     stack: str
     bank: str
-    generator: Generator
     true: Mapping[str, Conditions] = field(repr=False)
-    folds: dict[str, Split] = field(default_factory=dict, repr=False)
+    generator: Generator | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False)
     _readings: dict[str, Reading] = field(default_factory=dict, repr=False)
 
@@ -174,40 +179,43 @@ class Readings:
             self._readings[fold] = Reading.load(path_of(self.run, self.method, fold))
         return self._readings[fold]
 
-    def candidates(self, fold: Split) -> Bank:
+    def candidates(self, fold: str) -> Bank:
         """The bank that the fold's reading was fitted with; another one is an InputError."""
-        if fold.name in self._banks:
-            return self._banks[fold.name]
-        named = bank_folder(self.bank, self.stack) is not None
-        found = self._whole if named else candidates_of(self.bank, self.stack, self.true, fold.train)
-        if found.digest != self.reading(fold.name).bank:
+        if fold in self._banks:
+            return self._banks[fold]
+        named, reading = bank_folder(self.bank, self.stack) is not None, self.reading(fold)
+        found = self._whole if named else candidates_of(self.bank, self.stack, self.true, reading.ids)
+        if found.digest != reading.bank:
             then = "put the bank of the fit back, or fit again into another --out"
             raise InputError(expected(f"bank {found.where}", "the bank that the run was fitted with", "another", then))
-        self._banks[fold.name] = found.without(self.reading(fold.name).struck)
-        return self._banks[fold.name]
+        self._banks[fold] = found.without(reading.struck)
+        return self._banks[fold]
 
     def posteriors(
         self, ladder: Ladder, row: str, stimuli: Sequence[str], *, sharpness: float = 1
     ) -> dict[str, Said]:
         """Stimulus -> its posterior to the power of `sharpness`, from what the ladder's row reads of it."""
-        name = f"{self.method}-evidence"
+        name = evidence_name(self.method)
         read = ladder.conditions(row, stimuli, (name,))[name]
-        by_fold: dict[str, list[str]] = {}
-        folds = {one: ladder.fold(one) for one in stimuli}
-        self.folds.update({fold.name: fold for fold in folds.values()})
-        for one in stimuli:
-            by_fold.setdefault(folds[one].name, []).append(one)
+        return self.said({one: ladder.fold(one).name for one in stimuli}, read, sharpness=sharpness, keep=LIKELY)
+
+    def said(
+        self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False
+    ) -> dict[str, Said]:
+        """Stimulus -> its posterior, from evidence on it by the reading of its fold (`folds`)."""
         said: dict[str, Said] = {}
-        for fold, names in by_fold.items():
-            reading, values = self.reading(fold), read.take(names).values.astype(np.float64)
+        for fold in dict.fromkeys(folds.values()):
+            names = [one for one in folds if folds[one] == fold]
+            reading, bank = self.reading(fold), self.candidates(fold)
+            values, space = read.take(names).values.astype(np.float64), bank.spaces[reading.space.name]
             showings = values[:, 0].round().astype(np.int64)
-            space = self.candidates(folds[names[0]]).spaces[reading.space.name]
-            size = len(space.axes)
             evidence = Evidence(
-                linear=np.ascontiguousarray(values[:, 2 : 2 + size]), constant=values[:, 1], showings=showings,
-                quadratic=reading.quadratic(showings),
+                linear=np.ascontiguousarray(values[:, 2 : 2 + len(space.axes)]), constant=values[:, 1],
+                quadratic=reading.quadratic(showings), showings=showings,
             )  # fmt: skip
-            found = posterior(evidence.tempered(sharpness), space.coordinates, keep=LIKELY)
+            found = posterior(
+                evidence.tempered(sharpness), space.coordinates, keep=keep, labels=bank.labels if labels else None
+            )  # fmt: skip
             said |= {one: Said(fold=fold, row=number, found=found) for number, one in enumerate(names)}
         return said
 
@@ -218,7 +226,7 @@ def spoken(readings: Readings, said: Mapping[str, Said], text: Conditions, *, dr
     rows = []
     for name in text.ids:
         one = said[name]
-        space = readings.candidates(_fold(readings, one)).spaces[text.space.name]
+        space = readings.candidates(one.fold).spaces[text.space.name]
         best = space.coordinates[one.found.best[one.row, 0]]
         coordinates = one.found.mean[one.row] if drawn_from == "mean" else best
         share = np.float64(readings.reading(one.fold).mixture)
@@ -236,7 +244,7 @@ def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *
     rows = []
     for name in latents.ids:
         one, own = said[name], latents.values[latents.rows([name])[0]].astype(np.float64)
-        bank = readings.candidates(_fold(readings, one))
+        bank = readings.candidates(one.fold)
         if not share or latents.space.name not in bank.spaces:
             rows.append(own)
             continue
@@ -252,6 +260,3 @@ def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *
         rows.append(mixed * (own.std() / mixed.std()))
     return Conditions(space=latents.space, values=np.asarray(rows, np.float32), ids=latents.ids)
 
-
-def _fold(readings: Readings, said: Said) -> Split:
-    return readings.folds[said.fold]

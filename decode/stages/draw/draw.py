@@ -197,14 +197,16 @@ def save_decoded(
     tested = {name for split in opened.folds for name in split.test}
     known = {name for row, name, _ in missing if row == "decoded"}
     known |= {name for name in tested if writer.done("decoded", name, 0) is not None}
-    decoded, there = ladder.decoded, [holds_conditions(opened.run.conditions(one, "decoded")) for one in ladder.true]
+    read = {method.keeps for method, _ in own_of(settings) if method.keeps}
+    kept = {name: opened.run.conditions(name, "read" if name in read else "decoded") for name in (*ladder.true, *read)}
+    decoded, there = ladder.decoded, [holds_conditions(path) for path in kept.values()]
     some = not decoded or any(len(one) < len(tested) for one in decoded.values())
     if known >= tested and not all(there) and some:
         count = settings.sampling.test_repeats
         decoded = opened.decoded(tested, lambda trials: first_repeats(trials, count), settings=settings)
     for name, conditions in decoded.items():
-        if name in ladder.true and len(conditions) == len(tested):
-            conditions.save(opened.run.conditions(name, "decoded"))
+        if name in kept and len(conditions) == len(tested):
+            conditions.save(kept[name])
 
 
 def draw_missing(
