@@ -13,6 +13,7 @@ import pytest
 from app.cli import main
 from brain.errors import InputError
 from brain.readers import open_recording
+from brain.types import Stimuli
 from decode.methods import CATALOGUE as METHODS
 from decode.methods._parts.bayes import OWN, Readings, Said, spoken, started
 from decode.methods.bayes import BayesSettings
@@ -21,6 +22,7 @@ from decode.run.patterns import folds_of
 from decode.stages.bank import build
 from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
+from encoders.spaces import CATALOGUE as SPACES
 from encoders.voxelwise.bank_items import drawn_items
 from encoders.voxelwise.banks import Bank
 from encoders.voxelwise.reading import Reading
@@ -102,7 +104,9 @@ def test_the_same_condition_alone_as_among_all(run: Path, planted: Path, tmp_pat
     assert drawn == {key: whole[key] for key in drawn}
 
 
-def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path) -> None:
+def test_mixture_sharpness_and_start_mean_what_they_say(
+    run: Path, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = opened(run, planted)
     names = list(one.folds[0].test)
     ladder = one.ladder(one.settings, [("decoded", name, 0) for name in names])
@@ -120,6 +124,15 @@ def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path
     said = readings.posteriors(ladder, "decoded", names)
     best = spoken(readings, said, text, drawn_from="maximum").values
     rows = said[names[0]].found.best[:, 0]
+    texts = Stimuli(
+        ids=tuple(dict.fromkeys(map(str, rows.tolist()))), modality="image", opener=lambda name: None,
+        captions={str(row): (bank.captions[row],) for row in rows.tolist()},
+    )  # fmt: skip
+    space = SPACES["clip-text"].open(Path(one.settings.maps.stack), model="tiny", revision="", device="cpu")
+    anew = space.encode(texts, texts.ids, batch=4)
+    np.testing.assert_array_equal(best, anew.values[anew.rows([str(row) for row in rows.tolist()])])
+    monkeypatch.setattr(Readings, "encoded", lambda self, caption: None)
+    best = spoken(readings, said, text, drawn_from="maximum").values
     exact = bank.spaces["clip-text"].conditions(bank.spaces["clip-text"].coordinates[rows])
     np.testing.assert_array_equal(best, exact)
     sharp = spoken(readings, readings.posteriors(ladder, "decoded", names, sharpness=100), text, drawn_from="mean")

@@ -20,13 +20,14 @@ import numpy as np
 
 from brain.data.correlation import with_row
 from brain.errors import InputError, expected
-from brain.types import Recording, Split, Stimuli
+from brain.types import Float, Recording, Split, Stimuli
 from decode.methods import Take
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.patterns import columns_of
 from decode.run.settings import Settings, spaces_of
 from encoders.conditions import Conditions, SpaceCard
+from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import write_json
 from encoders.voxelwise.bank_guard import refuse_tested, words_known
 from encoders.voxelwise.banks import Bank, bank_of
@@ -173,6 +174,23 @@ class Readings:
     def _whole(self) -> Bank:
         return candidates_of(self.bank, self.stack, self.true, ())
 
+    @cached_property
+    def _texts(self) -> Any | None:
+        """The space of captions that is searched, opened on the stack; None where another is."""
+        card = self.reading(next(iter(self.run.card_facts()["tested"]))).space
+        if not SPACES[card.name].captioned:
+            return None
+        stack = resolve(self.stack)
+        found = SPACES[card.name].open(stack.path, model=stack.model, revision=stack.revision, device="cpu")
+        card.must_match(found.card)
+        return found
+
+    def encoded(self, caption: str) -> Float | None:
+        """The condition of a caption, (*shape) float32; None of none, and where captions are not what is searched."""
+        if not caption or self._texts is None:
+            return None
+        return np.asarray(self._texts.encode_texts([caption], batch=1)[0], np.float32)
+
     def reading(self, fold: str) -> Reading:
         """The reading of a fold."""
         if fold not in self._readings:
@@ -222,16 +240,23 @@ class Readings:
 
 def spoken(readings: Readings, said: Mapping[str, Said], text: Conditions, *, drawn_from: str) -> Conditions:
     """What is drawn from: the posterior's mean, or its most likely candidate ("maximum"), mixed with `text`, a ridge's
-    prediction, as the reading says."""
+    prediction, as the reading says.
+
+    A candidate with a caption is encoded anew, and has every number of its condition, not those of components alone.
+    """
     rows = []
     for name in text.ids:
         one = said[name]
         space = readings.candidates(one.fold).spaces[text.space.name]
-        best = space.coordinates[one.found.best[one.row, 0]]
-        coordinates = one.found.mean[one.row] if drawn_from == "mean" else best
+        best = int(one.found.best[one.row, 0])
+        if drawn_from == "mean":
+            condition = space.conditions(one.found.mean[one.row][None])[0]
+        else:
+            anew = readings.encoded(readings.candidates(one.fold).captions[best])
+            condition = space.conditions(space.coordinates[best][None])[0] if anew is None else anew
         share = np.float64(readings.reading(one.fold).mixture)
         own = text.values[text.rows([name])[0]].astype(np.float64)
-        rows.append((1 - share) * space.conditions(coordinates[None])[0] + share * own)
+        rows.append((1 - share) * condition + share * own)
     return Conditions(space=text.space, values=np.asarray(rows, np.float32), ids=text.ids)
 
 
