@@ -263,7 +263,7 @@ def test_drawn_sounds_are_items_too(tmp_path: Path) -> None:
     items = drawn_items(3, seed=2, modality="sound")
     wave, rate = items.stimuli.open(items.stimuli.ids[1])
     assert rate == 16000 and wave.ndim == 1 and np.abs(wave).max() > 0.1
-    assert items.stimuli.labels[items.stimuli.ids[0]]["kind"] and len(items.stimuli.captions[items.stimuli.ids[0]]) == 1
+    assert items.stimuli.labels[items.stimuli.ids[0]]["kind"] and len(items.stimuli.captions[items.stimuli.ids[0]]) == 3
 
 
 # commands

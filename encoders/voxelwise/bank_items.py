@@ -41,7 +41,7 @@ class Items:
 
 
 def drawn_items(count: int, *, seed: int, modality: str) -> Items:
-    """So many scenes, or sounds, of the simulation, by their first caption; `seed` is no study's."""
+    """So many scenes, or sounds, of the simulation, by all their captions, as a study's are; `seed` is no study's."""
     things = {f"drawn-{seed}-{index:06d}": index for index in range(count)}
     scene = _scene_of(seed, modality)
     planned = {name: scene(index) for name, index in progress(things.items(), desc="planning", unit="item")}
@@ -49,7 +49,7 @@ def drawn_items(count: int, *, seed: int, modality: str) -> Items:
     return Items(
         stimuli=Stimuli(
             ids=tuple(things), modality=modality, opener=lambda name: _drawn(planned[name]),
-            captions={name: one.captions[:1] for name, one in planned.items()},
+            captions={name: one.captions for name, one in planned.items()},
             labels={name: one.labels for name, one in planned.items()},
         ),
         source={"drawn": kind, "count": count, "seed": seed}, licence="MIT, drawn by afterimage's own simulation",
