@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from app.cli import main
 from brain.errors import InputError
@@ -23,14 +24,15 @@ from decode.stages.bank import build
 from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.voxelwise.bank_items import drawn_items
+from encoders.voxelwise.bank_items import drawn_items, open_item
 from encoders.voxelwise.banks import Bank
 from encoders.voxelwise.reading import Reading
 from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
 from tests.test_decode_study import FAST, digests
 
-ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval")
+ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval", "likely", "other_words")
+LADDER = ROWS[:6]
 
 
 def words(data: Path, out: Path, stack: Path, *more: str) -> list[str]:
@@ -80,7 +82,7 @@ def test_a_study_learns_and_draws_every_row(run: Path) -> None:
 
 def test_rows_are_drawn_from_what_they_say(run: Path, planted: Path) -> None:
     one = opened(run, planted)
-    keys = [(row, name, 0) for row in ROWS for name in one.folds[0].test]
+    keys = [(row, name, 0) for row in LADDER for name in one.folds[0].test]
     ladder, decoder = one.ladder(one.settings, keys), one.decoder(one.settings)
     names = list(one.folds[0].test)
     found = {row: decoder.conditions(ladder, row, names)["clip-text"] for row in ("decoded", "oracle", "mean")}
@@ -142,6 +144,25 @@ def test_mixture_sharpness_and_start_mean_what_they_say(
     assert not np.array_equal(mixed.values, latents.values)
     np.testing.assert_allclose(mixed.values.std((1, 2, 3)), latents.values.std((1, 2, 3)), rtol=1e-3)
     assert isinstance(said[names[0]], Said)
+
+
+def test_the_bank_s_own_pictures_and_a_bank_without_the_words(run: Path, planted: Path) -> None:
+    one = opened(run, planted)
+    names = list(one.folds[0].test)
+    ladder = one.ladder(one.settings, [("decoded", name, 0) for name in names])
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    said, samples = readings.posteriors(ladder, "decoded", names), read_samples(run, references=None)
+    bank = readings.candidates(one.folds[0].name)
+    for sample in samples.of("likely"):
+        row = int(said[sample.stimulus].found.best[said[sample.stimulus].row, 0])
+        size = samples.open(sample).size
+        expected = ImageOps.fit(open_item(bank, row), size, method=Image.Resampling.LANCZOS)
+        assert np.array_equal(np.asarray(samples.open(sample)), np.asarray(expected))
+    # none of these stimuli has words of the bank: nothing is taken away, and the same pictures are drawn
+    assert {one.sha256 for one in samples.of("other_words")} == {one.sha256 for one in samples.of("decoded")}
+    gone = {names[0]: said[names[0]].found.best[0, :1]}
+    without = readings.posteriors(ladder, "decoded", names, without=gone)
+    assert int(without[names[0]].found.best[0, 0]) == int(said[names[0]].found.best[0, 1])
 
 
 def test_words_and_doubt_are_told_of_every_test_stimulus(run: Path, planted: Path, bank: Path) -> None:

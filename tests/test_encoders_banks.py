@@ -19,7 +19,7 @@ from decode.stages.bank import build, check
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.voxelwise import banks
-from encoders.voxelwise.bank_guard import refuse_tested, words_known
+from encoders.voxelwise.bank_guard import refuse_tested, same_words, words_known
 from encoders.voxelwise.bank_items import caption_items, drawn_items, file_items, open_item
 from encoders.voxelwise.banks import FILE, Bank, bank_of, build_bank
 from tests.rounding import largest, rounding
@@ -206,6 +206,21 @@ def test_words_that_the_bank_knows_are_counted(tmp_path: Path) -> None:
     )  # fmt: skip
     assert words_known(bank, asked, ["a", "b", "c"]).startswith("1 of 2 test stimuli have all the words")
     assert "not known" in words_known(bank, asked, ["c"])
+
+
+def test_candidates_with_all_words_or_all_labels_of_a_stimulus_are_found(tmp_path: Path) -> None:
+    items = drawn_items(30, seed=11, modality="image")
+    bank = built(tmp_path / "bank", items.stimuli, source=items.source)
+    name = items.stimuli.ids[7]
+    assert same_words(bank, items.stimuli, name).tolist() == [7]
+    labels = dict(items.stimuli.labels[items.stimuli.ids[3]]) | {"companion": "something else"}
+    asked = Stimuli(
+        ids=("a", "b", "c"), modality="image", opener=lambda name: None, labels={"b": labels},
+        captions={"a": (bank.captions[5].split(" ", 1)[1],), "c": ("words that nobody says",)},
+    )  # fmt: skip
+    assert 5 in same_words(bank, asked, "a"), "a candidate may say more than the stimulus"
+    assert same_words(bank, asked, "b").tolist() == [3], "what need not be there does not count"
+    assert not len(same_words(bank, asked, "c"))
 
 
 # what banks are made of

@@ -9,22 +9,32 @@ RUN/learned/bayes/FOLD.safetensors   encoding models, noise, weights and mixture
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from brain.console.bounds import within
 from brain.errors import UsageError, expected
 from brain.types import Recording, Split
-from decode.methods import Decoder, Take, read_from
-from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading, spoken, started
+from decode.methods import Decoder, Kept, RowTask, Take, read_from
+from decode.methods._parts.bayes import (
+    Readings,
+    conditions_said,
+    evidence_name,
+    evidence_of,
+    learn_reading,
+    shown_candidate,
+)
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
+from decode.run.seeds import sample_seed
 from decode.run.settings import Settings, fitting, spaces_of
 from encoders.conditions import Conditions
+from encoders.voxelwise.bank_guard import same_words
 from evaluation.samples.rows import RowCard
+from pipelines.drawing import Drawn
 from pipelines.generators.takagi import TakagiSampling
 
 NAME = "bayes"
@@ -106,14 +116,47 @@ class Bayes(Generated):
             if row in WITHOUT:
                 return {}
             said = opened.posteriors(ladder, row, stimuli, sharpness=own.sharpness)
-            text = ladder.conditions(row, stimuli, (maps[READ],))[maps[READ]]
-            drawn = {READ: spoken(opened, said, text, drawn_from=own.drawn_from)}
-            if START in maps:
-                latents = ladder.conditions(row, stimuli, (maps[START],))[maps[START]]
-                drawn[START] = started(opened, said, latents, share=own.start_mix)
-            return drawn
+            read = ladder.conditions(row, stimuli, tuple(maps.values()))
+            latents = read[maps[START]] if START in maps else None
+            return conditions_said(
+                opened, said, read[maps[READ]], latents, drawn_from=own.drawn_from, share=own.start_mix
+            )  # fmt: skip
 
         return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
+
+
+def _of(task: RowTask) -> Readings:
+    """What a row of its own is drawn from."""
+    maps = read_from(task.settings.maps, (READ, START))
+    return _readings(task.run, task.settings, {space: task.ladder.true[name] for space, name in maps.items()})
+
+
+def likely_pictures(task: RowTask) -> Iterator[Kept]:
+    """The most likely candidates themselves, no generator."""
+    readings, names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
+    said = readings.posteriors(task.ladder, "decoded", names)
+    for name, index in task.asked:
+        picture = shown_candidate(readings, said[name], task.recording.stimuli, task.decoder.show)
+        yield Kept(drawn=Drawn(id=name, seed=0, image=picture, withheld=False), index=index)
+
+
+def other_words(task: RowTask) -> Iterator[Kept]:
+    """As decoded, of a bank without every candidate that has all words, or all labels, of the stimulus."""
+    readings, names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
+    bank, ladder = {name: readings.candidates(task.ladder.fold(name).name) for name in names}, task.ladder
+    gone = {name: same_words(bank[name], task.recording.stimuli, name) for name in names}
+    said = readings.posteriors(ladder, "decoded", names, sharpness=task.own.sharpness, without=gone)
+    read = ladder.conditions("decoded", names, tuple(task.decoder.maps.values()))
+    maps = task.decoder.maps
+    latents = read[maps[START]] if START in maps else None
+    conditions = conditions_said(
+        readings, said, read[maps[READ]], latents, drawn_from=task.own.drawn_from, share=task.own.start_mix
+    )  # fmt: skip
+    asked = [name for name, _ in task.asked]
+    seeds = [sample_seed(ladder.seed, name, index) for name, index in task.asked]
+    stream = task.decoder.draw(conditions, asked, seeds, watch=task.watch)
+    for (_, index), drawn in zip(task.asked, stream, strict=True):
+        yield Kept(drawn=drawn, index=index)
 
 
 def _readings(run: RunFolder, settings: Settings, true: Mapping[str, Conditions]) -> Readings:
@@ -131,12 +174,26 @@ ENTRIES = (
         noised=START,
         keeps=evidence_name(NAME),
         settings=BayesSettings(),
+        drawn={"likely": likely_pictures, "other_words": other_words},
         rows=(
             RowCard(
                 name=NAME,
                 title="Bayesian reading",
                 description="the same responses by encoding models and a bank, beside the recipe's own method",
                 order=10,
+            ),
+            RowCard(
+                name="likely",
+                title="Most likely candidate",
+                description="no generator: the picture of the bank that the responses make most likely",
+                order=92,
+            ),
+            RowCard(
+                name="other_words",
+                title="Without the stimulus' words",
+                description="as decoded, of a bank without every candidate that has all words of the stimulus",
+                order=5,
+                control=True,
             ),
         ),
     ),

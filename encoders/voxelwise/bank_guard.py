@@ -7,17 +7,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from brain.data.leaks import Twin, near_duplicates
 from brain.errors import InputError, expected
-from brain.types import Float, Stimuli
+from brain.types import Float, Int, Stimuli
 from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import open_item
-from encoders.voxelwise.banks import Bank, Components
+from encoders.voxelwise.banks import Bank, Components, plain
 
 NEAREST = 3
 """Items of a bank that are looked at beside each test stimulus: the nearest in a space of what is shown."""
@@ -74,7 +73,7 @@ def _alike(
         yield from ((name, twin) for twin in near_duplicates(shown, [(name, stimuli.open(name))]))
 
 
-def nearest(space: Components, coordinates: Float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def nearest(space: Components, coordinates: Float) -> Int:
     """(row, NEAREST) int64: the items whose coordinates (item, component) lie nearest to each row's."""
     items = space.coordinates.astype(np.float32)
     squares = np.square(items).sum(1)
@@ -86,7 +85,7 @@ def words_known(bank: Bank, stimuli: Stimuli, tested: Sequence[str]) -> str:
 
     Scenes are drawn from few words, so that this is no leak there; it says how closed the world is.
     """
-    known = {frozenset(plain(caption).split()) for caption in bank.captions if caption}
+    known = {one for one in bank.words if one}
     captioned = [name for name in tested if stimuli.captions.get(name)]
     if not known or not captioned:
         return "how many test stimuli are in the bank by their words is not known: there are no captions to compare"
@@ -96,6 +95,21 @@ def words_known(bank: Bank, stimuli: Stimuli, tested: Sequence[str]) -> str:
     return f"{same} of {len(captioned)} test stimuli have all the words of a caption of theirs in one item of the bank"
 
 
-def plain(caption: str) -> str:
-    """A caption in small letters without marks, for comparing."""
-    return " ".join(re.findall(r"\w+", caption.lower()))
+def same_words(bank: Bank, stimuli: Stimuli, name: str) -> Int:
+    """(candidate,) int64: the items that have all words of a caption of this stimulus, or all its labels.
+
+    Groups of labels that some item has no value of ("" of what need not be there) do not count.
+    """
+    said = [frozenset(plain(one).split()) for one in stimuli.captions.get(name, ())]
+    same = np.zeros(len(bank), np.bool_)
+    if said:
+        words = bank.words
+        same |= np.array([any(own <= one for own in said) for one in words])
+    own = stimuli.labels.get(name, {})
+    groups = [group for group in bank.labels if group in own and "" not in bank.names[group]]
+    if groups:
+        codes = [
+            bank.names[group].index(own[group]) if own[group] in bank.names[group] else -1 for group in groups
+        ]  # fmt: skip
+        same |= np.all([bank.labels[group] == code for group, code in zip(groups, codes, strict=True)], axis=0)
+    return np.flatnonzero(same).astype(np.int64)

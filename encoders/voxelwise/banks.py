@@ -19,9 +19,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,11 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def words(self) -> tuple[frozenset[str], ...]:
+        """(item,) the words of each caption; none where there is none."""
+        return tuple(frozenset(plain(one).split()) for one in self.captions)
 
     def must_be_of(self, card: SpaceCard, *, where: Path | str) -> Components:
         """Its components in that very space; a bank without it, or of another stack's, is an InputError."""
@@ -206,6 +213,11 @@ def build_bank(
     _write(folder, asked, axes, {name: np.concatenate(one) for name, one in parts.items()}, stimuli, near)
     shutil.rmtree(shards)
     return Bank.load(folder)
+
+
+def plain(caption: str) -> str:
+    """A caption in small letters without marks, for comparing."""
+    return " ".join(re.findall(r"\w+", caption.lower()))
 
 
 def bank_of(conditions: Mapping[str, Conditions], stimuli: Stimuli, *, components: int = COMPONENTS) -> Bank:

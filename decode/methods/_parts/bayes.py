@@ -20,16 +20,18 @@ import numpy as np
 
 from brain.data.correlation import with_row
 from brain.errors import InputError, expected
-from brain.types import Float, Recording, Split, Stimuli
+from brain.types import Float, Int, Recording, Split, Stimuli
 from decode.methods import Take
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.patterns import columns_of
 from decode.run.settings import Settings, spaces_of
+from decode.run.showing import Show
 from encoders.conditions import Conditions, SpaceCard
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import write_json
 from encoders.voxelwise.bank_guard import refuse_tested, words_known
+from encoders.voxelwise.bank_items import open_item
 from encoders.voxelwise.banks import Bank, bank_of
 from encoders.voxelwise.encoding import Evidence
 from encoders.voxelwise.posterior import Posterior, posterior
@@ -139,6 +141,17 @@ def _evidence_card(method: str, width: int) -> SpaceCard:
     )  # fmt: skip
 
 
+def conditions_said(
+    readings: Readings, said: Mapping[str, Said], text: Conditions, latents: Conditions | None, *, drawn_from: str,
+    share: float,
+) -> dict[str, Conditions]:  # fmt: skip
+    """Space -> what is drawn from: `spoken`, and `started` where there are latents."""
+    found = {text.space.name: spoken(readings, said, text, drawn_from=drawn_from)}
+    if latents is not None:
+        found[latents.space.name] = started(readings, said, latents, share=share)
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """What the posterior of one stimulus is: its fold, the row of it, and the posterior of the fold's stimuli."""
@@ -210,16 +223,22 @@ class Readings:
         return self._banks[fold]
 
     def posteriors(
-        self, ladder: Ladder, row: str, stimuli: Sequence[str], *, sharpness: float = 1
-    ) -> dict[str, Said]:
-        """Stimulus -> its posterior to the power of `sharpness`, from what the ladder's row reads of it."""
+        self, ladder: Ladder, row: str, stimuli: Sequence[str], *, sharpness: float = 1,
+        without: Mapping[str, Int] | None = None,
+    ) -> dict[str, Said]:  # fmt: skip
+        """Stimulus -> its posterior to the power of `sharpness`, from what the ladder's row reads of it.
+
+        without  stimulus -> (candidate,) those that are impossible for it
+        """
         name = evidence_name(self.method)
         read = ladder.conditions(row, stimuli, (name,))[name]
-        return self.said({one: ladder.fold(one).name for one in stimuli}, read, sharpness=sharpness, keep=LIKELY)
+        folds = {one: ladder.fold(one).name for one in stimuli}
+        return self.said(folds, read, sharpness=sharpness, keep=LIKELY, without=without)
 
     def said(
-        self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False
-    ) -> dict[str, Said]:
+        self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,
+        without: Mapping[str, Int] | None = None,
+    ) -> dict[str, Said]:  # fmt: skip
         """Stimulus -> its posterior, from evidence on it by the reading of its fold (`folds`)."""
         said: dict[str, Said] = {}
         for fold in dict.fromkeys(folds.values()):
@@ -232,7 +251,8 @@ class Readings:
                 quadratic=reading.quadratic(showings), showings=showings,
             )  # fmt: skip
             found = posterior(
-                evidence.tempered(sharpness), space.coordinates, keep=keep, labels=bank.labels if labels else None
+                evidence.tempered(sharpness), space.coordinates, keep=keep, labels=bank.labels if labels else None,
+                without={row: without[name] for row, name in enumerate(names) if name in without} if without else None,
             )  # fmt: skip
             said |= {one: Said(fold=fold, row=number, found=found) for number, one in enumerate(names)}
         return said
@@ -285,3 +305,18 @@ def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *
         rows.append(mixed * (own.std() / mixed.std()))
     return Conditions(space=latents.space, values=np.asarray(rows, np.float32), ids=latents.ids)
 
+
+
+def shown_candidate(readings: Readings, said: Said, stimuli: Stimuli, show: Show) -> Any:
+    """What the most likely candidate looks or sounds like, as stimuli are shown; of a caption alone an InputError."""
+    bank = readings.candidates(said.fold)
+    row = int(said.found.best[said.row, 0])
+    name = bank.ids[row]
+    if bank_folder(readings.bank, readings.stack) is None:
+        return show(stimuli, name)
+    item = open_item(bank, row)
+    if item is None:
+        then = "leave the row likely out, or build the bank of --images"
+        raise InputError(expected(f"bank {bank.where}", f"a picture of {name}", "a caption alone", then))
+    alone = Stimuli(ids=(name,), modality=stimuli.modality, opener=lambda _: item)
+    return show(alone, name)
