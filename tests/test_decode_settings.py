@@ -49,7 +49,11 @@ def without(monkeypatch: pytest.MonkeyPatch) -> str:
     return gone
 
 
-@pytest.mark.parametrize("name", RECIPES.names())
+LATER = {"bayes-miniature"}
+"""Recipes that no run of format 1 could have."""
+
+
+@pytest.mark.parametrize("name", sorted({*RECIPES.names()} - LATER))
 def test_settings_of_format_1_are_those_of_the_recipe(name: str, first: dict[str, dict[str, Any]]) -> None:
     found = settings_from(first[name], where="settings.json")
     assert found == RECIPES[name].settings()

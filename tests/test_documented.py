@@ -24,6 +24,7 @@ ARRAYS = {
 AXES = {
     "H", "W", "X", "Y", "Z", "band", "batch", "bin", "candidate", "category", "channel", "class", "clip", "column",
     "component", "dim", "draw", "event", "feature", "fold", "frame", "harmonic", "height", "hemisphere", "image",
+    "item",
     "l", "mel", "mode", "n", "pair", "patch", "penalty", "picture", "piece", "pixel", "presentation", "r",
     "readout", "reference", "refit", "repeat", "row", "sample", "scene", "seed", "session", "size", "sound",
     "stimulus", "subject", "target", "text", "time", "token", "trial", "value", "vertex", "volume", "voxel",

@@ -107,7 +107,7 @@ class Bayes(Generated):
         )  # fmt: skip
 
     def decoder(self, opened: Readings, settings: Settings, own: BayesSettings, *, seconds: float) -> Decoder:
-        """The generator, told what the posterior says."""
+        """The generator, conditioned on the posterior."""
         maps = read_from(settings.maps, (READ, START))
         assert opened.generator is not None
         found = decoder_of(opened.generator, NAME, settings, own, maps=maps, seconds=seconds)
@@ -193,7 +193,6 @@ ENTRIES = (
                 title="Without the stimulus' words",
                 description="as decoded, of a bank without every candidate that has all words of the stimulus",
                 order=5,
-                control=True,
             ),
         ),
     ),

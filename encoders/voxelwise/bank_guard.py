@@ -74,7 +74,7 @@ def _alike(
 
 
 def nearest(space: Components, coordinates: Float) -> Int:
-    """(row, NEAREST) int64: the items whose coordinates (item, component) lie nearest to each row's."""
+    """(row, NEAREST) int64: the items whose coordinates lie nearest to each of these `coordinates` (row, component)."""
     items = space.coordinates.astype(np.float32)
     squares = np.square(items).sum(1)
     return np.stack([np.argsort(squares - 2 * items @ one, kind="stable")[:NEAREST] for one in coordinates])

@@ -46,7 +46,6 @@ COMPONENTS = 128
 """Principal components of a condition that are kept where nobody says how many."""
 FEWEST = 10
 """Items below which a bank is none."""
-Half = NDArray[np.float16]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +200,7 @@ def build_bank(
     shards = _shards(folder, asked)
     order = np.random.default_rng(seed).permutation(len(ids))
     axes = {name: _axes(shards, name, space, stimuli, order, components[name]) for name, space in spaces.items()}
-    parts: dict[str, list[Half]] = {name: [] for name in spaces}
+    parts: dict[str, list[NDArray[np.float16]]] = {name: [] for name in spaces}
     firsts = range(0, len(ids), SHARD)
     with progress(total=len(ids), desc="encoding the bank", unit="item") as bar:
         for first in firsts:
@@ -237,7 +236,7 @@ def bank_of(conditions: Mapping[str, Conditions], stimuli: Stimuli, *, component
 
 
 def labels_of(stimuli: Stimuli) -> tuple[dict[str, Int], dict[str, tuple[str, ...]]]:
-    """Codes (item,) and names of every group of labels that all items have."""
+    """Codes (item,) int64 and names of every group of labels that all `stimuli` have."""
     every = [stimuli.labels.get(one, {}) for one in stimuli.ids]
     groups = [group for group in (every[0] if every else {}) if all(group in one for one in every)]
     codes, names = dict[str, Int](), dict[str, tuple[str, ...]]()
@@ -311,7 +310,7 @@ def _principal(conditions: Float, components: int) -> tuple[Float, Float, float]
     return mean.astype(np.float32), axes.astype(np.float32), kept
 
 
-def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Sequence[str]) -> Half:
+def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Sequence[str]) -> NDArray[np.float16]:
     """Coordinates (item, component) of these items, encoded unless a file has them."""
     if not path.is_file():
         made: Conditions = space.encode(stimuli, ids, batch=64)
@@ -324,7 +323,7 @@ def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Se
 
 
 def _write(
-    folder: Path, asked: Mapping[str, Any], axes: Mapping[str, Components], parts: Mapping[str, Half],
+    folder: Path, asked: Mapping[str, Any], axes: Mapping[str, Components], parts: Mapping[str, NDArray[np.float16]],
     stimuli: Stimuli, files: Mapping[str, str],
 ) -> None:  # fmt: skip
     codes, names = labels_of(stimuli)

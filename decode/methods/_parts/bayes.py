@@ -199,7 +199,7 @@ class Readings:
         return found
 
     def encoded(self, caption: str) -> Float | None:
-        """The condition of a caption, (*shape) float32; None of none, and where captions are not what is searched."""
+        """The condition of a caption, (*shape,) float32; None of none, and where captions are not what is searched."""
         if not caption or self._texts is None:
             return None
         return np.asarray(self._texts.encode_texts([caption], batch=1)[0], np.float32)
@@ -239,7 +239,10 @@ class Readings:
         self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,
         without: Mapping[str, Int] | None = None,
     ) -> dict[str, Said]:  # fmt: skip
-        """Stimulus -> its posterior, from evidence on it by the reading of its fold (`folds`)."""
+        """Stimulus -> its posterior, from evidence on it by the reading of its fold (`folds`).
+
+        `without` stimulus -> (candidate,) those that are impossible for it
+        """
         said: dict[str, Said] = {}
         for fold in dict.fromkeys(folds.values()):
             names = [one for one in folds if folds[one] == fold]
