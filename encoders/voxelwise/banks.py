@@ -327,7 +327,8 @@ def _write(
     stimuli: Stimuli, files: Mapping[str, str],
 ) -> None:  # fmt: skip
     codes, names = labels_of(stimuli)
-    tensors: Arrays = {f"label.{group}": one.astype(np.uint16) for group, one in codes.items()}
+    small = {group: np.uint8 if len(names[group]) < 2**8 else np.uint32 for group in codes}
+    tensors: Arrays = {f"label.{group}": one.astype(small[group]) for group, one in codes.items()}
     for name, one in axes.items():
         tensors |= {f"{name}.mean": one.mean, f"{name}.axes": one.axes, f"{name}.coordinates": parts[name]}
     for name, texts in (
