@@ -19,7 +19,7 @@ from decode.stages.bank import build, check
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.voxelwise import banks
-from encoders.voxelwise.bank_guard import refuse_tested, same_words, words_known
+from encoders.voxelwise.bank_guard import looked_at, refuse_tested, same_words, words_known
 from encoders.voxelwise.bank_items import caption_items, drawn_items, file_items, open_item
 from encoders.voxelwise.banks import FILE, Bank, bank_of, build_bank
 from tests.rounding import largest, rounding
@@ -116,6 +116,16 @@ def test_banks_of_other_things_are_refused(tmp_path: Path) -> None:
         bank.must_be_of(replace(other, name="clip-text"), where=tmp_path / "bank")
     with pytest.raises(UsageError, match="expected an empty folder, found another bank"):
         built(tmp_path / "bank", pictures(seed=1), licence="theirs")
+    (tmp_path / "files").mkdir()
+    for seed in (0, 1):  # other pictures of the same names
+        for name in pictures().ids:
+            pictures(seed=seed).open(name).save(tmp_path / f"files/{name}.png")
+        items = file_items(tmp_path / "files", modality="image", captions=None)
+        if seed:
+            with pytest.raises(UsageError, match="found another bank"):
+                built(tmp_path / "named", items.stimuli, files=items.files)
+        else:
+            assert len(built(tmp_path / "named", items.stimuli, files=items.files)) == ITEMS
     (tmp_path / "full").mkdir()
     (tmp_path / "full/note.txt").write_text("mine")
     with pytest.raises(UsageError, match="found other files"):
@@ -205,6 +215,9 @@ def test_words_that_the_bank_knows_are_counted(tmp_path: Path) -> None:
         captions={"a": ("of p03, a picture",), "b": ("a picture of p99",)},
     )  # fmt: skip
     assert words_known(bank, asked, ["a", "b", "c"]).startswith("1 of 2 test stimuli have all the words")
+    fewer = replace(asked, captions={"a": ("picture",), "b": ("a picture of p99",)})
+    assert words_known(bank, fewer, ["a", "b"]).startswith("1 of 2"), "an item may say more"
+    assert "not compared" in looked_at(bank, {}) and not looked_at(bank, {"pixels": None})  # type: ignore[dict-item]
     assert "not known" in words_known(bank, asked, ["c"])
 
 

@@ -15,15 +15,16 @@ from typing import Any, Literal
 
 from brain.console.bounds import within
 from brain.errors import UsageError, expected
-from brain.types import Recording, Split
+from brain.types import Int, Recording, Split
 from decode.methods import Decoder, Kept, RowTask, Take, read_from
 from decode.methods._parts.bayes import (
     Readings,
-    conditions_said,
     evidence_name,
     evidence_of,
     learn_reading,
     shown_candidate,
+    spoken,
+    started,
 )
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
@@ -115,14 +116,22 @@ class Bayes(Generated):
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
             if row in WITHOUT:
                 return {}
-            said = opened.posteriors(ladder, row, stimuli, sharpness=own.sharpness)
-            read = ladder.conditions(row, stimuli, tuple(maps.values()))
-            latents = read[maps[START]] if START in maps else None
-            return conditions_said(
-                opened, said, read[maps[READ]], latents, drawn_from=own.drawn_from, share=own.start_mix
-            )  # fmt: skip
+            return _drawn_from(opened, ladder, row, stimuli, maps=maps, own=own)
 
         return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
+
+
+def _drawn_from(
+    readings: Readings, ladder: Ladder, row: str, stimuli: Sequence[str], *, maps: Mapping[str, str],
+    own: BayesSettings, without: Mapping[str, Int] | None = None,
+) -> dict[str, Conditions]:  # fmt: skip
+    """Space -> what a row draws from: what the posterior says, and where sampling starts."""
+    said = readings.posteriors(ladder, row, stimuli, sharpness=own.sharpness, without=without)
+    read = ladder.conditions(row, stimuli, tuple(maps.values()))
+    found = {READ: spoken(readings, said, read[maps[READ]], drawn_from=own.drawn_from)}
+    if START in maps:
+        found[START] = started(readings, said, read[maps[START]], share=own.start_mix)
+    return found
 
 
 def _of(task: RowTask) -> Readings:
@@ -145,12 +154,8 @@ def other_words(task: RowTask) -> Iterator[Kept]:
     readings, names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
     bank, ladder = {name: readings.candidates(task.ladder.fold(name).name) for name in names}, task.ladder
     gone = {name: same_words(bank[name], task.recording.stimuli, name) for name in names}
-    said = readings.posteriors(ladder, "decoded", names, sharpness=task.own.sharpness, without=gone)
-    read = ladder.conditions("decoded", names, tuple(task.decoder.maps.values()))
-    maps = task.decoder.maps
-    latents = read[maps[START]] if START in maps else None
-    conditions = conditions_said(
-        readings, said, read[maps[READ]], latents, drawn_from=task.own.drawn_from, share=task.own.start_mix
+    conditions = _drawn_from(
+        readings, ladder, "decoded", names, maps=task.decoder.maps, own=task.own, without=gone
     )  # fmt: skip
     asked = [name for name, _ in task.asked]
     seeds = [sample_seed(ladder.seed, name, index) for name, index in task.asked]

@@ -15,7 +15,7 @@ from decode.run.patterns import folds_of, open_data
 from decode.run.settings import DataSettings
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
-from encoders.voxelwise.bank_guard import refuse_tested, words_known
+from encoders.voxelwise.bank_guard import looked_at, refuse_tested, words_known
 from encoders.voxelwise.bank_items import Items
 from encoders.voxelwise.banks import COMPONENTS, Bank, build_bank
 from pipelines.stacks.find import resolve
@@ -84,7 +84,9 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
         tested = sorted({name for fold in folds_of(recording, "") for name in fold.test})
         if recording.stimuli.modality not in {SPACES[name].modality for name in bank.spaces}:
             raise InputError(expected(data, "stimuli that the bank is of", recording.stimuli.modality, "give others"))
-        refuse_tested(bank, recording.stimuli, tested, true=_true(bank, recording.stimuli, tested, stack=stack))
+        true = _true(bank, recording.stimuli, tested, stack=stack)
+        refuse_tested(bank, recording.stimuli, tested, true=true)
+        lines += [one for one in [looked_at(bank, true)] if one]
         lines.append(words_known(bank, recording.stimuli, tested))
     return lines
 

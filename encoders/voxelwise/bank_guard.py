@@ -68,9 +68,14 @@ def _alike(
     near = nearest(space, space.coordinates_of(true.take(tested).values))
     for name, rows in zip(tested, near.tolist(), strict=True):
         shown = [(bank.ids[row], item) for row in rows if (item := open_item(bank, row)) is not None]
-        if not shown:
-            return  # captions alone
         yield from ((name, twin) for twin in near_duplicates(shown, [(name, stimuli.open(name))]))
+
+
+def looked_at(bank: Bank, true: Mapping[str, Conditions]) -> str:
+    """Nothing where `refuse_tested` looks at pictures or sounds, else a sentence that it does not."""
+    if any(space in bank.spaces for space in true):
+        return ""
+    return "what the bank's items look or sound like was not compared with test stimuli: no space of that is in both"
 
 
 def nearest(space: Components, coordinates: Float) -> Int:
@@ -85,13 +90,19 @@ def words_known(bank: Bank, stimuli: Stimuli, tested: Sequence[str]) -> str:
 
     Scenes are drawn from few words, so that this is no leak there; it says how closed the world is.
     """
-    known = {one for one in bank.words if one}
     captioned = [name for name in tested if stimuli.captions.get(name)]
-    if not known or not captioned:
+    if not any(bank.captions) or not captioned:
         return "how many test stimuli are in the bank by their words is not known: there are no captions to compare"
+    said = {name: [set(plain(one).split()) for one in stimuli.captions[name]] for name in captioned}
+    where: dict[str, set[int]] = {word: set() for own in said.values() for words in own for word in words}
+    for row, words in enumerate(bank.words):
+        for word in words & where.keys():
+            where[word].add(row)
+    # of each caption the items that have its first word, its second as well, and so on: few are left at once
     same = sum(
-        any(frozenset(plain(one).split()) in known for one in stimuli.captions[name]) for name in captioned
-    )  # fmt: skip
+        any(words and set.intersection(*sorted((where[word] for word in words), key=len)) for words in own)
+        for own in said.values()
+    )
     return f"{same} of {len(captioned)} test stimuli have all the words of a caption of theirs in one item of the bank"
 
 

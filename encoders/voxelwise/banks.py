@@ -191,7 +191,7 @@ def build_bank(
     ids = stimuli.ids
     if len(ids) < FEWEST:
         raise InputError(expected(folder, f"{FEWEST} items or more", str(len(ids)), "give more"))
-    asked = _asked(spaces, stimuli, source=source, licence=licence, components=components, seed=seed)
+    asked = _asked(spaces, stimuli, files or {}, source=source, licence=licence, components=components, seed=seed)
     if (folder / FILE).is_file():
         known = read_tensors(folder / FILE, kind=KIND)[1].get("asked")
         if known != asked:
@@ -248,13 +248,15 @@ def labels_of(stimuli: Stimuli) -> tuple[dict[str, Int], dict[str, tuple[str, ..
 
 
 def _asked(
-    spaces: Mapping[str, Space], stimuli: Stimuli, *, source: Mapping[str, Any], licence: str,
-    components: Mapping[str, int], seed: int,
+    spaces: Mapping[str, Space], stimuli: Stimuli, files: Mapping[str, Path], *, source: Mapping[str, Any],
+    licence: str, components: Mapping[str, int], seed: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """What decides a bank's content: another answer is another bank."""
+    """What decides a bank's content, its files' bytes among that: another answer is another bank."""
     digest = hashlib.sha256()
     for one in stimuli.ids:
-        digest.update(json.dumps([one, list(stimuli.captions.get(one, ()))]).encode())
+        content = hashlib.sha256(files[one].read_bytes()).hexdigest() if one in files else ""
+        labels = sorted(stimuli.labels.get(one, {}).items())
+        digest.update(json.dumps([one, list(stimuli.captions.get(one, ())), labels, content]).encode())
     return {
         "spaces": {name: space.card.digest for name, space in spaces.items()}, "source": dict(source),
         "licence": licence, "components": {name: components[name] for name in spaces}, "seed": seed,

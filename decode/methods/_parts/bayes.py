@@ -30,7 +30,7 @@ from decode.run.showing import Show
 from encoders.conditions import Conditions, SpaceCard
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import write_json
-from encoders.voxelwise.bank_guard import refuse_tested, words_known
+from encoders.voxelwise.bank_guard import looked_at, refuse_tested, words_known
 from encoders.voxelwise.bank_items import open_item
 from encoders.voxelwise.banks import Bank, bank_of
 from encoders.voxelwise.encoding import Evidence
@@ -86,12 +86,13 @@ def learn_reading(
     found = candidates_of(bank, stack, true, sorted(set(fold.train) & shown))
     components = found.must_be_of(true[space].space, where=f"bank {found.where}")
     beside = bank_folder(bank, stack) is not None
-    said = [words_known(found, recording.stimuli, fold.test)] if beside else []
+    pictured = {name: one for name, one in true.items() if name != space}
+    said = [words_known(found, recording.stimuli, fold.test), looked_at(found, pictured)] if beside else []
+    said = [one for one in said if one]
     reading = Reading.load(path) if path.is_file() else None
     if reading is None or (reading.bank, reading.split) != (found.digest, fold.sha256):
         struck: tuple[str, ...] = ()
         if beside:
-            pictured = {name: one for name, one in true.items() if name != space}
             struck = refuse_tested(found, recording.stimuli, fold.test, true=pictured)
             components = found.without(struck).spaces[space]
         reading = fit_reading(
@@ -139,17 +140,6 @@ def _evidence_card(method: str, width: int) -> SpaceCard:
         name=evidence_name(method), model=method, revision="", layer="log likelihood in the bank's components",
         normalisation="showings, constant, linear form", shape=(width,),
     )  # fmt: skip
-
-
-def conditions_said(
-    readings: Readings, said: Mapping[str, Said], text: Conditions, latents: Conditions | None, *, drawn_from: str,
-    share: float,
-) -> dict[str, Conditions]:  # fmt: skip
-    """Space -> what is drawn from: `spoken`, and `started` where there are latents."""
-    found = {text.space.name: spoken(readings, said, text, drawn_from=drawn_from)}
-    if latents is not None:
-        found[latents.space.name] = started(readings, said, latents, share=share)
-    return found
 
 
 @dataclass(frozen=True, kw_only=True)
