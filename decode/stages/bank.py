@@ -86,7 +86,7 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
             raise InputError(expected(data, "stimuli that the bank is of", recording.stimuli.modality, "give others"))
         true = _true(bank, recording.stimuli, tested, stack=stack)
         refuse_tested(bank, recording.stimuli, tested, true=true)
-        lines += [one for one in [looked_at(bank, true)] if one]
+        lines += [one if stack else f"{one}; name --stack" for one in [looked_at(bank, true)] if one]
         lines.append(words_known(bank, recording.stimuli, tested))
     return lines
 

@@ -144,6 +144,8 @@ class Bank:
         if not path.is_file() and (folder / "shards").is_dir():
             then = "run the same `afterimage bank build` again: it goes on"
             raise InputError(expected(folder, "a finished bank", "one whose build was stopped", then))
+        if not path.is_file():
+            raise InputError(expected(folder, "a bank", f"no {FILE}", "build one: `afterimage bank build`"))
         tensors, card = read_tensors(path, kind=KIND)
         try:
             spaces = {
