@@ -19,7 +19,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
             $$p -c '$(NEW)' 2>/dev/null && echo $$p && exit; done; echo python3)
 DATA ?= data/simulated
 RUN ?= runs/first
-RECIPE ?= takagi-miniature
+RECIPE ?= bayes-miniature
 SOUND_DATA ?= data/listener
 SOUND_RUN ?= runs/listen
 SOUND_RECIPE ?= c2f-miniature

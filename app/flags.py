@@ -108,8 +108,12 @@ def knobs(section: str, settings: Mapping[str, Any], *, stages: Iterable[str], t
 
 
 def with_knobs(settings: Mapping[str, Any], asked: Any) -> dict[str, Any]:
-    """The settings of several entries with the values of `asked` wherever one has a setting of the name."""
-    values = {one.name: getattr(asked, one.name) for one in dataclasses.fields(asked)}
+    """Several entries' settings with what is `asked` otherwise than shown, wherever one has a setting of the name.
+
+    What is as it is shown, which is the first one's, changes nothing: those beside it may have values of their own.
+    """
+    given = {one.name: (getattr(asked, one.name), one.default) for one in dataclasses.fields(asked)}
+    values = {name: value for name, (value, shown) in given.items() if value != shown}
     return {
         name: own if isinstance(own, Absent) else replace(
             own, **{one.name: values[one.name] for one in dataclasses.fields(own) if one.name in values}

@@ -16,7 +16,8 @@ from brain.errors import InputError
 from brain.readers import open_recording
 from brain.types import Stimuli
 from decode.methods import CATALOGUE as METHODS
-from decode.methods._parts.bayes import OWN, Readings, Said, spoken, started
+from decode.methods._parts.bayes import OWN, Readings, Said
+from decode.methods._parts.bayes_draws import spoken, started
 from decode.methods.bayes import BayesSettings
 from decode.run.folder import RunFolder
 from decode.run.patterns import folds_of
@@ -36,7 +37,8 @@ LADDER = ROWS[:6]
 
 
 def words(data: Path, out: Path, stack: Path, *more: str) -> list[str]:
-    own = ("--recipe", "bayes-miniature", "--steps", "3", "--scheduler", "ddim", "--strength", "0.7")
+    own = ("--recipe", "bayes-miniature", "--steps", "3", "--scheduler", "ddim", "--strength", "0.7",
+           "--drawn-from", "mean", "--beside", "--maps", "vae-latent=early", "clip-text=nsdgeneral")  # fmt: skip
     return ["study", str(data), "--out", str(out), "--stack", str(stack), *FAST, *own, *more]
 
 
@@ -106,9 +108,7 @@ def test_the_same_condition_alone_as_among_all(run: Path, planted: Path, tmp_pat
     assert drawn == {key: whole[key] for key in drawn}
 
 
-def test_mixture_sharpness_and_start_mean_what_they_say(
-    run: Path, planted: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mixture_sharpness_and_start_mean_what_they_say(run: Path, planted: Path) -> None:
     one = opened(run, planted)
     names = list(one.folds[0].test)
     ladder = one.ladder(one.settings, [("decoded", name, 0) for name in names])
@@ -133,7 +133,7 @@ def test_mixture_sharpness_and_start_mean_what_they_say(
     space = SPACES["clip-text"].open(Path(one.settings.maps.stack), model="tiny", revision="", device="cpu")
     anew = space.encode(texts, texts.ids, batch=4)
     np.testing.assert_array_equal(best, anew.values[anew.rows([str(row) for row in rows.tolist()])])
-    monkeypatch.setattr(Readings, "encoded", lambda self, caption: None)
+    readings._banks[fold] = replace(bank, captions=("",) * len(bank))
     best = spoken(readings, said, text, drawn_from="maximum").values
     exact = bank.spaces["clip-text"].conditions(bank.spaces["clip-text"].coordinates[rows])
     np.testing.assert_array_equal(best, exact)

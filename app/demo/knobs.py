@@ -165,7 +165,7 @@ def anchored(run: Run) -> float:
 def noises(run: Run) -> bool:
     """Whether the run's method starts from a decoded latent."""
     method = METHODS[run.settings.sampling.method]
-    read = read_from(run.settings.maps, (*method.needs, *method.takes))
+    read = read_from(run.settings.maps, (*method.needs, *method.takes), method=method.name)
     return any(SPACES[space].noised for space in read)
 
 

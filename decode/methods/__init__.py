@@ -224,14 +224,18 @@ class Plain:
         """Nothing."""
 
 
-def read_from(maps: MapSettings, spaces: Sequence[str]) -> dict[str, str]:
-    """Space -> name of the map that it is read from: that of the space's name, or the only one into it.
+def read_from(maps: MapSettings, spaces: Sequence[str], *, method: str = "") -> dict[str, str]:
+    """Space -> name of the map that it is read from: METHOD-SPACE, else that of the space's name, or the only one.
 
     Spaces that no map predicts are left out; several maps of other names into one space are a UsageError.
     """
     specs = maps_of(maps)
     found = {}
     for space in spaces:
+        own = specs.get(f"{method}-{space}")
+        if own is not None and own.space == space:
+            found[space] = own.name
+            continue
         into = [spec for spec in specs.values() if spec.space == space]
         named = any(spec.name == space for spec in into)
         if len(into) > 1 and not named:
@@ -253,7 +257,10 @@ def check_method(method: Method, settings: Settings, own: Any) -> None:
 
 def maps_read(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Row -> the maps that it is drawn from: "decoded" by the run's method, and those of methods beside it."""
-    read = [tuple(read_from(settings.maps, (*method.needs, *method.takes)).values()) for method, _ in own_of(settings)]
+    read = [
+        tuple(read_from(settings.maps, (*method.needs, *method.takes), method=method.name).values())
+        for method, _ in own_of(settings)
+    ]
     rows = ["decoded", *(row_of(method.name) for method, _ in list(own_of(settings))[1:])]
     return dict(zip(rows, read, strict=True))
 

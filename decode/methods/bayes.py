@@ -16,16 +16,9 @@ from typing import Any, Literal
 from brain.console.bounds import within
 from brain.errors import UsageError, expected
 from brain.types import Int, Recording, Split
-from decode.methods import Decoder, Kept, RowTask, Take, read_from
-from decode.methods._parts.bayes import (
-    Readings,
-    evidence_name,
-    evidence_of,
-    learn_reading,
-    shown_candidate,
-    spoken,
-    started,
-)
+from decode.methods import CATALOGUE, Decoder, Kept, RowTask, Take, read_from
+from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading
+from decode.methods._parts.bayes_draws import anchored, shown_candidate, spoken, started
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
 from decode.run.folder import RunFolder
@@ -36,16 +29,16 @@ from encoders.conditions import Conditions
 from encoders.voxelwise.bank_guard import same_words
 from evaluation.samples.rows import RowCard
 from pipelines.drawing import Drawn
+from pipelines.generators.sound_anchored import ANCHOR, AnchoredSampling
 from pipelines.generators.takagi import TakagiSampling
+from pipelines.generators.unclip import UnclipSampling
 
-NAME = "bayes"
-READ, START = "clip-text", "vae-latent"
 WITHOUT = ("oracle", "mean")
 """Rows that are drawn from true conditions, and read nothing of a brain."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BayesSettings(TakagiSampling):
+class Reads:
     """Which candidates, which voxels, and what of the posterior is drawn."""
 
     bank: str = fitting("", place=True)
@@ -56,13 +49,10 @@ class BayesSettings(TakagiSampling):
     """The posterior's mean, or its most likely candidate."""
     sharpness: float = 1.0
     """Power of the posterior of which the mean is drawn; 1 as it is settled."""
-    start_mix: float = 0.7
-    """Share of likely candidates' latents in the start."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[misc]  # the sampling beside it
         within("--sharpness", self.sharpness, 0.01, 1000)
-        within("--start-mix", self.start_mix, 0, 1)
         if not self.experts or not all(all(one.split("+")) for one in self.experts):
             found = " ".join(map(repr, self.experts)) or "none"
             raise UsageError(expected("--experts", "sets of voxels such as ventral+lateral", found, "correct it"))
@@ -74,87 +64,143 @@ class BayesSettings(TakagiSampling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bayes(Generated):
-    """The method; its generator is that of latent and text."""
+class ReadsStart(Reads):
+    """The same, and how much of the start comes out of the bank."""
 
-    def regions(self, own: BayesSettings) -> Mapping[str, tuple[str, ...]]:
+    start_mix: float = 0.7
+    """Share of likely candidates' latents in the start."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("--start-mix", self.start_mix, 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesSettings(ReadsStart, TakagiSampling):
+    """A caption and a start out of a bank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesImageSettings(ReadsStart, UnclipSampling):
+    """An image embedding and a start out of a bank."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BayesSoundSettings(Reads, AnchoredSampling):
+    """CLAP, LOA and a start out of a bank."""
+
+    experts: tuple[str, ...] = fitting(("association", "LBelt+MBelt+PBelt+A4+A5", "early"))
+    """Sets of voxels, REGION+REGION, each with a temperature of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bayes(Generated):
+    """A method by a generator's name, and what it reads.
+
+    read    spaces that candidates are compared in, the first wherever it draws
+    start   the space that sampling starts in, where it is decoded
+    anchor  whether it starts from the most likely candidate itself
+    """
+
+    read: tuple[str, ...]
+    start: str
+    anchor: bool = False
+
+    def regions(self, own: Any) -> Mapping[str, tuple[str, ...]]:
         """Those of all sets of voxels."""
         return {"--experts": tuple(dict.fromkeys(name for names in own.sets.values() for name in names))}
 
-    def learn(
-        self, run: RunFolder, recording: Recording, fold: Split, settings: Settings, own: BayesSettings
-    ) -> dict[str, Any]:
+    def learn(self, run: RunFolder, recording: Recording, fold: Split, settings: Settings, own: Any) -> dict[str, Any]:
         """Fits encoding models on the training trials of `fold`, or finds them fitted."""
         return learn_reading(
-            run, recording, fold, settings, method=NAME, sets=own.sets, bank=own.bank, spaces=(READ, START)
+            run, recording, fold, settings, method=self.name, sets=own.sets, bank=own.bank, read=self.read,
+            start=self.start,
         )  # fmt: skip
 
     def patterns(self, run: RunFolder, recording: Recording, *, stimuli: set[str], take: Take) -> Conditions:
         """What averaged patterns of these test stimuli say of candidates, each by its fold's models."""
-        return evidence_of(run, recording, method=NAME, stimuli=stimuli, take=take)
+        return evidence_of(run, recording, method=self.name, stimuli=stimuli, take=take)
 
     def finish(self, run: RunFolder, settings: Settings) -> None:
-        """Puts what the posterior says of every test stimulus into words, RUN/learned/bayes/posterior.json."""
+        """Puts what the posterior says of every test stimulus into words, RUN/learned/METHOD/posterior.json."""
         known = spaces_of(settings.maps)
-        true = {name: Conditions.load(run.conditions(name, "true")) for name in (READ, START) if name in known}
-        write_words(_readings(run, settings, true), run)
+        true = {name: Conditions.load(run.conditions(name, "true")) for name in self.spaces if name in known}
+        write_words(self.readings(run, settings, true), run)
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
         """The generator, the bank, and the models of every fold."""
-        maps = read_from(settings.maps, (READ, START))
-        return replace(
-            _readings(run, settings, {space: true[name] for space, name in maps.items()}),
-            generator=super().open(run, settings, true=true),
-        )  # fmt: skip
+        maps = read_from(settings.maps, self.spaces, method=self.name)
+        found = self.readings(run, settings, {space: true[name] for space, name in maps.items()})
+        return replace(found, generator=super().open(run, settings, true=true))
 
-    def decoder(self, opened: Readings, settings: Settings, own: BayesSettings, *, seconds: float) -> Decoder:
+    def decoder(self, opened: Readings, settings: Settings, own: Any, *, seconds: float) -> Decoder:
         """The generator, conditioned on the posterior."""
-        maps = read_from(settings.maps, (READ, START))
+        maps = read_from(settings.maps, self.spaces, method=self.name)
         assert opened.generator is not None
-        found = decoder_of(opened.generator, NAME, settings, own, maps=maps, seconds=seconds)
+        found = decoder_of(opened.generator, self.name, settings, own, maps=maps, seconds=seconds)
 
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
-            if row in WITHOUT:
-                return {}
-            return _drawn_from(opened, ladder, row, stimuli, maps=maps, own=own)
+            return {} if row in WITHOUT else self.conditions(opened, ladder, row, stimuli, maps=maps, own=own)
 
         return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
 
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """All that it reads and starts in."""
+        return (*self.read, self.start)
 
-def _drawn_from(
-    readings: Readings, ladder: Ladder, row: str, stimuli: Sequence[str], *, maps: Mapping[str, str],
-    own: BayesSettings, without: Mapping[str, Int] | None = None,
-) -> dict[str, Conditions]:  # fmt: skip
-    """Space -> what a row draws from: what the posterior says, and where sampling starts."""
-    said = readings.posteriors(ladder, row, stimuli, sharpness=own.sharpness, without=without)
-    read = ladder.conditions(row, stimuli, tuple(maps.values()))
-    found = {READ: spoken(readings, said, read[maps[READ]], drawn_from=own.drawn_from)}
-    if START in maps:
-        found[START] = started(readings, said, read[maps[START]], share=own.start_mix)
-    return found
+    def readings(self, run: RunFolder, settings: Settings, true: Mapping[str, Conditions]) -> Readings:
+        """The bank and the models of every fold; `true`: space -> true conditions."""
+        own = settings.method(self.name)
+        return Readings(run=run, method=self.name, stack=settings.maps.stack, bank=own.bank, true=true)
+
+    def conditions(
+        self, readings: Readings, ladder: Ladder, row: str, stimuli: Sequence[str], *, maps: Mapping[str, str],
+        own: Any, without: Mapping[str, Int] | None = None,
+    ) -> dict[str, Conditions]:  # fmt: skip
+        """Space -> what a row draws from: what the posterior says, and where sampling starts."""
+        said = readings.posteriors(ladder, row, stimuli, sharpness=own.sharpness, without=without)
+        decoded = ladder.conditions(row, stimuli, tuple(maps.values()))
+        compared = readings.features(ladder.fold(stimuli[0]).name).spaces
+        found = {
+            space: spoken(readings, said, decoded[maps[space]], drawn_from=own.drawn_from) for space in compared
+        }
+        if self.start in maps:
+            latents = decoded[maps[self.start]]
+            if self.anchor:
+                found[ANCHOR] = anchored(readings, said, latents)
+            else:
+                found[self.start] = started(readings, said, latents, share=own.start_mix)
+        return found
 
 
-def _of(task: RowTask) -> Readings:
-    """What a row of its own is drawn from."""
-    maps = read_from(task.settings.maps, (READ, START))
-    return _readings(task.run, task.settings, {space: task.ladder.true[name] for space, name in maps.items()})
+def _of(task: RowTask) -> tuple[Bayes, Readings]:
+    """The method, and what a row of its own is drawn from."""
+    method = CATALOGUE[task.decoder.method]
+    assert isinstance(method, Bayes)
+    maps = read_from(task.settings.maps, method.spaces, method=method.name)
+    return method, method.readings(
+        task.run, task.settings, {space: task.ladder.true[name] for space, name in maps.items()}
+    )  # fmt: skip
 
 
 def likely_pictures(task: RowTask) -> Iterator[Kept]:
     """The most likely candidates themselves, no generator."""
-    readings, names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
+    (_, readings), names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
     said = readings.posteriors(task.ladder, "decoded", names)
     for name, index in task.asked:
-        picture = shown_candidate(readings, said[name], task.recording.stimuli, task.decoder.show)
-        yield Kept(drawn=Drawn(id=name, seed=0, image=picture, withheld=False), index=index)
+        found = shown_candidate(readings, said[name], task.recording.stimuli, task.decoder.show)
+        sound = task.recording.stimuli.modality == "sound"
+        drawn = Drawn(id=name, seed=0, withheld=False, **{"wave" if sound else "image": found})
+        yield Kept(drawn=drawn, index=index)
 
 
 def other_words(task: RowTask) -> Iterator[Kept]:
     """As decoded, of a bank without every candidate that has all words, or all labels, of the stimulus."""
-    readings, names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
+    (method, readings), names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
     bank, ladder = {name: readings.candidates(task.ladder.fold(name).name) for name in names}, task.ladder
     gone = {name: same_words(bank[name], task.recording.stimuli, name) for name in names}
-    conditions = _drawn_from(
+    conditions = method.conditions(
         readings, ladder, "decoded", names, maps=task.decoder.maps, own=task.own, without=gone
     )  # fmt: skip
     asked = [name for name, _ in task.asked]
@@ -164,41 +210,52 @@ def other_words(task: RowTask) -> Iterator[Kept]:
         yield Kept(drawn=drawn, index=index)
 
 
-def _readings(run: RunFolder, settings: Settings, true: Mapping[str, Conditions]) -> Readings:
-    own: BayesSettings = settings.method(NAME)
-    return Readings(run=run, method=NAME, stack=settings.maps.stack, bank=own.bank, true=true)
+LIKELY = RowCard(
+    name="likely",
+    title="Most likely candidate",
+    description="no generator: the item of the bank that the responses make most likely",
+    order=92,
+)
+OTHER_WORDS = RowCard(
+    name="other_words",
+    title="Without the stimulus' words",
+    description="as decoded, of a bank without every candidate that has all words of the stimulus",
+    order=5,
+)
+
+
+def bayes(name: str, *, title: str, description: str, settings: Any, **facts: Any) -> Bayes:
+    """An entry: all of them find candidates in one way, and differ in what is drawn from them."""
+    row = RowCard(
+        name=name.replace("-", "_"), title=title, order=10,
+        description="the same responses by encoding models and a bank, beside the recipe's own method",
+    )  # fmt: skip
+    return Bayes(
+        name=name, title=title, description=description, settings=settings, keeps=evidence_name(name),
+        citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
+        drawn={"likely": likely_pictures, "other_words": other_words}, rows=(row, LIKELY, OTHER_WORDS), **facts,
+    )  # fmt: skip
 
 
 ENTRIES = (
-    Bayes(
-        name=NAME,
+    bayes(
+        "bayes",
         title="Bayesian reading",
         description="encoding models find the likely candidates of a bank; the posterior is drawn from a decoded start",
-        citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
-        generator="takagi",
-        noised=START,
-        keeps=evidence_name(NAME),
-        settings=BayesSettings(),
-        drawn={"likely": likely_pictures, "other_words": other_words},
-        rows=(
-            RowCard(
-                name=NAME,
-                title="Bayesian reading",
-                description="the same responses by encoding models and a bank, beside the recipe's own method",
-                order=10,
-            ),
-            RowCard(
-                name="likely",
-                title="Most likely candidate",
-                description="no generator: the picture of the bank that the responses make most likely",
-                order=92,
-            ),
-            RowCard(
-                name="other_words",
-                title="Without the stimulus' words",
-                description="as decoded, of a bank without every candidate that has all words of the stimulus",
-                order=5,
-            ),
-        ),
+        generator="takagi", noised="vae-latent", read=("clip-text",), start="vae-latent", settings=BayesSettings(),
     ),
-)
+    bayes(
+        "bayes-image",
+        title="Bayesian reading, image embedding",
+        description="encoding models find the likely candidates of a bank; their image embedding is drawn",
+        generator="unclip", noised="vae-latent", read=("clip-image",), start="vae-latent",
+        settings=BayesImageSettings(),
+    ),
+    bayes(
+        "bayes-sound",
+        title="Bayesian reading of sounds",
+        description="encoding models find the likely sounds of a bank; CLAP and LOA are drawn from the likeliest on",
+        generator="sound-anchored", noised="mel-latent", read=("clap", "loa"), start="mel-latent", anchor=True,
+        settings=BayesSoundSettings(),
+    ),
+)  # fmt: skip

@@ -54,7 +54,7 @@ class Pixels(Plain):
 
     def check(self, settings: Settings, own: PixelsSettings) -> None:
         """Refuses maps of no clear choice."""
-        read_from(settings.maps, self.needs)
+        read_from(settings.maps, self.needs, method=self.name)
 
     def models(self, own: PixelsSettings) -> Mapping[str, str]:
         """The pixels that were asked for."""
@@ -62,7 +62,7 @@ class Pixels(Plain):
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> SpaceCard:
         """The space of the pixels."""
-        return true[read_from(settings.maps, self.needs)[SPACE]].space
+        return true[read_from(settings.maps, self.needs, method=self.name)[SPACE]].space
 
     def decoder(self, opened: SpaceCard, settings: Settings, own: Any, *, seconds: float) -> Decoder:
         """Pictures of the size that was predicted."""
@@ -86,7 +86,7 @@ class Pixels(Plain):
             prior=None,
             round_trip=None,
             facts={"generator": self.name, "pixels": opened.model},
-            maps=read_from(settings.maps, self.needs),
+            maps=read_from(settings.maps, self.needs, method=self.name),
         )
 
 

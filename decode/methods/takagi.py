@@ -18,8 +18,8 @@ ENTRIES = (
         rows=(
             RowCard(
                 name="takagi",
-                title="Takagi's method",
-                description="the same responses by ridges to latents and captions, beside the recipe's own method",
+                title="As published",
+                description="the same responses by Takagi & Nishimoto's method: ridges to latents and captions",
                 order=11,
             ),
         ),

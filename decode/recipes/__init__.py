@@ -34,6 +34,7 @@ class Recipe:
     name, title, description, citation  its card
     data, maps, sampling, evaluation    sections of its settings
     knobs                               name -> value, of methods and mappings that have a setting of that name
+    own                                 method -> knobs of it alone, where it stands beside one of others
     """
 
     name: str
@@ -45,6 +46,7 @@ class Recipe:
     sampling: SamplingSettings
     evaluation: EvaluationSettings = EvaluationSettings()
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def settings(
         self, *, mapping: str = "", method: str = "", beside: Sequence[str] | None = None,
@@ -62,7 +64,8 @@ class Recipe:
         for kind in dict.fromkeys((mapped.mapping, *kinds_of(mapped))):
             mappings[kind] = self._with(after(MAPPINGS[kind].settings, [*mappings.values()]))
         for name in methods_asked(bare):
-            methods[name] = self._with(after(METHODS[name].settings, [*methods.values()]))
+            alike = self._with(after(METHODS[name].settings, [*methods.values()]))
+            methods[name] = replace(alike, **self.own.get(name, {}))
         unread = {*self.knobs} - {one.name for own in (*mappings.values(), *methods.values())
                                   for one in dataclasses.fields(own)}  # fmt: skip
         if unread and not mapping and not method and beside is None and maps is None:
@@ -84,4 +87,4 @@ class Recipe:
 
 
 CATALOGUE: Catalogue[Recipe] = Catalogue("decode.recipes", "recipe")
-DEFAULT = "takagi-miniature"
+DEFAULT = "bayes-miniature"

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from decode.recipes import Recipe
-from decode.run.settings import MapSettings, SamplingSettings
+from decode.run.settings import LADDER, MapSettings, SamplingSettings
+
+AS_PUBLISHED = {"steps": 20, "guidance": 5.0, "strength": 0.8, "scheduler": ""}
+"""Takagi & Nishimoto's way of sampling, at the miniature's number of steps."""
 
 ENTRIES = (
     Recipe(
         name="bayes-miniature",
         title="Bayesian reading, miniature",
-        description="latent from early visual cortex, text by encoding models and a bank of candidates",
+        description="latent from early visual cortex, text by encoding models and a bank of candidates; the default",
         citation="Naselaris et al. 2009; Nishimoto et al. 2011; Takagi & Nishimoto, CVPR 2023",
-        maps=MapSettings(stack="miniature-image", maps=("vae-latent=early", "clip-text=nsdgeneral")),
-        sampling=SamplingSettings(method="bayes"),
-        knobs={"steps": 12, "guidance": 3.0, "strength": 0.6, "scheduler": "dpm++"},
+        maps=MapSettings(
+            stack="miniature-image",
+            maps=("vae-latent=early", "clip-text=nsdgeneral", "takagi-clip-text:clip-text=ventral+lateral"),
+        ),
+        sampling=SamplingSettings(method="bayes", beside=("takagi",), rows=(*LADDER, "likely")),
+        knobs={"steps": 12, "guidance": 3.0, "strength": 0.6, "scheduler": "dpm++", "drawn_from": "maximum"},
+        own={"takagi": AS_PUBLISHED},
     ),
     Recipe(
         name="takagi-miniature",
         title="Latent and text, miniature",
-        description="latent from early visual cortex, text from higher areas; the default",
+        description="latent from early visual cortex, text from higher areas",
         citation="Takagi & Nishimoto, CVPR 2023",
         maps=MapSettings(stack="miniature-image", maps=("vae-latent=early", "clip-text=ventral+lateral")),
         sampling=SamplingSettings(method="takagi"),
-        knobs={"steps": 20, "guidance": 5.0, "strength": 0.8, "scheduler": ""},
+        knobs=AS_PUBLISHED,
     ),
     Recipe(
         name="unclip-miniature",

@@ -123,6 +123,15 @@ class Encoding:
             showings=showings,
         )  # fmt: skip
 
+    def ceiling(self, showings: Int) -> Double:
+        """(pattern,) the highest log likelihood that patterns of so many showings, (pattern,), can have: that of one
+        which is just as a candidate lets expect."""
+        if self.noise is None:
+            return np.zeros(len(showings))
+        size = len(self.columns) * np.log(2 * np.pi)
+        known = {int(one): -0.5 * (self.noise.solver(int(one)).log_det + size) for one in np.unique(showings)}
+        return np.array([known[one] for one in showings.tolist()])
+
     def arrays(self) -> Arrays:
         """Itself as named arrays, to be stored."""
         own: Arrays = {

@@ -1,8 +1,9 @@
 """A subject's Bayesian reading: encoding models of several sets of voxels, and how much each of them is believed.
 
-    reading = fit_reading(responses, fold, experts={"all": columns}, true=conditions, components=text, ...)
+    reading = fit_reading(responses, fold, experts={"all": columns}, true={"clip-text": text}, features=features, ...)
     reading.save(path);  reading = Reading.load(path)
     ids, evidence = reading.evidence(test_trials)    # of the bank's components, all experts together
+    reading.unexplained(log_best, showings)          # (pattern,) whether no candidate explains it
 
 Everything is settled on training stimuli: the voxels, the noise, the weight of each set of voxels (`posterior.settled`,
 on `MOST` stimuli at most, each by encodings that have not seen its fold), and how much of a ridge's prediction is mixed
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.console.progress import progress
 from brain.data.averages import average_repeats
@@ -31,8 +33,8 @@ from encoders.ridge import Double, fit_ridge, grouped_folds
 from encoders.spaces import of_sounds
 from encoders.storage import Arrays, read_tensors, write_tensors
 from encoders.voxel_contract import own_trials, stored_voxels, voxel_arrays, voxel_facts
-from encoders.voxelwise.banks import Components
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
+from encoders.voxelwise.features import Features
 from encoders.voxelwise.posterior import settled
 
 KIND = "reading"
@@ -48,11 +50,12 @@ class Reading:
     """What was fitted on one fold's training stimuli.
 
     voxels    VoxelSpace of all sets together; `unit` the data's before standardisation, `scaler` of these voxels
-    space     SpaceCard of the conditions whose components are features; `bank` the digest of where these come from
+    spaces    SpaceCards of the conditions whose components are features; `bank` the digest of where these come from
     names     of the sets of voxels; columns (set,) of (voxel,) int64 among `voxels`; encodings; weights (set,), inverse
               temperatures
     mixture   share of a ridge's prediction in what is drawn from, 0 to 1
     error     squared error of the posterior's mean over the prior's, on training stimuli; gain in standard errors
+    misfits   (stimulus,) float64, sorted: nats that the likeliest candidate stays below `Encoding.ceiling`, on these
     split     sha256 of the split; `settled_on` how many stimuli
     ids       (stimulus,) the training stimuli, sorted; struck, items of the bank that were left out, for they look like
               a test stimulus
@@ -61,7 +64,7 @@ class Reading:
     voxels: VoxelSpace
     unit: str
     scaler: SessionScaler
-    space: SpaceCard
+    spaces: tuple[SpaceCard, ...]
     bank: str
     names: tuple[str, ...]
     columns: tuple[Int, ...]
@@ -70,6 +73,7 @@ class Reading:
     mixture: float
     error: float
     gain: float
+    misfits: Double
     split: str
     settled_on: int
     ids: tuple[str, ...]
@@ -99,6 +103,19 @@ class Reading:
             total = total + other
         return total
 
+    def unexplained(self, log_best: Double, showings: Int) -> NDArray[np.bool_]:
+        """(pattern,) whether the likeliest candidate of the bank, of tempered log likelihood `log_best` (pattern,),
+        explains a pattern worse than any of the training stimuli's was explained; never where voxels say nothing."""
+        if not any(self.weights):
+            return np.zeros(len(log_best), np.bool_)
+        return np.asarray(self._most(showings) - log_best > self.misfits[-1], np.bool_)
+
+    def _most(self, showings: Int) -> Double:
+        total = np.zeros(len(showings))
+        for one, weight in zip(self.encodings, self.weights, strict=True):
+            total += weight * one.ceiling(showings)
+        return total
+
     def quadratic(self, showings: Int) -> dict[int, Double]:
         """Number of showings (pattern,) -> the evidence's quadratic form, which depends on nothing else."""
         known = np.unique(showings)
@@ -122,11 +139,12 @@ class Reading:
 
     def save(self, path: Path) -> None:
         """One safetensors file with its card, whole or not at all."""
-        tensors: Arrays = {**voxel_arrays(self.voxels), **self.scaler.arrays()}
+        tensors: Arrays = {**voxel_arrays(self.voxels), **self.scaler.arrays(), "misfits": self.misfits}
         for number, (own, one) in enumerate(zip(self.columns, self.encodings, strict=True)):
             tensors |= {f"{number}.of": own, **{f"{number}.{name}": array for name, array in one.arrays().items()}}
         card = {
-            "voxels": voxel_facts(self.voxels), "unit": self.unit, "space": self.space.facts(), "split": self.split,
+            "voxels": voxel_facts(self.voxels), "unit": self.unit, "split": self.split,
+            "spaces": [one.facts() for one in self.spaces],
             "names": list(self.names), "weights": list(self.weights), "struck": list(self.struck),
             "ids": list(self.ids), **self.facts(),
         }  # fmt: skip
@@ -143,7 +161,8 @@ class Reading:
             ]
             return cls(
                 voxels=stored_voxels(tensors, card["voxels"]), unit=card["unit"],
-                scaler=SessionScaler.from_arrays(tensors), space=SpaceCard.from_facts(card["space"]), bank=card["bank"],
+                scaler=SessionScaler.from_arrays(tensors), bank=card["bank"],
+                spaces=tuple(SpaceCard.from_facts(one) for one in card["spaces"]), misfits=tensors["misfits"],
                 names=tuple(card["names"]), columns=tuple(one["of"] for one in own),
                 encodings=tuple(Encoding.from_arrays(one) for one in own), weights=tuple(card["weights"]),
                 mixture=float(card["mixture"]), error=float(card["error"]), gain=float(card["gain"]),
@@ -183,9 +202,8 @@ def fit_reading(
     fold: Split,
     *,
     experts: Mapping[str, Int],
-    true: Conditions,
-    components: Components,
-    candidates: Float,
+    true: Mapping[str, Conditions],
+    features: Features,
     own: Mapping[str, int],
     bank: str,
     folds: int,
@@ -194,8 +212,8 @@ def fit_reading(
     """Fit on the training trials of a fold.
 
     experts     name -> (voxel,) int64 columns of the responses
-    true        conditions of the training stimuli, in the space of `components`
-    candidates  (candidate, component) of the bank; `own` training stimulus -> which of them it is, where it is one
+    true        space -> conditions of the training stimuli, in the spaces of `features`, which are of the bank's
+                candidates; `own` training stimulus -> which of them it is, where it is one
     bank        digest of the bank
     folds, seed of the training stimuli, which choose penalties, noise, weights and mixture
     """
@@ -208,22 +226,25 @@ def fit_reading(
     owner = np.array([place[name] for name in trials.stimulus.tolist()], np.int64)
     training = _Training(
         ids=averaged.ids, patterns=averaged.values, showings=averaged.repeats,
-        features=components.coordinates_of(true.take(averaged.ids).values), owner=owner,
-        deviations=trials.values - averaged.values[owner], folds=folds, seed=seed, sound=of_sounds(true.space.name),
+        features=features.of_conditions(true, averaged.ids), owner=owner,
+        deviations=trials.values - averaged.values[owner], folds=folds, seed=seed,
+        sound=any(map(of_sounds, features.spaces)),
     )  # fmt: skip
     columns = tuple(np.searchsorted(union, one).astype(np.int64) for one in experts.values())
     every = np.arange(len(averaged.ids))
     picked = np.sort(np.random.default_rng([seed, 5]).permutation(every)[:MOST])
-    rows = np.arange(len(candidates))
+    rows = np.arange(len(features.candidates))
     if len(rows) > CANDIDATES:
         rows = np.sort(np.random.default_rng([seed, 6]).permutation(rows)[:CANDIDATES])
+    candidates = np.asarray(features.candidates[rows], np.float32)
     itself = np.array([own.get(one, -1) for one in averaged.ids])
-    scores = _held_out(training, columns, picked, candidates[rows], itself)
-    found = settled(scores, training.features[picked], candidates[rows])
+    scores, short = _held_out(training, columns, picked, candidates, itself)
+    found = settled(scores, training.features[picked], candidates)
     names = tuple(experts)
     jobs = progress(zip(names, columns, strict=True), total=len(names), desc="encoding models", unit="set")
     return Reading(
-        voxels=trials.space, unit=responses.space.unit, scaler=scaler, space=true.space, bank=bank, names=names,
+        voxels=trials.space, unit=responses.space.unit, scaler=scaler, bank=bank, names=names,
+        spaces=tuple(one.card for one in features.spaces.values()), misfits=_misfits(scores, short, found.weights),
         columns=columns, encodings=tuple(training.encoding(one, every) for _, one in jobs), weights=found.weights,
         mixture=_mixture(training, picked, found.mean), error=found.error, gain=found.gain, split=fold.sha256,
         settled_on=len(picked), ids=averaged.ids,
@@ -232,25 +253,38 @@ def fit_reading(
 
 def _held_out(
     training: _Training, columns: Sequence[Int], picked: Int, candidates: Float, own: Int
-) -> list[Float]:
+) -> tuple[list[Float], list[Double]]:
     """One a set of voxels: (picked stimulus, candidate) float32 log likelihoods by encodings without its fold, less
-    each row's highest; -inf of the stimulus itself."""
+    each row's highest, and (picked stimulus,) how much that stays below the ceiling; -inf of the stimulus itself."""
     # folds apart from those inside the encodings, which choose penalties and residuals
     fold = grouped_folds(training.ids, folds=training.folds, seed=training.seed + 1, sound=training.sound)
     scores = [np.empty((len(picked), len(candidates)), np.float32) for _ in columns]
+    short = [np.empty(len(picked)) for _ in columns]
     for one in progress(range(training.folds), desc="how far to believe voxels", unit="fold"):
         held = np.flatnonzero(fold[picked] == one)
         if not len(held):
             continue
         rows, tested = np.flatnonzero(fold != one), picked[held]
-        for score, voxels in zip(scores, columns, strict=True):
+        for score, below, voxels in zip(scores, short, columns, strict=True):
             encoding = training.encoding(voxels, rows)
             patterns = training.patterns[np.ix_(tested, voxels)]
             found = encoding.evidence(patterns, training.showings[tested]).log_likelihood(candidates)
             itself = np.flatnonzero(own[tested] >= 0)
             found[itself, own[tested[itself]]] = -np.inf
             score[held] = found - found.max(1, keepdims=True)
-    return scores
+            below[held] = encoding.ceiling(training.showings[tested]) - found.max(1)
+    return scores, short
+
+
+def _misfits(scores: Sequence[Float], short: Sequence[Double], weights: Sequence[float]) -> Double:
+    """(stimulus,) sorted: how much the candidate that is likeliest to all sets of voxels, each by its weight, stays
+    below their ceilings."""
+    total = np.zeros(scores[0].shape)
+    below = np.zeros(len(total))
+    for weight, score, one in zip(weights, scores, short, strict=True):
+        total += weight * np.maximum(score, np.finfo(np.float32).min)
+        below += weight * one
+    return np.sort(below - total.max(1))
 
 
 def _mixture(training: _Training, picked: Int, mean: Double) -> float:

@@ -2,7 +2,7 @@
 
     learn_reading(run, recording, fold, settings, ...)          # RUN/learned/METHOD/METHOD.FOLD.safetensors and .json
     evidence_of(run, recording, ...)                            # test patterns as evidence: Conditions of its own space
-    spoken(readings, posteriors, text, ...), started(readings, posteriors, latents, ...)
+    readings.posteriors(ladder, "decoded", stimuli)             # what `bayes_draws` makes conditions of
 
 A row of evidence is the linear form of the log likelihood in the bank's components, its constant, and the number of
 showings, on which the quadratic form depends: it tells everything of a pattern that candidates are compared by.
@@ -10,7 +10,7 @@ showings, on which the quadratic form depends: it tells everything of a pattern 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from brain.data.correlation import with_row
 from brain.errors import InputError, expected
 from brain.types import Float, Int, Recording, Split, Stimuli
 from decode.methods import Take
@@ -26,7 +25,6 @@ from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.patterns import columns_of
 from decode.run.settings import Settings, spaces_of
-from decode.run.showing import Show
 from encoders.conditions import Conditions, SpaceCard
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.storage import write_json
@@ -34,6 +32,7 @@ from encoders.voxelwise.bank_guard import looked_at, refuse_tested, words_known
 from encoders.voxelwise.bank_items import open_item
 from encoders.voxelwise.banks import Bank, bank_of
 from encoders.voxelwise.encoding import Evidence
+from encoders.voxelwise.features import Features
 from encoders.voxelwise.posterior import Posterior, posterior
 from encoders.voxelwise.reading import Reading, fit_reading
 from pipelines.drawing import Generator
@@ -41,8 +40,6 @@ from pipelines.stacks.find import resolve
 
 LIKELY = 24
 """Candidates that are kept of a posterior, and whose latents are mixed into the start."""
-ALIKE = 30.0
-"""How much a correlation of latents counts beside the log of a candidate's share, where they are mixed."""
 OWN = "training stimuli"
 """The bank of who has none."""
 
@@ -65,6 +62,11 @@ def candidates_of(named: str, stack: str, true: Mapping[str, Conditions], train:
     return Bank.load(folder)
 
 
+def features_of(bank: Bank, spaces: Sequence[str]) -> Features:
+    """What the bank's candidates are compared by, in these of its spaces."""
+    return Features.of({name: bank.spaces[name] for name in spaces})
+
+
 def path_of(run: RunFolder, method: str, fold: str) -> Path:
     """Where the reading of a fold lies."""
     return run.learned(method) / run.map(method, fold).name
@@ -72,32 +74,33 @@ def path_of(run: RunFolder, method: str, fold: str) -> Path:
 
 def learn_reading(
     run: RunFolder, recording: Recording, fold: Split, settings: Settings, *, method: str,
-    sets: Mapping[str, tuple[str, ...]], bank: str, spaces: Sequence[str],
+    sets: Mapping[str, tuple[str, ...]], bank: str, read: Sequence[str], start: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Fits the reading of this fold, or finds it; path of its card -> facts.
 
-    spaces  the one that candidates are searched in, and those of what is shown, where they are decoded
+    read   spaces that candidates are compared in, of those that are decoded and that the bank has; the first must be
+    start  the space that sampling starts in, where it is decoded
     A bank of another stack, or with a test stimulus, is an InputError.
     """
     stack, path = settings.maps.stack, path_of(run, method, fold.name)
-    known, space = spaces_of(settings.maps), spaces[0]
-    true = {name: Conditions.load(run.conditions(name, "true")) for name in spaces if name in known}
+    known = spaces_of(settings.maps)
+    true = {name: Conditions.load(run.conditions(name, "true")) for name in (*read, start) if name in known}
     shown = set(recording.responses.stimulus.tolist())
     found = candidates_of(bank, stack, true, sorted(set(fold.train) & shown))
-    components = found.must_be_of(true[space].space, where=f"bank {found.where}")
+    compared = [name for name in read if name in true and (name in found.spaces or name == read[0])]
+    for name in compared:
+        found.must_be_of(true[name].space, where=f"bank {found.where}")
     beside = bank_folder(bank, stack) is not None
-    pictured = {name: one for name, one in true.items() if name != space}
+    pictured = {name: one for name, one in true.items() if not SPACES[name].captioned}
     said = [words_known(found, recording.stimuli, fold.test), looked_at(found, pictured)] if beside else []
     said = [one for one in said if one]
     reading = Reading.load(path) if path.is_file() else None
     if reading is None or (reading.bank, reading.split) != (found.digest, fold.sha256):
-        struck: tuple[str, ...] = ()
-        if beside:
-            struck = refuse_tested(found, recording.stimuli, fold.test, true=pictured)
-            components = found.without(struck).spaces[space]
+        struck = refuse_tested(found, recording.stimuli, fold.test, true=pictured) if beside else ()
+        features = features_of(found.without(struck), compared)
         reading = fit_reading(
             recording.responses, fold, experts={name: columns_of(recording, regions) for name, regions in sets.items()},
-            true=true[space], components=components, candidates=components.coordinates.astype(np.float32),
+            true={name: true[name] for name in compared}, features=features,
             own={} if beside else {name: row for row, name in enumerate(found.ids)}, bank=found.digest,
             folds=settings.maps.folds, seed=settings.machine.seed,
         )  # fmt: skip
@@ -166,6 +169,8 @@ class Readings:
     generator: Generator | None = None
     _banks: dict[str, Bank] = field(default_factory=dict, repr=False)
     _readings: dict[str, Reading] = field(default_factory=dict, repr=False)
+    _features: dict[str, Features] = field(default_factory=dict, repr=False)
+    _spaces: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def facts(self) -> dict[str, Any] | str:
@@ -177,22 +182,34 @@ class Readings:
     def _whole(self) -> Bank:
         return candidates_of(self.bank, self.stack, self.true, ())
 
-    @cached_property
-    def _texts(self) -> Any | None:
-        """The space of captions that is searched, opened on the stack; None where another is."""
-        card = self.reading(next(iter(self.run.card_facts()["tested"]))).space
-        if not SPACES[card.name].captioned:
-            return None
-        stack = resolve(self.stack)
-        found = SPACES[card.name].open(stack.path, model=stack.model, revision=stack.revision, device="cpu")
-        card.must_match(found.card)
-        return found
+    def anew(self, bank: Bank, rows: Iterable[int], space: str) -> dict[int, Float]:
+        """Row -> condition (*shape,) float32 of that candidate, encoded from its caption, or from what it looks or
+        sounds like: every number, not those of components alone. Rows of which the bank has neither are left out."""
+        wanted, entry = sorted(set(rows)), SPACES[space]
+        if bank_folder(self.bank, self.stack) is None:
+            own = self.true[space].take([bank.ids[row] for row in wanted]).values
+            return dict(zip(wanted, own, strict=True))
+        if entry.captioned:
+            items: dict[str, Any] = {bank.ids[row]: None for row in wanted if bank.captions[row]}
+        else:
+            items = {bank.ids[row]: item for row in wanted if (item := open_item(bank, row)) is not None}
+        if not items:
+            return {}
+        if space not in self._spaces:
+            stack = resolve(self.stack)
+            self._spaces[space] = entry.open(stack.path, model=stack.model, revision=stack.revision, device="cpu")
+            self.true[space].space.must_match(self._spaces[space].card)
+        said = {bank.ids[row]: (bank.captions[row],) for row in wanted}
+        found = Stimuli(ids=tuple(items), modality=entry.modality, opener=items.__getitem__, captions=said)
+        values = self._spaces[space].encode(found, found.ids, batch=32).take(found.ids).values
+        made = dict(zip(found.ids, values, strict=True))
+        return {row: made[bank.ids[row]] for row in wanted if bank.ids[row] in made}
 
-    def encoded(self, caption: str) -> Float | None:
-        """The condition of a caption, (*shape,) float32; None of none, and where captions are not what is searched."""
-        if not caption or self._texts is None:
-            return None
-        return np.asarray(self._texts.encode_texts([caption], batch=1)[0], np.float32)
+    def features(self, fold: str) -> Features:
+        """What the candidates of a fold are compared by."""
+        if fold not in self._features:
+            self._features[fold] = features_of(self.candidates(fold), [one.name for one in self.reading(fold).spaces])
+        return self._features[fold]
 
     def reading(self, fold: str) -> Reading:
         """The reading of a fold."""
@@ -237,79 +254,15 @@ class Readings:
         for fold in dict.fromkeys(folds.values()):
             names = [one for one in folds if folds[one] == fold]
             reading, bank = self.reading(fold), self.candidates(fold)
-            values, space = read.take(names).values.astype(np.float64), bank.spaces[reading.space.name]
+            values, candidates = read.take(names).values.astype(np.float64), self.features(fold).candidates
             showings = values[:, 0].round().astype(np.int64)
             evidence = Evidence(
-                linear=np.ascontiguousarray(values[:, 2 : 2 + len(space.axes)]), constant=values[:, 1],
+                linear=np.ascontiguousarray(values[:, 2 : 2 + candidates.shape[1]]), constant=values[:, 1],
                 quadratic=reading.quadratic(showings), showings=showings,
             )  # fmt: skip
             found = posterior(
-                evidence.tempered(sharpness), space.coordinates, keep=keep, labels=bank.labels if labels else None,
+                evidence.tempered(sharpness), candidates, keep=keep, labels=bank.labels if labels else None,
                 without={row: without[name] for row, name in enumerate(names) if name in without} if without else None,
             )  # fmt: skip
             said |= {one: Said(fold=fold, row=number, found=found) for number, one in enumerate(names)}
         return said
-
-
-def spoken(readings: Readings, said: Mapping[str, Said], text: Conditions, *, drawn_from: str) -> Conditions:
-    """What is drawn from: the posterior's mean, or its most likely candidate ("maximum"), mixed with `text`, a ridge's
-    prediction, as the reading says.
-
-    A candidate with a caption is encoded anew, and has every number of its condition, not those of components alone.
-    """
-    rows = []
-    for name in text.ids:
-        one = said[name]
-        space = readings.candidates(one.fold).spaces[text.space.name]
-        best = int(one.found.best[one.row, 0])
-        if drawn_from == "mean":
-            condition = space.conditions(one.found.mean[one.row][None])[0]
-        else:
-            anew = readings.encoded(readings.candidates(one.fold).captions[best])
-            condition = space.conditions(space.coordinates[best][None])[0] if anew is None else anew
-        share = np.float64(readings.reading(one.fold).mixture)
-        own = text.values[text.rows([name])[0]].astype(np.float64)
-        rows.append((1 - share) * condition + share * own)
-    return Conditions(space=text.space, values=np.asarray(rows, np.float32), ids=text.ids)
-
-
-def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *, share: float) -> Conditions:
-    """Where sampling starts: the decoded latents, mixed with those of likely candidates that are most like them.
-
-    A bank without latents, or a `share` of 0, leaves them as they are. What is mixed is brought back to the spread of
-    the decoded latent, which averaging takes away.
-    """
-    rows = []
-    for name in latents.ids:
-        one, own = said[name], latents.values[latents.rows([name])[0]].astype(np.float64)
-        bank = readings.candidates(one.fold)
-        if not share or latents.space.name not in bank.spaces:
-            rows.append(own)
-            continue
-        space = bank.must_be_of(latents.space, where=f"bank {bank.where}")
-        likely = space.conditions(space.coordinates[one.found.best[one.row]]).astype(np.float64)
-        mean = space.mean.astype(np.float64).reshape(own.shape)
-        apart = (likely - mean).astype(np.float32).reshape(len(likely), -1)
-        alike = with_row(apart, (own - mean).astype(np.float32).reshape(-1))
-        log = np.log(np.maximum(one.found.share[one.row], np.finfo(np.float64).tiny)) + ALIKE * alike
-        weights = np.exp(log - log.max())
-        picture = np.tensordot(weights / weights.sum(), likely, 1)
-        mixed = share * picture + (1 - share) * own
-        rows.append(mixed * (own.std() / mixed.std()))
-    return Conditions(space=latents.space, values=np.asarray(rows, np.float32), ids=latents.ids)
-
-
-
-def shown_candidate(readings: Readings, said: Said, stimuli: Stimuli, show: Show) -> Any:
-    """What the most likely candidate looks or sounds like, as stimuli are shown; of a caption alone an InputError."""
-    bank = readings.candidates(said.fold)
-    row = int(said.found.best[said.row, 0])
-    name = bank.ids[row]
-    if bank_folder(readings.bank, readings.stack) is None:
-        return show(stimuli, name)
-    item = open_item(bank, row)
-    if item is None:
-        then = "leave the row likely out, or build the bank of --images"
-        raise InputError(expected(f"bank {bank.where}", f"a picture of {name}", "a caption alone", then))
-    alone = Stimuli(ids=(name,), modality=stimuli.modality, opener=lambda _: item)
-    return show(alone, name)

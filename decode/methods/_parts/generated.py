@@ -45,7 +45,7 @@ class Generated(Plain):
 
     def check(self, settings: Settings, own: Any) -> None:
         """Refuses more steps than the stack has noise levels, a strength that leaves none, maps of no clear choice."""
-        maps = read_from(settings.maps, (*self.needs, *self.takes))
+        maps = read_from(settings.maps, (*self.needs, *self.takes), method=self.name)
         if self.noised in maps:
             strength_within(own.strength, own.steps)
         check_levels(own, resolve(settings.maps.stack, numbers=False))
@@ -59,7 +59,8 @@ class Generated(Plain):
     def decoder(self, opened: Any, settings: Settings, own: Any, *, seconds: float) -> Decoder:
         """The generator as these settings let it draw."""
         spaces = (*opened.cards, *opened.optional)
-        return decoder_of(opened, self.name, settings, own, maps=read_from(settings.maps, spaces), seconds=seconds)
+        maps = read_from(settings.maps, spaces, method=self.name)
+        return decoder_of(opened, self.name, settings, own, maps=maps, seconds=seconds)
 
 
 def decoder_of(

@@ -1,0 +1,106 @@
+"""From posteriors to what is drawn from: conditions, a start, an anchor, and candidates as they look or sound.
+
+    spoken(readings, said, text, drawn_from="maximum")     # the conditions of a space that candidates are compared in
+    started(readings, said, latents, share=0.7)            # latents mixed with those of likely candidates
+    anchored(readings, said, latents)                      # the latent of the most likely candidate itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from brain.data.correlation import with_row
+from brain.errors import InputError, expected
+from brain.types import Float, Stimuli
+from decode.methods._parts.bayes import Readings, Said, bank_folder
+from decode.run.showing import Show
+from encoders.conditions import Conditions
+from encoders.voxelwise.bank_items import open_item
+
+ALIKE = 30.0
+"""How much a correlation of latents counts beside the log of a candidate's share, where they are mixed."""
+
+
+def spoken(readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, drawn_from: str) -> Conditions:
+    """What is drawn from in a space that candidates are compared in: the posterior's mean, or its most likely candidate
+    ("maximum"), encoded anew where it can be, mixed with a ridge's prediction, `ridge`, as the reading says."""
+    rows, space = [], ridge.space.name
+    likeliest = _anew(readings, said, ridge.ids, space) if drawn_from == "maximum" else {}
+    for name in ridge.ids:
+        one = said[name]
+        components = readings.candidates(one.fold).spaces[space]
+        if name in likeliest:
+            condition = likeliest[name]
+        elif drawn_from == "maximum":
+            condition = components.conditions(components.coordinates[_best(one)][None])[0]
+        else:
+            mean = readings.features(one.fold).part(one.found.mean[one.row][None], space)
+            condition = components.conditions(mean)[0]
+        share = np.float64(readings.reading(one.fold).mixture)
+        own = ridge.values[ridge.rows([name])[0]].astype(np.float64)
+        rows.append((1 - share) * condition + share * own)
+    return Conditions(space=ridge.space, values=np.asarray(rows, np.float32), ids=ridge.ids)
+
+
+def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *, share: float) -> Conditions:
+    """Where sampling starts: the decoded latents, mixed with those of likely candidates that are most like them.
+
+    A bank without latents, or a `share` of 0, leaves them as they are. What is mixed is brought back to the spread of
+    the decoded latent, which averaging takes away.
+    """
+    rows = []
+    for name in latents.ids:
+        one, own = said[name], latents.values[latents.rows([name])[0]].astype(np.float64)
+        bank = readings.candidates(one.fold)
+        if not share or latents.space.name not in bank.spaces:
+            rows.append(own)
+            continue
+        space = bank.must_be_of(latents.space, where=f"bank {bank.where}")
+        likely = space.conditions(space.coordinates[one.found.best[one.row]]).astype(np.float64)
+        mean = space.mean.astype(np.float64).reshape(own.shape)
+        apart = (likely - mean).astype(np.float32).reshape(len(likely), -1)
+        alike = with_row(apart, (own - mean).astype(np.float32).reshape(-1))
+        log = np.log(np.maximum(one.found.share[one.row], np.finfo(np.float64).tiny)) + ALIKE * alike
+        weights = np.exp(log - log.max())
+        picture = np.tensordot(weights / weights.sum(), likely, 1)
+        mixed = share * picture + (1 - share) * own
+        rows.append(mixed * (own.std() / mixed.std()))
+    return Conditions(space=latents.space, values=np.asarray(rows, np.float32), ids=latents.ids)
+
+
+def anchored(readings: Readings, said: Mapping[str, Said], latents: Conditions) -> Conditions:
+    """The latent of the most likely candidate of each stimulus of `latents`; of a bank that has none, `latents`."""
+    found = _anew(readings, said, latents.ids, latents.space.name)
+    rows = [found.get(name, latents.values[latents.rows([name])[0]]) for name in latents.ids]
+    return Conditions(space=latents.space, values=np.asarray(rows, np.float32), ids=latents.ids)
+
+
+def shown_candidate(readings: Readings, said: Said, stimuli: Stimuli, show: Show) -> Any:
+    """What the most likely candidate looks or sounds like, as stimuli are shown; of a caption alone an InputError."""
+    bank, row = readings.candidates(said.fold), _best(said)
+    name = bank.ids[row]
+    if bank_folder(readings.bank, readings.stack) is None:
+        return show(stimuli, name)
+    item = open_item(bank, row)
+    if item is None:
+        then = "leave the row likely out, or build the bank of --images"
+        raise InputError(expected(f"bank {bank.where}", f"a picture of {name}", "a caption alone", then))
+    alone = Stimuli(ids=(name,), modality=stimuli.modality, opener=lambda _: item)
+    return show(alone, name)
+
+
+def _anew(readings: Readings, said: Mapping[str, Said], names: Sequence[str], space: str) -> dict[str, Float]:
+    """Stimulus -> the condition of its most likely candidate, of those that can be encoded anew."""
+    found: dict[str, Float] = {}
+    for fold in dict.fromkeys(said[name].fold for name in names):
+        own = [name for name in names if said[name].fold == fold]
+        made = readings.anew(readings.candidates(fold), [_best(said[name]) for name in own], space)
+        found |= {name: made[_best(said[name])] for name in own if _best(said[name]) in made}
+    return found
+
+
+def _best(said: Said) -> int:
+    return int(said.found.best[said.row, 0])
