@@ -32,7 +32,7 @@ from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
 from tests.test_decode_study import FAST, digests
 
-ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval", "likely", "other_words")
+ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval", "likely", "other_words", "correlated")
 LADDER = ROWS[:6]
 
 

@@ -9,27 +9,25 @@ RUN/learned/bayes/FOLD.safetensors   encoding models, noise, weights and mixture
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from brain.console.bounds import within
 from brain.errors import UsageError, expected
-from brain.types import Int, Recording, Split
-from decode.methods import CATALOGUE, Decoder, Kept, RowTask, Take, read_from
+from brain.types import Recording, Split
+from decode.methods import Decoder, Take, read_from
 from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading
-from decode.methods._parts.bayes_draws import anchored, shown_candidate, spoken, started
+from decode.methods._parts.bayes_draws import conditions_of
+from decode.methods._parts.bayes_opponents import OPPONENTS, correlated, likely, other_words
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
-from decode.run.seeds import sample_seed
 from decode.run.settings import Settings, fitting, spaces_of
 from encoders.conditions import Conditions
-from encoders.voxelwise.bank_guard import same_words
 from evaluation.samples.rows import RowCard
-from pipelines.drawing import Drawn
-from pipelines.generators.sound_anchored import ANCHOR, AnchoredSampling
+from pipelines.generators.sound_anchored import AnchoredSampling
 from pipelines.generators.takagi import TakagiSampling
 from pipelines.generators.unclip import UnclipSampling
 
@@ -140,7 +138,12 @@ class Bayes(Generated):
         found = decoder_of(opened.generator, self.name, settings, own, maps=maps, seconds=seconds)
 
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
-            return {} if row in WITHOUT else self.conditions(opened, ladder, row, stimuli, maps=maps, own=own)
+            if row in WITHOUT:
+                return {}
+            said = opened.posteriors(ladder, row, stimuli, sharpness=own.sharpness)
+            read = ladder.conditions(row, stimuli, tuple(maps.values()))
+            decoded = {space: read[name] for space, name in maps.items()}
+            return conditions_of(opened, said, decoded, own=own, **self.starts)
 
         return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
 
@@ -154,74 +157,10 @@ class Bayes(Generated):
         own = settings.method(self.name)
         return Readings(run=run, method=self.name, stack=settings.maps.stack, bank=own.bank, true=true)
 
-    def conditions(
-        self, readings: Readings, ladder: Ladder, row: str, stimuli: Sequence[str], *, maps: Mapping[str, str],
-        own: Any, without: Mapping[str, Int] | None = None,
-    ) -> dict[str, Conditions]:  # fmt: skip
-        """Space -> what a row draws from: what the posterior says, and where sampling starts."""
-        said = readings.posteriors(ladder, row, stimuli, sharpness=own.sharpness, without=without)
-        decoded = ladder.conditions(row, stimuli, tuple(maps.values()))
-        compared = readings.features(ladder.fold(stimuli[0]).name).spaces
-        found = {
-            space: spoken(readings, said, decoded[maps[space]], drawn_from=own.drawn_from) for space in compared
-        }
-        if self.start in maps:
-            latents = decoded[maps[self.start]]
-            if self.anchor:
-                found[ANCHOR] = anchored(readings, said, latents)
-            else:
-                found[self.start] = started(readings, said, latents, share=own.start_mix)
-        return found
-
-
-def _of(task: RowTask) -> tuple[Bayes, Readings]:
-    """The method, and what a row of its own is drawn from."""
-    method = CATALOGUE[task.decoder.method]
-    assert isinstance(method, Bayes)
-    maps = read_from(task.settings.maps, method.spaces, method=method.name)
-    return method, method.readings(
-        task.run, task.settings, {space: task.ladder.true[name] for space, name in maps.items()}
-    )  # fmt: skip
-
-
-def likely_pictures(task: RowTask) -> Iterator[Kept]:
-    """The most likely candidates themselves, no generator."""
-    (_, readings), names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
-    said = readings.posteriors(task.ladder, "decoded", names)
-    for name, index in task.asked:
-        found = shown_candidate(readings, said[name], task.recording.stimuli, task.decoder.show)
-        sound = task.recording.stimuli.modality == "sound"
-        drawn = Drawn(id=name, seed=0, withheld=False, **{"wave" if sound else "image": found})
-        yield Kept(drawn=drawn, index=index)
-
-
-def other_words(task: RowTask) -> Iterator[Kept]:
-    """As decoded, of a bank without every candidate that has all words, or all labels, of the stimulus."""
-    (method, readings), names = _of(task), list(dict.fromkeys(name for name, _ in task.asked))
-    bank, ladder = {name: readings.candidates(task.ladder.fold(name).name) for name in names}, task.ladder
-    gone = {name: same_words(bank[name], task.recording.stimuli, name) for name in names}
-    conditions = method.conditions(
-        readings, ladder, "decoded", names, maps=task.decoder.maps, own=task.own, without=gone
-    )  # fmt: skip
-    asked = [name for name, _ in task.asked]
-    seeds = [sample_seed(ladder.seed, name, index) for name, index in task.asked]
-    stream = task.decoder.draw(conditions, asked, seeds, watch=task.watch)
-    for (_, index), drawn in zip(task.asked, stream, strict=True):
-        yield Kept(drawn=drawn, index=index)
-
-
-LIKELY = RowCard(
-    name="likely",
-    title="Most likely candidate",
-    description="no generator: the item of the bank that the responses make most likely",
-    order=92,
-)
-OTHER_WORDS = RowCard(
-    name="other_words",
-    title="Without the stimulus' words",
-    description="as decoded, of a bank without every candidate that has all words of the stimulus",
-    order=5,
-)
+    @property
+    def starts(self) -> dict[str, Any]:
+        """Where sampling starts, for `conditions_of`."""
+        return {"start": self.start, "anchor": self.anchor}
 
 
 def bayes(name: str, *, title: str, description: str, settings: Any, **facts: Any) -> Bayes:
@@ -233,7 +172,7 @@ def bayes(name: str, *, title: str, description: str, settings: Any, **facts: An
     return Bayes(
         name=name, title=title, description=description, settings=settings, keeps=evidence_name(name),
         citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
-        drawn={"likely": likely_pictures, "other_words": other_words}, rows=(row, LIKELY, OTHER_WORDS), **facts,
+        drawn={"likely": likely, "other_words": other_words, "correlated": correlated}, rows=(row, *OPPONENTS), **facts,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ from encoders.storage import Arrays, read_tensors, write_tensors
 from encoders.voxel_contract import own_trials, stored_voxels, voxel_arrays, voxel_facts
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
 from encoders.voxelwise.features import Features
-from encoders.voxelwise.posterior import settled
+from encoders.voxelwise.posterior import blocks, settled
 
 KIND = "reading"
 MOST = 200
@@ -88,10 +88,27 @@ class Reading:
     def evidence(self, responses: Responses) -> tuple[tuple[str, ...], Evidence]:
         """Single trials -> stimuli, sorted, and what their averaged patterns say of features; of other voxels or units
         an InputError."""
-        averaged = average_repeats(
-            own_trials(responses, voxels=self.voxels, unit=self.unit, scaler=self.scaler)
-        )  # fmt: skip
+        averaged = average_repeats(self._own(responses))
         return averaged.ids, self.together(averaged.values, averaged.repeats)
+
+    def correlated(self, responses: Responses, features: Float, *, keep: int) -> tuple[tuple[str, ...], Int]:
+        """What a plain search finds: stimuli, sorted, and (stimulus, kept) int64 rows of `features` (candidate,
+        feature) whose expected responses correlate best with the averaged pattern, over all voxels that have a say in
+        the largest set; best first. No noise, no temperature (Kay et al. 2008, Nature 452:352)."""
+        averaged = average_repeats(self._own(responses))
+        own, encoding = max(zip(self.columns, self.encodings, strict=True), key=lambda one: len(one[1].columns))
+        measured = averaged.values[:, own][:, encoding.columns]
+        scores = np.empty((len(measured), len(features)), np.float32)
+        for rows in blocks(len(features)):
+            predicted = encoding.expected(np.asarray(features[rows], np.float32))
+            predicted -= predicted.mean(1, keepdims=True)
+            predicted /= np.maximum(np.linalg.norm(predicted, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+            for score, pattern in zip(scores, measured, strict=True):
+                score[rows] = predicted @ pattern  # one by one: in company a product's last bits would be others
+        return averaged.ids, np.argsort(-scores, axis=1, kind="stable")[:, :keep]
+
+    def _own(self, responses: Responses) -> Responses:
+        return own_trials(responses, voxels=self.voxels, unit=self.unit, scaler=self.scaler)
 
     def together(self, patterns: Float, showings: Int) -> Evidence:
         """Patterns (pattern, voxel) of so many showings each -> the evidence of all sets of voxels, each by its

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from brain.errors import InputError, expected
-from brain.types import Float, Int, Recording, Split, Stimuli
+from brain.types import Float, Int, Recording, Responses, Split, Stimuli
 from decode.methods import Take
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
@@ -241,6 +241,18 @@ class Readings:
         read = ladder.conditions(row, stimuli, (name,))[name]
         folds = {one: ladder.fold(one).name for one in stimuli}
         return self.said(folds, read, sharpness=sharpness, keep=LIKELY, without=without)
+
+    def correlated(self, fold: str, trials: Responses) -> dict[str, Said]:
+        """Stimulus -> the candidates whose predicted patterns correlate best with that of these trials, as if they were
+        equally likely."""
+        reading, candidates = self.reading(fold), self.features(fold).candidates
+        names, best = reading.correlated(trials, candidates, keep=min(LIKELY, len(candidates)))
+        nothing = np.zeros(len(names))
+        found = Posterior(
+            best=best, share=np.full(best.shape, 1 / best.shape[1]), log_best=nothing, entropy=nothing,
+            prior_entropy=float(np.log(len(candidates))), mean=np.asarray(candidates[best[:, 0]], np.float64),
+        )  # fmt: skip
+        return {name: Said(fold=fold, row=row, found=found) for row, name in enumerate(names)}
 
     def said(
         self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,

@@ -1,5 +1,6 @@
 """From posteriors to what is drawn from: conditions, a start, an anchor, and candidates as they look or sound.
 
+    conditions_of(readings, said, decoded, own=own, start="vae-latent", anchor=False)      # all of these together
     spoken(readings, said, text, drawn_from="maximum")     # the conditions of a space that candidates are compared in
     started(readings, said, latents, share=0.7)            # latents mixed with those of likely candidates
     anchored(readings, said, latents)                      # the latent of the most likely candidate itself
@@ -19,14 +20,38 @@ from decode.methods._parts.bayes import Readings, Said, bank_folder
 from decode.run.showing import Show
 from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import open_item
+from pipelines.generators.sound_anchored import ANCHOR
 
 ALIKE = 30.0
 """How much a correlation of latents counts beside the log of a candidate's share, where they are mixed."""
 
 
-def spoken(readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, drawn_from: str) -> Conditions:
+def conditions_of(
+    readings: Readings, said: Mapping[str, Said], decoded: Mapping[str, Conditions], *, own: Any, start: str,
+    anchor: bool, mixed: bool = True,
+) -> dict[str, Conditions]:  # fmt: skip
+    """Space -> what is drawn from.
+
+    decoded  space -> what maps predict of the stimuli; own: settings of the method
+    start    the space that sampling starts in, where it is decoded; `anchor`: at the most likely candidate itself
+    mixed    whether the ridge has its share
+    """
+    compared = readings.features(next(iter(said.values())).fold).spaces
+    found = {
+        space: spoken(readings, said, decoded[space], drawn_from=own.drawn_from, mixed=mixed) for space in compared
+    }
+    if start in decoded and anchor:
+        found[ANCHOR] = anchored(readings, said, decoded[start])
+    elif start in decoded:
+        found[start] = started(readings, said, decoded[start], share=own.start_mix)
+    return found
+
+
+def spoken(
+    readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, drawn_from: str, mixed: bool = True
+) -> Conditions:
     """What is drawn from in a space that candidates are compared in: the posterior's mean, or its most likely candidate
-    ("maximum"), encoded anew where it can be, mixed with a ridge's prediction, `ridge`, as the reading says."""
+    ("maximum"), encoded anew where it can be, `mixed` with a ridge's prediction, `ridge`, as the reading says."""
     rows, space = [], ridge.space.name
     likeliest = _anew(readings, said, ridge.ids, space) if drawn_from == "maximum" else {}
     for name in ridge.ids:
@@ -39,7 +64,7 @@ def spoken(readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, d
         else:
             mean = readings.features(one.fold).part(one.found.mean[one.row][None], space)
             condition = components.conditions(mean)[0]
-        share = np.float64(readings.reading(one.fold).mixture)
+        share = np.float64(readings.reading(one.fold).mixture if mixed else 0)
         own = ridge.values[ridge.rows([name])[0]].astype(np.float64)
         rows.append((1 - share) * condition + share * own)
     return Conditions(space=ridge.space, values=np.asarray(rows, np.float32), ids=ridge.ids)
