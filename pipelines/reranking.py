@@ -1,7 +1,8 @@
 """The best of several samples of one stimulus, by whatever scores them (maximum a posteriori re-ranking).
 
 Ciferri et al. 2025 (Scientific Reports 15:42108) draw many and keep the one whose predicted brain response fits the
-measured one best; the number drawn and every score belong to the record, for a picked sample is no average sample.
+measured one best; here it is the one under which the measured response is likeliest. The number drawn and every score
+belong to the record, for a picked sample is no average sample.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Best:
 def best_of(drawn: Sequence[Drawn], score: Callable[[NDArray[np.float32]], NDArray[np.floating]]) -> Best:
     """The sample of one stimulus that scores highest among several of different seeds; the first of equals.
 
-    score  waves (candidate, sample) -> (candidate,), such as the correlation of predicted with measured responses
+    score  waves (candidate, sample) -> (candidate,), such as the log likelihood of measured responses
     Scores that are not finite, or samples that are all withheld, are an `InputError`.
     """
     seeds = [one.seed for one in drawn]

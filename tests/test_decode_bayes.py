@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.cli import main
+from brain.data.averages import average_repeats
 from brain.errors import InputError
 from brain.readers import open_recording
 from brain.types import Stimuli
@@ -25,6 +26,7 @@ from decode.stages.bank import build
 from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
+from encoders.voxel_contract import own_trials
 from encoders.voxelwise.bank_items import drawn_items, open_item
 from encoders.voxelwise.banks import Bank
 from encoders.voxelwise.reading import Reading
@@ -163,6 +165,35 @@ def test_the_bank_s_own_pictures_and_a_bank_without_the_words(run: Path, planted
     gone = {names[0]: said[names[0]].found.best[0, :1]}
     without = readings.posteriors(ladder, "decoded", names, without=gone)
     assert int(without[names[0]].found.best[0, 0]) == int(said[names[0]].found.best[0, 1])
+
+
+def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none_of_the_bank(
+    run: Path, planted: Path
+) -> None:
+    one = opened(run, planted)
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    fold = one.folds[0]
+    reading, candidates = readings.reading(fold.name), readings.features(fold.name).candidates
+    trials = one.recording.responses.trials(one.recording.responses.of(set(fold.test)))
+    names, best = reading.correlated(trials, candidates, keep=3)
+    averaged = average_repeats(own_trials(trials, voxels=reading.voxels, unit=reading.unit, scaler=reading.scaler))
+    own, encoding = max(zip(reading.columns, reading.encodings, strict=True), key=lambda two: len(two[1].columns))
+    predicted = encoding.expected(candidates.astype(np.float32))
+    found = np.corrcoef(predicted, averaged.values[:, own][:, encoding.columns])[len(predicted) :, : len(predicted)]
+    assert names == averaged.ids
+    np.testing.assert_array_equal(best, np.argsort(-found, axis=1)[:, :3])
+    alone, first = reading.correlated(trials.trials(trials.of({names[3]})), candidates, keep=3)
+    assert alone == names[3:4] and np.array_equal(first[0], best[3])
+
+    believed = replace(reading, weights=(1.0, 1.0), misfits=np.array([1.0, 50.0]))
+    most = believed.together(averaged.values[:1], averaged.repeats[:1])
+    top = most.log_likelihood(candidates.astype(np.float64)).max(1)
+    ceiling = sum(two.ceiling(averaged.repeats[:1]) for two in reading.encodings)
+    assert not believed.unexplained(ceiling - 49.0, averaged.repeats[:1]).any()
+    assert believed.unexplained(ceiling - 51.0, averaged.repeats[:1]).all() and (top <= ceiling).all()
+    silent = replace(believed, weights=(0.0, 0.0))
+    assert not silent.unexplained(ceiling - 1e9, averaged.repeats[:1]).any()
+    assert len(reading.misfits) == reading.settled_on and (np.diff(reading.misfits) >= 0).all()
 
 
 def test_words_and_doubt_are_told_of_every_test_stimulus(run: Path, planted: Path, bank: Path) -> None:

@@ -49,7 +49,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> str:
     return gone
 
 
-LATER = {"bayes-miniature"}
+LATER = {"bayes-miniature", "bayes-sound-miniature"}
 """Recipes that no run of format 1 could have."""
 
 

@@ -9,7 +9,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from brain.errors import InputError
+from encoders.conditions import Conditions, SpaceCard
+from encoders.voxelwise.banks import Components
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
+from encoders.voxelwise.features import Features
 from encoders.voxelwise.noise import Noise, fit_noise, shrinkage_of
 from encoders.voxelwise.posterior import posterior, settled
 from tests.rounding import rounding
@@ -259,3 +262,43 @@ def test_what_cannot_be_a_noise_model_is_refused() -> None:
     facts = {name: getattr(noise, name) for name in ("spread", "factor", "shared", "own")}
     with pytest.raises(InputError, match="fit it again"):
         Noise(**{**facts, "own": facts["own"][:-1]}, showings=1.0, shrinkage=0.5)
+
+
+def test_the_ceiling_is_the_likelihood_of_what_was_expected() -> None:
+    data = studied(voxels=20)
+    encoding = fitted(data, floor=-1.0)
+    candidate = data["features"][:1]
+    expected, showings = encoding.expected(candidate), np.array([2])
+    found = encoding.evidence(expected, showings).log_likelihood(candidate)[0, 0]
+    np.testing.assert_allclose(encoding.ceiling(showings), [found], rtol=1e-3)
+    worse = encoding.evidence(expected + 1, showings).log_likelihood(candidate)[0, 0]
+    assert worse < found - 1 and encoding.ceiling(np.array([8]))[0] > encoding.ceiling(np.array([1]))[0]
+
+
+def components(name: str, rows: np.ndarray, size: float) -> Components:
+    """Of a space of as many numbers as `rows` (candidate, number) has."""
+    card = SpaceCard(name=name, model="m", revision="", layer="l", normalisation="none", shape=(rows.shape[1],))
+    axes = np.eye(rows.shape[1], dtype=np.float32)
+    return Components(
+        card=card, mean=np.ones(rows.shape[1], np.float32), axes=axes, kept=1.0,
+        coordinates=(size * rows).astype(np.float16),
+    )  # fmt: skip
+
+
+def test_features_of_several_spaces_have_equal_shares() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((50, 3)).astype(np.float32)
+    alone = Features.of({"a": components("a", rows, 1)})
+    assert alone.candidates.dtype == np.float16 and alone.scales == (1.0,)
+    both = Features.of({"a": components("a", rows, 1), "b": components("b", rows[:, :2], 100)})
+    first, second = both.candidates[:, :3], both.candidates[:, 3:]
+    assert np.square(first).sum(1).mean() == pytest.approx(1) and np.square(second).sum(1).mean() == pytest.approx(1)
+    for name, size in (("a", 1), ("b", 100)):
+        kept = both.spaces[name].coordinates.astype(np.float64)
+        np.testing.assert_allclose(both.part(both.candidates, name), kept, rtol=1e-3, atol=1e-3 * size)
+    ids = tuple(map(str, range(50)))
+    true = {
+        name: Conditions(space=both.spaces[name].card, values=1 + size * rows[:, :width], ids=ids)
+        for name, width, size in (("a", 3, 1), ("b", 2, 100))
+    }
+    np.testing.assert_allclose(both.of_conditions(true, true["a"].ids), both.candidates, atol=5e-3)

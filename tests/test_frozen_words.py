@@ -55,6 +55,13 @@ ENTRIES = {
 }
 METHOD_FIELDS = {
     "bayes": [*SAMPLED, "strength", "bank", "experts", "drawn_from", "sharpness", "start_mix"],
+    "bayes-image": [
+        *SAMPLED, "image_scale", "strength", "noise_level", "bank", "experts", "drawn_from", "sharpness", "start_mix",
+    ],
+    "bayes-sound": [
+        *SAMPLED, "seconds", "strength", "loa_weight", "anchor_weight", "candidates", "bank", "experts", "drawn_from",
+        "sharpness",
+    ],
     "mindvis": [*SAMPLED, "voxels", "paths", "start", "encoder", "masked_steps", "tune_steps"],
     "pixels": ["pixels"],
     "sound-anchored": [*SAMPLED, "seconds", "strength", "loa_weight", "anchor_weight", "candidates"],
@@ -103,7 +110,8 @@ NAMES = {
     "encoders.mappings": set(ENTRIES),
     "decode.methods": set(METHOD_FIELDS),
     "decode.recipes": {
-        "bayes-miniature", "c2f-audioldm2", "c2f-miniature", "mindvis-miniature", "mindvis-sd15", "pixels-ridge",
+        "bayes-miniature", "bayes-sound-miniature", "c2f-audioldm2", "c2f-miniature", "mindvis-miniature",
+        "mindvis-sd15", "pixels-ridge",
         "residual-miniature", "shared-miniature", "takagi-miniature", "takagi-sd15", "unclip-miniature",
     },
     "brain.readers": {"arrays", "bdata", "mindvis", "nsd", "series"},

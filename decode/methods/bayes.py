@@ -22,6 +22,8 @@ from decode.methods._parts.bayes_draws import conditions_of
 from decode.methods._parts.bayes_opponents import OPPONENTS, correlated, likely, other_words
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
+from decode.methods._parts.reranking import RERANKED, check_reranking, reranked, write_generated
+from decode.methods._parts.sounds import CARD, Reranks
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.settings import Settings, fitting, spaces_of
@@ -84,10 +86,10 @@ class BayesImageSettings(ReadsStart, UnclipSampling):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BayesSoundSettings(Reads, AnchoredSampling):
+class BayesSoundSettings(Reads, Reranks, AnchoredSampling):
     """CLAP, LOA and a start out of a bank."""
 
-    experts: tuple[str, ...] = fitting(("association", "LBelt+MBelt+PBelt+A4+A5", "early"))
+    experts: tuple[str, ...] = fitting(("association", "auditory"))
     """Sets of voxels, REGION+REGION, each with a temperature of its own."""
 
 
@@ -120,10 +122,17 @@ class Bayes(Generated):
         return evidence_of(run, recording, method=self.name, stimuli=stimuli, take=take)
 
     def finish(self, run: RunFolder, settings: Settings) -> None:
-        """Puts what the posterior says of every test stimulus into words, RUN/learned/METHOD/posterior.json."""
+        """Puts what the posterior says of every test stimulus into words, RUN/learned/METHOD/posterior.json, and
+        encodes what was drawn of sounds, for what the generator loses."""
         known = spaces_of(settings.maps)
         true = {name: Conditions.load(run.conditions(name, "true")) for name in self.spaces if name in known}
         write_words(self.readings(run, settings, true), run)
+        write_generated(run, settings)
+
+    def check(self, settings: Settings, own: Any) -> None:
+        """As of every generator, and refuses re-ranking without decoded CLAP."""
+        super().check(settings, own)
+        check_reranking(settings)
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
         """The generator, the bank, and the models of every fold."""
@@ -163,16 +172,20 @@ class Bayes(Generated):
         return {"start": self.start, "anchor": self.anchor}
 
 
-def bayes(name: str, *, title: str, description: str, settings: Any, **facts: Any) -> Bayes:
-    """An entry: all of them find candidates in one way, and differ in what is drawn from them."""
-    row = RowCard(
+def bayes(name: str, *, title: str, description: str, rows: Mapping[str, Any], settings: Any, **facts: Any) -> Bayes:
+    """An entry: all of them find candidates in one way, and differ in what is drawn from them.
+
+    rows  row -> how it is drawn, besides the opponents
+    """
+    card = RowCard(
         name=name.replace("-", "_"), title=title, order=10,
         description="the same responses by encoding models and a bank, beside the recipe's own method",
     )  # fmt: skip
+    drawn = {"likely": likely, "other_words": other_words, "correlated": correlated, **rows}
     return Bayes(
-        name=name, title=title, description=description, settings=settings, keeps=evidence_name(name),
+        name=name, title=title, description=description, settings=settings, keeps=evidence_name(name), drawn=drawn,
         citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
-        drawn={"likely": likely, "other_words": other_words, "correlated": correlated}, rows=(row, *OPPONENTS), **facts,
+        rows=(card, *OPPONENTS, *([CARD] if rows else [])), **facts,
     )  # fmt: skip
 
 
@@ -181,13 +194,14 @@ ENTRIES = (
         "bayes",
         title="Bayesian reading",
         description="encoding models find the likely candidates of a bank; the posterior is drawn from a decoded start",
-        generator="takagi", noised="vae-latent", read=("clip-text",), start="vae-latent", settings=BayesSettings(),
+        generator="takagi", noised="vae-latent", read=("clip-text",), start="vae-latent", rows={},
+        settings=BayesSettings(),
     ),
     bayes(
         "bayes-image",
         title="Bayesian reading, image embedding",
         description="encoding models find the likely candidates of a bank; their image embedding is drawn",
-        generator="unclip", noised="vae-latent", read=("clip-image",), start="vae-latent",
+        generator="unclip", noised="vae-latent", read=("clip-image",), start="vae-latent", rows={},
         settings=BayesImageSettings(),
     ),
     bayes(
@@ -195,6 +209,6 @@ ENTRIES = (
         title="Bayesian reading of sounds",
         description="encoding models find the likely sounds of a bank; CLAP and LOA are drawn from the likeliest on",
         generator="sound-anchored", noised="mel-latent", read=("clap", "loa"), start="mel-latent", anchor=True,
-        settings=BayesSoundSettings(),
+        rows={RERANKED: reranked}, settings=BayesSoundSettings(),
     ),
 )  # fmt: skip

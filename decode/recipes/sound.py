@@ -12,6 +12,18 @@ ROWS = (
 
 ENTRIES = (
     Recipe(
+        name="bayes-sound-miniature",
+        title="Bayesian reading of sounds, miniature",
+        description="CLAP and LOA of the likeliest sound of a bank, drawn from that sound on; bundled",
+        citation="Naselaris et al. 2009; Nishimoto et al. 2011; Mehrish & Vascon 2026",
+        maps=MapSettings(stack="miniature-sound", maps=MAPS),
+        sampling=SamplingSettings(method="bayes-sound", beside=("sound-anchored",), rows=(*ROWS, "likely")),
+        knobs={
+            "steps": 16, "guidance": 2.0, "strength": 0.3, "loa_weight": 0.5, "candidates": 3, "scheduler": "",
+            "drawn_from": "maximum",
+        },
+    ),
+    Recipe(
         name="c2f-miniature",
         title="Anchored sounds, miniature",
         description="CLAP, LOA and mel latent, from the nearest training sound on; bundled",

@@ -2,11 +2,12 @@
 the decoded condition is left in them.
 
     scorer = open_scorers(run, recording, folds, settings=settings)["test"]
-    scorer(waves, "clip3_slide1")           # (candidate,) correlation of predicted with measured responses
+    scorer(waves, "clip3_slide1")           # (candidate,) log likelihood of the measured responses
 
-The model is ridge from the true CLAP of the training sounds to the training responses of the voxels that CLAP is
-decoded from (Ciferri et al. 2025). It has seen no test trial; a sample that was picked by it was picked by the
-measured response, so that the brain's own metrics no longer judge it fairly: the report says how many were compared.
+The model is that of a Bayesian reading (`encoders.voxelwise.encoding`): principal components of the true CLAP of the
+training sounds to the voxels that CLAP is decoded from, with its noise. It has seen no test trial; a sample that was
+picked by it was picked by the measured response (Ciferri et al. 2025), so that the brain's own metrics no longer judge
+it fairly: the report says how many were compared.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from brain.data.averages import average_repeats
-from brain.data.correlation import with_row
 from brain.errors import InputError, UsageError
 from brain.files.waveforms import RATE, resampled
 from brain.types import Float, Recording, Split, Stimuli
@@ -31,14 +31,17 @@ from decode.run.seeds import sample_seed
 from decode.run.settings import Settings, maps_of, spaces_of
 from encoders.conditions import Conditions
 from encoders.patterns import standardised
-from encoders.ridge import RidgeFit, RidgeSettings, fit_ridge
+from encoders.ridge import Double
 from encoders.spaces import CATALOGUE
+from encoders.voxelwise.banks import bank_of
+from encoders.voxelwise.encoding import Evidence, fit_encoding
+from encoders.voxelwise.features import Features
 from evaluation.samples.read import read_samples
 
 SPACE = "clap"
 RERANKED = "reranked"
-PREDICTABLE = 0.01
-"""Cross-validated r2, within training, from which a voxel has a say."""
+COMPONENTS = 64
+"""Principal components of CLAP that sounds are compared by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +49,20 @@ class Scorer:
     """The encoding model of one fold.
 
     clap      the opened CLAP space of the run's stack
-    fit       CLAP -> voxels; `voxels` (voxel,) int64 those that it predicts at all
-    measured  test stimulus -> (voxel,) z-scored response of these
+    features  what a sound is compared by
+    measured  test stimulus -> the evidence of its averaged response
     """
 
     clap: Any = field(repr=False)
-    fit: RidgeFit = field(repr=False)
-    voxels: Any
-    measured: Mapping[str, Float] = field(repr=False)
+    features: Features = field(repr=False)
+    measured: Mapping[str, Evidence] = field(repr=False)
 
-    def __call__(self, waves: Float, stimulus: str) -> Float:
-        """Waves (candidate, sample) at 16 kHz -> (candidate,) correlation over voxels with the stimulus' response."""
-        rate = self.clap.extractor.sampling_rate
+    def __call__(self, waves: Float, stimulus: str) -> Double:
+        """Waves (candidate, sample) at 16 kHz -> (candidate,) log likelihood of the stimulus' response."""
+        rate, space = self.clap.extractor.sampling_rate, self.features.spaces[SPACE]
         heard = [resampled(wave, RATE, to=rate) for wave in waves]
-        predicted = self.fit.predict(self.clap.encode_waves(heard, batch=8))[:, self.voxels]
-        return with_row(predicted, self.measured[stimulus])
+        coordinates = space.coordinates_of(self.clap.encode_waves(heard, batch=8))
+        return np.asarray(self.measured[stimulus].log_likelihood(coordinates)[0], np.float64)
 
 
 def check_reranking(settings: Settings) -> None:
@@ -71,7 +73,7 @@ def check_reranking(settings: Settings) -> None:
 
 
 def reranked(task: RowTask) -> Iterator[Kept]:
-    """Draws several samples of each stimulus and keeps the one whose predicted response fits the measured one best."""
+    """Draws several samples of each stimulus and keeps the one under which the measured response is likeliest."""
     from pipelines.reranking import best_of
 
     scorers = open_scorers(task.run, task.recording, task.folds, settings=task.settings)
@@ -95,21 +97,25 @@ def open_scorers(
     spec = maps_of(settings.maps)[read_from(settings.maps, (SPACE,))[SPACE]]
     clap, true = open_clap(settings), Conditions.load(run.conditions(SPACE, "true"))
     responses = recording.responses.voxels(columns_of(recording, spec.regions))
-    found, own = {}, settings.mapping(spec.mapping)
+    found = {}
     for fold in folds:
         training, scaler = standardised(responses, fold.train)
         train = average_repeats(training)
-        fit = fit_ridge(
-            true.take(train.ids).values, train.values, groups=train.ids,
-            folds=settings.maps.folds, seed=settings.machine.seed, chunk=getattr(own, "chunk", RidgeSettings().chunk),
+        nothing = Stimuli(ids=train.ids, modality="sound", opener=lambda name: None)
+        features = Features.of({SPACE: bank_of({SPACE: true}, nothing, components=COMPONENTS).spaces[SPACE]})
+        owner = np.searchsorted(train.ids, training.stimulus)
+        encoding = fit_encoding(
+            features.of_conditions({SPACE: true}, train.ids), train.values, groups=train.ids, showings=train.repeats,
+            deviations=training.values - train.values[owner], folds=settings.maps.folds, seed=settings.machine.seed,
+            sound=True,
         )  # fmt: skip
-        voxels = np.flatnonzero(fit.cv_r2 > PREDICTABLE)
-        if not len(voxels):
+        if encoding.noise is None:
             raise InputError(f"fold {fold.name}: {SPACE} predicts no voxel to re-rank by; leave the row reranked out")
         tested = first_repeats(responses.trials(responses.of(fold.test)), settings.sampling.test_repeats)
-        measured = average_repeats(scaler.apply(tested))
-        rows = dict(zip(measured.ids, measured.values[:, voxels], strict=True))
-        found[fold.name] = Scorer(clap=clap, fit=fit, voxels=voxels, measured=rows)
+        own = average_repeats(scaler.apply(tested))
+        rows = ((name, slice(row, row + 1)) for row, name in enumerate(own.ids))
+        measured = {name: encoding.evidence(own.values[row], own.repeats[row]) for name, row in rows}
+        found[fold.name] = Scorer(clap=clap, features=features, measured=measured)
     return found
 
 

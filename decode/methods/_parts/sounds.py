@@ -15,7 +15,7 @@ from evaluation.samples.rows import RowCard
 CARD = RowCard(
     name=RERANKED,
     title="Reranked",
-    description="several decodes, kept the one whose predicted responses fit best",
+    description="several decodes, kept the one that makes the measured responses likeliest",
     order=30,
 )
 
