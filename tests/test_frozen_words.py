@@ -258,6 +258,8 @@ def test_the_names_and_keys_of_rows() -> None:
     ]  # fmt: skip
     assert [one.name for one in OF_SOUNDS] == ["retrieval"]
     assert list(RowCard(name="n", title="t").facts()) == ["title", "description", "order", "control"]
+    assert RowCard(name="n", title="t", looked_up=True).facts()["looked_up"] is True
+    assert [one.name for one in LADDER if one.looked_up] == ["retrieval", "exemplar"]
 
 
 def test_the_keys_of_a_score() -> None:
