@@ -23,8 +23,8 @@ from decode.stages.fit.null import affordable
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mappings._parts.refit import refitting_of
 from evaluation.report.evaluate import Judging, evaluate
-from evaluation.report.pages.page import verdict
 from evaluation.report.opponents import opponent_lines
+from evaluation.report.pages.page import verdict
 from evaluation.report.statements import blocked_lines, drift_lines, null_line, warning_lines
 from evaluation.report.types import Report
 from evaluation.samples.writer import SampleWriter

@@ -19,6 +19,8 @@ from evaluation.statistics.posteriors import Posterior, Words, cited, read_poste
 
 WORDS = 5
 """Captions of a stimulus in the table of every stimulus."""
+NO_LABEL = "(none)"
+"""What the label "" is called: the candidate has none in a group in which others do."""
 DECODED = "decoded"
 
 
@@ -74,7 +76,7 @@ class Doubt:
                 yield f"posterior caption {place}: {text}", stimulus, share
             for group in sorted(words.labels):
                 for label, share in words.likely(group):
-                    yield f"posterior {group}: {label}", stimulus, share
+                    yield f"posterior {group}: {label or NO_LABEL}", stimulus, share
 
 
 def doubts_of(home: Path, samples: Samples, *, seed: int) -> tuple[Doubt, ...]:
@@ -87,21 +89,26 @@ def _doubt(posterior: Posterior, samples: Samples, *, seed: int) -> Doubt:
     words = {name: posterior.stimuli[name] for name in names}
     true = {name: samples.references[name].labels for name in names}
     groups = sorted({group for name in names for group in words[name].labels if group in true[name]})
-    found = (_calibration(group, words, true, seed=seed) for group in groups)
+    found = (_calibration(group, words, _truth(group, words, true), seed=seed) for group in groups)
     return Doubt(
         method=posterior.method, row=_row(posterior.method, samples), candidates=posterior.candidates, words=words,
         apart=len(posterior.stimuli) - len(words), calibrations=tuple(one for one in found if one is not None),
     )  # fmt: skip
 
 
-def _calibration(
-    group: str, words: Mapping[str, Words], true: Mapping[str, Mapping[str, str]], *, seed: int
-) -> Calibration | None:
+def _truth(group: str, words: Mapping[str, Words], true: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Stimulus -> its true label in a group. Where candidates may have none (""), so may stimuli; else they are left
+    out."""
+    may_lack = any("" in one.labels.get(group, {}) for one in words.values())
+    return {name: labels.get(group, "") for name, labels in true.items() if group in labels or may_lack}
+
+
+def _calibration(group: str, words: Mapping[str, Words], true: Mapping[str, str], *, seed: int) -> Calibration | None:
     """The calibration of a group; None where no stimulus that the bank explains has a label in it."""
     pairs = [
-        (one.likely(group)[0], true[name][group])
+        (one.likely(group)[0], true[name])
         for name, one in words.items()
-        if not one.none and one.likely(group) and group in true[name]
+        if not one.none and one.likely(group) and name in true
     ]
     if not pairs:
         return None
