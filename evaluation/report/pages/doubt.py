@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from brain.errors import counted
 from evaluation.report.pages.ladder import number, percent
 from evaluation.report.types import Report
 from evaluation.statistics.calibration import BINS, Calibration
@@ -102,7 +103,7 @@ def _sentences(one: Doubt) -> list[str]:
             f"{one.unexplained} of {n} are explained by {NONE}: they count neither in that nor in the table below."
         )
     if one.apart:
-        found.append(f"It speaks of {one.apart} stimuli more, which are not judged here.")
+        found.append(f"It speaks of {counted(one.apart, 'stimulus', 'stimuli')} more, not judged here.")
     few = [found.group for found in one.calibrations if not found.bins]
     if few:
         found.append(f"Fewer than {BINS[-1][0]} stimuli are too few for a diagram of {', '.join(few)}.")
