@@ -281,6 +281,9 @@ KEYS = {
         "title", "description", "unit", "lower_is_better", "plotted", "headline",
         "row", "median", "low", "high", "percentile", "category", "diversity", "seconds", "flops", "n",
         "signs", "ways", "regions", "wanted",
+        "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
+        "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
+        "captions", "prior_entropy", "labels", "none", "looked_up",
     },
     "decode": {
         "reader", "subject", "modality", "trials", "stimuli", "repeats", "sessions", "voxels", "space", "betas", "unit",

@@ -89,9 +89,9 @@ def calibrate(group: str, confidence: Wide, right: Bool, *, seed: int) -> Calibr
     if not count:
         return plain
     edges = [n * i // count for i in range(count)]  # sizes differ by one at the most
-    drawn = np.random.default_rng(seed).random((DRAWS, n)) < sure
-    chances = _shares(drawn.astype(np.float64), edges)
-    means, shares = _shares(sure[None], edges)[0], _shares(true[None], edges)[0]
+    rng = np.random.default_rng(seed)
+    chances = np.stack([_shares((rng.random(n) < sure).astype(np.float64), edges) for _ in range(DRAWS)])
+    means, shares = _shares(sure, edges), _shares(true, edges)
     sizes = np.diff([*edges, n])
     weights = sizes / n
     low, high = np.quantile(chances, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
@@ -106,6 +106,6 @@ def calibrate(group: str, confidence: Wide, right: Bool, *, seed: int) -> Calibr
 
 
 def _shares(values: Wide, edges: Sequence[int]) -> Wide:
-    """Means of (draw, stimulus) within bins, (draw, bin)."""
-    means: Wide = np.add.reduceat(values, edges, axis=1) / np.diff([*edges, values.shape[1]])
+    """Means of (stimulus,) within bins, (bin,)."""
+    means: Wide = np.add.reduceat(values, edges) / np.diff([*edges, len(values)])
     return means
