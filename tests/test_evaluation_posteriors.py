@@ -266,7 +266,7 @@ def test_what_no_candidate_explains_is_said_and_counted(tmp_path: Path) -> None:
     page = Page()
     page.feed(report.page.read_text("utf-8"))
     assert page.text.count("none of the bank · entropy") == 2
-    assert "2 of 20 are explained by none of the bank" in page.text
+    assert "None of the bank explains the responses to 2 of 20 stimuli, which count neither" in page.text
     assert "Fewer than 20 stimuli are too few for a diagram of kind, size." in page.text
     (doubt,) = report.doubts
     assert doubt.unexplained == 2 and {one.n for one in doubt.calibrations} == {18}
