@@ -100,8 +100,8 @@ def _sentences(one: Doubt) -> list[str]:
         found.append(f"The responses leave {percent(one.left)} of the entropy of not knowing, {one.entropy:.1f} nats.")
     if one.unexplained:
         found.append(
-            f"{NONE.capitalize()} explains the responses to {one.unexplained} of {n} stimuli, which count neither in that "
-            "nor in the table below."
+            f"{NONE.capitalize()} explains the responses to {one.unexplained} of {n} stimuli, which count neither in "
+            "that nor in the table below."
         )
     if one.apart:
         found.append(f"It speaks of {counted(one.apart, 'stimulus', 'stimuli')} more, not judged here.")
