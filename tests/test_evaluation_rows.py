@@ -44,12 +44,14 @@ def test_the_ladders_order_and_the_gallerys() -> None:
     cards = {card.name: card for method in METHODS for card in method.rows if card.name != "clap"}
     every = [*(card.name for card in LADDER), *cards]
     assert ordered_rows(every, cards) == (
-        "decoded", "other_words", "bayes", "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked",
+        "decoded", "other_words", "correlated", "bayes", "bayes_image", "bayes_sound", "takagi", "unclip", "mindvis",
+        "anchored", "direct", "c2f", "reranked",
         "shuffled", "mean", "prior", "repeat", "category_oracle", "retrieval", "likely", "exemplar", "oracle",
         "round_trip",
     )  # fmt: skip
     assert controls_last(every, cards) == (
-        "decoded", "other_words", "bayes", "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked",
+        "decoded", "other_words", "correlated", "bayes", "bayes_image", "bayes_sound", "takagi", "unclip", "mindvis",
+        "anchored", "direct", "c2f", "reranked",
         "category_oracle", "retrieval", "likely", "exemplar", "oracle", "round_trip", "shuffled", "mean", "prior",
         "repeat",
     )  # fmt: skip
