@@ -7,11 +7,12 @@
     pictures = draw(run, rows=["decoded", "shuffled"], steps=8)
     report = judge(run)
 
-`simulate` makes data with a known answer, `synthesize` pictures that a region wants to see, `Run("runs/notebook")`
-opens a run again. Keywords are the settings of a study, its flags with `_` for `-` (`afterimage study --recipe NAME
---help`): those of the fit in `fit`, those of decoding in `draw`, those of the evaluation in `judge`. Where a flag takes
-several values a list does, or one value. What a notebook makes is the run folder that the commands make, and either
-goes on where the other stopped. Errors are those of `brain.errors`, in the words of Python.
+`simulate` makes data with a known answer, `synthesize` pictures that a region wants to see, `posterior` says what a
+Bayesian reading found likely, and `Run("runs/notebook")` opens a run again. Keywords are the settings of a study, its
+flags with `_` for `-` (`afterimage study --recipe NAME --help`): those of the fit in `fit`, those of decoding in
+`draw`, those of the evaluation in `judge`. Where a flag takes several values a list does, or one value. What a notebook
+makes is the run folder that the commands make, and either goes on where the other stopped. Errors are those of
+`brain.errors`, in the words of Python.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import numpy as np
 
 from brain import readers
 from brain.catalogue import unknown
-from brain.errors import AfterimageError, UsageError, expected
+from brain.errors import AfterimageError, InputError, UsageError, expected
 from brain.machine.devices import check_device
 from brain.types import Recording
 from decode.recipes import CATALOGUE, DEFAULT
@@ -49,10 +50,11 @@ from decode.run.settings import (
 from encoders.settings import unflagged
 from evaluation.samples.images import IMAGE
 from evaluation.samples.sounds import SOUND
+from evaluation.statistics.posteriors import FOLDER, Posterior, read_posteriors
 
 __all__ = [
-    "simulate", "open_recording", "fit", "draw", "judge", "synthesize", "OpenedRecording", "Run", "Judged",
-    "Synthesized",
+    "simulate", "open_recording", "fit", "draw", "judge", "posterior", "synthesize", "OpenedRecording", "Run", "Judged",
+    "Posterior", "Synthesized",
 ]  # fmt: skip
 _CHOICES = ("mapping", "method", "beside", "maps")
 """Keywords that name entries, whose own settings are keywords then."""
@@ -220,6 +222,25 @@ def judge(run: Run | Path | str, references: Path | str | None = None, **setting
     seed = _changed(MachineSettings(), seeded, others=(), call="judge").seed
     beside = None if references is None else folder_of(references, what="judge: references")
     return Judged.read(judge_folder(home, how, seed=seed, references=beside, say=_nothing, **places))
+
+
+@_in_python
+def posterior(run: Run | Path | str, *, method: str = "") -> Posterior:
+    """What the posterior of a decoded run says of every test stimulus: captions and labels with shares, and entropies.
+
+    method  whose posterior, where a run has those of several
+    `posterior(run).stimuli["nsd00013"].captions` are the most likely candidates, `.labels` shares by group, `.entropy`
+    nats; `posterior(run).table()` is a pandas DataFrame. A run without one is an InputError, an unknown method a
+    UsageError.
+    """
+    home = _run(run).path
+    found = {one.method: one for one in read_posteriors(home)}
+    if not found:
+        then = "draw with a method that finds one, see `afterimage list methods`"
+        raise InputError(expected(home / FOLDER, "what a posterior says of test stimuli", "none", then))
+    if method not in found and (method or len(found) > 1):
+        raise UsageError(unknown("method", str(method), tuple(found)))
+    return found[method] if method else next(iter(found.values()))
 
 
 @_in_python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -32,6 +33,7 @@ from encoders.voxelwise.banks import Bank
 from encoders.voxelwise.reading import Reading
 from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
+from evaluation.statistics.posteriors import read_posteriors
 from tests.test_decode_study import FAST, digests
 
 ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval", "likely", "other_words", "correlated")
@@ -197,19 +199,23 @@ def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none
 
 
 def test_words_and_doubt_are_told_of_every_test_stimulus(run: Path, planted: Path, bank: Path) -> None:
-    told = json.loads((run / "learned/bayes/posterior.json").read_text())
+    path = run / "posteriors/bayes.json"
+    (told,) = read_posteriors(run)
     recording, drawn = open_recording(planted), Bank.load(bank)
-    assert set(told["stimuli"]) == set(folds_of(recording, "")[0].test)
-    for words in told["stimuli"].values():
-        shares = [share for _, share in words["captions"]]
-        assert shares == sorted(shares, reverse=True) and len(shares) == 5 and 0 < sum(shares) <= 1.001
-        assert set(words["ids"]) <= set(drawn.ids) and set(words["labels"]) == set(drawn.labels)
-        assert all(0.9 < sum(found.values()) <= 1.001 for found in words["labels"].values())
-        assert 0 <= words["entropy"] <= np.log(40) + 1e-3
-    assert told["prior_entropy"] == {"held-out": np.log(40)}
-    before = (run / "learned/bayes/posterior.json").stat().st_mtime_ns
+    assert (told.method, told.candidates) == ("bayes", 40)
+    assert set(told.stimuli) == set(folds_of(recording, "")[0].test)
+    captions = dict(zip(drawn.ids, drawn.captions, strict=True))
+    for words in told.stimuli.values():
+        assert len(words.captions) == 5 and 0 < sum(one.share for one in words.captions) <= 1.001
+        assert all(captions[one.item] == one.caption for one in words.captions)
+        assert set(words.labels) == set(drawn.labels) and not words.none
+        assert all(0.9 < sum(found.values()) <= 1.001 for found in words.labels.values())
+        assert 0 <= words.entropy <= np.log(40) + 1e-3 and words.prior_entropy == round(np.log(40), 4)
+    before = path.stat().st_mtime_ns
     assert main(["decode", str(run), "--data", str(planted)]) == 0
-    assert (run / "learned/bayes/posterior.json").stat().st_mtime_ns == before, "it is of that evidence"
+    assert path.stat().st_mtime_ns == before, "it is of that evidence"
+    evidence = (run / "conditions/bayes-evidence.read.safetensors").read_bytes()
+    assert json.loads(path.read_text())["made of"] == hashlib.sha256(evidence).hexdigest()
     assert Conditions.load(run / "conditions/bayes-evidence.read.safetensors").space.name == "bayes-evidence"
 
 

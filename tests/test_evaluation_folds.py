@@ -23,6 +23,7 @@ from decode.stages.fit.null import affordable
 from encoders.conditions import Conditions, SpaceCard
 from encoders.mappings._parts.refit import refitting_of
 from evaluation.report.evaluate import Judging, evaluate
+from evaluation.report.opponents import opponent_lines
 from evaluation.report.pages.page import verdict
 from evaluation.report.statements import blocked_lines, drift_lines, null_line, warning_lines
 from evaluation.report.types import Report
@@ -103,8 +104,7 @@ def test_the_smallest_p_is_that_of_the_fewest_assignments() -> None:
     assert smallest([2, 2, 2], draws=1000) == pytest.approx(1 / 8)
     assert smallest([3, 1], draws=1000) == pytest.approx(1 / 6)
     assert smallest([30], draws=1000) == 1 / 1001
-    said = warning_lines((), Design(), blocks=["a", "a", "b", "b"], permutations=100, one="picture")
-    (few,) = said
+    (few,) = warning_lines(Design(), blocks=["a", "a", "b", "b"], permutations=100)
     assert few == "So few stimuli lie in a session that no p here can be below 0.250, however good the decoder."
     line = null_line(Design(), blocks=["a", "a", "b", "b"], permutations=100, several="pictures")
     assert "the test stimuli of a session (2 sessions), 100 permutations; the smallest p possible is 0.250" in line
@@ -349,11 +349,11 @@ def test_a_share_of_the_ceiling_needs_one(tmp_path: Path) -> None:
     assert decoded.effect == pytest.approx((decoded.value - decoded.null) / (oracle.value - decoded.null))
     assert scored(plain, above_null=False).effect is None
     assert "of what this generator draws from the true condition" in plain.page.read_text(encoding="utf-8")
-    lines = warning_lines(plain.scores, plain.design, blocks=[""] * 12, permutations=199, one="picture")
-    assert lines == ()
+    assert warning_lines(plain.design, blocks=[""] * 12, permutations=199) == ()
+    assert opponent_lines(plain.scores, card=plain.row_card, metric=plain.metric_card) == ()
     weak = [scored(plain, values=np.full(STIMULI, 0.55)), scored(plain, row="retrieval", values=np.full(STIMULI, 0.8))]
-    (said,) = warning_lines(weak, plain.design, blocks=[""] * 12, permutations=199, one="picture")
-    assert said.startswith("The nearest training picture is identified better than what was drawn (0.800 and 0.550")
+    (said,) = opponent_lines(weak, card=plain.row_card, metric=plain.metric_card)
+    assert said.startswith("The nearest training image is ahead of what was drawn in two-way (0.800 and 0.550)")
 
 
 def test_noise_in_folds_is_at_its_chance_from_data_to_page(tmp_path: Path) -> None:

@@ -44,12 +44,14 @@ def test_the_ladders_order_and_the_gallerys() -> None:
     cards = {card.name: card for method in METHODS for card in method.rows if card.name != "clap"}
     every = [*(card.name for card in LADDER), *cards]
     assert ordered_rows(every, cards) == (
-        "decoded", "other_words", "bayes", "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked",
+        "decoded", "other_words", "correlated", "bayes", "bayes_image", "bayes_sound", "takagi", "unclip", "mindvis",
+        "anchored", "direct", "c2f", "reranked",
         "shuffled", "mean", "prior", "repeat", "category_oracle", "retrieval", "likely", "exemplar", "oracle",
         "round_trip",
     )  # fmt: skip
     assert controls_last(every, cards) == (
-        "decoded", "other_words", "bayes", "takagi", "unclip", "mindvis", "anchored", "direct", "c2f", "reranked",
+        "decoded", "other_words", "correlated", "bayes", "bayes_image", "bayes_sound", "takagi", "unclip", "mindvis",
+        "anchored", "direct", "c2f", "reranked",
         "category_oracle", "retrieval", "likely", "exemplar", "oracle", "round_trip", "shuffled", "mean", "prior",
         "repeat",
     )  # fmt: skip
@@ -85,7 +87,7 @@ def test_cards_are_written_once_and_read_with_the_samples(tmp_path: Path) -> Non
         ('{"format": 2, "rows": {}}', "format 1, found format '2'"),
         ('{"format": true, "rows": {}}', "format 1"),
         ('{"format": 1, "rows": []}', "an object of"),
-        ('{"format": 1, "rows": {"a": {"order": 3}}}', "a row with control, description, order, title"),
+        ('{"format": 1, "rows": {"a": {"order": 3}}}', "a row with control, description, looked_up, order, title"),
         ('{"format": 1, "rows": {"a": {"title": "A", "colour": "red"}}}', "a row with"),
         ('{"format": 1, "rows": {"a": {"title": "A\\nB"}}}', "one line"),
         ('{"format": 1, "rows": {"a": {"title": "\\u001b[2J"}}}', "without control characters"),
@@ -94,6 +96,7 @@ def test_cards_are_written_once_and_read_with_the_samples(tmp_path: Path) -> Non
         ('{"format": 1, "rows": {"a": {"title": "A", "order": 1.5}}}', "a whole number"),
         ('{"format": 1, "rows": {"a": {"title": "A", "order": true}}}', "a whole number"),
         ('{"format": 1, "rows": {"a": {"title": "A", "control": 1}}}', "true or false"),
+        ('{"format": 1, "rows": {"a": {"title": "A", "looked_up": "no"}}}', "true or false"),
         ('{"format": 1, "rows": {"../a": {"title": "A"}}}', "a folder can be called after"),
         ('{"format": 1, "rows": {"category_oracle": {"title": "A"}}}', "a folder can be called after"),
         ('{"format": 1, "rows": {"references": {"title": "A"}}}', "a folder can be called after"),

@@ -266,6 +266,8 @@ def test_the_names_and_keys_of_rows() -> None:
     ]  # fmt: skip
     assert [one.name for one in OF_SOUNDS] == ["retrieval"]
     assert list(RowCard(name="n", title="t").facts()) == ["title", "description", "order", "control"]
+    assert RowCard(name="n", title="t", looked_up=True).facts()["looked_up"] is True
+    assert [one.name for one in LADDER if one.looked_up] == ["retrieval", "exemplar"]
 
 
 def test_the_keys_of_a_score() -> None:
@@ -287,6 +289,9 @@ KEYS = {
         "title", "description", "unit", "lower_is_better", "plotted", "headline",
         "row", "median", "low", "high", "percentile", "category", "diversity", "seconds", "flops", "n",
         "signs", "ways", "regions", "wanted",
+        "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
+        "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
+        "captions", "prior_entropy", "labels", "none", "looked_up",
     },
     "decode": {
         "reader", "subject", "modality", "trials", "stimuli", "repeats", "sessions", "voxels", "space", "betas", "unit",

@@ -5,6 +5,7 @@ posterior's mean, or its most likely candidate, mixed with a ridge's prediction 
 The picture starts from the decoded latent, mixed with the latents of likely candidates where the bank has them.
 
 RUN/learned/bayes/FOLD.safetensors   encoding models, noise, weights and mixture (`encoders.voxelwise.reading`)
+RUN/posteriors/METHOD.json           words and doubt of every test stimulus (`evaluation.statistics.posteriors`)
 """
 
 from __future__ import annotations
@@ -122,8 +123,8 @@ class Bayes(Generated):
         return evidence_of(run, recording, method=self.name, stimuli=stimuli, take=take)
 
     def finish(self, run: RunFolder, settings: Settings) -> None:
-        """Puts what the posterior says of every test stimulus into words, RUN/learned/METHOD/posterior.json, and
-        encodes what was drawn of sounds, for what the generator loses."""
+        """Puts what the posterior says of every test stimulus into words, RUN/posteriors/METHOD.json, and encodes what
+        was drawn of sounds, for what the generator loses."""
         known = spaces_of(settings.maps)
         true = {name: Conditions.load(run.conditions(name, "true")) for name in self.spaces if name in known}
         write_words(self.readings(run, settings, true), run)

@@ -4,6 +4,7 @@ RUN/settings.json     everything that was asked
 RUN/card.json         versions, commit, device, seeds, data facts, splits, spaces, stack, licences
 RUN/content.json      digests of the data, which hold others off
 RUN/maps/  RUN/learned/METHOD/  RUN/splits/  RUN/conditions/  RUN/samples/  RUN/curves/  RUN/report/
+RUN/posteriors/METHOD.json   what a method's posterior says of every test stimulus
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from decode.run.settings import METHODS, Settings, binding, taken_on
 from encoders.storage import read_json, write_json
 from evaluation.samples.index import read_rows
 from evaluation.samples.rows import REFERENCE
+from evaluation.statistics.posteriors import FOLDER as POSTERIORS
 
 BESIDE = ", or draw beside it with `afterimage decode RUN --to FOLDER`"
 ENCODED = {"subject", "sessions", "betas", "reader", "fields", "split", "stack"}
@@ -35,7 +37,8 @@ SIGNS = ("settings.json", "card.json", "synthesis.json")
 """One of them lies in every folder that is a run or was drawn or synthesized beside one."""
 LONGEST = 80
 """Bytes of a space's, a split's or a row's name that a file's name repeats: more than two fit into 255."""
-PLACES = ("maps", "learned", "splits", "conditions", "samples", "curves", "report", "training", "encoders")
+PLACES = ("maps", "learned", "splits", "conditions", "samples", "curves", "report", "training", "encoders",
+          POSTERIORS)  # fmt: skip
 """Folders of a run that no method of format 1 was called like."""
 UNNAMED: tuple[Any, ...] = ("", (), [])
 """Values of settings that name nothing, so that a default is taken."""
@@ -194,6 +197,7 @@ class RunFolder:
             # made after mappings: without one they are another fit's
             for name in ("conditions/null.json", "report/regions.json", "report/maps/accuracy.nii.gz"):
                 (self.path / name).unlink(missing_ok=True)
+            self._remove(self.path / POSTERIORS)
         stored = self._noted()
         if stored is None:
             return
@@ -204,8 +208,13 @@ class RunFolder:
             for row in ("decoded", "generated", "read"):
                 for path in conditions.glob(f"*.{row}.safetensors"):
                     path.unlink()
-            if self.samples.is_dir():
-                shutil.rmtree(self.samples)
+            self._remove(self.samples, self.path / POSTERIORS)
+
+    @staticmethod
+    def _remove(*folders: Path) -> None:
+        for folder in folders:
+            if folder.is_dir():
+                shutil.rmtree(folder)
 
     def _same(self, stored: Settings, settings: Settings, *, data: Path, stages: Sequence[str]) -> None:
         if stored.recipe != settings.recipe:

@@ -28,7 +28,7 @@ ADDED = ("row_cards", "metric_cards", "embedding_retrieval", "answer")
 """What reports that were written before do not say."""
 COUNTS = ("seed", "bootstrap", "permutations", "samples", "references")
 """Whole numbers of a report's card."""
-KEYS = ("row", "metric", "curve", "label", "measure", "space", "direction")
+KEYS = ("row", "metric", "curve", "label", "measure", "space", "direction", "method", "group")
 """By what an entry of a list is called."""
 
 
@@ -87,17 +87,27 @@ def differences(
     for name in ADDED:
         if name not in written:
             del again[name]
+    _without_looked_up(again, written)
     kept = {**written, "card": {name: value for name, value in written["card"].items() if name != "run"}}
     yield from _apart(kept, again, "")
     table = home / "report" / "per_stimulus.csv"
     text = read_text(table, what="a report's table", then="evaluate again") if table.is_file() else ""
-    lines, wanted = text.splitlines(), per_stimulus(report.scores).splitlines()
+    lines, wanted = text.splitlines(), per_stimulus(report.scores, report.doubts).splitlines()
     if len(lines) != len(wanted):
         yield f"per_stimulus.csv has {len(lines)} lines and not {len(wanted)}"
         return
     for number, (line, other) in enumerate(zip(lines, wanted, strict=True), 1):
         if line != other and not _alike(line, other):
             yield f"per_stimulus.csv line {number} says {line!r} and not {other!r}"
+
+
+def _without_looked_up(again: dict[str, Any], written: Mapping[str, Any]) -> None:
+    """Takes `looked_up` off the cards of rows, where a report was written before any card had it."""
+    cards = written.get("row_cards")
+    known = cards.values() if isinstance(cards, Mapping) else ()
+    if not any(isinstance(one, Mapping) and "looked_up" in one for one in known):
+        for one in again.get("row_cards", {}).values():
+            one.pop("looked_up", None)
 
 
 def _in_written_order(samples: Samples, written: Mapping[str, Any]) -> Samples:

@@ -40,6 +40,7 @@ from evaluation.statistics.conditions import agreed, name_of, score_conditions, 
 from evaluation.statistics.curves import FOLDER as CURVES
 from evaluation.statistics.curves import read_curves, score_curves
 from evaluation.statistics.dimension import effective_dimension
+from evaluation.statistics.doubt import doubts_of
 from evaluation.statistics.embedding_retrieval import score_retrieval
 from evaluation.statistics.feature_networks import FeatureNetworks, open_networks
 from evaluation.statistics.folds import Design, read_design
@@ -136,6 +137,7 @@ def measure(folder: Path, samples: Samples, *, how: Judging, out: Path | None = 
         conditions=score_conditions(home, chances, design=design, blocks=blocks),
         retrieval=score_retrieval(home, chances, design=design, blocks=blocks),
         design=design,
+        doubts=doubts_of(home, samples, seed=how.seed),
         leaks=_leaks(home, samples, how.train),
         findings=found,
         samples=samples,

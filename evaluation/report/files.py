@@ -19,7 +19,9 @@ from evaluation.metrics import CATALOGUE as METRICS
 from evaluation.report.types import Ladder, Report
 from evaluation.samples.rows import cards_from
 from evaluation.score import Score
+from evaluation.statistics.doubt import Doubt
 from evaluation.statistics.metric_cards import MetricCard, cards_of, read_card
+from evaluation.statistics.posteriors import KIND
 
 FILES = ("report.json", "per_stimulus.csv", "report.html")
 """What a report consists of, in the order in which it is written."""
@@ -33,7 +35,7 @@ def write_report(report: Report) -> None:
 
     texts = {
         FILES[0]: json.dumps(report_facts(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
-        FILES[1]: per_stimulus(report.scores),
+        FILES[1]: per_stimulus(report.scores, report.doubts),
         FILES[2]: render(report),
     }
     for name, text in texts.items():
@@ -47,10 +49,11 @@ def report_facts(report: Report) -> dict[str, Any]:
     return {"answer": list(answer(report)), **report.facts()}
 
 
-def per_stimulus(scores: Sequence[Score]) -> str:
+def per_stimulus(scores: Sequence[Score], doubts: Sequence[Doubt] = ()) -> str:
     """CSV, one line a row, metric and stimulus: row, metric, judge, stimulus, value ("" where nothing was scored).
 
-    Texts that a spreadsheet would compute are written by `as_cell`.
+    Below the scores stand the words of posteriors, of judge "posterior": entropies in nats, shares of captions and
+    labels. Texts that a spreadsheet would compute are written by `as_cell`.
     """
     out = io.StringIO()
     table = csv.writer(out)
@@ -59,6 +62,9 @@ def per_stimulus(scores: Sequence[Score]) -> str:
         for stimulus, value in zip(found.ids, found.values.tolist(), strict=True):
             texts = [as_cell(one) for one in (found.row, found.metric, found.judge, stimulus)]
             table.writerow([*texts, repr(value) if np.isfinite(value) else ""])
+    for doubt in doubts:
+        for metric, stimulus, value in doubt.lines():
+            table.writerow([*(as_cell(one) for one in (doubt.row, metric, KIND, stimulus)), repr(value)])
     return out.getvalue()
 
 

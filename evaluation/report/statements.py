@@ -1,7 +1,7 @@
 """What a report says before any number: its design, its null, its standardisation, and what would change the numbers.
 
-And what its numbers do not say: rows that cannot be compared in folds, a generator that a look-up beats, a p that a few
-stimuli a session cannot make small.
+And what its numbers do not say: rows that cannot be compared in folds, a p that a few stimuli a session cannot make
+small. What shows a stimulus and is ahead of what was drawn is in `evaluation.report.opponents`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from evaluation.score import Score, smallest
 from evaluation.statistics.folds import DECODED, Design
 
 LOOK_UPS = ("retrieval", "exemplar")
-"""Rows that show a training stimulus and draw nothing."""
+"""Rows of the ladder that show a training stimulus."""
 SMALL, HALF = 0.05, 0.5
 
 
@@ -160,22 +160,13 @@ def blocked_lines(run: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"Blocked design {str(known.get('why')).rpartition('the design is blocked ')[2]}.",)
 
 
-def warning_lines(
-    scores: Sequence[Score], design: Design, *, blocks: Sequence[str], permutations: int, one: str
-) -> tuple[str, ...]:
-    """What weakens the numbers, a sentence each. `one`: "picture" or "sound"."""
-    found = {score.row: score for score in scores if score.metric == "two_way"}
-    lines = [
-        f"The nearest training {one} is identified better than what was drawn ({found[row].value:.3f} and "
-        f"{found['decoded'].value:.3f} two-way): the generator adds nothing to a look-up here."
-        for row in LOOK_UPS
-        if row in found and "decoded" in found and found[row].value > found["decoded"].value
-    ]
+def warning_lines(design: Design, *, blocks: Sequence[str], permutations: int) -> tuple[str, ...]:
+    """That few stimuli leave no p small, where they do."""
     least = least_p(design, blocks=blocks, permutations=permutations)
-    if least > SMALL:
-        few = "lie in a session" if len(set(blocks)) > 1 or design.in_folds else "were tested"
-        lines.append(f"So few stimuli {few} that no p here can be below {_p(least)}, however good the decoder.")
-    return tuple(lines)
+    if least <= SMALL:
+        return ()
+    few = "lie in a session" if len(set(blocks)) > 1 or design.in_folds else "were tested"
+    return (f"So few stimuli {few} that no p here can be below {_p(least)}, however good the decoder.",)
 
 
 def least_p(design: Design, *, blocks: Sequence[str], permutations: int) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.profiles import Profile
+from evaluation.report.opponents import opponent_lines
 from evaluation.report.statements import blocked_lines, design_lines, drift_lines, row_lines, warning_lines
 from evaluation.report.worlds import (
     SHOWN,
@@ -30,6 +31,7 @@ from evaluation.samples.types import Samples
 from evaluation.score import Score
 from evaluation.statistics.conditions import ConditionScore
 from evaluation.statistics.curves import Point
+from evaluation.statistics.doubt import Doubt
 from evaluation.statistics.embedding_retrieval import Retrieved
 from evaluation.statistics.findings import Findings
 from evaluation.statistics.folds import Design, as_facts
@@ -89,6 +91,7 @@ class Report(Ladder):
     leaks       what is known of training stimuli among the tested ones, {} where nobody looked
     findings    the judging behind it all, of `samples`
     design      how the test stimuli were left out, and the null of folds
+    doubts      what posteriors say of the stimuli, one a method, () where the run has none
     """
 
     folder: Path
@@ -106,6 +109,7 @@ class Report(Ladder):
     findings: Findings
     samples: Samples
     design: Design
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def page(self) -> Path:
@@ -130,10 +134,8 @@ class Report(Ladder):
             *word_lines(self.findings.words),
             *blind_lines(self.findings.apart, self.judge),
             *copied_lines(self.leaks),
-            *warning_lines(
-                self.scores, self.design, blocks=self._blocks(), permutations=known["permutations"],
-                one=SHOWN[self.modality].removesuffix("s"),
-            ),
+            *opponent_lines(self.scores, card=self.row_card, metric=self.metric_card),
+            *warning_lines(self.design, blocks=self._blocks(), permutations=known["permutations"]),
             *blocked_lines(self.card["run"]),
             *drift_lines(self.card["run"], self.design, blocks=self._blocks()),
             *recorded_lines(_data(self.card["run"])),
@@ -209,6 +211,8 @@ class Report(Ladder):
             "row_cards": {row: self.row_card(row).facts() for row in self._carded()},
             "metric_cards": {name: card.facts() for name, card in self.metric_cards.items()},
         }
+        if self.doubts:
+            whole["posteriors"] = [one.facts() for one in self.doubts]
         return dict(finite(whole))
 
 

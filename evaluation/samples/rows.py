@@ -1,7 +1,7 @@
 """Rows of a samples folder and their cards: what a row is called, what it is, where it stands, whether it is a control.
 
     FOLDER/rows.json    {"format": 1, "rows": {"takagi": {"title": "...", "description": "...", "order": 10,
-                        "control": false}}}
+                        "control": false}}}     and "looked_up": true of a row that shows stimuli and draws nothing
 
 The ladder's own rows have their cards here; those of decoding methods, and of anybody's own rows, stand in that file.
 A row that nobody has written a card for is called by its name.
@@ -41,6 +41,8 @@ FARTHEST = 10_000
 LONGEST = {"name": 80, "title": 80, "description": 400}
 MOST = 1000
 """Letters of a name, a title and a description, and rows of a file, that strangers may write."""
+FLAGS = ("control", "looked_up")
+"""Fields of a card that are true or false."""
 CORRECT = "correct the file or remove it"
 
 
@@ -51,6 +53,7 @@ class RowCard:
     name         what the index calls it ("decoded"); title and description are printed
     order        where it stands in tables: 0 is decoded, 10 to 29 are other methods, 40 to 70 controls, 100 the ceiling
     control      whether its samples do not see the stimulus' full responses
+    looked_up    whether it shows a stimulus that is at hand and draws nothing: an opponent of what is drawn
     """
 
     name: str
@@ -58,10 +61,13 @@ class RowCard:
     description: str = ""
     order: int = USUAL
     control: bool = False
+    looked_up: bool = False
 
     def facts(self) -> dict[str, Any]:
         """The card as rows.json and report.json have it, under its name."""
-        return {"title": self.title, "description": self.description, "order": self.order, "control": self.control}
+        found = {"title": self.title, "description": self.description, "order": self.order, "control": self.control}
+        # left out where false: cards of rows that draw are read by versions that do not know it
+        return {**found, "looked_up": True} if self.looked_up else found
 
 
 LADDER = (
@@ -77,9 +83,9 @@ LADDER = (
             description="one repeat alone, compared with what the other repeats give"),
     RowCard(name=CATEGORY_ORACLE, order=80, title="Category only",
             description="computed, not drawn: the true category and nothing else"),
-    RowCard(name="retrieval", order=90, title="Nearest training image",
+    RowCard(name="retrieval", order=90, title="Nearest training image", looked_up=True,
             description="no generator: the training picture closest to the decoded condition"),
-    RowCard(name="exemplar", order=95, title="Exemplar",
+    RowCard(name="exemplar", order=95, title="Exemplar", looked_up=True,
             description="no generator: the training sound that the decoded one starts from"),
     RowCard(name="oracle", order=100, title="True condition",
             description="the generator fed the stimulus' own condition: the ceiling of this decoder"),
@@ -88,7 +94,7 @@ LADDER = (
 )  # fmt: skip
 """The rows that every run may have."""
 OF_SOUNDS = (
-    RowCard(name="retrieval", order=90, title="Nearest training sound",
+    RowCard(name="retrieval", order=90, title="Nearest training sound", looked_up=True,
             description="no generator: the training sound closest to the decoded condition"),
 )  # fmt: skip
 """Cards that read otherwise in a folder of sounds."""
@@ -160,10 +166,10 @@ def _card(name: str, facts: Any, where: Path) -> RowCard:
         printable(name if field == "name" else facts.get(field, ""), field, where, longest=longest)
     if not any(letter.isalnum() for letter in facts["title"]):
         raise InputError(expected(where, f"a title of {name} with letters in it", "none", CORRECT))
-    order = facts.get("order", USUAL)
-    if type(order) is not int or abs(order) > FARTHEST or type(facts.get("control", False)) is not bool:
-        came = f"{_shown(facts.get('order'))} and {_shown(facts.get('control'))}"
-        want = f"a whole number up to {FARTHEST} for the order of {name}, true or false for control"
+    order, flags = facts.get("order", USUAL), [facts.get(flag, False) for flag in FLAGS]
+    if type(order) is not int or abs(order) > FARTHEST or any(type(flag) is not bool for flag in flags):
+        came = f"{_shown(order)} and {_shown(flags)}"
+        want = f"a whole number up to {FARTHEST} for the order of {name}, true or false for {' and '.join(FLAGS)}"
         raise InputError(expected(where, want, came, CORRECT))
     return RowCard(name=name, **facts)
 

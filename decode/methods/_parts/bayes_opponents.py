@@ -88,6 +88,7 @@ OPPONENTS = (
         title="Most likely candidate",
         description="no generator: the item of the bank that the responses make most likely",
         order=92,
+        looked_up=True,
     ),
     RowCard(
         name="other_words",

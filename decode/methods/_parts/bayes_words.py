@@ -1,35 +1,29 @@
-"""Words and doubt: what the posterior of every test stimulus says, RUN/learned/METHOD/posterior.json.
+"""Words and doubt: what the posterior of every test stimulus says, as `evaluation.statistics.posteriors` reads it.
 
-    {"stimuli": {"nsd00013": {"captions": [["a red car ...", 0.41], ...], "ids": ["drawn-1-000123", ...],
-                              "entropy": 2.1, "labels": {"kind": {"car": 0.71, "truck": 0.12}}}},
-     "prior_entropy": {"held-out": 9.9}}
+RUN/posteriors/METHOD.json   the most likely captions, entropies and shares of labels
 
-The posterior is that of the settled temperatures, whatever sharpness is drawn with. Shares of labels below `LEAST` are
-left out. Entropies are nats.
+The posterior is that of the settled temperatures, whatever sharpness is drawn with. Of labels the most likely is told,
+and all others whose share is `LEAST` or more. Entropies are nats.
 """
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from decode.methods._parts.bayes import Readings, evidence_name
+from brain.names import unseen
+from decode.methods._parts.bayes import Readings, Said, evidence_name
 from decode.run.folder import RunFolder
 from encoders.conditions import Conditions
 from encoders.storage import read_json, write_json
 from encoders.voxelwise.banks import Bank
+from evaluation.statistics.posteriors import FORMAT, KIND, LONGEST, path_of
 
-KIND, FILE = "posterior", "posterior.json"
 WORDS = 5
 """Captions of the most likely candidates that are told."""
 LEAST = 0.005
 """Share below which a label is not told."""
-
-
-def words_at(run: RunFolder, method: str) -> Path:
-    """Where the words of a run lie."""
-    return run.learned(method) / FILE
 
 
 def write_words(readings: Readings, run: RunFolder) -> None:
@@ -37,32 +31,50 @@ def write_words(readings: Readings, run: RunFolder) -> None:
     evidence = run.conditions(evidence_name(readings.method), "read")
     if not evidence.is_file():
         return
-    path, made_of = words_at(run, readings.method), hashlib.sha256(evidence.read_bytes()).hexdigest()
-    if path.is_file() and read_json(path, kind=KIND).get("made of") == made_of:
+    path, made_of = path_of(run.path, readings.method), hashlib.sha256(evidence.read_bytes()).hexdigest()
+    if path.is_file() and _is_of(read_json(path, kind=KIND), made_of):
         return
     read = Conditions.load(evidence)
     folds = {name: fold for fold, names in run.card_facts()["tested"].items() for name in names if name in read.ids}
     said = readings.said(folds, read, sharpness=1, keep=WORDS, labels=True)
-    found = {name: _words(one.found, one.row, readings.candidates(one.fold)) for name, one in said.items()}
-    prior = {fold: one.found.prior_entropy for one in said.values() for fold in [one.fold]}
-    write_json(path, {"stimuli": found, "prior_entropy": prior, "made of": made_of})
+    found = {name: _words(one, readings.candidates(one.fold)) for name, one in said.items()}
+    candidates = max((len(readings.candidates(fold)) for fold in set(folds.values())), default=1)
+    facts = {"format": FORMAT, "kind": KIND, "candidates": candidates, "stimuli": found, "made of": made_of}
+    write_json(path, facts)
 
 
-def _words(found: Any, row: int, bank: Bank) -> dict[str, Any]:
-    best = found.best[row].tolist()
-    labels = {
-        group: {
-            name: round(float(share), 4)
-            for name, share in sorted(zip(bank.names[group], shares[row], strict=True), key=lambda one: -one[1])
-            if share >= LEAST
-        }
-        for group, shares in found.marginals.items()
-    }
+def _is_of(facts: dict[str, Any], made_of: str) -> bool:
+    return (facts.get("format"), facts.get("kind"), facts.get("made of")) == (FORMAT, KIND, made_of)
+
+
+def _words(said: Said, bank: Bank) -> dict[str, Any]:
+    found, row = said.found, said.row
+    best = zip(found.best[row].tolist(), found.share[row].tolist(), strict=True)
     return {
-        "ids": [bank.ids[one] for one in best],
-        "captions": [
-            [bank.captions[one], round(float(share), 4)] for one, share in zip(best, found.share[row], strict=True)
-        ],
-        "entropy": round(float(found.entropy[row]), 4),
-        "labels": labels,
+        "captions": [[_one_line(bank.captions[one]), round(share, 4), bank.ids[one]] for one, share in best],
+        "entropy": _nats(float(found.entropy[row])),
+        "prior_entropy": _nats(found.prior_entropy),
+        "labels": {group: _told(bank.names[group], shares[row]) for group, shares in found.marginals.items()},
+        "none": _unexplained(said),
     }
+
+
+def _told(names: Iterable[str], shares: Iterable[float]) -> dict[str, float]:
+    # names of candidates that were struck may have no share
+    first, *others = sorted(zip(names, map(float, shares), strict=False), key=lambda one: -one[1])
+    return {name: round(share, 4) for name, share in [first, *(one for one in others if one[1] >= LEAST)]}
+
+
+def _unexplained(said: Said) -> bool:
+    """Whether no candidate of the bank explains the pattern."""
+    return False
+
+
+def _nats(entropy: float) -> float:
+    return round(max(0.0, entropy), 4)
+
+
+def _one_line(caption: str) -> str:
+    """A caption of anybody's as a reader takes it: one line, without what cannot be seen."""
+    seen = "".join(letter for letter in " ".join(caption.split()) if not unseen(letter))
+    return seen[: LONGEST["caption"]]

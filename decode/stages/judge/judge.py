@@ -24,6 +24,7 @@ from evaluation.samples.rows import FILE as CARDS
 from evaluation.samples.rows import add_cards
 from evaluation.samples.types import INDEX
 from evaluation.statistics.folds import NULL
+from evaluation.statistics.posteriors import files_of
 
 
 def evaluate_run(out: Path, settings: Settings, data: Path, *, say: Callable[[str], object] = print) -> Path:
@@ -174,9 +175,10 @@ def _report_digest(run: RunFolder) -> str:
 
 
 def _digest(run: RunFolder) -> str:
-    """The digest of every sample's line, curves' too, and of the refits."""
+    """The digest of every sample's line, curves' too, of the refits, and of what posteriors say."""
     found = hashlib.sha256()
     cards = [run.samples / CARDS] if (run.samples / CARDS).is_file() else []
-    for index in (*cards, run.samples / INDEX, run.path / "curves" / "samples" / INDEX, run.path / NULL):
+    curves = run.path / "curves" / "samples" / INDEX
+    for index in (*cards, *files_of(run.path), run.samples / INDEX, curves, run.path / NULL):
         found.update(index.read_bytes() if index.is_file() else b"none")
     return found.hexdigest()

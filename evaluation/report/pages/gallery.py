@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from evaluation.report.pages.doubt import Told, told_of
 from evaluation.report.pages.ladder import number
 from evaluation.report.pages.players import SoundPicture, SoundStrips
 from evaluation.report.types import Report
@@ -32,7 +33,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """One stimulus in the gallery: what was seen, all its decodes, one sample of each control."""
+    """One stimulus in the gallery: what was seen, all its decodes, one sample of each control, what posteriors say."""
 
     stimulus: str
     captions: tuple[str, ...]
@@ -41,6 +42,7 @@ class Strip:
     seen: Picture | SoundPicture
     decoded: tuple[Picture | SoundPicture, ...]
     controls: tuple[Picture | SoundPicture, ...]
+    told: tuple[Told, ...] = ()
 
 
 def columns_of(samples: Samples) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> lis
                 seen=show(shown),
                 decoded=tuple(show(sample) for sample in drawn),
                 controls=tuple(show(sample) for sample in others),
+                told=told_of(report, stimulus),
             )
         )
     return strips

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evaluation.report.pages.doubt import BOX, doubt_sections, ticks
 from evaluation.report.pages.gallery import columns_of, gallery
 from evaluation.report.pages.ladder import (
     GEOMETRY,
@@ -72,6 +73,9 @@ def render(report: Report) -> str:
         attributes=attributes(report),
         columns=columns,
         strips=gallery(report, report.samples, sounds),
+        doubts=doubt_sections(report),
+        doubt_box=BOX,
+        doubt_ticks=ticks(),
         spectrograms=None if sounds is None else sounds.legend(),
         words=WORDS[report.samples.modality],
         conditions=condition_lines(report),
