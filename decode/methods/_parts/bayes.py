@@ -147,10 +147,12 @@ def _evidence_card(method: str, width: int) -> SpaceCard:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What the posterior of one stimulus is: its fold, the row of it, and the posterior of the fold's stimuli."""
+    """What the posterior of one stimulus is: its fold, the row of it, of how many showings its pattern is, and the
+    posterior of the fold's stimuli."""
 
     fold: str
     row: int
+    showings: int
     found: Posterior = field(repr=False)
 
 
@@ -252,7 +254,7 @@ class Readings:
             best=best, share=np.full(best.shape, 1 / best.shape[1]), log_best=nothing, entropy=nothing,
             prior_entropy=float(np.log(len(candidates))), mean=np.asarray(candidates[best[:, 0]], np.float64),
         )  # fmt: skip
-        return {name: Said(fold=fold, row=row, found=found) for row, name in enumerate(names)}
+        return {name: Said(fold=fold, row=row, showings=0, found=found) for row, name in enumerate(names)}
 
     def said(
         self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,
@@ -276,5 +278,6 @@ class Readings:
                 evidence.tempered(sharpness), candidates, keep=keep, labels=bank.labels if labels else None,
                 without={row: without[name] for row, name in enumerate(names) if name in without} if without else None,
             )  # fmt: skip
-            said |= {one: Said(fold=fold, row=number, found=found) for number, one in enumerate(names)}
+            for row, (one, count) in enumerate(zip(names, showings.tolist(), strict=True)):
+                said[one] = Said(fold=fold, row=row, showings=count, found=found)
         return said

@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from brain.names import unseen
 from decode.methods._parts.bayes import Readings, Said, evidence_name
 from decode.run.folder import RunFolder
@@ -37,7 +39,9 @@ def write_words(readings: Readings, run: RunFolder) -> None:
     read = Conditions.load(evidence)
     folds = {name: fold for fold, names in run.card_facts()["tested"].items() for name in names if name in read.ids}
     said = readings.said(folds, read, sharpness=1, keep=WORDS, labels=True)
-    found = {name: _words(one, readings.candidates(one.fold)) for name, one in said.items()}
+    found = {
+        name: _words(one, readings.candidates(one.fold), none=_unexplained(readings, one)) for name, one in said.items()
+    }
     candidates = max((len(readings.candidates(fold)) for fold in set(folds.values())), default=1)
     facts = {"format": FORMAT, "kind": KIND, "candidates": candidates, "stimuli": found, "made of": made_of}
     write_json(path, facts)
@@ -47,7 +51,7 @@ def _is_of(facts: dict[str, Any], made_of: str) -> bool:
     return (facts.get("format"), facts.get("kind"), facts.get("made of")) == (FORMAT, KIND, made_of)
 
 
-def _words(said: Said, bank: Bank) -> dict[str, Any]:
+def _words(said: Said, bank: Bank, *, none: bool) -> dict[str, Any]:
     found, row = said.found, said.row
     best = zip(found.best[row].tolist(), found.share[row].tolist(), strict=True)
     return {
@@ -55,7 +59,7 @@ def _words(said: Said, bank: Bank) -> dict[str, Any]:
         "entropy": _nats(float(found.entropy[row])),
         "prior_entropy": _nats(found.prior_entropy),
         "labels": {group: _told(bank.names[group], shares[row]) for group, shares in found.marginals.items()},
-        "none": _unexplained(said),
+        "none": none,
     }
 
 
@@ -65,9 +69,10 @@ def _told(names: Iterable[str], shares: Iterable[float]) -> dict[str, float]:
     return {name: round(share, 4) for name, share in [first, *(one for one in others if one[1] >= LEAST)]}
 
 
-def _unexplained(said: Said) -> bool:
+def _unexplained(readings: Readings, said: Said) -> bool:
     """Whether no candidate of the bank explains the pattern."""
-    return False
+    best, showings = said.found.log_best[said.row, None], np.array([said.showings])
+    return bool(readings.reading(said.fold).unexplained(best, showings)[0])
 
 
 def _nats(entropy: float) -> float:
