@@ -216,6 +216,8 @@ class Generator:
 
     def facts(self, settings: Sampling, batching: Batching = ALL_AT_ONCE) -> dict[str, Any]:
         """For the run's card: everything that decides a sample's bits besides conditions and seeds."""
+        from pipelines.sampling.micro_batches import memory_format
+
         more = self.pipeline.facts() if self.modality == "sound" else {}
         return {
             "generator": self.name,
@@ -224,6 +226,7 @@ class Generator:
             "scheduler": settings.scheduler or type(self.pipeline.scheduler).__name__,
             "settings": {**asdict(settings), "micro_batch": batching.micro_batch},
             **self.batches(batching).facts(),
+            "memory_format": memory_format(self.pipeline.unet),
             **more,
         }
 
@@ -286,6 +289,7 @@ def open_generator(
     import torch
 
     from encoders.spaces import CATALOGUE as SPACES
+    from pipelines.sampling.micro_batches import lay_out
 
     kind = number_type(device=device, dtype=dtype)
     quiet()
@@ -298,6 +302,7 @@ def open_generator(
     for part, network in loaded.components.items():
         if isinstance(network, torch.nn.Module):
             network.to(torch.float32 if part in float32 else kind)
+            lay_out(network)
     loaded.set_progress_bar_config(disable=True)  # samples are counted, not steps
     cards = {
         space: SPACES[space].open(stack.path, model=stack.model, revision=stack.revision, device="cpu").card

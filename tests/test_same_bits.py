@@ -38,7 +38,7 @@ from evaluation.metrics import Views
 from evaluation.score import Marks
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.sampling.guidance import Trace, braindive, through
-from pipelines.sampling.micro_batches import MicroBatches, rows_depend_on_place
+from pipelines.sampling.micro_batches import WIDTH, MicroBatches, rows_depend_on_place
 from pipelines.sampling.sampler import Hooks
 from pipelines.settings import Batching
 from pipelines.stacks.find import resolve
@@ -117,7 +117,7 @@ def test_a_row_of_a_micro_batch_is_its_own_on_any_number_of_threads(deep: int) -
         torch.set_num_threads(before)
 
 
-def test_products_are_asked_to_be_strict_and_bundled_stacks_draw_four_at_a_time(checkout: Path) -> None:
+def test_products_are_asked_to_be_strict_and_bundled_stacks_draw_eight_at_a_time(checkout: Path) -> None:
     plain = {name: value for name, value in os.environ.items() if name != "MKL_CBWR"}
     code = "import os, brain; print(os.environ['MKL_CBWR'])"
     run = {"cwd": checkout, "env": plain, "capture_output": True, "text": True, "check": True}
@@ -125,12 +125,12 @@ def test_products_are_asked_to_be_strict_and_bundled_stacks_draw_four_at_a_time(
     assert done.stdout.strip() == "AUTO,STRICT"
     for name, stack in (("takagi", "miniature-image"), ("sound-c2f", "miniature-sound")):
         generator = GENERATORS[name].open(resolve(stack), device="cpu", dtype="float32")
-        assert generator.batches(Batching()).width == (1 if rows_depend_on_place() else 4)
+        assert generator.batches(Batching()).width == (1 if rows_depend_on_place() else WIDTH)
 
 
 def test_a_network_whose_lanes_would_end_in_odd_numbers_draws_one_by_one() -> None:
     even = MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu").width
-    assert even in (1, 4)  # 1 where products themselves tell places apart
+    assert even in (1, WIDTH)  # 1 where products themselves tell places apart
     beside = [torch.nn.Linear(40, 37), None, "a scheduler"]
     assert MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside[1:]).width == even
     assert MicroBatches.fitting(torch.nn.Linear(37, 40), "cpu", beside=beside).width == 1

@@ -1,5 +1,5 @@
-"""Micro-batches of fixed width: a network is always called on the same number of samples, in fresh memory of one
-format, by the same number of threads, so that the bits of a sample depend on nothing but the sample.
+"""Micro-batches of fixed width: a network is always called on the same number of samples, in fresh memory, with weights
+of one memory format, by the same number of threads, so that the bits of a sample depend on nothing but the sample.
 
 A processor's convolutions and matrix products round differently for another batch size, another thread count or other
 strides (measured: 2e-6 for a small UNet, enough to flip pixels). So a batch of any size is cut into lanes of `width`
@@ -8,7 +8,7 @@ runs on `threads` threads; lanes run side by side in Python threads. What comes 
 autoencoder hands over latents as its last kernel left them, and the next network would notice.
 
 A place in a lane has bits of its own in two cases: where an elementwise function meets numbers that fill no vector
-register, at the very end of a tensor, which layers of a multiple of 8 units never leave over in lanes of 4; and where a
+register, at the very end of a tensor, which layers of a multiple of 4 units never leave over in lanes of 8; and where a
 matrix product treats its last rows otherwise, as MKL does under AVX2 unless it is strict (`brain/__init__.py` asks for
 it). Both are looked for, and what they are found in draws one by one.
 """
@@ -30,8 +30,11 @@ from brain.machine.memory import MEMORY_FORMAT, fresh
 SMALL = 50_000_000  # weights; above this one sample fills a processor
 AT_ONCE = 32
 """float32 numbers that an elementwise function takes in one turn: two registers of AVX-512, the widest there is."""
-SMALL_WIDTH = 4
-"""Samples in a micro-batch of a small network on a processor."""
+WIDTH = 8
+"""Samples in a micro-batch of a small network on a processor (`benchmarks/micro_batches.py`)."""
+FORMATS = {"UNet2DConditionModel": "channels_last"}
+"""Class of a network -> memory format of its weights on a processor, where it is another than `MEMORY_FORMAT`: one that
+makes it faster, which for other classes it does not (`benchmarks/micro_batches.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class MicroBatches:
             return cls(width=32 if small else 4, threads=0)
         if small:
             alike = all(_even(one) for one in (network, *beside)) and not rows_depend_on_place()
-            return cls(width=SMALL_WIDTH if alike else 1, threads=1, workers=max(1, torch.get_num_threads()))
+            return cls(width=WIDTH if alike else 1, threads=1, workers=max(1, torch.get_num_threads()))
         return cls(width=1, threads=0)
 
     @property
@@ -92,12 +95,11 @@ class MicroBatches:
             wait(futures)  # nothing of a call that failed goes on behind its back
             raise
 
-    def facts(self) -> dict[str, int | str]:
+    def facts(self) -> dict[str, int]:
         """What the run's card has to say about the last bits; `lane_threads` are those it really runs on."""
         return {
             "lane_width": self.width,
             "lane_threads": self.threads or torch.get_num_threads(),
-            "memory_format": MEMORY_FORMAT,
         }
 
 
@@ -130,6 +132,19 @@ def _begin(threads: int) -> None:
     _HERE.threads = threads
 
 
+def lay_out(component: object) -> None:
+    """Brings a network's weights into the memory format of its class; on another device than a processor, and of what
+    is no network, nothing."""
+    if isinstance(component, nn.Module) and memory_format(component) == "channels_last":
+        component.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def memory_format(component: nn.Module) -> str:
+    """Which memory format a network's weights have, by torch's name for it."""
+    here = next(component.parameters()).device.type == "cpu"
+    return FORMATS.get(type(component).__name__, MEMORY_FORMAT) if here else MEMORY_FORMAT
+
+
 def _even(component: object) -> bool:
     """Whether no layer leaves numbers over at the end of a micro-batch.
 
@@ -141,7 +156,7 @@ def _even(component: object) -> bool:
     head = getattr(component, "get_output_embeddings", None)
     words = None if head is None else head()
     layers = [one for one in component.modules() if isinstance(one, nn.Linear) and one is not words]
-    return all(one.out_features * SMALL_WIDTH % AT_ONCE == 0 for one in layers)
+    return all(one.out_features * WIDTH % AT_ONCE == 0 for one in layers)
 
 
 @lru_cache(maxsize=1)
@@ -152,7 +167,7 @@ def rows_depend_on_place() -> bool:
     def look(_: Tensor) -> Tensor:
         for units in (32, 64, 256):
             weight, row = torch.randn(units, units, generator=draw), torch.randn(1, units, generator=draw)
-            for rows in (SMALL_WIDTH, 2 * SMALL_WIDTH, 3 * SMALL_WIDTH, 64 * SMALL_WIDTH):
+            for rows in (WIDTH, 2 * WIDTH, 3 * WIDTH, 64 * WIDTH):
                 made = nn.functional.linear(fresh(row, rows=rows), weight)
                 if not torch.equal(made, made[:1].expand_as(made)):
                     return torch.ones(1)

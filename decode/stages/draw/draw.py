@@ -222,10 +222,13 @@ def draw_missing(
 
     watch  told every step of a denoising loop; what it raises ends the drawing after the last whole sample
     """
-    from pipelines.sampling.micro_batches import rows_depend_on_place
+    from pipelines.sampling.micro_batches import FORMATS, WIDTH, rows_depend_on_place
 
     hold(opened.recording.stimuli, dict.fromkeys(name for _, name, _ in missing))
-    facts = {**arithmetic(settings.machine.device), "products_tell_places": rows_depend_on_place()}
+    calls = {"samples": WIDTH, "formats": FORMATS}
+    facts = {
+        **arithmetic(settings.machine.device), "products_tell_places": rows_depend_on_place(), "calls": calls,
+    }  # fmt: skip
     sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
     ladder = opened.ladder(settings, missing)
     if sink == opened.run:
