@@ -129,6 +129,21 @@ class Bank:
         spaces = {name: replace(one, coordinates=one.coordinates[stay]) for name, one in self.spaces.items()}
         return replace(self, **texts, spaces=spaces, labels={group: one[stay] for group, one in self.labels.items()})
 
+    def save(self, folder: Path, *, asked: Mapping[str, Any] | None = None) -> None:
+        """Writes what `load` reads; `asked` is what a build was asked for, by which it is known."""
+        small = {group: np.uint8 if len(self.names[group]) < 2**8 else np.uint32 for group in self.labels}
+        tensors: Arrays = {f"label.{group}": one.astype(small[group]) for group, one in self.labels.items()}
+        for name, one in self.spaces.items():
+            tensors |= {f"{name}.mean": one.mean, f"{name}.axes": one.axes, f"{name}.coordinates": one.coordinates}
+        for name in ("ids", "captions", "files"):
+            tensors |= _packed(name, getattr(self, name))
+        card = {
+            "asked": dict(asked or {}), "labels": {group: list(known) for group, known in self.names.items()},
+            "licence": self.licence, "source": dict(self.source),
+            "spaces": {name: {"card": one.card.facts(), "kept": one.kept} for name, one in self.spaces.items()},
+        }  # fmt: skip
+        write_tensors(folder / FILE, tensors, kind=KIND, card=card)
+
     def facts(self) -> dict[str, Any]:
         """What a card says of it."""
         return {
@@ -211,7 +226,13 @@ def build_bank(
                 parts[name].append(_shard(shards / f"{name}.{first:09d}.safetensors", axes[name], space, stimuli, some))
             bar.update(len(some))
     near = {name: os.path.relpath(path, folder.resolve()) for name, path in (files or {}).items()}
-    _write(folder, asked, axes, {name: np.concatenate(one) for name, one in parts.items()}, stimuli, near)
+    codes, names = labels_of(stimuli)
+    made = Bank(
+        ids=ids, captions=_captions(stimuli), files=tuple(near.get(one, "") for one in ids), labels=codes, names=names,
+        spaces={name: replace(one, coordinates=np.concatenate(parts[name])) for name, one in axes.items()},
+        source=source, licence=licence, digest="", where=folder,
+    )  # fmt: skip
+    made.save(folder, asked=asked)
     shutil.rmtree(shards)
     return Bank.load(folder)
 
@@ -324,27 +345,6 @@ def _shard(path: Path, axes: Components, space: Space, stimuli: Stimuli, ids: Se
             raise InputError(expected(path, "conditions that half precision holds", "larger ones", "scale them"))
         write_tensors(path, {"coordinates": coordinates}, kind=KIND, card={})
     return np.asarray(read_tensors(path, kind=KIND)[0]["coordinates"], np.float16)
-
-
-def _write(
-    folder: Path, asked: Mapping[str, Any], axes: Mapping[str, Components], parts: Mapping[str, NDArray[np.float16]],
-    stimuli: Stimuli, files: Mapping[str, str],
-) -> None:  # fmt: skip
-    codes, names = labels_of(stimuli)
-    small = {group: np.uint8 if len(names[group]) < 2**8 else np.uint32 for group in codes}
-    tensors: Arrays = {f"label.{group}": one.astype(small[group]) for group, one in codes.items()}
-    for name, one in axes.items():
-        tensors |= {f"{name}.mean": one.mean, f"{name}.axes": one.axes, f"{name}.coordinates": parts[name]}
-    for name, texts in (
-        ("ids", stimuli.ids), ("captions", _captions(stimuli)), ("files", [files.get(one, "") for one in stimuli.ids])
-    ):  # fmt: skip
-        tensors |= _packed(name, texts)
-    card = {
-        "asked": dict(asked), "labels": {group: list(known) for group, known in names.items()},
-        "licence": asked["licence"], "source": asked["source"],
-        "spaces": {name: {"card": one.card.facts(), "kept": one.kept} for name, one in axes.items()},
-    }  # fmt: skip
-    write_tensors(folder / FILE, tensors, kind=KIND, card=card)
 
 
 def _captions(stimuli: Stimuli) -> tuple[str, ...]:
