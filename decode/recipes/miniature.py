@@ -8,6 +8,13 @@ from decode.run.settings import LADDER, MapSettings, SamplingSettings
 AS_PUBLISHED = {"steps": 20, "guidance": 5.0, "strength": 0.8, "scheduler": ""}
 """Takagi & Nishimoto's way of sampling, at the miniature's number of steps."""
 
+SETTLED = {
+    "steps": 12, "guidance": 4.0, "strength": 0.6, "scheduler": "dpm++", "drawn_from": "mean", "sharpness": 2.0,
+    "start_mix": 0.7,
+}  # fmt: skip
+"""Of nine tried, what gave the highest mean of kind, colour, category, position, setting, light, top-1 and pixcorr on
+the simulated subjects of seeds 11 to 14, which no table shows; all nine lie within .01 of each other."""
+
 ENTRIES = (
     Recipe(
         name="bayes-miniature",
@@ -19,7 +26,7 @@ ENTRIES = (
             maps=("vae-latent=early", "clip-text=nsdgeneral", "takagi-clip-text:clip-text=ventral+lateral"),
         ),
         sampling=SamplingSettings(method="bayes", beside=("takagi",), rows=(*LADDER, "likely")),
-        knobs={"steps": 12, "guidance": 3.0, "strength": 0.6, "scheduler": "dpm++", "drawn_from": "maximum"},
+        knobs=SETTLED,
         own={"takagi": AS_PUBLISHED},
     ),
     Recipe(
