@@ -59,7 +59,7 @@ def test_a_run_that_is_named_shows_its_own_numbers(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize("command", ["study", "fit"])
 def test_settings_in_which_recipes_differ_are_said_so(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = shown([command], capsys)
-    assert said["--stack"] == "the recipe's; takagi-miniature: miniature-image"
+    assert said["--stack"] == "the recipe's; bayes-miniature: miniature-image"
     assert said["--subject"] == ""
     for recipe in CATALOGUE:
         assert shown([command, "--recipe", recipe.name], capsys)["--stack"] == recipe.maps.stack

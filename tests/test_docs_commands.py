@@ -68,7 +68,7 @@ SMALL = {
     "evaluation": "--bootstrap 100 --permutations 99",
 }
 # By what a study asks for: less of it.
-LESS = {"takagi-miniature": "--steps 2 --rows decoded shuffled", "pixels-ridge": "--refits 19 --pixels grey-10x10"}
+LESS = {"bayes-miniature": "--steps 2 --rows decoded shuffled", "takagi-miniature": "--steps 2 --rows decoded shuffled", "pixels-ridge": "--refits 19 --pixels grey-10x10"}
 
 
 class ReadSoFar(BaseException):
@@ -248,7 +248,7 @@ def small(one: Shown) -> list[str]:
     kind = " ".join((one.program, *one.words[:1])) if one.program == "afterimage" else one.program
     more = SMALL.get(kind, "")
     if kind == "afterimage study":
-        recipe = next((word for word in words if word in LESS), "takagi-miniature")
+        recipe = next((word for word in words if word in LESS), "bayes-miniature")
         more += f" {LESS[recipe]}"
     given = {word for word in words if word.startswith("--")}
     found: list[str] = []

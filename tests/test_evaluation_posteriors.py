@@ -26,9 +26,11 @@ from evaluation.score import Score
 from evaluation.statistics.calibration import calibrate
 from evaluation.statistics.metric_cards import MetricCard, plain_card
 from evaluation.statistics.posteriors import path_of, read_posterior, read_posteriors
+from tests.rounding import rounding
 from tests.test_evaluation_report import Page, blurred, picture
 
 STIMULI = 20
+ULPS = rounding(sums=20, scale=1.0, dtype=np.float64)
 HOW = Judging(judge="pixels", bootstrap=200, permutations=9)
 SCRIPT = "a cat <script>alert('x')</script> & \"more\""
 
@@ -40,7 +42,6 @@ def words(kind: str, share: float, *, caption: str = "a cat", none: bool = False
         "entropy": 2.0, "prior_entropy": 8.0, "none": none,
         "labels": {"kind": {kind: share, other: round(1 - share, 4)}, "size": {"": 0.9, "large": 0.1}},
     }  # fmt: skip
-
 
 def told() -> dict[str, Any]:
     """20 stimuli: confidence .75 of a cat, right in three of four; one, of a dog, that the bank does not explain."""
@@ -91,7 +92,7 @@ def test_a_calibration_error_by_hand() -> None:
     assert found.by_chance is not None
     spread = np.sqrt(sum(p * (1 - p) / 4 for p in (0.2, 0.4, 0.6, 0.8))) / 5
     assert abs(found.by_chance - np.mean(exact)) < 5 * spread / np.sqrt(500)
-    assert all(one.low <= one.confidence + 1e-12 and one.confidence - 1e-12 <= one.high for one in found.bins)
+    assert all(one.low <= one.confidence + ULPS and one.confidence - ULPS <= one.high for one in found.bins)
     assert calibrate("kind", sure, right, seed=0) == calibrate("kind", sure, right, seed=0)
 
 
@@ -277,7 +278,7 @@ def test_a_report_without_posteriors_has_none_of_it(tmp_path: Path, report: Repo
     plain = evaluate(samples(tmp_path), how=HOW)
     facts, page = json.loads((plain.folder / "report.json").read_text()), plain.page.read_text("utf-8")
     assert "posteriors" not in facts and "posterior" not in (plain.folder / "per_stimulus.csv").read_text()
-    assert "doubt" not in page and "told" not in page and "Reliability" not in page and 'class="pair"' not in page
+    assert "doubt" not in page and 'class="words"' not in page and "Reliability" not in page and 'class="pair"' not in page
     told_of = json.loads((report.folder / "report.json").read_text())
     assert facts["rows"] == told_of["rows"] and set(told_of) == {*facts, "posteriors"}
 

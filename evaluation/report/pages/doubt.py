@@ -22,7 +22,7 @@ BOX = {"side": SIDE, "left": LEFT, "top": TOP, "width": LEFT + SIDE + 16, "heigh
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Spelled:
     """What a posterior says of one stimulus, as text.
 
     captions  (caption, share) of the most likely candidates, those of one caption together
@@ -50,15 +50,15 @@ class Diagram:
     dots: tuple[tuple[float, float, float, float, str], ...]
 
 
-def told_of(report: Report, stimulus: str) -> tuple[Told, ...]:
+def spelled(report: Report, stimulus: str) -> tuple[Spelled, ...]:
     """What the posteriors say of a stimulus, one a method that says something of it."""
-    return tuple(_told(one.method, one.words[stimulus]) for one in report.doubts if stimulus in one.words)
+    return tuple(_spelled(one.method, one.words[stimulus]) for one in report.doubts if stimulus in one.words)
 
 
-def _told(method: str, words: Words) -> Told:
+def _spelled(method: str, words: Words) -> Spelled:
     doubt = f"entropy {words.entropy:.1f} of {words.prior_entropy:.1f} nats"
     if words.none:
-        return Told(method=method, captions=(), labels=(), doubt=doubt, none=NONE)
+        return Spelled(method=method, captions=(), labels=(), doubt=doubt, none=NONE)
     labels = []
     for group in sorted(words.labels):
         found = [f"{label or NO_LABEL} {share_of(share)}" for label, share in words.likely(group)[:LABELS]]
@@ -68,7 +68,7 @@ def _told(method: str, words: Words) -> Told:
         merged[text] = merged.get(text, 0.0) + share
     likely = sorted(merged.items(), key=lambda one: -one[1])[:CAPTIONS]
     captions = tuple((text, share_of(min(1.0, share))) for text, share in likely)
-    return Told(method=method, captions=captions, labels=tuple(labels), doubt=doubt)
+    return Spelled(method=method, captions=captions, labels=tuple(labels), doubt=doubt)
 
 
 def share_of(value: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from evaluation.report.pages.doubt import Told, told_of
+from evaluation.report.pages.doubt import Spelled, spelled
 from evaluation.report.pages.ladder import number
 from evaluation.report.pages.players import SoundPicture, SoundStrips
 from evaluation.report.types import Report
@@ -42,7 +42,7 @@ class Strip:
     seen: Picture | SoundPicture
     decoded: tuple[Picture | SoundPicture, ...]
     controls: tuple[Picture | SoundPicture, ...]
-    told: tuple[Told, ...] = ()
+    words: tuple[Spelled, ...] = ()
 
 
 def columns_of(samples: Samples) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> lis
                 seen=show(shown),
                 decoded=tuple(show(sample) for sample in drawn),
                 controls=tuple(show(sample) for sample in others),
-                told=told_of(report, stimulus),
+                words=spelled(report, stimulus),
             )
         )
     return strips
