@@ -22,8 +22,8 @@ print(f"split {split.name}: {len(split.train)} stimuli train, {len(split.test)} 
 # %%
 # From voxels to conditions
 # -------------------------
-# Ridge regression predicts a latent from early visual cortex (where light and colour are); encoding models, the other way
-# round, say how likely the measured pattern is under the caption of every scene of the bank (what is shown).
+# Ridge regression predicts a latent from early visual cortex (where light and colour are); encoding models, the other
+# way round, say how likely the measured pattern is under the caption of every scene of the bank (what is shown).
 run = fit(recording, "runs/first", recipe="bayes-miniature")
 for name, accuracy in run.accuracy.items():
     print(f"{name}: cross-validated R2 {accuracy:.3f}")
@@ -57,7 +57,8 @@ plt.show()
 # Words and doubt
 # ---------------
 # The posterior over the bank: the likeliest caption of each stimulus, its share, and the entropy that is left.
-posterior(run).table()[["stimulus", "caption", "share", "entropy", "prior_entropy", "kind", "kind share"]].round(2).head(8)
+words = posterior(run).table()
+words[["stimulus", "caption", "share", "entropy", "prior_entropy", "kind", "kind share"]].round(2).head(8)
 
 # %%
 # What a judge says that never saw the brain

@@ -68,7 +68,10 @@ SMALL = {
     "evaluation": "--bootstrap 100 --permutations 99",
 }
 # By what a study asks for: less of it.
-LESS = {"bayes-miniature": "--steps 2 --rows decoded shuffled", "takagi-miniature": "--steps 2 --rows decoded shuffled", "pixels-ridge": "--refits 19 --pixels grey-10x10"}
+LESS = {
+    "bayes-miniature": "--steps 2 --rows decoded shuffled", "takagi-miniature": "--steps 2 --rows decoded shuffled",
+    "pixels-ridge": "--refits 19 --pixels grey-10x10",
+}  # fmt: skip
 
 
 class ReadSoFar(BaseException):
