@@ -11,6 +11,8 @@ within subjects. Calibration is of all subjects' stimuli together (ten bins of e
 
 --amounts        the same with so many training stimuli, a nested choice of each subject's, and no opponents
 --without-kinds  the same with a bank that lacks so many of the kinds of thing, chosen by the seed
+--blind          of one subject, fitted and drawn twice: as it is, and with noise in the place of every test picture,
+                 its caption and its labels; says how many samples of each row, and which models, are the same bytes
 
 What is done is found again by the same command. Writes OUT/reading.json.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +40,7 @@ METRICS = (
     "two_way", "pixcorr",
 )  # fmt: skip
 OPPONENTS = ("takagi", "retrieval", "likely", "correlated", "other_words")
+BLIND = ("decoded", "shuffled", "repeat", "retrieval", "likely", "correlated")
 CALIBRATED = ("kind", "colour", "setting")
 RESAMPLES = 2000
 BANK = Path("pipelines/miniature/image/bank")
@@ -83,24 +87,36 @@ def subject(seed: int, out: Path) -> Path:
     return data
 
 
-def fewer(data: Path, amounts: Sequence[int], *, seed: int) -> Path:
-    """The subject as a file of one's own, with a split of so many training stimuli for each amount."""
-    path = data.with_name(f"{data.name}_amounts.npz")
+def fewer(data: Path, amounts: Sequence[int], *, seed: int, blind: bool = False) -> Path:
+    """The subject as a file of one's own, with a split of so many training stimuli for each amount.
+
+    blind  whether test pictures, captions and labels are noise
+    """
+    path = data.with_name(f"{data.name}_{'blind' if blind else 'amounts'}.npz")
     if path.is_file():
         return path
     recording = open_recording(data)
     split, stimuli, responses = recording.split(), recording.stimuli, recording.responses
     order = np.random.default_rng([seed, 41]).permutation(np.array(split.train)).tolist()
     ids = sorted({*split.train, *split.test})
-    pairs = [(name, caption) for name in ids for caption in stimuli.captions[name]]
+    noise = np.random.default_rng([seed, 43])
+    hidden = set(split.test) if blind else set()
+    pairs = [
+        (name, f"noise {noise.integers(10**6)}" if name in hidden else caption)
+        for name in ids for caption in stimuli.captions[name]
+    ]  # fmt: skip
+    pictures = [np.asarray(stimuli.open(name).convert("RGB")) for name in ids]
+    pictures = [noise.integers(0, 256, one.shape, np.uint8) if name in hidden else one
+                for name, one in zip(ids, pictures, strict=True)]  # fmt: skip
     arrays = {
         "responses": responses.values, "stimulus": responses.stimulus, "session": responses.session, "image_ids": ids,
-        "images": np.stack([np.asarray(stimuli.open(name).convert("RGB")) for name in ids]), "label_ids": ids,
+        "images": np.stack(pictures), "label_ids": ids,
         "caption_ids": [name for name, _ in pairs], "captions": [caption for _, caption in pairs],
     }  # fmt: skip
     for group in stimuli.labels[ids[0]]:
         if all(group in stimuli.labels[name] for name in ids):
-            arrays[f"labels/{group}"] = [stimuli.labels[name][group] for name in ids]
+            arrays[f"labels/{group}"] = [f"noise {noise.integers(9)}" if name in hidden else stimuli.labels[name][group]
+                                         for name in ids]  # fmt: skip
     for region in recording.regions:
         arrays[f"roi/{region.name}"] = np.isin(np.arange(responses.values.shape[1]), recording.columns((region.name,)))
     for amount in amounts:
@@ -187,6 +203,28 @@ def missing(found: Sequence[Judged], poor: Sequence[Judged], kinds: Sequence[Seq
                                                for one, value in zip(METRICS, cells, strict=True)))  # fmt: skip
 
 
+def blindfolded(data: Path, out: Path, *, seed: int) -> None:
+    """Prints what is the same bytes where everything of the test stimuli but the responses is noise."""
+    found: list[dict[str, dict[str, str]]] = []
+    for blind in (False, True):
+        run = out / f"blind{seed}_{int(blind)}"
+        part = fewer(data, [900], seed=seed, blind=True) if blind else fewer(data, [900], seed=seed)
+        how = ["--recipe", "bayes-miniature", "--out", str(run), "--split", "first900"]
+        for words in (["fit", str(part), *how], ["decode", str(run), "--rows", *BLIND]):
+            if code := afterimage(words):
+                raise SystemExit(f"{' '.join(words)} ended with exit code {code}")
+        rows = [json.loads(line) for line in (run / "samples" / "index.jsonl").read_text(encoding="utf-8").splitlines()]
+        digests: dict[str, dict[str, str]] = {}
+        for one in rows:
+            digests.setdefault(one["row"], {})[f"{one['stimulus']}-{one['index']}"] = one["sha256"]
+        models = sorted([*(run / "maps").glob("*.safetensors"), *(run / "learned").rglob("*.safetensors")])
+        digests["models"] = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in models}
+        found.append(digests)
+    for row in found[0]:
+        same = sum(found[1][row].get(name) == digest for name, digest in found[0][row].items())
+        print(f"test stimuli replaced by noise, {row}: {same} of {len(found[0][row])} the same bytes")
+
+
 def main() -> None:
     """Runs what is missing and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -194,6 +232,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--amounts", type=int, nargs="*", default=[])
     parser.add_argument("--without-kinds", type=int, default=0)
+    parser.add_argument("--blind", type=int)
     asked = parser.parse_args()
     rows = ("decoded", "shuffled", "retrieval", "oracle", *OPPONENTS[2:])
     data = {seed: subject(seed, asked.out) for seed in asked.seeds}
@@ -210,6 +249,8 @@ def main() -> None:
         less = [study(data[seed], asked.out / f"poor{seed}", "--bank", str(poor[seed][0]), "--rows", "decoded",
                       "--beside") for seed in asked.seeds]  # fmt: skip
         missing(found, less, [poor[seed][1] for seed in asked.seeds])
+    if asked.blind is not None:
+        blindfolded(subject(asked.blind, asked.out), asked.out, seed=asked.blind)
     (asked.out / "reading.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 

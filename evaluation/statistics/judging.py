@@ -89,7 +89,7 @@ def judge_samples(
     scores += category_oracle(shown, table)
     if brain is not None:
         scores += _measured_twice(brain, table)
-    ended = _with_ends(scores, brain, chances=chances, in_folds=design.in_folds)
+    ended = _with_ends(scores, brain, chances=chances, in_folds=design.in_folds, cards=samples.cards)
     ordered = _in_order(corrected(ended), samples.cards)
     return Findings(
         scores=ordered,
@@ -256,9 +256,12 @@ def _chunks(groups: Int, seed: int) -> Int:
 
 
 def _with_ends(
-    scores: Sequence[Score], brain: BrainEncoder | None, *, chances: Chances, in_folds: bool
-) -> list[Score]:
+    scores: Sequence[Score], brain: BrainEncoder | None, *, chances: Chances, in_folds: bool,
+    cards: Mapping[str, RowCard],
+) -> list[Score]:  # fmt: skip
     """The scores with what effects are measured between: the shuffled row (else chance), and the oracle row.
+
+    A row whose card says that it draws nothing has no share of what a generator can.
 
     The ceiling of a brain metric is the noise ceiling that the row "repeat", responses against themselves, implies. In
     folds the shuffled row is no null: chance is.
@@ -271,7 +274,8 @@ def _with_ends(
         top = found.get((REPEAT if of_brain else "oracle", one.metric))
         null = one.chance if shuffled is None else shuffled.value
         ceiling = None if top is None else brain.ceiling(top.value) if of_brain and brain is not None else top.value
-        above_null = top is not None and _exceeds(top, shuffled, null, chances)
+        draws = one.row not in cards or not cards[one.row].looked_up
+        above_null = draws and top is not None and _exceeds(top, shuffled, null, chances)
         return replace(one, null=null, ceiling=ceiling, above_null=above_null)
 
     return [ended(one) for one in scores]
