@@ -77,11 +77,11 @@ def tiny_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("stacks") / "tiny")
 
 
-@pytest.fixture(scope="session")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plant(out: Path, *, hidden: bool = False) -> Path:
     """A data set of our own format in which voxels are a noisy linear picture of the pictures: 36 of them, shown twice.
 
-    Regions early, ventral, lateral and nsdgeneral; captions and category labels; a split "held-out" of 28 and 8.
+    Regions early, ventral, lateral and nsdgeneral; captions; a split "held-out" of 28 and 8. `hidden`: pictures and
+    captions of the 8 are noise, their responses what they were
     """
     import numpy as np
 
@@ -91,11 +91,14 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids = [f"s{number:02d}" for number in range(36)]
     coarse = rng.integers(0, 256, (36, 4, 4, 3), np.uint8)
     images = coarse.repeat(4, axis=1).repeat(4, axis=2)
+    said = {name: [f"{('red', 'round', 'far')[number % 3]} {number}"] for number, name in enumerate(ids)}
+    if hidden:
+        images[28:] = np.random.default_rng(1).integers(0, 256, images[28:].shape)
+        said |= {name: ["nothing of that"] for name in ids[28:]}
     signal = (coarse.reshape(36, -1) / 255.0 - 0.5) @ rng.standard_normal((48, 90))
     order = np.concatenate([rng.permutation(36), rng.permutation(36)])
-    kinds = ("red", "round", "far")
     return write_arrays(
-        tmp_path_factory.mktemp("data") / "planted.h5",
+        out,
         responses=(signal[order] + 0.3 * rng.standard_normal((72, 90))).astype(np.float32),
         stimulus=[ids[row] for row in order],
         images=images,
@@ -109,5 +112,11 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         regions={name: np.arange(90) % 3 == place for place, name in enumerate(("early", "ventral", "lateral"))}
         | {"nsdgeneral": np.ones(90, bool)},
         splits={"held-out": (ids[:28], ids[28:])},
-        captions={name: [f"{kinds[number % 3]} {number}"] for number, name in enumerate(ids)},
+        captions=said,
     )
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set of `plant`."""
+    return plant(tmp_path_factory.mktemp("data") / "planted.h5")

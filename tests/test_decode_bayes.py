@@ -34,6 +34,7 @@ from encoders.voxelwise.reading import Reading
 from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
 from evaluation.statistics.posteriors import read_posteriors
+from tests.conftest import plant
 from tests.test_decode_study import FAST, digests
 
 ROWS = ("decoded", "shuffled", "mean", "repeat", "oracle", "retrieval", "likely", "other_words", "correlated")
@@ -196,6 +197,22 @@ def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none
     silent = replace(believed, weights=(0.0, 0.0))
     assert not silent.unexplained(ceiling - 1e9, averaged.repeats[:1]).any()
     assert len(reading.misfits) == reading.settled_on and (np.diff(reading.misfits) >= 0).all()
+
+
+def test_of_the_test_stimuli_nothing_but_responses_is_read(
+    run: Path, tiny_stack: Path, bank: Path, tmp_path: Path
+) -> None:
+    hidden = plant(tmp_path / "planted.h5", hidden=True)
+    rows = ("decoded", "shuffled", "repeat", "retrieval", "likely", "correlated")
+    how = words(hidden, tmp_path / "run", tiny_stack, "--bank", str(bank), "--rows", *rows)
+    assert main(how) == 0
+    read, same = (
+        [(home / "learned/bayes/bayes.held-out.safetensors").read_bytes(), digests(home)]
+        for home in (run, tmp_path / "run")
+    )
+    assert read[0] == same[0]
+    drawn = {key: digest for key, digest in same[1].items() if key.partition("/")[0] in rows}
+    assert len(drawn) == 8 * len(rows) and drawn == {key: read[1][key] for key in drawn}
 
 
 def test_words_and_doubt_are_told_of_every_test_stimulus(run: Path, planted: Path, bank: Path) -> None:
