@@ -14,8 +14,8 @@ from evaluation.score import Score
 from evaluation.statistics.folds import DECODED
 from evaluation.statistics.metric_cards import MetricCard
 
-MOST = 8
-"""Metrics that the sentence names."""
+MOST, DIGITS = 8, 3
+"""Metrics that the sentence names, and digits of a value."""
 
 
 def opponent_lines(
@@ -37,7 +37,7 @@ def opponent_lines(
         else:
             said = metric(one.metric).title
             said = said if said.isupper() else said[:1].lower() + said[1:]
-            ahead.setdefault(one.row, []).append(f"{said} ({one.value:.3f} and {own.value:.3f})")
+            ahead.setdefault(one.row, []).append(f"{said} ({one.value:.{DIGITS}f} and {own.value:.{DIGITS}f})")
     if not ahead:
         return ()
     first, *others = [f"{_named(card(row))} {{}}in {_listed(found)}" for row, found in ahead.items()]
@@ -54,7 +54,8 @@ def _compared(name: str, metric: Callable[[str], MetricCard]) -> bool:
 
 
 def _better(one: Score, other: Score) -> bool:
-    return one.value < other.value if one.lower else one.value > other.value
+    first, second = round(one.value, DIGITS), round(other.value, DIGITS)  # what is printed alike is no lead
+    return first < second if one.lower else first > second
 
 
 def _named(card: RowCard) -> str:

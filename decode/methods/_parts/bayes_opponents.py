@@ -92,7 +92,7 @@ OPPONENTS = (
     ),
     RowCard(
         name="other_words",
-        title="Without the stimulus' words",
+        title="Without its words",
         description="as decoded, of a bank without every candidate that has all words of the stimulus",
         order=5,
     ),
