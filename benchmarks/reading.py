@@ -154,21 +154,22 @@ def interval(parts: Sequence[np.ndarray]) -> tuple[float, float, float]:
 
 
 def table(found: Sequence[Judged], rows: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Prints a line a row, and below the differences from row decoded; row -> metric -> mean, low, high."""
+    """Prints a line a row, and below the differences from row decoded, with a star where the interval is apart from 0;
+    row -> metric -> mean, low, high."""
     known: dict[str, dict[str, list[float]]] = {}
-    print(f"{'':22s}" + " ".join(f"{one.removeprefix('label_'):>11s}" for one in METRICS))
+    print(f"{'':24s}" + " ".join(f"{one.removeprefix('label_'):>11s}" for one in METRICS))
     for row in rows:
         known[row] = {metric: list(interval(together(found, row, metric))) for metric in METRICS}
-        print(f"{row:22s}" + " ".join(f"{known[row][metric][0]:11.3f}" for metric in METRICS))
+        print(f"{row:24s}" + " ".join(f"{known[row][metric][0]:11.3f}" for metric in METRICS))
     for row in rows[1:]:
         apart = f"decoded less {row}"
         known[apart] = {}
         for metric in METRICS:
             both = zip(together(found, "decoded", metric), together(found, row, metric), strict=True)
             known[apart][metric] = list(interval([one - other for one, other in both]))
-        signs = ["ahead" if low > 0 else "behind" if high < 0 else "open" for _, low, high in known[apart].values()]
-        print(f"{apart:22.22s}" + " ".join(f"{value[0]:+.3f} {sign[0]:>4s}" for value, sign in
-                                           zip(known[apart].values(), signs, strict=True)))  # fmt: skip
+        stars = ["" if low <= 0 <= high else "*" for _, low, high in known[apart].values()]
+        cells = zip(known[apart].values(), stars, strict=True)
+        print(f"{apart:24s}" + " ".join(f"{value[0]:+.3f}{star:1s}".rjust(11) for value, star in cells))  # fmt: skip
     return known
 
 

@@ -19,7 +19,7 @@ from brain.readers import open_recording
 from brain.types import Stimuli
 from decode.methods import CATALOGUE as METHODS
 from decode.methods._parts.bayes import OWN, Readings, Said
-from decode.methods._parts.bayes_draws import spoken, started
+from decode.methods._parts.bayes_draws import by_seed, spoken, started
 from decode.methods.bayes import BayesSettings
 from decode.run.folder import RunFolder
 from decode.run.patterns import folds_of
@@ -168,6 +168,30 @@ def test_the_bank_s_own_pictures_and_a_bank_without_the_words(run: Path, planted
     gone = {names[0]: said[names[0]].found.best[0, :1]}
     without = readings.posteriors(ladder, "decoded", names, without=gone)
     assert int(without[names[0]].found.best[0, 0]) == int(said[names[0]].found.best[0, 1])
+
+
+def test_each_seed_draws_a_candidate_of_its_own(run: Path, planted: Path, tmp_path: Path) -> None:
+    again = ["decode", str(run), "--data", str(planted), "--rows", "decoded", "--drawn-from", "draw", "--seeds", "4"]
+    assert main([*again, "--to", str(tmp_path / "all")]) == 0
+    assert main([*again, "--to", str(tmp_path / "one"), "--stimuli", "s31"]) == 0
+    drawn, alone = digests(tmp_path / "all"), digests(tmp_path / "one")
+    assert len([key for key in drawn if key.startswith("decoded/")]) == 32
+    assert alone == {key: drawn[key] for key in alone} and len(alone) == 5
+    one = opened(run, planted)
+    own = replace(one.settings.method("bayes"), drawn_from="draw")
+    settings = replace(one.settings, methods={**one.settings.methods, "bayes": own})
+    ladder, names = one.ladder(settings, [("decoded", name, 0) for name in one.folds[0].test]), ["s30", "s30", "s31"]
+    decoder, readings = one.decoder(settings), METHODS["bayes"].open(one.run, settings, true=one.true)
+    given = decoder.conditions(ladder, "decoded", ["s30", "s31"])
+    each, keys = by_seed(readings, given, names, [5, 6, 5], own=own, start="vae-latent", anchor=False)
+    assert keys == ["s30#5", "s30#6", "s31#5"] and each["clip-text"].ids == tuple(keys)
+    bank, mixture = readings.candidates("held-out"), readings.reading("held-out").mixture
+    anew = readings.anew(bank, range(len(bank)), "clip-text")
+    text = given["clip-text"]
+    ridge = text.values[text.rows(names)]
+    drawn_texts = (each["clip-text"].values - mixture * ridge) / (1 - mixture)
+    apart = [min(float(np.abs(text - one).max()) for one in anew.values()) for text in drawn_texts]
+    assert max(apart) < 1e-3, "every sample's text is a candidate's"
 
 
 def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none_of_the_bank(

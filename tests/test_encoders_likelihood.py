@@ -176,6 +176,30 @@ def test_a_pattern_alone_has_the_bits_it_has_among_others() -> None:
         assert alone.entropy[0] == every.entropy[row] and alone.log_best[0] == every.log_best[row]
 
 
+def test_candidates_drawn_by_seeds_are_as_frequent_as_their_shares_and_alone_the_same() -> None:
+    evidence, candidates = streamed(candidates=5000, patterns=3)
+    flat = evidence.tempered(0.01)
+    seeds = list(range(400))
+    found = posterior(flat, candidates, keep=5000, seeds={1: seeds, 2: [7]})
+    shares = np.zeros(5000)
+    shares[found.best[1]] = found.share[1]
+    top = shares >= np.sort(shares)[-1000]
+    expected, seen = shares[top].sum(), top[found.drawn[1]].mean()
+    assert set(found.drawn) == {1, 2} and 0.2 < expected < 0.95
+    assert abs(seen - expected) < 4 * np.sqrt(expected * (1 - expected) / len(seeds))
+    alone = posterior(_pattern(flat, 1), candidates, keep=1, seeds={0: [3]})
+    assert alone.drawn[0].tolist() == [found.drawn[1][3]]
+    gone = posterior(flat, candidates, keep=1, seeds={1: seeds}, without={1: np.flatnonzero(top)})
+    assert not top[gone.drawn[1]].any()
+
+
+def _pattern(evidence: Evidence, row: int) -> Evidence:
+    one = slice(row, row + 1)
+    return replace(
+        evidence, linear=evidence.linear[one], constant=evidence.constant[one], showings=evidence.showings[one]
+    )  # fmt: skip
+
+
 def test_what_is_impossible_has_no_share() -> None:
     evidence, candidates = streamed(patterns=2)
     whole = posterior(evidence, candidates, keep=3)

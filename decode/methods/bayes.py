@@ -10,7 +10,7 @@ RUN/posteriors/METHOD.json           words and doubt of every test stimulus (`ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from brain.errors import UsageError, expected
 from brain.types import Recording, Split
 from decode.methods import Decoder, Take, read_from
 from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading
-from decode.methods._parts.bayes_draws import conditions_of
+from decode.methods._parts.bayes_draws import by_seed, conditions_of
 from decode.methods._parts.bayes_opponents import OPPONENTS, correlated, likely, other_words
 from decode.methods._parts.bayes_words import write_words
 from decode.methods._parts.generated import Generated, decoder_of
@@ -30,6 +30,7 @@ from decode.run.ladder import Ladder
 from decode.run.settings import Settings, fitting, spaces_of
 from encoders.conditions import Conditions
 from evaluation.samples.rows import RowCard
+from pipelines.drawing import Drawn, Watch
 from pipelines.generators.sound_anchored import AnchoredSampling
 from pipelines.generators.takagi import TakagiSampling
 from pipelines.generators.unclip import UnclipSampling
@@ -46,8 +47,8 @@ class Reads:
     """Folder of a bank; empty takes the stack's own, or training stimuli."""
     experts: tuple[str, ...] = fitting(("ventral+lateral", "nsdgeneral"))
     """Sets of voxels, REGION+REGION, each with a temperature of its own."""
-    drawn_from: Literal["mean", "maximum"] = "mean"
-    """The posterior's mean, or its most likely candidate."""
+    drawn_from: Literal["mean", "maximum", "draw"] = "mean"
+    """The posterior's mean, its most likely candidate, or one drawn by each sample's seed."""
     sharpness: float = 1.0
     """Power of the posterior of which the mean is drawn; 1 as it is settled."""
 
@@ -150,12 +151,25 @@ class Bayes(Generated):
         def beside(ladder: Ladder, row: str, stimuli: Sequence[str]) -> dict[str, Conditions]:
             if row in WITHOUT:
                 return {}
+            if own.drawn_from == "draw":
+                return ladder.conditions(row, stimuli, (self.keeps,))
             said = opened.posteriors(ladder, row, stimuli, sharpness=own.sharpness)
             read = ladder.conditions(row, stimuli, tuple(maps.values()))
             decoded = {space: read[name] for space, name in maps.items()}
             return conditions_of(opened, said, decoded, own=own, **self.starts)
 
-        return replace(found, beside=beside, facts={**found.facts, "bank": opened.facts})
+        def draw(
+            conditions: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int], *,
+            watch: Watch | None = None,
+        ) -> Iterator[Drawn]:  # fmt: skip
+            if self.keeps not in conditions:
+                yield from found.draw(conditions, ids, seeds, watch=watch)
+                return
+            each, names = by_seed(opened, conditions, ids, seeds, own=own, **self.starts)
+            for name, drawn in zip(ids, found.draw(each, names, seeds, watch=watch), strict=True):
+                yield replace(drawn, id=name)
+
+        return replace(found, draw=draw, beside=beside, facts={**found.facts, "bank": opened.facts})
 
     @property
     def spaces(self) -> tuple[str, ...]:

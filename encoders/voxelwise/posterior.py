@@ -47,6 +47,7 @@ class Posterior:
     entropy    (pattern,) float64, nats; `prior_entropy` that before the response
     mean       (pattern, feature) float64, expectation of the features, and of whatever else was to be `averaged`
     marginals  group of labels -> (pattern, label) float64 probabilities
+    drawn      pattern -> (seed,) int64, a candidate drawn from its posterior by each of its seeds
     """
 
     best: Int
@@ -56,6 +57,7 @@ class Posterior:
     prior_entropy: float
     mean: Double
     marginals: Mapping[str, Double] = field(default_factory=dict)
+    drawn: Mapping[int, Int] = field(default_factory=dict)
 
 
 def posterior(
@@ -66,17 +68,22 @@ def posterior(
     averaged: NDArray[Any] | None = None,
     labels: Mapping[str, NDArray[np.int64]] | None = None,
     without: Mapping[int, Int] | None = None,
+    seeds: Mapping[int, Sequence[int]] | None = None,
 ) -> Posterior:
     """The posterior of each pattern over candidates, a block at a time.
 
     features  (candidate, feature) of any float type; averaged (candidate, number) what to take the mean of, None: these
     labels    group -> (candidate,) int64 codes from 0
     without   pattern -> (candidate,) rows that count as impossible for it
+    seeds     pattern -> seeds by each of which a candidate is drawn (Gumbel's maximum, so that one pass is enough)
     A pattern alone gives the bits that it gives among others.
     """
     patterns, count = len(evidence.linear), len(features)
     named = {group: int(codes.max()) + 1 for group, codes in (labels or {}).items()}
-    running = [_Running(keep=min(keep, count), labels=named) for _ in range(patterns)]
+    drawing = seeds or {}
+    running = [
+        _Running(keep=min(keep, count), labels=named, seeds=drawing.get(row, ())) for row in range(patterns)
+    ]
     for rows in blocks(count):
         candidates = np.asarray(features[rows], np.float64)
         values = candidates if averaged is None else np.asarray(averaged[rows], np.float64)
@@ -95,6 +102,7 @@ def posterior(
         prior_entropy=float(np.log(count)),
         mean=np.stack([one.mean / one.total for one in running]),
         marginals={group: np.stack([one.labels[group] / one.total for one in running]) for group in named},
+        drawn={row: np.array(running[row].drawn, np.int64) for row in drawing},
     )
 
 
@@ -106,14 +114,20 @@ def blocks(count: int, *, block: int = BLOCK) -> Iterator[slice]:
 class _Running:
     """One pattern's best few and sums so far, all relative to the highest score seen."""
 
-    def __init__(self, *, keep: int, labels: Mapping[str, int]) -> None:
+    def __init__(self, *, keep: int, labels: Mapping[str, int], seeds: Sequence[int]) -> None:
         self.keep = keep
         self.best, self.scores = np.empty(0, np.int64), np.empty(0)
         self.top, self.total, self.weighed = -np.inf, 0.0, 0.0
         self.mean: Double = np.zeros(1)
         self.labels = {group: np.zeros(size) for group, size in labels.items()}
+        self.chance = [np.random.default_rng(seed) for seed in seeds]
+        self.drawn, self.luck = [0] * len(seeds), [-np.inf] * len(seeds)
 
     def add(self, scores: Double, values: Double, codes: Mapping[str, Int], *, first: int) -> None:
+        for place, chance in enumerate(self.chance):
+            lucky = scores + chance.gumbel(size=len(scores))
+            if lucky.max() > self.luck[place]:
+                self.luck[place], self.drawn[place] = float(lucky.max()), first + int(lucky.argmax())
         highest = float(scores.max())
         if highest == -np.inf:
             return  # nothing here is possible

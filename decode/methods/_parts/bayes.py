@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
 from brain.types import Float, Int, Recording, Responses, Split, Stimuli
@@ -147,13 +148,26 @@ def _evidence_card(method: str, width: int) -> SpaceCard:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What the posterior of one stimulus is: its fold, the row of it, of how many showings its pattern is, and the
-    posterior of the fold's stimuli."""
+    """What the posterior of one stimulus is: its fold, the row of it, of how many showings its pattern is, the
+    posterior of the fold's stimuli, and the candidate that was drawn from it, None where none was."""
 
     fold: str
     row: int
     showings: int
     found: Posterior = field(repr=False)
+    drawn: int | None = None
+
+    @property
+    def best(self) -> int:
+        """The candidate that was drawn, else the most likely one."""
+        return int(self.found.best[self.row, 0]) if self.drawn is None else self.drawn
+
+    @property
+    def likely(self) -> tuple[Int, NDArray[np.float64]]:
+        """Candidates (candidate,) and their shares: the one that was drawn, else the most likely ones."""
+        if self.drawn is not None:
+            return np.array([self.drawn]), np.ones(1)
+        return self.found.best[self.row], self.found.share[self.row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,11 +272,12 @@ class Readings:
 
     def said(
         self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,
-        without: Mapping[str, Int] | None = None,
+        without: Mapping[str, Int] | None = None, seeds: Mapping[str, Sequence[int]] | None = None,
     ) -> dict[str, Said]:  # fmt: skip
         """Stimulus -> its posterior, from evidence on it by the reading of its fold (`folds`).
 
-        `without` stimulus -> (candidate,) those that are impossible for it
+        without  stimulus -> (candidate,) those that are impossible for it
+        seeds    stimulus -> seeds by each of which a candidate is drawn from its posterior
         """
         said: dict[str, Said] = {}
         for fold in dict.fromkeys(folds.values()):
@@ -277,6 +292,7 @@ class Readings:
             found = posterior(
                 evidence.tempered(sharpness), candidates, keep=keep, labels=bank.labels if labels else None,
                 without={row: without[name] for row, name in enumerate(names) if name in without} if without else None,
+                seeds={row: seeds[name] for row, name in enumerate(names) if name in seeds} if seeds else None,
             )  # fmt: skip
             for row, (one, count) in enumerate(zip(names, showings.tolist(), strict=True)):
                 said[one] = Said(fold=fold, row=row, showings=count, found=found)

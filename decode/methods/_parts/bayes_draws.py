@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from brain.data.correlation import with_row
 from brain.errors import InputError, expected
 from brain.types import Float, Stimuli
-from decode.methods._parts.bayes import Readings, Said, bank_folder
+from decode.methods._parts.bayes import Readings, Said, bank_folder, evidence_name
 from decode.run.showing import Show
 from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import open_item
@@ -47,6 +48,37 @@ def conditions_of(
     return found
 
 
+def by_seed(
+    readings: Readings, given: Mapping[str, Conditions], ids: Sequence[str], seeds: Sequence[int], *, own: Any,
+    start: str, anchor: bool,
+) -> tuple[dict[str, Conditions], list[str]]:  # fmt: skip
+    """Conditions of samples, each from a candidate of its own, which its seed draws from the posterior of its stimulus.
+
+    given  space -> what maps predict of the stimuli, and their evidence
+    Returns space -> Conditions, and the samples' names among them (sample,).
+    """
+    evidence = given[evidence_name(readings.method)]
+    folds = {name: fold for fold, tested in readings.run.card_facts()["tested"].items() for name in tested}
+    wanted: dict[str, list[int]] = {}
+    for name, seed in zip(ids, seeds, strict=True):
+        wanted.setdefault(name, []).append(seed)
+    found = readings.said(
+        {name: folds[name] for name in wanted}, evidence, sharpness=own.sharpness, keep=1, seeds=wanted
+    )  # fmt: skip
+    names = [f"{name}#{seed}" for name, seed in zip(ids, seeds, strict=True)]
+    said = {
+        f"{name}#{seed}": replace(found[name], drawn=int(candidate))
+        for name, own_seeds in wanted.items()
+        for seed, candidate in zip(own_seeds, found[name].found.drawn[found[name].row].tolist(), strict=True)
+    }
+    rest = {space: one for space, one in given.items() if space != evidence.space.name}
+    keys = tuple(dict.fromkeys(names))
+    whose = [key.rpartition("#")[0] for key in keys]
+    decoded = {space: replace(one, values=one.values[one.rows(whose)], ids=keys) for space, one in rest.items()}
+    asked = replace(own, drawn_from="maximum")
+    return decoded | conditions_of(readings, said, decoded, own=asked, start=start, anchor=anchor), names
+
+
 def spoken(
     readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, drawn_from: str, mixed: bool = True
 ) -> Conditions:
@@ -60,7 +92,7 @@ def spoken(
         if name in likeliest:
             condition = likeliest[name]
         elif drawn_from == "maximum":
-            condition = components.conditions(components.coordinates[_best(one)][None])[0]
+            condition = components.conditions(components.coordinates[one.best][None])[0]
         else:
             mean = readings.features(one.fold).part(one.found.mean[one.row][None], space)
             condition = components.conditions(mean)[0]
@@ -84,11 +116,12 @@ def started(readings: Readings, said: Mapping[str, Said], latents: Conditions, *
             rows.append(own)
             continue
         space = bank.must_be_of(latents.space, where=f"bank {bank.where}")
-        likely = space.conditions(space.coordinates[one.found.best[one.row]]).astype(np.float64)
+        rows_of, shares = one.likely
+        likely = space.conditions(space.coordinates[rows_of]).astype(np.float64)
         mean = space.mean.astype(np.float64).reshape(own.shape)
         apart = (likely - mean).astype(np.float32).reshape(len(likely), -1)
         alike = with_row(apart, (own - mean).astype(np.float32).reshape(-1))
-        log = np.log(np.maximum(one.found.share[one.row], np.finfo(np.float64).tiny)) + ALIKE * alike
+        log = np.log(np.maximum(shares, np.finfo(np.float64).tiny)) + ALIKE * alike
         weights = np.exp(log - log.max())
         picture = np.tensordot(weights / weights.sum(), likely, 1)
         mixed = share * picture + (1 - share) * own
@@ -105,7 +138,7 @@ def anchored(readings: Readings, said: Mapping[str, Said], latents: Conditions) 
 
 def shown_candidate(readings: Readings, said: Said, stimuli: Stimuli, show: Show) -> Any:
     """What the most likely candidate looks or sounds like, as stimuli are shown; of a caption alone an InputError."""
-    bank, row = readings.candidates(said.fold), _best(said)
+    bank, row = readings.candidates(said.fold), said.best
     name = bank.ids[row]
     if bank_folder(readings.bank, readings.stack) is None:
         return show(stimuli, name)
@@ -122,10 +155,6 @@ def _anew(readings: Readings, said: Mapping[str, Said], names: Sequence[str], sp
     found: dict[str, Float] = {}
     for fold in dict.fromkeys(said[name].fold for name in names):
         own = [name for name in names if said[name].fold == fold]
-        made = readings.anew(readings.candidates(fold), [_best(said[name]) for name in own], space)
-        found |= {name: made[_best(said[name])] for name in own if _best(said[name]) in made}
+        made = readings.anew(readings.candidates(fold), [said[name].best for name in own], space)
+        found |= {name: made[said[name].best] for name in own if said[name].best in made}
     return found
-
-
-def _best(said: Said) -> int:
-    return int(said.found.best[said.row, 0])
