@@ -212,7 +212,8 @@ def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none
     alone, first = reading.correlated(trials.trials(trials.of({names[3]})), candidates, keep=3)
     assert alone == names[3:4] and np.array_equal(first[0], best[3])
 
-    believed = replace(reading, weights=(1.0, 1.0), misfits=np.array([1.0, 50.0]))
+    voxels = sum(len(two.columns) for two in reading.encodings)
+    believed = replace(reading, weights=(1.0, 1.0), misfits=np.array([10.0, 20.0, 40.0]) / voxels)
     most = believed.together(averaged.values[:1], averaged.repeats[:1])
     top = most.log_likelihood(candidates.astype(np.float64)).max(1)
     ceiling = sum(two.ceiling(averaged.repeats[:1]) for two in reading.encodings)

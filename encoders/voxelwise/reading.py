@@ -42,6 +42,9 @@ MOST = 200
 """Training stimuli on which weights and mixture are settled, drawn at random of more."""
 CANDIDATES = 20_000
 """Candidates that they are settled on, drawn at random of more."""
+FAR = 1.5
+"""How many times as far above the median as the worst misfit of the training stimuli one has to lie to be none of the
+bank: models of all training stimuli have other voxels and noise than those of four fifths that the misfits are of."""
 SILENT = "no set of voxels tells training stimuli apart: the posterior is the prior"
 
 
@@ -55,7 +58,7 @@ class Reading:
               temperatures
     mixture   share of a ridge's prediction in what is drawn from, 0 to 1
     error     squared error of the posterior's mean over the prior's, on training stimuli; gain in standard errors
-    misfits   (stimulus,) float64, sorted: nats that the likeliest candidate stays below `Encoding.ceiling`, on these
+    misfits   (stimulus,) float64, sorted: nats a voxel that the likeliest candidate stays below `Encoding.ceiling`
     split     sha256 of the split; `settled_on` how many stimuli
     ids       (stimulus,) the training stimuli, sorted; struck, items of the bank that were left out, for they look like
               a test stimulus
@@ -122,16 +125,16 @@ class Reading:
 
     def unexplained(self, log_best: Double, showings: Int) -> NDArray[np.bool_]:
         """(pattern,) whether the likeliest candidate of the bank, of tempered log likelihood `log_best` (pattern,),
-        explains a pattern worse than any of the training stimuli's was explained; never where voxels say nothing."""
+        explains a pattern far worse than any of the training stimuli's was explained (`FAR`); never where voxels say
+        nothing."""
         if not any(self.weights):
             return np.zeros(len(log_best), np.bool_)
-        return np.asarray(self._most(showings) - log_best > self.misfits[-1], np.bool_)
-
-    def _most(self, showings: Int) -> Double:
-        total = np.zeros(len(showings))
+        most, voxels = np.zeros(len(showings)), 0.0
         for one, weight in zip(self.encodings, self.weights, strict=True):
-            total += weight * one.ceiling(showings)
-        return total
+            most += weight * one.ceiling(showings)
+            voxels += weight * len(one.columns)
+        usual, worst = float(np.median(self.misfits)), float(self.misfits[-1])
+        return np.asarray((most - log_best) / max(voxels, 1) > usual + FAR * (worst - usual), np.bool_)
 
     def quadratic(self, showings: Int) -> dict[int, Double]:
         """Number of showings (pattern,) -> the evidence's quadratic form, which depends on nothing else."""
@@ -255,13 +258,14 @@ def fit_reading(
         rows = np.sort(np.random.default_rng([seed, 6]).permutation(rows)[:CANDIDATES])
     candidates = np.asarray(features.candidates[rows], np.float32)
     itself = np.array([own.get(one, -1) for one in averaged.ids])
-    scores, short = _held_out(training, columns, picked, candidates, itself)
+    scores, short, sizes = _held_out(training, columns, picked, candidates, itself)
     found = settled(scores, training.features[picked], candidates)
     names = tuple(experts)
     jobs = progress(zip(names, columns, strict=True), total=len(names), desc="encoding models", unit="set")
     return Reading(
         voxels=trials.space, unit=responses.space.unit, scaler=scaler, bank=bank, names=names,
-        spaces=tuple(one.card for one in features.spaces.values()), misfits=_misfits(scores, short, found.weights),
+        spaces=tuple(one.card for one in features.spaces.values()),
+        misfits=_misfits(scores, short, sizes, found.weights),
         columns=columns, encodings=tuple(training.encoding(one, every) for _, one in jobs), weights=found.weights,
         mixture=_mixture(training, picked, found.mean), error=found.error, gain=found.gain, split=fold.sha256,
         settled_on=len(picked), ids=averaged.ids,
@@ -270,19 +274,20 @@ def fit_reading(
 
 def _held_out(
     training: _Training, columns: Sequence[Int], picked: Int, candidates: Float, own: Int
-) -> tuple[list[Float], list[Double]]:
+) -> tuple[list[Float], list[Double], list[Double]]:
     """One a set of voxels: (picked stimulus, candidate) float32 log likelihoods by encodings without its fold, less
-    each row's highest, and (picked stimulus,) how much that stays below the ceiling; -inf of the stimulus itself."""
+    each row's highest; (picked stimulus,) how much that stays below the ceiling, and of how many voxels; -inf of the
+    stimulus itself."""
     # folds apart from those inside the encodings, which choose penalties and residuals
     fold = grouped_folds(training.ids, folds=training.folds, seed=training.seed + 1, sound=training.sound)
     scores = [np.empty((len(picked), len(candidates)), np.float32) for _ in columns]
-    short = [np.empty(len(picked)) for _ in columns]
+    short, sizes = [np.empty(len(picked)) for _ in columns], [np.zeros(len(picked)) for _ in columns]
     for one in progress(range(training.folds), desc="how far to believe voxels", unit="fold"):
         held = np.flatnonzero(fold[picked] == one)
         if not len(held):
             continue
         rows, tested = np.flatnonzero(fold != one), picked[held]
-        for score, below, voxels in zip(scores, short, columns, strict=True):
+        for score, below, size, voxels in zip(scores, short, sizes, columns, strict=True):
             encoding = training.encoding(voxels, rows)
             patterns = training.patterns[np.ix_(tested, voxels)]
             found = encoding.evidence(patterns, training.showings[tested]).log_likelihood(candidates)
@@ -290,18 +295,22 @@ def _held_out(
             found[itself, own[tested[itself]]] = -np.inf
             score[held] = found - found.max(1, keepdims=True)
             below[held] = encoding.ceiling(training.showings[tested]) - found.max(1)
-    return scores, short
+            size[held] = len(encoding.columns)
+    return scores, short, sizes
 
 
-def _misfits(scores: Sequence[Float], short: Sequence[Double], weights: Sequence[float]) -> Double:
+def _misfits(
+    scores: Sequence[Float], short: Sequence[Double], sizes: Sequence[Double], weights: Sequence[float]
+) -> Double:
     """(stimulus,) sorted: how much the candidate that is likeliest to all sets of voxels, each by its weight, stays
-    below their ceilings."""
+    below their ceilings, for each of these voxels: folds choose voxels of their own, and more data more of them."""
     total = np.zeros(scores[0].shape)
-    below = np.zeros(len(total))
-    for weight, score, one in zip(weights, scores, short, strict=True):
+    below, voxels = np.zeros(len(total)), np.zeros(len(total))
+    for weight, score, one, size in zip(weights, scores, short, sizes, strict=True):
         total += weight * np.maximum(score, np.finfo(np.float32).min)
         below += weight * one
-    return np.sort(below - total.max(1))
+        voxels += weight * size
+    return np.sort((below - total.max(1)) / np.maximum(voxels, 1))
 
 
 def _mixture(training: _Training, picked: Int, mean: Double) -> float:
