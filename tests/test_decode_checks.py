@@ -136,7 +136,8 @@ def test_missing_regions_and_captions_are_said_together_with_what_to_type(
     with h5py.File(planted) as file:
         lacking = len(set(file["image_ids"].asstr()[()]) - set(file["caption_ids"].asstr()[()][:30]))
     data = changed(planted, tmp_path / "poorer.h5", poorer)
-    words = ["study", str(data), "--out", str(tmp_path / "run"), "--stack", str(tiny_stack), *SMALL]
+    own = ("--recipe", "takagi-miniature", "--stack", str(tiny_stack))
+    words = ["study", str(data), "--out", str(tmp_path / "run"), *own, *SMALL]
     assert main(words) == 2
     said = capsys.readouterr().err
     assert "no region is called 'early'" in said and "ventral" in said

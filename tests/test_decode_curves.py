@@ -29,7 +29,8 @@ FAST = ("--steps", "3", "--folds", "3", "--bootstrap", "200", "--permutations", 
 def run(planted: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study with curves, judged by pixels."""
     out = tmp_path_factory.mktemp("curves") / "run"
-    words = ["study", str(planted), "--out", str(out), "--stack", str(tiny_stack), *FAST, "--judge", "pixels"]
+    own = ("--recipe", "takagi-miniature", "--judge", "pixels")
+    words = ["study", str(planted), "--out", str(out), "--stack", str(tiny_stack), *FAST, *own]
     assert main([*words, "--curves", "--curve-stimuli", "4"]) == 0
     return out
 

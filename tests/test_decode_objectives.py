@@ -70,7 +70,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(data: Path, stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "fitted"
-    maps = ("--maps", "clip-text=ventral", "vae-latent=early")
+    maps = ("--recipe", "takagi-miniature", "--maps", "clip-text=ventral", "vae-latent=early")
     assert main(["fit", str(data), "--out", str(out), "--stack", str(stack), "--folds", "3", *maps]) == 0
     return out
 

@@ -25,7 +25,7 @@ FAST = ("--steps", "3", "--folds", "3", "--judge", "pixels", "--bootstrap", "200
 
 
 def words(data: Path, out: Path, stack: Path, *more: str) -> list[str]:
-    return ["study", str(data), "--out", str(out), "--stack", str(stack), *FAST, *more]
+    return ["study", str(data), "--out", str(out), "--recipe", "takagi-miniature", "--stack", str(stack), *FAST, *more]
 
 
 def digests(run: Path) -> dict[str, str]:

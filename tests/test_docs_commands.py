@@ -53,7 +53,7 @@ REASONS = {
     r"residual-miniature|shared-miniature|mindvis": "trains a network, over a minute; tests of its own run small ones",
     r"synthesize": "needs a run of a hundred stimuli, over a minute with it; golden tests and the gallery run it",
     r"heard/|lag_s=|mels": "needs a listener's run, over a minute with it; golden tests and the gallery run it",
-    r"bayes-miniature": "over a minute; tests/test_decode_bayes.py runs it on a small stack",
+    r"bayes-miniature --out runs/bayes": "the tutorial's study once more",
     r"bank check|captions_train2017": "needs a bank, or COCO's captions; tests/test_encoders_banks.py has some",
     r"bank build": "builds on a bundled stack, half a minute; tests/test_encoders_banks.py builds on a small one",
     r"--subjects 4": "over a minute: four subjects",
