@@ -46,7 +46,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A finished run of pictures and one of sounds, small, by the bundled stacks that were really trained."""
     home = tmp_path_factory.mktemp("miniature")
     assert main(["simulate", str(home / "seen"), "--sessions", "2", "--trials", "100"]) == 0
-    rows = ("--rows", "decoded", "shuffled", "retrieval", "oracle")
+    rows = ("--rows", "decoded", "shuffled", "retrieval", "oracle", "--beside")
     assert main(["study", str(home / "seen"), "--out", str(home / "first"), *rows, *QUICK]) == 0
     assert main(["simulate", str(home / "heard"), "--modality", "sound", "--sessions", "2", "--trials", "40"]) == 0
     rows = ("--rows", "decoded", "shuffled", "retrieval", "--beside")

@@ -25,7 +25,9 @@ from encoders.conditions import Conditions
 from evaluation.report.pages.synthesis import report_synthesis
 from pipelines.synthesis import SynthesisSettings
 
-ROWS = ("--rows", "decoded", "shuffled", "oracle", "--steps", "6", "--permutations", "200", "--bootstrap", "1000")
+ROWS = (
+    "--rows", "decoded", "shuffled", "oracle", "--beside", "--steps", "6", "--permutations", "200", "--bootstrap", "1000",
+)  # fmt: skip
 
 
 def rows_of(run: Path, metric: str) -> dict[str, dict[str, Any]]:
@@ -72,7 +74,7 @@ def test_the_regions_stand_below_their_ceilings(study: Path) -> None:
 def decoded_two_way(home: Path, snr: float) -> float:
     """Two-way identification of decoded against true text conditions, without drawing."""
     simulate(home / "data", sessions=1, trials=450, snr=snr, seed=0)  # whose cortex is at hand
-    maps = ("--maps", "clip-text=ventral+lateral", "vae-latent=early")
+    maps = ("--recipe", "takagi-miniature", "--maps", "clip-text=ventral+lateral", "vae-latent=early")
     assert main(["fit", str(home / "data"), "--out", str(home / "run"), *maps]) == 0
     draw = ("--rows", "decoded", "--steps", "2")
     assert main(["decode", str(home / "run"), *draw]) == 0
