@@ -26,7 +26,8 @@ from evaluation.report.pages.synthesis import report_synthesis
 from pipelines.synthesis import SynthesisSettings
 
 ROWS = (
-    "--rows", "decoded", "shuffled", "oracle", "--beside", "--steps", "6", "--permutations", "200", "--bootstrap", "1000",
+    "--rows", "decoded", "shuffled", "oracle", "--beside", "--steps", "6", "--permutations", "200",
+    "--bootstrap", "1000",
 )  # fmt: skip
 
 

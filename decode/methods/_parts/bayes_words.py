@@ -9,7 +9,7 @@ and all others whose share is `LEAST` or more. Entropies are nats.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,8 @@ def write_words(readings: Readings, run: RunFolder) -> None:
     read = Conditions.load(evidence)
     folds = {name: fold for fold, names in run.card_facts()["tested"].items() for name in names if name in read.ids}
     said = readings.said(folds, read, sharpness=1, keep=WORDS, labels=True)
-    found = {
-        name: _words(one, readings.candidates(one.fold), none=_unexplained(readings, one)) for name, one in said.items()
-    }
+    none = _unexplained(readings, said)
+    found = {name: _words(one, readings.candidates(one.fold), none=name in none) for name, one in said.items()}
     candidates = max((len(readings.candidates(fold)) for fold in set(folds.values())), default=1)
     facts = {"format": FORMAT, "kind": KIND, "candidates": candidates, "stimuli": found, "made of": made_of}
     write_json(path, facts)
@@ -69,10 +68,15 @@ def _told(names: Iterable[str], shares: Iterable[float]) -> dict[str, float]:
     return {name: round(share, 4) for name, share in [first, *(one for one in others if one[1] >= LEAST)]}
 
 
-def _unexplained(readings: Readings, said: Said) -> bool:
-    """Whether no candidate of the bank explains the pattern."""
-    best, showings = said.found.log_best[said.row, None], np.array([said.showings])
-    return bool(readings.reading(said.fold).unexplained(best, showings)[0])
+def _unexplained(readings: Readings, said: Mapping[str, Said]) -> set[str]:
+    """The stimuli whose pattern no candidate of the bank explains."""
+    found: set[str] = set()
+    for fold in dict.fromkeys(one.fold for one in said.values()):
+        own = {name: one for name, one in said.items() if one.fold == fold}
+        best = np.array([one.found.log_best[one.row] for one in own.values()])
+        none = readings.reading(fold).unexplained(best, np.array([one.showings for one in own.values()]))
+        found |= {name for name, unexplained in zip(own, none.tolist(), strict=True) if unexplained}
+    return found
 
 
 def _nats(entropy: float) -> float:
