@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -222,6 +223,22 @@ def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none
     silent = replace(believed, weights=(0.0, 0.0))
     assert not silent.unexplained(ceiling - 1e9, averaged.repeats[:1]).any()
     assert len(reading.misfits) == reading.settled_on and (np.diff(reading.misfits) >= 0).all()
+
+
+def test_test_trials_change_nothing_that_is_learned(
+    run: Path, planted: Path, tiny_stack: Path, bank: Path, tmp_path: Path
+) -> None:
+    poisoned = tmp_path / "planted.h5"
+    shutil.copy(planted, poisoned)
+    with h5py.File(poisoned, "r+") as file:
+        values = file["responses"][()]
+        values[file["stimulus"].asstr()[()] >= "s28"] *= 1e6
+        file["responses"][...] = values
+    own = ("--recipe", "bayes-miniature", "--stack", str(tiny_stack), "--bank", str(bank), "--folds", "3")
+    maps = ("--maps", "vae-latent=early", "clip-text=nsdgeneral")
+    assert main(["fit", str(poisoned), "--out", str(tmp_path / "run"), *own, *maps]) == 0
+    name = "learned/bayes/bayes.held-out.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() == (run / name).read_bytes()
 
 
 def test_of_the_test_stimuli_nothing_but_responses_is_read(

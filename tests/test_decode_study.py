@@ -191,7 +191,9 @@ def test_poisoned_test_trials_change_no_fitted_number(
         values[rows] *= 1e6
         file["responses"][...] = values
     out = tmp_path / "poisoned"
-    assert main(["fit", str(poisoned), "--out", str(out), "--stack", str(tiny_stack), "--folds", "3"]) == 0
+    own = ("--recipe", "takagi-miniature", "--stack", str(tiny_stack), "--folds", "3")
+    assert main(["fit", str(poisoned), "--out", str(out), *own]) == 0
+    assert list((run / "maps").glob("*.safetensors"))
     for path in sorted((run / "maps").glob("*.safetensors")):
         assert (out / "maps" / path.name).read_bytes() == path.read_bytes()
 
