@@ -178,6 +178,11 @@ def test_each_seed_draws_a_candidate_of_its_own(run: Path, planted: Path, tmp_pa
     drawn, alone = digests(tmp_path / "all"), digests(tmp_path / "one")
     assert len([key for key in drawn if key.startswith("decoded/")]) == 32
     assert alone == {key: drawn[key] for key in alone} and len(alone) == 5
+    beside = ["decode", str(run), "--data", str(planted), "--rows", "other_words", "--stimuli", "s31"]
+    for way in ("draw", "maximum", "mean"):
+        assert main([*beside, "--drawn-from", way, "--to", str(tmp_path / way)]) == 0
+    others = [digests(tmp_path / way)["other_words/s31-0"] for way in ("draw", "maximum", "mean")]
+    assert others[0] == others[1] != others[2], "the likeliest of those that are left"
     one = opened(run, planted)
     own = replace(one.settings.method("bayes"), drawn_from="draw")
     settings = replace(one.settings, methods={**one.settings.methods, "bayes": own})

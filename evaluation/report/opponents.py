@@ -1,4 +1,4 @@
-"""Opponents: rows that show a stimulus that is at hand and draw nothing, where they are ahead of what was drawn.
+"""Opponents: rows that show an existing stimulus and draw nothing, where they are ahead of what was drawn.
 
     opponent_lines(scores, card=report.row_card, metric=report.metric_card)
 """

@@ -53,7 +53,7 @@ class RowCard:
     name         what the index calls it ("decoded"); title and description are printed
     order        where it stands in tables: 0 is decoded, 10 to 29 are other methods, 40 to 70 controls, 100 the ceiling
     control      whether its samples do not see the stimulus' full responses
-    looked_up    whether it shows a stimulus that is at hand and draws nothing: an opponent of what is drawn
+    looked_up    whether it shows an existing stimulus and draws nothing: an opponent of what is drawn
     """
 
     name: str

@@ -83,7 +83,10 @@ def spoken(
     readings: Readings, said: Mapping[str, Said], ridge: Conditions, *, drawn_from: str, mixed: bool = True
 ) -> Conditions:
     """What is drawn from in a space that candidates are compared in: the posterior's mean, or its most likely candidate
-    ("maximum"), encoded anew where it can be, `mixed` with a ridge's prediction, `ridge`, as the reading says."""
+    ("maximum"), encoded anew where it can be, `mixed` with a ridge's prediction, `ridge`, as the reading says. Anything
+    else is a ValueError: a candidate a seed is drawn by `by_seed`."""
+    if drawn_from not in ("mean", "maximum"):
+        raise ValueError(f"expected mean or maximum, found {drawn_from!r}")
     rows, space = [], ridge.space.name
     likeliest = _anew(readings, said, ridge.ids, space) if drawn_from == "maximum" else {}
     for name in ridge.ids:

@@ -39,7 +39,9 @@ def other_words(task: RowTask) -> Iterator[Kept]:
     bank = {name: readings.candidates(ladder.fold(name).name) for name in names}
     gone = {name: same_words(bank[name], task.recording.stimuli, name) for name in names}
     said = readings.posteriors(ladder, "decoded", names, sharpness=task.own.sharpness, without=gone)
-    yield from _drawn(task, conditions_of(readings, said, _decoded(task, names), own=task.own, **method.starts))
+    # one candidate a seed is row decoded's; here there is the likeliest of those that are left
+    own = replace(task.own, drawn_from="maximum") if task.own.drawn_from == "draw" else task.own
+    yield from _drawn(task, conditions_of(readings, said, _decoded(task, names), own=own, **method.starts))
 
 
 def correlated(task: RowTask) -> Iterator[Kept]:
