@@ -18,7 +18,7 @@ from brain.console.bounds import within
 from brain.errors import UsageError, expected
 from brain.types import Recording, Split
 from decode.methods import Decoder, Take, read_from
-from decode.methods._parts.bayes import Readings, evidence_name, evidence_of, learn_reading
+from decode.methods._parts.bayes import Readings, bank_folder, evidence_name, evidence_of, learn_reading
 from decode.methods._parts.bayes_draws import by_seed, conditions_of
 from decode.methods._parts.bayes_opponents import OPPONENTS, correlated, likely, other_words
 from decode.methods._parts.bayes_words import write_words
@@ -29,6 +29,7 @@ from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.settings import Settings, fitting, spaces_of
 from encoders.conditions import Conditions
+from encoders.voxelwise.banks import Bank
 from evaluation.samples.rows import RowCard
 from pipelines.drawing import Drawn, Watch
 from pipelines.generators.sound_anchored import AnchoredSampling
@@ -132,9 +133,12 @@ class Bayes(Generated):
         write_generated(run, settings)
 
     def check(self, settings: Settings, own: Any) -> None:
-        """As of every generator, and refuses re-ranking without decoded CLAP."""
+        """As of every generator, and refuses re-ranking without decoded CLAP, and a bank that cannot be searched."""
         super().check(settings, own)
         check_reranking(settings)
+        folder = bank_folder(own.bank, settings.maps.stack)
+        if folder is not None:
+            Bank.load(folder).must_have(self.read[0], where=folder)
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
         """The generator, the bank, and the models of every fold."""

@@ -107,15 +107,19 @@ class Bank:
 
     def must_be_of(self, card: SpaceCard, *, where: Path | str) -> Components:
         """Its components in that very space; a bank without it, or of another stack's, is an InputError."""
-        if card.name not in self.spaces:
-            found = ", ".join(self.spaces)
-            raise InputError(expected(where, f"conditions in {card.name}", found, "build one: `afterimage bank build`"))
+        self.must_have(card.name, where=where)
         found_card = self.spaces[card.name].card
         if found_card.digest != card.digest:
             then = "build one on this stack: `afterimage bank build`"
             found = f"{card.name} of {found_card.model} at {found_card.revision[:12]}"
             raise InputError(expected(where, f"{card.name} of {card.model} at {card.revision[:12]}", found, then))
         return self.spaces[card.name]
+
+    def must_have(self, space: str, *, where: Path | str) -> None:
+        """Refuses (InputError) a bank without conditions in that space."""
+        if space not in self.spaces:
+            found = ", ".join(self.spaces)
+            raise InputError(expected(where, f"conditions in {space}", found, "build one: `afterimage bank build`"))
 
     def without(self, ids: Sequence[str]) -> Bank:
         """The bank less these items; its digest stays that of the whole one."""
