@@ -10,11 +10,13 @@ from scipy.stats import multivariate_normal
 
 from brain.errors import InputError
 from encoders.conditions import Conditions, SpaceCard
+from encoders.ridge import grouped_folds
 from encoders.voxelwise.banks import Components
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
 from encoders.voxelwise.features import Features
 from encoders.voxelwise.noise import Noise, fit_noise, shrinkage_of
 from encoders.voxelwise.posterior import posterior, settled
+from encoders.voxelwise.reading import held_in
 from tests.rounding import rounding
 
 EXACT = 1e-8
@@ -250,6 +252,16 @@ def test_a_candidate_that_is_the_stimulus_itself_settles_nothing() -> None:
     assert found.error > with_itself.error
     np.fill_diagonal(scores, 1e9)  # whatever it is, only where it is -inf it has no say
     assert settled([scores], data["features"], data["features"]).error < with_itself.error
+
+
+@pytest.mark.parametrize(("stimuli", "held"), [(900, 180), (300, 180), (100, 100), (12, 12)])
+def test_weights_are_settled_in_as_few_folds_as_hold_enough_stimuli(stimuli: int, held: int) -> None:
+    ids = [f"s{number:03}" for number in range(stimuli)]
+    fold = held_in(ids, folds=5, seed=0, sound=False)
+    assert (fold >= 0).sum() == held
+    whole = grouped_folds(ids, folds=5, seed=1, sound=False)
+    assert np.array_equal(fold[fold >= 0], whole[fold >= 0])  # a fold is held out whole, or not at all
+    assert not set(whole[fold < 0]) & set(fold[fold >= 0])
 
 
 def test_an_encoding_without_voxels_says_nothing() -> None:

@@ -16,7 +16,7 @@ are not needed). Where nothing is nearer than the prior's mean by two standard e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from encoders.voxelwise.encoding import Evidence
 BLOCK = 2048
 """Candidates at a time; fixed, for the order of summation is part of the last bits."""
 ROUNDS = 4
-"""How often the weights of all sets of voxels are looked at in turn."""
+"""How often the weights of all sets of voxels are moved in turn."""
 WEIGHTS = (0.0, *(float(2 ** (-half / 2)) for half in range(16, -1, -1)))
 """Weights to choose from: none, which is the prior, and 1/256 to 1 in steps of the square root of 2."""
 SURE = 2.0
@@ -176,6 +176,20 @@ class Settled:
     mean: Double
 
 
+def _downhill(
+    weights: tuple[float, ...], place: int, error_of: Callable[[tuple[float, ...]], float]
+) -> tuple[float, ...]:
+    """These weights with the one at `place` moved along `WEIGHTS`, up or down, as long as the error falls."""
+    for step in (1, -1):
+        now = WEIGHTS.index(weights[place])
+        while 0 <= (now := now + step) < len(WEIGHTS):
+            moved = (*weights[:place], WEIGHTS[now], *weights[place + 1 :])
+            if error_of(moved) >= error_of(weights):
+                break
+            weights = moved
+    return weights
+
+
 def settled(scores: Sequence[Double | Float], truth: Float, features: Float) -> Settled:
     """The weights whose posterior mean is nearest to the true features of training stimuli.
 
@@ -198,12 +212,14 @@ def settled(scores: Sequence[Double | Float], truth: Float, features: Float) -> 
             known[weights] = np.square(mean - true).sum(1), mean
         return known[weights]
 
-    best = min(((weight,) * len(parts) for weight in WEIGHTS), key=lambda one: float(at(one)[0].mean()))
+    def error_of(weights: tuple[float, ...]) -> float:
+        return float(at(weights)[0].mean())
+
+    best = min(((weight,) * len(parts) for weight in WEIGHTS), key=error_of)
     for _ in range(ROUNDS):
         before = best
         for place in range(len(parts)):
-            line = [(*best[:place], weight, *best[place + 1 :]) for weight in WEIGHTS]
-            best = min(line, key=lambda one: float(at(one)[0].mean()))
+            best = _downhill(best, place, error_of)
         if best == before:
             break
     prior = (0.0,) * len(parts)

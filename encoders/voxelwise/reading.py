@@ -38,8 +38,9 @@ from encoders.voxelwise.features import Features
 from encoders.voxelwise.posterior import blocks, settled
 
 KIND = "reading"
-MOST = 200
-"""Training stimuli on which weights and mixture are settled, drawn at random of more."""
+ENOUGH, MOST = 150, 200
+"""Training stimuli on which weights and mixture are settled: those of as few folds as hold enough, for each fold costs
+an encoding of every set of voxels; drawn at random of more."""
 CANDIDATES = 20_000
 """Candidates that they are settled on, drawn at random of more."""
 FAR = 1.5
@@ -251,14 +252,14 @@ def fit_reading(
         sound=any(map(of_sounds, features.spaces)),
     )  # fmt: skip
     columns = tuple(np.searchsorted(union, one).astype(np.int64) for one in experts.values())
-    every = np.arange(len(averaged.ids))
-    picked = np.sort(np.random.default_rng([seed, 5]).permutation(every)[:MOST])
+    every, held = np.arange(len(averaged.ids)), held_in(averaged.ids, folds=folds, seed=seed, sound=training.sound)
+    picked = np.sort(np.random.default_rng([seed, 5]).permutation(np.flatnonzero(held >= 0))[:MOST])
     rows = np.arange(len(features.candidates))
     if len(rows) > CANDIDATES:
         rows = np.sort(np.random.default_rng([seed, 6]).permutation(rows)[:CANDIDATES])
     candidates = np.asarray(features.candidates[rows], np.float32)
     itself = np.array([own.get(one, -1) for one in averaged.ids])
-    scores, short, sizes = _held_out(training, columns, picked, candidates, itself)
+    scores, short, sizes = _held_out(training, columns, picked, held, candidates, itself)
     found = settled(scores, training.features[picked], candidates)
     names = tuple(experts)
     jobs = progress(zip(names, columns, strict=True), total=len(names), desc="encoding models", unit="set")
@@ -272,20 +273,25 @@ def fit_reading(
     )  # fmt: skip
 
 
+def held_in(ids: Sequence[str], *, folds: int, seed: int, sound: bool) -> Int:
+    """(stimulus,) int64: the fold that each training stimulus is held out in to settle weights, -1 of none; as few of
+    the `folds` as hold `ENOUGH` stimuli, all where there are fewer."""
+    # apart from the folds inside the encodings, which choose penalties and residuals
+    fold = grouped_folds(ids, folds=folds, seed=seed + 1, sound=sound)
+    few = next((count for count in range(1, folds) if (fold < count).sum() >= ENOUGH), folds)
+    return np.where(fold < few, fold, -1)
+
+
 def _held_out(
-    training: _Training, columns: Sequence[Int], picked: Int, candidates: Float, own: Int
+    training: _Training, columns: Sequence[Int], picked: Int, fold: Int, candidates: Float, own: Int
 ) -> tuple[list[Float], list[Double], list[Double]]:
     """One a set of voxels: (picked stimulus, candidate) float32 log likelihoods by encodings without its fold, less
     each row's highest; (picked stimulus,) how much that stays below the ceiling, and of how many voxels; -inf of the
     stimulus itself."""
-    # folds apart from those inside the encodings, which choose penalties and residuals
-    fold = grouped_folds(training.ids, folds=training.folds, seed=training.seed + 1, sound=training.sound)
     scores = [np.empty((len(picked), len(candidates)), np.float32) for _ in columns]
     short, sizes = [np.empty(len(picked)) for _ in columns], [np.zeros(len(picked)) for _ in columns]
-    for one in progress(range(training.folds), desc="how far to believe voxels", unit="fold"):
+    for one in progress(np.unique(fold[picked]).tolist(), desc="how far to believe voxels", unit="fold"):
         held = np.flatnonzero(fold[picked] == one)
-        if not len(held):
-            continue
         rows, tested = np.flatnonzero(fold != one), picked[held]
         for score, below, size, voxels in zip(scores, short, sizes, columns, strict=True):
             encoding = training.encoding(voxels, rows)
