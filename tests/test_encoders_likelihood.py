@@ -254,8 +254,8 @@ def test_a_candidate_that_is_the_stimulus_itself_settles_nothing() -> None:
     assert settled([scores], data["features"], data["features"]).error < with_itself.error
 
 
-@pytest.mark.parametrize(("stimuli", "held"), [(900, 180), (300, 180), (100, 100), (12, 12)])
-def test_weights_are_settled_in_as_few_folds_as_hold_enough_stimuli(stimuli: int, held: int) -> None:
+@pytest.mark.parametrize(("stimuli", "held"), [(900, 360), (400, 240), (200, 200), (12, 12)])
+def test_weights_are_settled_in_as_few_folds_as_hold_the_stimuli_needed(stimuli: int, held: int) -> None:
     ids = [f"s{number:03}" for number in range(stimuli)]
     fold = held_in(ids, folds=5, seed=0, sound=False)
     assert (fold >= 0).sum() == held
