@@ -48,7 +48,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     assert main(["simulate", str(home / "seen"), "--sessions", "2", "--trials", "100"]) == 0
     rows = ("--rows", "decoded", "shuffled", "retrieval", "oracle", "--beside")
     assert main(["study", str(home / "seen"), "--out", str(home / "first"), *rows, *QUICK]) == 0
-    assert main(["simulate", str(home / "heard"), "--modality", "sound", "--sessions", "2", "--trials", "40"]) == 0
+    assert main(["simulate", str(home / "heard"), "--modality", "sound", "--sessions", "2", "--trials", "30"]) == 0
     rows = ("--rows", "decoded", "shuffled", "retrieval", "--beside")
     sound = ["study", str(home / "heard"), "--recipe", "c2f-miniature", "--out", str(home / "listen")]
     assert main([*sound, *rows, *QUICK]) == 0
