@@ -134,7 +134,7 @@ def fit_ridge(
     x, y = _checked(x, y, samples=len(groups))
     fold = grouped_folds(groups, folds=folds, seed=seed, sound=sound)
     constant = np.ptp(y, axis=0) == 0
-    gram = _kernel(x) if len(x) <= x.shape[1] else None
+    gram = kernel(x) if len(x) <= x.shape[1] else None
     grid = grid or penalties_for(x)
     penalties = np.array(grid)
     held = [
@@ -295,7 +295,7 @@ class _Turned:
 
 
 def _hold_out(x: Float, y: Float, gram: Double | None, *, train: Int, test: Int, chunk: int) -> _HeldOut:
-    turned = _turn_kernel(gram, train, test) if gram is not None else _turn_covariance(x, train, test)
+    turned = turn_kernel(gram, train, test) if gram is not None else _turn_covariance(x, train, test)
     return _HeldOut(
         rows=test,
         spectrum=turned.spectrum.astype(np.float32),
@@ -314,7 +314,7 @@ def _see(turned: _Turned, y: Float) -> Double:
 def _weights(x: Float, y: Float, gram: Double | None, *, alpha: Double, chunk: int) -> Float:
     """V (S^2 + a)^-1 (x V)' y over all rows, (voxel, target) float32; a penalty of infinity gives weight 0."""
     every, none = np.arange(len(x)), np.arange(0)
-    turned = _turn_kernel(gram, every, none) if gram is not None else _turn_covariance(x, every, none)
+    turned = turn_kernel(gram, every, none) if gram is not None else _turn_covariance(x, every, none)
     weights = np.empty((x.shape[1], y.shape[1]), np.float32)
     mean = x.mean(0, dtype=np.float64)
     for targets in _slices(y.shape[1], chunk):
@@ -329,7 +329,7 @@ def _weights(x: Float, y: Float, gram: Double | None, *, alpha: Double, chunk: i
     return weights
 
 
-def _kernel(x: Float) -> Double:
+def kernel(x: Float) -> Double:
     """x x' (sample, sample) float64, x less its mean, a block of voxels at a time."""
     gram = np.zeros((len(x), len(x)))
     for voxels in _slices(x.shape[1], BLOCK):
@@ -338,8 +338,8 @@ def _kernel(x: Float) -> Double:
     return gram
 
 
-def _turn_kernel(gram: Double, train: Int, test: Int) -> _Turned:
-    """Both sets of rows in the basis of the training rows, from inner products alone, centred on the training rows."""
+def turn_kernel(gram: Double, train: Int, test: Int) -> _Turned:
+    """`train` (row,) and `test` rows of `gram` (row, row) in the training rows' basis, centred on these."""
     among, across = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
     column, grand = among.mean(0), among.mean()
     across = across - column - (across.mean(1, keepdims=True) - grand)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +23,31 @@ from encoders.conditions import Conditions
 from encoders.spaces import of_sounds
 from encoders.storage import read_json, write_json
 
+_KEPT: ContextVar[dict[tuple[Path, DataSettings], Recording] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def opened_once() -> Iterator[None]:
+    """In here the same data are opened once, for a study's stages read them one after the other."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
 
 def open_data(data: Path, read: DataSettings) -> Recording:
     """The recording that these settings name; data that are gone are an InputError that says how to name others."""
+    kept, key = _KEPT.get(), (data.absolute(), replace(read, standardise="", split=""))
+    if kept is not None and key in kept:
+        return kept[key]
+    recording = _opened(data, read)
+    if kept is not None:
+        kept[key] = recording
+    return recording
+
+
+def _opened(data: Path, read: DataSettings) -> Recording:
     if not data.exists():
         then = "check the path, or, where a run has moved without its data, name them with --data"
         raise InputError(expected(data, "data", "nothing there: no such file or folder", then))

@@ -7,6 +7,7 @@ from pathlib import Path
 from brain.errors import together
 from brain.writing.places import only_files
 from decode.run.folder import RunFolder
+from decode.run.patterns import opened_once
 from decode.run.settings import Settings
 from decode.stages.draw.draw import check_drawing, check_rows, decode
 from decode.stages.fit.fit import STAGES, check, fit
@@ -26,12 +27,13 @@ def study(data: Path, out: Path, settings: Settings) -> Path:
         lambda: check_drawing(settings),
         lambda: check_names(RunFolder(out), settings),
     ])  # fmt: skip
-    _begin(1, "fit")
-    print(fit(data, out, settings, stages=STAGES, later=[lambda: check_judging(RunFolder(out), settings)]))
-    _begin(2, "decode")
-    print(decode(out, settings, data))
-    _begin(3, "evaluate")
-    return evaluate_run(out, settings, data)
+    with opened_once():
+        _begin(1, "fit")
+        print(fit(data, out, settings, stages=STAGES, later=[lambda: check_judging(RunFolder(out), settings)]))
+        _begin(2, "decode")
+        print(decode(out, settings, data))
+        _begin(3, "evaluate")
+        return evaluate_run(out, settings, data)
 
 
 def _begin(number: int, stage: str) -> None:

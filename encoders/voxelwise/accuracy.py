@@ -14,7 +14,7 @@ import numpy as np
 from brain.data.correlation import columnwise
 from brain.errors import InputError
 from brain.types import Float
-from encoders.ridge import RidgeSettings, fit_ridge, grouped_folds
+from encoders.ridge import RidgeSettings, fit_ridge, grouped_folds, kernel, turn_kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def voxel_prediction(
     y, y_test  (stimulus, voxel) responses averaged over repeats, in one unit
     groups     (stimulus,) ids of the training stimuli; of `sound` a clip's windows share a fold
     """
-    flat, flat_test = x.reshape(len(x), -1), x_test.reshape(len(x_test), -1)
+    flat, flat_test = _spanned(x.reshape(len(x), -1), x_test.reshape(len(x_test), -1))
     if len(x_test) != len(y_test) or y.shape[1:] != y_test.shape[1:]:
         raise InputError(
             f"voxel accuracy: test features {x_test.shape} and responses {y_test.shape} do not fit training {y.shape}"
@@ -66,3 +66,13 @@ def voxel_prediction(
     fold = grouped_folds(groups, folds=settings.folds, seed=settings.seed, sound=sound)
     mean = np.stack([y[fold != one].mean(0, dtype=np.float64) for one in range(settings.folds)]).astype(np.float32)
     return VoxelAccuracy(test=test, cv=columnwise(fit.cv_prediction - mean[fold], y - mean[fold]))
+
+
+def _spanned(x: Float, x_test: Float) -> tuple[Float, Float]:
+    """Both (stimulus, feature) in as few features as the first span: a ridge predicts the same from fewer weights, of
+    which a text of 77 tokens would ask for gigabytes."""
+    if len(x) > x.shape[1]:
+        return x, x_test
+    both, rows = kernel(np.concatenate([x, x_test])), np.arange(len(x) + len(x_test))
+    turned = turn_kernel(both, rows[: len(x)], rows[len(x) :])
+    return turned.scores.astype(np.float32), turned.held.astype(np.float32)
