@@ -29,7 +29,7 @@ from encoders.voxelwise.posterior import BLOCK, posterior
 
 KEEP = 24
 FEW = 40
-"""Candidates of the naive way for each thousand of ours."""
+"""Candidates of the naive way for each hundred thousand of ours."""
 
 
 def made_up(voxels: int, features: int, *, seed: int = 0) -> Encoding:

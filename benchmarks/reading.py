@@ -92,7 +92,8 @@ def fewer(data: Path, amounts: Sequence[int], *, seed: int, blind: bool = False)
 
     blind  whether test pictures, captions and labels are noise
     """
-    path = data.with_name(f"{data.name}_{'blind' if blind else 'amounts'}.npz")
+    amount = "_".join(map(str, amounts))
+    path = data.with_name(f"{data.name}_{'blind' if blind else 'first'}_{amount}.npz")
     if path.is_file():
         return path
     recording = open_recording(data)
@@ -185,7 +186,10 @@ def calibration(found: Sequence[Judged]) -> dict[str, dict[str, float]]:
                 sure.append(share)
                 right.append(label == one.labels[name].get(group, ""))
         result = calibrate(group, np.array(sure), np.array(right), seed=0)
-        known[group] = {"error": result.error or 0.0, "by_chance": result.by_chance or 0.0, "accuracy": result.accuracy}
+        if result.error is None or result.by_chance is None:
+            print(f"calibration of {group}: too few stimuli")
+            continue
+        known[group] = {"error": result.error, "by_chance": result.by_chance, "accuracy": result.accuracy}
         print(f"calibration of {group}: {result.error:.3f} (by chance {result.by_chance:.3f}), "
               f"most likely right {result.accuracy:.3f}, mean confidence {result.confidence:.3f}")  # fmt: skip
     return known
@@ -252,7 +256,9 @@ def main() -> None:
         missing(found, less, [poor[seed][1] for seed in asked.seeds])
     if asked.blind is not None:
         blindfolded(subject(asked.blind, asked.out), asked.out, seed=asked.blind)
-    (asked.out / "reading.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    path = asked.out / "reading.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(known | facts, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

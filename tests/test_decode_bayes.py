@@ -29,9 +29,10 @@ from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.voxel_contract import own_trials
-from encoders.voxelwise.bank_items import drawn_items, open_item
+from encoders.voxelwise.bank_guard import same_words
+from encoders.voxelwise.bank_items import caption_items, drawn_items, file_items, open_item
 from encoders.voxelwise.banks import Bank
-from encoders.voxelwise.reading import Reading
+from encoders.voxelwise.reading import Reading, _held_out, _Training, held_in
 from evaluation.samples.read import read_samples
 from evaluation.statistics.folds import read_design
 from evaluation.statistics.posteriors import read_posteriors
@@ -171,6 +172,64 @@ def test_the_bank_s_own_pictures_and_a_bank_without_the_words(run: Path, planted
     assert int(without[names[0]].found.best[0, 0]) == int(said[names[0]].found.best[0, 1])
 
 
+def test_candidates_with_the_stimulus_words_are_taken_away_in_that_row_alone(
+    planted: Path, tiny_stack: Path, tmp_path: Path
+) -> None:
+    lines = [f"a {colour} thing number {number}" for number in range(6) for colour in ("red", "blue")]
+    (tmp_path / "said.txt").write_text("\n".join([*lines, "red is the thing and it is 30"]), encoding="utf-8")
+    items = caption_items(tmp_path / "said.txt")
+    build(tmp_path / "bank", stack=str(tiny_stack), items=items, spaces=("clip-text",), components=8)
+    out = tmp_path / "run"
+    more = ("--bank", str(tmp_path / "bank"), "--rows", "decoded", "other_words", "--drawn-from", "maximum")
+    assert main(words(planted, out, tiny_stack, *more)) == 0
+    drawn = digests(out)
+    with_words = {name for name in ("s30",) if drawn[f"other_words/{name}-0"] != drawn[f"decoded/{name}-0"]}
+    one = opened(out, planted)
+    names = list(one.folds[0].test)
+    readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
+    ladder = one.ladder(one.settings, [("decoded", name, 0) for name in names])
+    said = readings.posteriors(ladder, "decoded", names)
+    gone = {name: same_words(readings.candidates("held-out"), one.recording.stimuli, name) for name in names}
+    assert {name: rows.tolist() for name, rows in gone.items() if len(rows)} == {"s30": [12]}
+    assert bool(with_words) == (said["s30"].best == 12)
+    for name in names:
+        if name != "s30":
+            assert drawn[f"other_words/{name}-0"] == drawn[f"decoded/{name}-0"]
+
+
+def test_a_bank_with_a_test_picture_is_refused_by_the_study(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:
+    stimuli = open_recording(planted).stimuli
+    (tmp_path / "files").mkdir()
+    for number in range(20, 36):  # of which those from 28 on are tested
+        stimuli.open(f"s{number}").save(tmp_path / f"files/other{number}.png")
+    (tmp_path / "said.csv").write_text("".join(f"other{number},thing {number}\n" for number in range(20, 36)), "utf-8")
+    items = file_items(tmp_path / "files", modality="image", captions=tmp_path / "said.csv")
+    build(tmp_path / "bank", stack=str(tiny_stack), items=items, components=8, latents=6)
+    learned = tmp_path / "out" / "learned"
+    assert main(words(planted, tmp_path / "out", tiny_stack, "--bank", str(tmp_path / "bank"))) == 3
+    assert not list(learned.rglob("*.safetensors"))
+
+
+def test_a_plain_search_is_drawn_without_a_ridge_and_a_strange_pattern_is_told(
+    run: Path, planted: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    path = other / "learned/bayes/bayes.held-out.safetensors"
+    reading = Reading.load(path)
+    replace(reading, mixture=0.5, weights=(1.0, 1.0), misfits=np.array([-9.0, -9.0])).save(path)
+    again = ["decode", str(other), "--data", str(planted), "--rows", "decoded", "correlated"]
+    assert main([*again, "--to", str(tmp_path / "drawn")]) == 0
+    drawn, before = digests(tmp_path / "drawn"), digests(run)
+    same = {row: [drawn[key] == before[key] for key in drawn if key.startswith(row)] for row in ("decoded", "corr")}
+    assert all(same["corr"]) and not any(same["decoded"])
+    (other / "posteriors/bayes.json").unlink()
+    settings, _ = RunFolder(other).stored()
+    METHODS["bayes"].finish(RunFolder(other), settings)
+    told = json.loads((other / "posteriors/bayes.json").read_text())["stimuli"]
+    assert len(told) == 8 and all(one["none"] for one in told.values())
+
+
 def test_each_seed_draws_a_candidate_of_its_own(run: Path, planted: Path, tmp_path: Path) -> None:
     again = ["decode", str(run), "--data", str(planted), "--rows", "decoded", "--drawn-from", "draw", "--seeds", "4"]
     assert main([*again, "--to", str(tmp_path / "all")]) == 0
@@ -291,6 +350,25 @@ def test_without_a_bank_training_stimuli_are_the_candidates(without: Path, plant
     readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
     assert readings.candidates(one.folds[0].name).ids == one.folds[0].train
     assert len(read_samples(without, references=None).of("decoded")) == 8
+
+
+def test_a_bank_with_training_stimuli_is_believed_as_far_as_one_without() -> None:
+    """What is shown is a candidate of the bank, and its windows: they settle nothing, or patterns seem to say all."""
+    rng = np.random.default_rng(0)
+    kinds = rng.standard_normal((60, 8)).astype(np.float32)
+    ids = tuple(f"c{one // 2:02}_slide{one % 2}" for one in range(60))
+    kinds[1::2] = kinds[::2] + 0.05 * rng.standard_normal((30, 8))
+    others = rng.standard_normal((400, 8)).astype(np.float32)
+    training = _Training(
+        ids=ids, patterns=(kinds @ rng.standard_normal((8, 40)) + 3 * rng.standard_normal((60, 40))).astype(np.float32),
+        showings=np.ones(60, np.int64), features=kinds, owner=np.arange(60), deviations=np.zeros((60, 40), np.float32),
+        folds=3, seed=0, sound=True,
+    )  # fmt: skip
+    every, fold = np.arange(60), held_in(ids, folds=3, seed=0, sound=True)
+    candidates = np.concatenate([others, kinds])
+    clip = [np.flatnonzero([name[:3] == ids[row][:3] for name in ids]) + 400 for row in every]
+    scores, *_ = _held_out(training, [np.arange(40)], every, fold, candidates, clip)
+    assert np.isneginf(scores[0]).sum() == 120 and all(np.isneginf(scores[0][row, clip[row]]).all() for row in every)
 
 
 def test_every_fold_learns_from_its_own_training_stimuli(planted: Path, tiny_stack: Path, tmp_path: Path) -> None:

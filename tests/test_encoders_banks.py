@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from decode.stages.bank import build, check
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.voxelwise import banks
-from encoders.voxelwise.bank_guard import looked_at, refuse_tested, same_words, words_known
+from encoders.voxelwise.bank_guard import looked_at, refuse_tested, same_items, same_words, words_known
 from encoders.voxelwise.bank_items import caption_items, drawn_items, file_items, open_item
 from encoders.voxelwise.banks import FILE, Bank, bank_of, build_bank
 from tests.rounding import largest, rounding
@@ -156,9 +157,14 @@ def test_a_test_stimulus_in_the_bank_is_refused_by_name(tmp_path: Path) -> None:
     bank = built(tmp_path / "bank", stimuli)
     with pytest.raises(InputError, match="expected no test stimulus, found p03 by its id"):
         refuse_tested(bank, stimuli, ["x", "p03"])
-    captions = replace(bank, ids=tuple(f"{one}#2" if one == "p04" else f"q{one}" for one in bank.ids))
+    ids = tuple(f"{one}#2" if one == "p04" else f"q{one}" for one in bank.ids)
+    captions = replace(bank, ids=ids, source={"captions": "a.json"})
     with pytest.raises(InputError, match="found p04 by its id"):
         refuse_tested(captions, stimuli, ["p04"])
+    pictured = replace(captions, source={"images": "folder"})
+    assert refuse_tested(pictured, stimuli, ["p04"]) == (), "which is another picture than p04#2"
+    with pytest.raises(InputError, match="found p04#2 by its id"):
+        refuse_tested(pictured, stimuli, ["p04#2"])
     others = replace(bank, ids=tuple(f"q{one}" for one in bank.ids), captions=("Noise!", *bank.captions[1:]))
     with pytest.raises(InputError, match="all captions of p02"):
         refuse_tested(others, stimuli, ["p02"])
@@ -208,6 +214,62 @@ def test_scenes_that_look_alike_by_chance_are_struck_out_and_the_same_scene_is_r
             assert refuse_tested(bank, tested, ["t"], true=true) == ("drawn-3-000004",)
 
 
+def test_a_bank_drawn_by_the_seed_of_the_data_is_refused(tmp_path: Path) -> None:
+    bank = replace(built(tmp_path / "bank", pictures()), source={"drawn": "scenes", "count": ITEMS, "seed": 3})
+    with pytest.raises(InputError, match="found seed 3, by which the data were drawn too"):
+        refuse_tested(bank, pictures(), ["x"], simulated="afterimage simulate, seed 3")
+    assert refuse_tested(bank, pictures(), ["x"], simulated="afterimage simulate, seed 30") == ()
+
+
+def test_the_digest_is_of_labels_and_source_too(tmp_path: Path) -> None:
+    items = drawn_items(12, seed=3, modality="image")
+    bank = built(tmp_path / "bank", items.stimuli, source=items.source)
+    (group, *_) = bank.names
+    renamed = replace(bank, names={**bank.names, group: bank.names[group][::-1]})
+    for number, other in enumerate((renamed, replace(bank, source={**bank.source, "seed": 4}))):
+        other.save(tmp_path / str(number))
+        assert Bank.load(tmp_path / str(number)).digest != bank.digest
+    replace(bank, licence="another").save(tmp_path / "licence")
+    assert Bank.load(tmp_path / "licence").digest == bank.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ids": ("p00",) * ITEMS}, "an id of its own for every item"),
+        ({"ids": (chr(27), *(f"q{one}" for one in range(ITEMS - 1)))}, "of one line"),
+        ({"files": (os.path.abspath("secret.png"), *("",) * (ITEMS - 1))}, "files named from the bank's own place"),
+        ({"source": {"drawn": "scenes", "seed": "x"}}, "the seed that drew it"),
+        ({"names": {"kind": ("a",)}, "labels": {"kind": np.full(ITEMS, 7)}}, "a name of every label"),
+        ({"coordinates": np.nan}, "finite numbers"),
+        ({"coordinates": None}, "that fit their space"),
+    ],
+)
+def test_a_bank_that_no_build_writes_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    bank = built(tmp_path / "bank", pictures())
+    if "coordinates" in change:
+        part = bank.spaces["pixels"]
+        made = part.coordinates[:, :-1] if change["coordinates"] is None else np.full_like(part.coordinates, np.nan)
+        change = {"spaces": {"pixels": replace(part, coordinates=made)}}
+    replace(bank, **change).save(tmp_path / "other")
+    with pytest.raises(InputError, match=said):
+        Bank.load(tmp_path / "other")
+
+
+def test_items_that_are_a_training_stimulus_are_found(tmp_path: Path) -> None:
+    bank = built(tmp_path / "bank", pictures())
+    stimuli = Stimuli(
+        ids=("p02", "other"), modality="image", opener=lambda name: None,
+        captions={"other": (bank.captions[5].upper(),)},
+    )  # fmt: skip
+    found = same_items(bank, stimuli, ["p02", "other", "nothing"], sound=False)
+    assert {name: rows.tolist() for name, rows in found.items()} == {"p02": [2], "other": [5], "nothing": []}
+    windows = replace(bank, ids=tuple(f"clip{one // 3}_slide{one % 3}" for one in range(ITEMS)))
+    assert same_items(windows, stimuli, ["clip1_slide2"], sound=True)["clip1_slide2"].tolist() == [3, 4, 5]
+    drawn = replace(bank, source={"drawn": "scenes", "seed": 1})
+    assert not len(same_items(drawn, stimuli, ["other"], sound=False)["other"]), "where equal words are no leak"
+
+
 def test_words_that_the_bank_knows_are_counted(tmp_path: Path) -> None:
     bank = built(tmp_path / "bank", pictures())
     asked = Stimuli(
@@ -241,10 +303,11 @@ def test_candidates_with_all_words_or_all_labels_of_a_stimulus_are_found(tmp_pat
 
 def test_captions_of_tables_texts_and_coco(tmp_path: Path) -> None:
     table, text, coco = tmp_path / "c.tsv", tmp_path / "c.txt", tmp_path / "captions.json"
-    table.write_text("007\ta cat\n007\tone cat\n8\ta dog, alone\n")
+    table.write_text("ID\tCaption\n007\ta cat\n007\tone cat\n8\ta dog, alone\n")
     text.write_text("a cat\na dog\n")
     coco.write_text(json.dumps({"annotations": [
-        {"id": 1, "image_id": 42, "caption": "a cat "}, {"id": 2, "image_id": 42, "caption": "one cat"}]}))  # fmt: skip
+        {"id": 1, "image_id": 42, "caption": "a\ncat "},
+        {"id": 2, "image_id": 42, "caption": "one cat"}]}))  # fmt: skip
     assert dict(caption_items(table).stimuli.captions) == {
         "007": ("a cat",), "007#2": ("one cat",), "8": ("a dog, alone",)
     }  # fmt: skip
@@ -263,6 +326,10 @@ def test_captions_of_tables_texts_and_coco(tmp_path: Path) -> None:
         ("c.tsv", "7\ta\n7#2\tb\n7\tc\n", "one name twice"),
         ("c.json", "{}", "annotations of COCO"),
         ("c.json", '{"annotations": [{"caption": "a"}]}', "image_id and caption"),
+        ("c.json", '{"annotations": [{"image_id": null, "caption": "a"}]}', "found None and 'a'"),
+        ("c.json", '{"annotations": [{"image_id": 1, "caption": ["x"]}]}', "a text as caption"),
+        ("c.json", '{"annotations": [{"image_id": 1, "caption": "\\ud800 dog"}]}', "letters that can be seen"),
+        ("c.txt", "a \x1b[31mdog\n", "letters that can be seen"),
     ],
 )
 def test_captions_that_are_none_are_said(tmp_path: Path, name: str, content: str, said: str) -> None:
@@ -312,6 +379,10 @@ def test_a_bank_is_built_and_checked_by_commands(
     assert main(words) == 0, "a bank that is there is found"
     assert main([*words[:-1], "7"]) == 2
     assert "another bank" in capsys.readouterr().err
+    assert main([*words, "--data", str(tmp_path / "nowhere")]) == 3
+    assert "nowhere: expected data" in capsys.readouterr().err
+    assert main(["bank", "check", str(bank), "--components", "6"]) == 2
+    assert "found --components" in capsys.readouterr().err
     assert set(Bank.load(bank).spaces) >= {"clip-text", "vae-latent"}
 
 
@@ -321,10 +392,11 @@ def test_a_bank_is_built_and_checked_by_commands(
         ([], 2, "expected one of --captions FILE, --images DIR"),
         (["--drawn", "12", "--captions", "c.txt"], 2, "--captions FILE and --drawn COUNT"),
         (["--drawn", "12"], 2, "--stack, whose conditions are meant"),
-        (["--drawn", "3", "--stack", "STACK"], 3, "10 items or more"),
+        (["--drawn", "3", "--stack", "STACK"], 2, "10 items or more"),
         (["--drawn", "12", "--stack", "STACK", "--spaces", "clap"], 2, "--spaces"),
         (["--images", "nowhere", "--stack", "STACK"], 3, "files of images, found none"),
         (["--drawn", "12", "--stack", "STACK", "--components", "0"], 2, "--components"),
+        (["--captions", "c.txt", "--stack", "STACK", "--modality", "sound"], 2, "--modality beside --drawn"),
     ],
 )
 def test_a_bank_that_cannot_be_is_one_sentence(

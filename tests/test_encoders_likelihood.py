@@ -15,7 +15,7 @@ from encoders.voxelwise.banks import Components
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
 from encoders.voxelwise.features import Features
 from encoders.voxelwise.noise import Noise, fit_noise, shrinkage_of
-from encoders.voxelwise.posterior import posterior, settled
+from encoders.voxelwise.posterior import first_few, posterior, settled
 from encoders.voxelwise.reading import held_in
 from tests.rounding import rounding
 
@@ -252,6 +252,13 @@ def test_a_candidate_that_is_the_stimulus_itself_settles_nothing() -> None:
     assert found.error > with_itself.error
     np.fill_diagonal(scores, 1e9)  # whatever it is, only where it is -inf it has no say
     assert settled([scores], data["features"], data["features"]).error < with_itself.error
+
+
+@pytest.mark.parametrize("count", [1, 3, 24, 400])
+def test_the_first_few_are_those_of_a_whole_sort(count: int) -> None:
+    values = np.random.default_rng(count).integers(0, 40, 300).astype(np.float32)  # with many that are equal
+    values[:3] = np.inf
+    assert np.array_equal(first_few(values, count), np.argsort(values, kind="stable")[:count])
 
 
 @pytest.mark.parametrize(("stimuli", "held"), [(900, 360), (400, 240), (200, 200), (12, 12)])

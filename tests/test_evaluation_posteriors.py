@@ -301,9 +301,10 @@ def test_the_front_door_reads_it(report: Report, tmp_path: Path) -> None:
         posterior(report.home, method="other")
 
 
-def score(row: str, metric: str, value: float, *, lower: bool = False) -> Score:
+def score(row: str, metric: str, value: float, *, lower: bool = False, spread: float = 0) -> Score:
+    values = value + spread * np.array([1, -1, 2, -2, 0, 0])
     return Score(
-        row=row, metric=metric, judge="j", ids=("a",), values=np.array([value]), chance=0.5, null=0.5, ceiling=None,
+        row=row, metric=metric, judge="j", ids=tuple("abcdef"), values=values, chance=0.5, null=0.5, ceiling=None,
         low=0.0, high=1.0, p=None, pool=1, samples=1, withheld=0, seed_sd=None, lower=lower,
     )  # fmt: skip
 
@@ -324,11 +325,17 @@ def test_opponents_that_draw_nothing_are_named_where_they_are_ahead() -> None:
             found, card=lambda row: card_of(row, cards), metric=lambda name: metrics.get(name) or plain_card(name)
         )
 
+    drawn = "Drawn in another way, the drawn is ahead of what was drawn in two_way (0.900 and 0.600)."
     assert said(scores) == (
         "The nearest training image is ahead of what was drawn in two_way (0.700 and 0.600) and label kind (0.200 and "
         "0.100); the most likely in far (0.400 and 0.500): the generator adds nothing to a look-up there.",
+        drawn,
     )  # fmt: skip
-    assert said([one for one in scores if one.row in ("decoded", "drawn")]) == ()
+    assert said([one for one in scores if one.row in ("decoded", "drawn")]) == (drawn,)
+    wide = [score("decoded", "two_way", 0.6), score("retrieval", "two_way", 0.7, spread=0.3)]
+    assert said(wide) == (), "the interval of the difference holds 0"
+    steady = [score("decoded", "two_way", 0.6, spread=0.3), score("retrieval", "two_way", 0.7, spread=0.3)]
+    assert said(steady)[0].startswith("The nearest training image is ahead"), "paired, every stimulus is better"
     assert said([one for one in scores if one.row != "decoded"]) == ()
     ways = [f"kind_{n}way_top1" for n in (2, 10, 50)] + [f"label_{n}" for n in ("kind", "colour", "position", "size")]
     ways += ["label_setting", "label_light", "category"]

@@ -12,6 +12,8 @@ from app.flags import parse
 from brain.console.bounds import seed_within, within
 from brain.errors import UsageError, expected
 
+SEED = 987_654
+"""Of --drawn: none that studies have, for `afterimage simulate` draws by its own."""
 SOURCES = ("--captions FILE", "--images DIR", "--sounds DIR", "--drawn COUNT")
 
 
@@ -31,7 +33,7 @@ def run(words: Sequence[str]) -> None:
         spaces: tuple[str, ...] = (),
         components: int = 128,
         latents: int = 64,
-        seed: int = 0,
+        seed: int = SEED,
         device: str = "cpu",
         data: Path | None = None,
     ) -> None:
@@ -52,7 +54,7 @@ def run(words: Sequence[str]) -> None:
             latents: Principal components of a latent that are kept.
             seed: Of --drawn, a seed that no study has; and of the order in which axes are found.
             device: Where networks run: cpu, cuda, mps.
-            data: check: no test stimulus of these data may be in the bank.
+            data: No test stimulus of these data may be in the bank.
         """
         within("--components", components, 1, 4096)
         within("--latents", latents, 1, 4096)
@@ -60,18 +62,31 @@ def run(words: Sequence[str]) -> None:
         seed_within(seed)
         given = [name for name, one in zip(SOURCES, (captions, images, sounds, drawn), strict=True) if one]
         if what == "check":
+            built = [
+                ("--spaces", spaces), ("--components", components != 128), ("--latents", latents != 64),
+                ("--modality", modality != "image"), ("--seed", seed != SEED), ("--device", device != "cpu"),
+            ]  # fmt: skip
+            given += [name for name, one in built if one]
             if given:
-                raise UsageError(expected("bank check", "a bank's folder alone", given[0], "leave it out"))
+                then = "leave it out: it is of bank build"
+                raise UsageError(expected("bank check", "a bank's folder, --stack and --data alone", given[0], then))
             return _check(folder, stack=stack, data=data)
         if len(given) != 1 and given != [SOURCES[0], SOURCES[1]]:
             found = " and ".join(given) or "none"
             raise UsageError(expected("bank build", f"one of {', '.join(SOURCES)}", found, "say what it is made of"))
+        if modality != "image" and not drawn:
+            raise UsageError(expected("bank build", "--modality beside --drawn", given[0], "leave it out"))
         if not stack:
             then = "add --stack miniature-image, for one"
             raise UsageError(expected("bank build", "--stack, whose conditions are meant", "none", then))
         from decode.stages.bank import build
         from encoders.voxelwise.bank_items import caption_items, drawn_items, file_items
+        from encoders.voxelwise.banks import FEWEST
+        from pipelines.stacks.find import resolve
 
+        resolve(stack, numbers=False)  # before scenes are planned
+        if 0 < drawn < FEWEST:
+            raise UsageError(expected("--drawn", f"{FEWEST} items or more", str(drawn), "give more"))
         if drawn:
             items = drawn_items(drawn, seed=seed, modality=modality)
         elif images is not None or sounds is not None:
@@ -85,7 +100,7 @@ def run(words: Sequence[str]) -> None:
             folder, stack=stack, items=items, spaces=spaces, components=components, latents=latents, device=device,
             seed=seed,
         )  # fmt: skip
-        _check(folder, stack=stack, data=None)
+        _check(folder, stack=stack, data=data)
 
     parse(bank, command="bank", words=words)
 

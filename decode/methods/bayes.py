@@ -4,7 +4,7 @@ An encoding model says how likely the measured pattern is under each candidate o
 posterior's mean, or its most likely candidate, mixed with a ridge's prediction as far as training stimuli ask for it.
 The picture starts from the decoded latent, mixed with the latents of likely candidates where the bank has them.
 
-RUN/learned/bayes/FOLD.safetensors   encoding models, noise, weights and mixture (`encoders.voxelwise.reading`)
+RUN/learned/METHOD/METHOD.FOLD.safetensors   encoding models, noise, weights and mixture (`encoders.voxelwise.reading`)
 RUN/posteriors/METHOD.json           words and doubt of every test stimulus (`evaluation.statistics.posteriors`)
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from brain.console.bounds import within
-from brain.errors import UsageError, expected
+from brain.errors import InputError, UsageError, expected
 from brain.types import Recording, Split
 from decode.methods import Decoder, Take, read_from
 from decode.methods._parts.bayes import Readings, bank_folder, evidence_name, evidence_of, learn_reading
@@ -138,7 +138,11 @@ class Bayes(Generated):
         check_reranking(settings)
         folder = bank_folder(own.bank, settings.maps.stack)
         if folder is not None:
-            Bank.load(folder).must_have(self.read[0], where=folder)
+            bank = Bank.load(folder)
+            bank.must_have(self.read[0], where=folder)
+            if "likely" in settings.sampling.rows and "captions" in bank.source:
+                found, then = "captions alone", "leave likely out of --rows, or build the bank of --images"
+                raise InputError(expected(f"bank {folder}", "items that row likely can show", found, then))
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Readings:
         """The generator, the bank, and the models of every fold."""
@@ -191,20 +195,23 @@ class Bayes(Generated):
         return {"start": self.start, "anchor": self.anchor}
 
 
-def bayes(name: str, *, title: str, description: str, rows: Mapping[str, Any], settings: Any, **facts: Any) -> Bayes:
+def bayes(
+    name: str, *, title: str, description: str, settings: Any, rows: Mapping[str, Any] | None = None,
+    cards: Sequence[RowCard] = (), **facts: Any,
+) -> Bayes:  # fmt: skip
     """An entry: all of them find candidates in one way, and differ in what is drawn from them.
 
-    rows  row -> how it is drawn, besides the opponents
+    rows  row -> how it is drawn, besides the opponents; `cards` of these rows
     """
     card = RowCard(
         name=name.replace("-", "_"), title=title, order=10,
         description="the same responses by encoding models and a bank, beside the recipe's own method",
     )  # fmt: skip
-    drawn = {"likely": likely, "other_words": other_words, "correlated": correlated, **rows}
+    drawn = {"likely": likely, "other_words": other_words, "correlated": correlated, **(rows or {})}
     return Bayes(
         name=name, title=title, description=description, settings=settings, keeps=evidence_name(name), drawn=drawn,
         citation="Naselaris et al. 2009, Neuron 63:902; Nishimoto et al. 2011, Curr Biol 21:1641",
-        rows=(card, *OPPONENTS, *([CARD] if rows else [])), **facts,
+        rows=(card, *OPPONENTS, *cards), **facts,
     )  # fmt: skip
 
 
@@ -213,14 +220,14 @@ ENTRIES = (
         "bayes",
         title="Bayesian reading",
         description="encoding models find the likely candidates of a bank; the posterior is drawn from a decoded start",
-        generator="takagi", noised="vae-latent", read=("clip-text",), start="vae-latent", rows={},
+        generator="takagi", noised="vae-latent", read=("clip-text",), start="vae-latent",
         settings=BayesSettings(),
     ),
     bayes(
         "bayes-image",
         title="Bayesian reading, image embedding",
         description="encoding models find the likely candidates of a bank; their image embedding is drawn",
-        generator="unclip", noised="vae-latent", read=("clip-image",), start="vae-latent", rows={},
+        generator="unclip", noised="vae-latent", read=("clip-image",), start="vae-latent",
         settings=BayesImageSettings(),
     ),
     bayes(
@@ -228,6 +235,6 @@ ENTRIES = (
         title="Bayesian reading of sounds",
         description="encoding models find the likely sounds of a bank; CLAP and LOA are drawn from the likeliest on",
         generator="sound-anchored", noised="mel-latent", read=("clap", "loa"), start="mel-latent", anchor=True,
-        rows={RERANKED: reranked}, settings=BayesSoundSettings(),
+        rows={RERANKED: reranked}, cards=(CARD,), settings=BayesSoundSettings(),
     ),
 )  # fmt: skip

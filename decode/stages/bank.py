@@ -76,6 +76,9 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
         lines.append(f"{name} of {card.model}: {one['components']} components, {one['kept']:.1%} of the variance")
         if stack:
             place = resolve(stack)
+            if SPACES[name].component and SPACES[name].component not in place.components:
+                found = f"{name} of {card.model}, which {stack} does not have"
+                raise InputError(expected(folder, f"a bank of {stack}", found, "name its own --stack"))
             there = SPACES[name].open(place.path, model=place.model, revision=place.revision, device="cpu").card
             bank.must_be_of(there, where=folder)
     lines.append(f"labels: {', '.join(bank.labels) or 'none, so that no marginals are computed'}")
@@ -85,7 +88,7 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
         if recording.stimuli.modality not in {SPACES[name].modality for name in bank.spaces}:
             raise InputError(expected(data, "stimuli that the bank is of", recording.stimuli.modality, "give others"))
         true = _true(bank, recording.stimuli, tested, stack=stack)
-        refuse_tested(bank, recording.stimuli, tested, true=true)
+        refuse_tested(bank, recording.stimuli, tested, true=true, simulated=recording.simulated)
         lines += [one if stack else f"{one}; name --stack" for one in [looked_at(bank, true)] if one]
         lines.append(words_known(bank, recording.stimuli, tested))
     return lines

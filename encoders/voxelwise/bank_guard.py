@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from brain.data.clips import clip_of
 from brain.data.leaks import Twin, near_duplicates
 from brain.errors import InputError, expected
 from brain.types import Float, Int, Stimuli
+from brain.writing.origin import SIMULATOR
 from encoders.conditions import Conditions
 from encoders.voxelwise.bank_items import open_item
 from encoders.voxelwise.banks import Bank, Components, plain
+from encoders.voxelwise.posterior import first_few
 
 NEAREST = 3
 """Items of a bank that are looked at beside each test stimulus: the nearest in a space of what is shown."""
@@ -24,18 +27,26 @@ THEN = "build the bank without the test stimuli"
 
 
 def refuse_tested(
-    bank: Bank, stimuli: Stimuli, tested: Sequence[str], *, true: Mapping[str, Conditions] | None = None
-) -> tuple[str, ...]:
+    bank: Bank, stimuli: Stimuli, tested: Sequence[str], *, true: Mapping[str, Conditions] | None = None,
+    simulated: str = "",
+) -> tuple[str, ...]:  # fmt: skip
     """Refuses (InputError) a bank that holds a test stimulus, by name.
 
-    An item of its id (COCO's is of the picture, "#2" of its second caption); all its own captions, two or more, in a
-    bank that was not drawn; or, of the items nearest to it in a space of what is shown, one that looks as it does.
+    An item of its id (of a caption's picture, "#2" of its second); all its own captions, two or more, in a bank that
+    was not drawn; or, of the items nearest to it in a space of what is shown, one that looks as it does; and a bank
+    that was drawn by the seed of the data themselves.
     Scenes that our simulation drew from another seed may look alike by chance, once in some millions of pairs: their
     ids are returned, to be struck out of the bank.
 
-    true  space -> true conditions of the test stimuli, to find the nearest; without them nothing is opened
+    true       space -> true conditions of the test stimuli, to find the nearest; without them nothing is opened
+    simulated  what simulated the data, as a recording says it
     """
-    own = {name.partition("#")[0]: name for name in bank.ids}
+    if "drawn" in bank.source and simulated == f"{SIMULATOR}, seed {bank.source.get('seed')}":
+        found, then = f"seed {bank.source['seed']}, by which the data were drawn too", "build it with another --seed"
+        raise InputError(expected(f"bank {bank.where}", "items of a seed of their own", found, then))
+    own = set(bank.ids)
+    if "captions" in bank.source:  # a picture's further captions are called ID#2, ID#3
+        own |= {name.rpartition("#")[0] for name in bank.ids if name.rpartition("#")[2].isdecimal()}
     for name in tested:
         if name in own:
             raise InputError(expected(f"bank {bank.where}", "no test stimulus", f"{name} by its id", THEN))
@@ -71,6 +82,27 @@ def _alike(
         yield from ((name, twin) for twin in near_duplicates(shown, [(name, stimuli.open(name))]))
 
 
+def same_items(bank: Bank, stimuli: Stimuli, names: Sequence[str], *, sound: bool) -> dict[str, Int]:
+    """Training stimulus -> (candidate,) int64 items of the bank that are that stimulus: of its id (in a bank of
+    captions of its picture), of a window of the same clip (of a `sound`), or with its caption word for word where the
+    bank was not drawn. They must not settle how far a pattern is believed."""
+    drawn = "drawn" in bank.source
+    place: dict[str, list[int]] = {}
+    for row, name in enumerate(bank.ids):
+        if "captions" in bank.source and name.rpartition("#")[2].isdecimal():
+            name = name.rpartition("#")[0]
+        place.setdefault(clip_of(name) if sound else name, []).append(row)
+    said: dict[str, list[int]] = {}
+    for row, caption in enumerate(bank.captions if not drawn else ()):
+        said.setdefault(plain(caption), []).append(row)
+    found = {}
+    for name in names:
+        rows = set(place.get(clip_of(name) if sound else name, []))
+        rows |= {row for one in stimuli.captions.get(name, ()) if plain(one) for row in said.get(plain(one), [])}
+        found[name] = np.array(sorted(rows), np.int64)
+    return found
+
+
 def looked_at(bank: Bank, true: Mapping[str, Conditions]) -> str:
     """Nothing where `refuse_tested` looks at pictures or sounds, else a sentence that it does not."""
     if any(space in bank.spaces for space in true):
@@ -82,7 +114,7 @@ def nearest(space: Components, coordinates: Float) -> Int:
     """(row, NEAREST) int64: the items whose coordinates lie nearest to each of these `coordinates` (row, component)."""
     items = space.coordinates.astype(np.float32)
     squares = np.square(items).sum(1)
-    return np.stack([np.argsort(squares - 2 * items @ one, kind="stable")[:NEAREST] for one in coordinates])
+    return np.stack([first_few(squares - 2 * items @ one, NEAREST) for one in coordinates])
 
 
 def words_known(bank: Bank, stimuli: Stimuli, tested: Sequence[str]) -> str:

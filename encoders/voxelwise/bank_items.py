@@ -21,12 +21,15 @@ from brain.files.paths import listed
 from brain.files.pictures import SUFFIXES, open_image
 from brain.files.tables import MARKS, read_rows
 from brain.files.waveforms import RATE, read_wave
+from brain.names import unseen
 from brain.types import Stimuli
 from encoders.voxelwise.banks import Bank
 
 SCENE_PIXELS = 128
 """Side of a drawn scene, as the simulated studies show theirs."""
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
+HEADERS = (["id", "caption"], ["image_id", "caption"], ["stimulus", "caption"], ["name", "caption"])
+"""First lines of tables that name their columns."""
 THEN = "give a COCO captions file (.json), two columns id and caption (.csv, .tsv), or a caption a line (.txt)"
 
 
@@ -67,13 +70,19 @@ def caption_items(path: Path) -> Items:
             if short:
                 raise InputError(expected(f"{path}, line {short}", "two columns, id and caption", "others", THEN))
             found = [(cells[0], cells[1]) for _, cells in rows]
+            if [cell.strip().lower() for cell in found[0]] in HEADERS:
+                found = found[1:]
         else:
             found = [(f"line-{line}", cells[0]) for line, cells in rows]
     count: dict[str, int] = defaultdict(int)
     captions: dict[str, tuple[str, ...]] = {}
-    for name, caption in found:
+    for name, caption in ((one, " ".join(text.split())) for one, text in found):
         count[name] += 1
         own = name if count[name] == 1 else f"{name}#{count[name]}"
+        unseen_in = next((one for one in (name, caption) if unseen(one)), None)
+        if unseen_in is not None:
+            what = "ids and captions of letters that can be seen"
+            raise InputError(expected(path, what, ascii(unseen_in)[:60], "take the others out"))
         if not caption.strip() or own in captions:
             raise InputError(expected(path, f"a caption of its own for {name}", "none, or one name twice", THEN))
         captions[own] = (caption.strip(),)
@@ -147,4 +156,9 @@ def _coco(path: Path) -> tuple[list[tuple[str, str]], str]:
         raise InputError(expected(path, "annotations of COCO", "none", THEN))
     if not all({"image_id", "caption"} <= one.keys() for one in annotations):
         raise InputError(expected(path, "image_id and caption in every annotation", "one without", THEN))
+    for one in annotations:
+        number = isinstance(one["image_id"], int | str) and not isinstance(one["image_id"], bool)
+        if not number or not isinstance(one["caption"], str):
+            what = "a number or a text as image_id, and a text as caption"
+            raise InputError(expected(path, what, f"{one['image_id']!r:.40} and {one['caption']!r:.40}", THEN))
     return [(str(one["image_id"]), str(one["caption"])) for one in annotations], "captions of COCO: CC BY 4.0"

@@ -36,6 +36,7 @@ from brain.types import Float, Int, Stimuli
 from encoders.conditions import Conditions, SpaceCard
 from encoders.spaces import Space
 from encoders.storage import Arrays, read_json, read_tensors, write_json, write_tensors
+from encoders.voxelwise.bank_checks import must_be_sound
 
 KIND, FILE = "bank", "bank.safetensors"
 SHARD = 2048
@@ -82,8 +83,8 @@ class Bank:
     ids        (item,) of its items; captions (item,), files (item,) their names: "" where there is none
     spaces     space -> Components of all items
     labels     group -> (item,) int64 codes of `names[group]`; groups that some items lack are left out
-    source     what it was made of, such as {"scenes": 20000, "seed": 1}; licence of that
-    digest     sha256 of all of it; where the folder is that it lies in
+    source     what it was made of, such as {"drawn": "scenes", "count": 20000, "seed": 1}; licence of that
+    digest     sha256 of all of it but the licence; where the folder is that it lies in
     """
 
     ids: tuple[str, ...]
@@ -180,10 +181,11 @@ class Bank:
             found = cls(
                 **texts, spaces=spaces, names=names, licence=str(card["licence"]), source=dict(card["source"]),
                 labels={group: tensors[f"label.{group}"].astype(np.int64) for group in names},
-                digest=_digest_of(tensors), where=folder,
+                digest=_digest_of(tensors, {name: card[name] for name in ("labels", "source", "spaces")}), where=folder,
             )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise InputError(expected(path, "a bank", f"one without {fault}", "build it again")) from fault
+        must_be_sound(found, path)
         sizes = {len(found.ids), *(len(one.coordinates) for one in spaces.values())}
         sizes |= {len(one) for one in found.labels.values()} | {len(found.captions), len(found.files)}
         if len(sizes) != 1 or not spaces:
@@ -258,7 +260,7 @@ def bank_of(conditions: Mapping[str, Conditions], stimuli: Stimuli, *, component
     return Bank(
         ids=stimuli.ids, captions=_captions(stimuli), files=("",) * len(stimuli.ids), spaces=spaces, labels=codes,
         names=names, source={"stimuli": len(stimuli.ids)}, licence="as the data's",
-        digest=_digest_of({**arrays, **_packed("ids", stimuli.ids)}), where=Path(),
+        digest=_digest_of({**arrays, **_packed("ids", stimuli.ids)}, {"labels": names}), where=Path(),
     )  # fmt: skip
 
 
@@ -369,11 +371,13 @@ def _unpacked(tensors: Arrays, name: str, count: int) -> tuple[str, ...]:
     if name not in tensors:
         return ("",) * count
     whole, ends = tensors[name].tobytes(), np.cumsum(tensors[f"{name}.bytes"], dtype=np.int64).tolist()
+    if not ends or ends[-1] != len(whole):
+        raise ValueError(f"as many bytes of {name} as it says")
     return tuple(whole[first:last].decode() for first, last in zip([0, *ends[:-1]], ends, strict=True))
 
 
-def _digest_of(tensors: Arrays) -> str:
-    digest = hashlib.sha256()
+def _digest_of(tensors: Arrays, facts: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}\0{tensor.dtype.str}\0{tensor.shape}\0".encode())
         digest.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)

@@ -170,7 +170,7 @@ class Fitting:
 
     responses  (stimulus, voxel) of the training stimuli `ids`; test (stimulus, voxel) held out, of `test_ids`
     regions    name -> columns
-    ncsnr      (voxel,) noise ceiling SNR and repeats (test stimulus,), or None: then there is no ceiling
+    ceiling    region -> highest correlation that its noise admits, of those where it is known
     """
 
     responses: Float

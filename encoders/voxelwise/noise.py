@@ -6,6 +6,9 @@
 A response averaged over n showings differs from what a model expects by the model's own misfit, the same however often
 the stimulus is shown, and by measurement noise, whose covariance falls with n:  S(n) = M + E / n.
 
+Directions of fewer stimuli than voxels are the sample's own, their variances inflated, and the noise's shares along
+them far too small: there every direction has the mean share of the voxels.
+
 With T the covariance of out-of-fold residuals of averaged training patterns, E that of single trials about the mean of
 their stimulus, and h the mean of 1/n over training, T = M + h E; but a difference of estimates is not positive. So
 shares are estimated. In units where every voxel's residual has variance 1, T ~ F'F + rest with F (rank, voxel) its
@@ -136,6 +139,8 @@ def fit_noise(residuals: Double, deviations: Double, showings: Int, *, rank: int
         along = noise @ (factor / values[order][:, None]).T  # factor factor' is diagonal: its principal variances
         shares, turn = np.linalg.eigh(along.T @ along / freedom)
         shared, factor = np.clip(shares / often, 0, 1), turn.T @ factor
+        if len(white) <= white.shape[1]:
+            shared = np.full_like(shared, own.mean())
     return Noise(
         spread=spread.astype(np.float32), factor=factor.astype(np.float32), shared=shared.astype(np.float32),
         own=own.astype(np.float32), showings=often, shrinkage=shrinkage_of(white),

@@ -111,6 +111,26 @@ def blocks(count: int, *, block: int = BLOCK) -> Iterator[slice]:
     return (slice(first, min(first + block, count)) for first in range(0, count, block))
 
 
+def first_few(values: NDArray[Any], count: int) -> Int:
+    """(few,) int64 places of the `count` least of values (candidate,), least first, of equal ones the first; without
+    sorting all of them."""
+    if count >= len(values):
+        return np.argsort(values, kind="stable").astype(np.int64)
+    low = np.flatnonzero(values <= np.partition(values, count - 1)[count - 1])
+    return np.asarray(low[np.argsort(values[low], kind="stable")[:count]], np.int64)
+
+
+def best_so_far(
+    best: Int, scores: NDArray[Any], block: NDArray[Any], *, first: int, keep: int
+) -> tuple[Int, NDArray[Any]]:
+    """The `best` candidates (kept,) with their `scores` (kept,), highest first, and those of the next `block`
+    (candidate,), the first of which is candidate `first` -> the best of all of them."""
+    few = first_few(-block, keep)
+    together = np.concatenate([scores, block[few]])
+    order = np.argsort(-together, kind="stable")[:keep]
+    return np.concatenate([best, few + first])[order], together[order]
+
+
 class _Running:
     """One pattern's best few and sums so far, all relative to the highest score seen."""
 
@@ -146,10 +166,7 @@ class _Running:
         self.mean = self.mean + weights @ values
         for group, one in codes.items():
             self.labels[group] += np.bincount(one, weights, minlength=len(self.labels[group]))
-        few = np.argsort(-scores, kind="stable")[: self.keep]
-        together = np.concatenate([self.scores, scores[few]])
-        order = np.argsort(-together, kind="stable")[: self.keep]
-        self.best, self.scores = np.concatenate([self.best, few + first])[order], together[order]
+        self.best, self.scores = best_so_far(self.best, self.scores, scores, first=first, keep=self.keep)
 
     @property
     def log_total(self) -> float:

@@ -35,7 +35,7 @@ from encoders.storage import Arrays, read_tensors, write_tensors
 from encoders.voxel_contract import own_trials, stored_voxels, voxel_arrays, voxel_facts
 from encoders.voxelwise.encoding import Encoding, Evidence, fit_encoding
 from encoders.voxelwise.features import Features
-from encoders.voxelwise.posterior import blocks, settled
+from encoders.voxelwise.posterior import best_so_far, blocks, settled
 
 KIND = "reading"
 MOST = 200
@@ -103,14 +103,15 @@ class Reading:
         averaged = average_repeats(self._own(responses))
         own, encoding = max(zip(self.columns, self.encodings, strict=True), key=lambda one: len(one[1].columns))
         measured = averaged.values[:, own][:, encoding.columns]
-        scores = np.empty((len(measured), len(features)), np.float32)
+        best = [(np.empty(0, np.int64), np.empty(0, np.float32))] * len(measured)
         for rows in blocks(len(features)):
             predicted = encoding.expected(np.asarray(features[rows], np.float32))
             predicted -= predicted.mean(1, keepdims=True)
             predicted /= np.maximum(np.linalg.norm(predicted, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-            for score, pattern in zip(scores, measured, strict=True):
-                score[rows] = predicted @ pattern  # one by one: in company a product's last bits would be others
-        return averaged.ids, np.argsort(-scores, axis=1, kind="stable")[:, :keep]
+            for row, pattern in enumerate(measured):
+                score = predicted @ pattern  # one by one: in company a product's last bits would be others
+                best[row] = best_so_far(*best[row], score, first=rows.start, keep=keep)
+        return averaged.ids, np.stack([one for one, _ in best])
 
     def _own(self, responses: Responses) -> Responses:
         return own_trials(responses, voxels=self.voxels, unit=self.unit, scaler=self.scaler)
@@ -226,7 +227,7 @@ def fit_reading(
     experts: Mapping[str, Int],
     true: Mapping[str, Conditions],
     features: Features,
-    own: Mapping[str, int],
+    own: Mapping[str, Int],
     bank: str,
     folds: int,
     seed: int,
@@ -235,7 +236,8 @@ def fit_reading(
 
     experts     name -> (voxel,) int64 columns of the responses
     true        space -> conditions of the training stimuli, in the spaces of `features`, which are of the bank's
-                candidates; `own` training stimulus -> which of them it is, where it is one
+                candidates; `own` training stimulus -> which of them it is (candidate,), windows of its
+                clip among them
     bank        digest of the bank
     folds, seed of the training stimuli, which choose penalties, noise, weights and mixture
     """
@@ -259,7 +261,7 @@ def fit_reading(
     if len(rows) > CANDIDATES:
         rows = np.sort(np.random.default_rng([seed, 6]).permutation(rows)[:CANDIDATES])
     candidates = np.asarray(features.candidates[rows], np.float32)
-    itself = np.array([own.get(one, -1) for one in averaged.ids])
+    itself = [np.flatnonzero(np.isin(rows, own.get(averaged.ids[one], ()))) for one in picked.tolist()]
     scores, short, sizes = _held_out(training, columns, picked, held, candidates, itself)
     found = settled(scores, training.features[picked], candidates)
     names = tuple(experts)
@@ -284,11 +286,11 @@ def held_in(ids: Sequence[str], *, folds: int, seed: int, sound: bool) -> Int:
 
 
 def _held_out(
-    training: _Training, columns: Sequence[Int], picked: Int, fold: Int, candidates: Float, own: Int
+    training: _Training, columns: Sequence[Int], picked: Int, fold: Int, candidates: Float, own: Sequence[Int]
 ) -> tuple[list[Float], list[Double], list[Double]]:
     """One a set of voxels: (picked stimulus, candidate) float32 log likelihoods by encodings without its fold, less
-    each row's highest; (picked stimulus,) how much that stays below the ceiling, and of how many voxels; -inf of the
-    stimulus itself."""
+    each row's highest; (picked stimulus,) how much that stays below the ceiling, and of how many voxels; -inf of
+    what is the stimulus itself, `own` (candidate,) of each."""
     scores = [np.empty((len(picked), len(candidates)), np.float32) for _ in columns]
     short, sizes = [np.empty(len(picked)) for _ in columns], [np.zeros(len(picked)) for _ in columns]
     for one in progress(np.unique(fold[picked]).tolist(), desc="how far to believe voxels", unit="fold"):
@@ -298,8 +300,8 @@ def _held_out(
             encoding = training.encoding(voxels, rows)
             patterns = training.patterns[np.ix_(tested, voxels)]
             found = encoding.evidence(patterns, training.showings[tested]).log_likelihood(candidates)
-            itself = np.flatnonzero(own[tested] >= 0)
-            found[itself, own[tested[itself]]] = -np.inf
+            for place, row in enumerate(held.tolist()):
+                found[place, own[row]] = -np.inf
             score[held] = found - found.max(1, keepdims=True)
             below[held] = encoding.ceiling(training.showings[tested]) - found.max(1)
             size[held] = len(encoding.columns)

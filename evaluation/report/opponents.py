@@ -1,4 +1,5 @@
-"""Opponents: rows that show an existing stimulus and draw nothing, where they are ahead of what was drawn.
+"""Opponents: rows that show an existing stimulus and draw nothing, and what was drawn in other ways, where they are
+ahead of what was drawn.
 
     opponent_lines(scores, card=report.row_card, metric=report.metric_card)
 """
@@ -7,30 +8,56 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from evaluation.metrics import CATALOGUE as METRICS
 from evaluation.metrics._parts.verdicts import NWay, Verdict
-from evaluation.samples.rows import RowCard
+from evaluation.samples.rows import OWN, RowCard
 from evaluation.score import Score
 from evaluation.statistics.folds import DECODED
 from evaluation.statistics.metric_cards import MetricCard
 
 MOST, DIGITS = 8, 3
 """Metrics that the sentence names, and digits of a value."""
+FEWEST = 5
+"""Stimuli below which nothing is told apart."""
 
 
 def opponent_lines(
     scores: Sequence[Score], *, card: Callable[[str], RowCard], metric: Callable[[str], MetricCard]
 ) -> tuple[str, ...]:
-    """One sentence with every opponent, the metrics in which it is ahead of row decoded, and both values.
+    """A sentence with every opponent that draws nothing, and one with what was drawn in other ways: the metrics in
+    which each is ahead of row decoded by more than the 95 % interval of the difference, paired by stimulus, and both
+    values.
 
     Compared are the metrics that may stand among the first numbers of a page, and those of true labels.
     """
+    looked_up = [one for one in scores if card(one.row).looked_up]
+    others = [one for one in scores if _drawn_otherwise(card(one.row))]
+    shown, drawn = (_ahead(scores, rows, card=card, metric=metric) for rows in (looked_up, others))
+    return (
+        *([f"The {shown}: the generator adds nothing to a look-up there."] if shown else []),
+        *([f"Drawn in another way, the {drawn}."] if drawn else []),
+    )
+
+
+def _drawn_otherwise(card: RowCard) -> bool:
+    """Rows of methods' own: neither the ladder's nor a control, and not a look-up."""
+    return card.name not in OWN and not card.looked_up and not card.control
+
+
+def _ahead(
+    scores: Sequence[Score], rows: Sequence[Score], *, card: Callable[[str], RowCard],
+    metric: Callable[[str], MetricCard],
+) -> str:  # fmt: skip
     decoded = {one.metric: one for one in scores if one.row == DECODED}
     ahead: dict[str, list[str]] = {}
     left = 0
-    for one in scores:
+    for one in rows:
         own = decoded.get(one.metric)
-        if own is None or not card(one.row).looked_up or not _compared(one.metric, metric) or not _better(one, own):
+        if own is None or not _compared(one.metric, metric) or not _better(one, own):
+            continue
+        if not _told_apart(one, own):
             continue
         if sum(map(len, ahead.values())) == MOST:
             left += 1
@@ -39,11 +66,11 @@ def opponent_lines(
             said = said if said.isupper() else said[:1].lower() + said[1:]
             ahead.setdefault(one.row, []).append(f"{said} ({one.value:.{DIGITS}f} and {own.value:.{DIGITS}f})")
     if not ahead:
-        return ()
+        return ""
     first, *others = [f"{_named(card(row))} {{}}in {_listed(found)}" for row, found in ahead.items()]
     more = f", and in {left} more" if left else ""
     parts = [first.format("is ahead of what was drawn "), *(one.format("") for one in others)]
-    return (f"The {'; the '.join(parts)}{more}: the generator adds nothing to a look-up there.",)
+    return f"{'; the '.join(parts)}{more}"
 
 
 def _compared(name: str, metric: Callable[[str], MetricCard]) -> bool:
@@ -56,6 +83,20 @@ def _compared(name: str, metric: Callable[[str], MetricCard]) -> bool:
 def _better(one: Score, other: Score) -> bool:
     first, second = round(one.value, DIGITS), round(other.value, DIGITS)  # what is printed alike is no lead
     return first < second if one.lower else first > second
+
+
+def _told_apart(one: Score, other: Score) -> bool:
+    """Whether the 95 % t interval of the mean difference, over stimuli that both have, lies apart from 0."""
+    from scipy.stats import t
+
+    theirs = dict(zip(other.ids, other.values.tolist(), strict=True))
+    apart = np.array([value - theirs[name] for name, value in zip(one.ids, one.values.tolist(), strict=True)
+                      if name in theirs])  # fmt: skip
+    apart = apart[np.isfinite(apart)]
+    if len(apart) < FEWEST:
+        return False
+    error = float(apart.std(ddof=1)) / np.sqrt(len(apart))
+    return bool(abs(apart.mean()) > t.ppf(0.975, len(apart) - 1) * error)
 
 
 def _named(card: RowCard) -> str:

@@ -51,7 +51,7 @@ class MicroBatches:
 
     @classmethod
     def fitting(cls, network: nn.Module, device: str | torch.device, *, beside: Iterable[object] = ()) -> MicroBatches:
-        """Micro-batches for a network of this size: 4 samples on 1 thread for a small one on a processor, and so on.
+        """Micro-batches for a network of this size: 8 samples on 1 thread for a small one on a processor, and so on.
 
         `beside` are the components that are called in the same lanes; what is no network there does not count.
         """

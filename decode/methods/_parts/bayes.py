@@ -28,8 +28,9 @@ from decode.run.patterns import columns_of
 from decode.run.settings import Settings, spaces_of
 from encoders.conditions import Conditions, SpaceCard
 from encoders.spaces import CATALOGUE as SPACES
+from encoders.spaces import of_sounds
 from encoders.storage import write_json
-from encoders.voxelwise.bank_guard import looked_at, refuse_tested, words_known
+from encoders.voxelwise.bank_guard import looked_at, refuse_tested, same_items, words_known
 from encoders.voxelwise.bank_items import open_item
 from encoders.voxelwise.banks import Bank, bank_of
 from encoders.voxelwise.encoding import Evidence
@@ -87,7 +88,8 @@ def learn_reading(
     known = spaces_of(settings.maps)
     true = {name: Conditions.load(run.conditions(name, "true")) for name in (*read, start) if name in known}
     shown = set(recording.responses.stimulus.tolist())
-    found = candidates_of(bank, stack, true, sorted(set(fold.train) & shown))
+    trained = sorted(set(fold.train) & shown)
+    found = candidates_of(bank, stack, true, trained)
     compared = [name for name in read if name in true and (name in found.spaces or name == read[0])]
     for name in compared:
         found.must_be_of(true[name].space, where=f"bank {found.where}")
@@ -97,12 +99,17 @@ def learn_reading(
     said = [one for one in said if one]
     reading = Reading.load(path) if path.is_file() else None
     if reading is None or (reading.bank, reading.split) != (found.digest, fold.sha256):
-        struck = refuse_tested(found, recording.stimuli, fold.test, true=pictured) if beside else ()
-        features = features_of(found.without(struck), compared)
+        struck: tuple[str, ...] = ()
+        if beside:
+            struck = refuse_tested(
+                found, recording.stimuli, fold.test, true=pictured, simulated=recording.simulated
+            )  # fmt: skip
+        # settled with what is left out later, so that test stimuli move nothing that is learned
+        features = features_of(found, compared)
         reading = fit_reading(
             recording.responses, fold, experts={name: columns_of(recording, regions) for name, regions in sets.items()},
             true={name: true[name] for name in compared}, features=features,
-            own={} if beside else {name: row for row, name in enumerate(found.ids)}, bank=found.digest,
+            own=same_items(found, recording.stimuli, trained, sound=any(map(of_sounds, compared))), bank=found.digest,
             folds=settings.maps.folds, seed=settings.machine.seed,
         )  # fmt: skip
         reading = replace(reading, struck=struck)
@@ -270,6 +277,15 @@ class Readings:
         )  # fmt: skip
         return {name: Said(fold=fold, row=row, showings=0, found=found) for row, name in enumerate(names)}
 
+    def evidence(self, fold: str, names: Sequence[str], read: Conditions) -> Evidence:
+        """What is kept in `read` of these stimuli, as evidence on the candidates of their fold."""
+        values = read.take(names).values.astype(np.float64)
+        width, showings = self.features(fold).candidates.shape[1], values[:, 0].round().astype(np.int64)
+        return Evidence(
+            linear=np.ascontiguousarray(values[:, 2 : 2 + width]), constant=values[:, 1],
+            quadratic=self.reading(fold).quadratic(showings), showings=showings,
+        )  # fmt: skip
+
     def said(
         self, folds: Mapping[str, str], read: Conditions, *, sharpness: float, keep: int, labels: bool = False,
         without: Mapping[str, Int] | None = None, seeds: Mapping[str, Sequence[int]] | None = None,
@@ -282,18 +298,13 @@ class Readings:
         said: dict[str, Said] = {}
         for fold in dict.fromkeys(folds.values()):
             names = [one for one in folds if folds[one] == fold]
-            reading, bank = self.reading(fold), self.candidates(fold)
-            values, candidates = read.take(names).values.astype(np.float64), self.features(fold).candidates
-            showings = values[:, 0].round().astype(np.int64)
-            evidence = Evidence(
-                linear=np.ascontiguousarray(values[:, 2 : 2 + candidates.shape[1]]), constant=values[:, 1],
-                quadratic=reading.quadratic(showings), showings=showings,
-            )  # fmt: skip
+            evidence, bank = self.evidence(fold, names, read), self.candidates(fold)
             found = posterior(
-                evidence.tempered(sharpness), candidates, keep=keep, labels=bank.labels if labels else None,
+                evidence.tempered(sharpness), self.features(fold).candidates, keep=keep,
+                labels=bank.labels if labels else None,
                 without={row: without[name] for row, name in enumerate(names) if name in without} if without else None,
                 seeds={row: seeds[name] for row, name in enumerate(names) if name in seeds} if seeds else None,
             )  # fmt: skip
-            for row, (one, count) in enumerate(zip(names, showings.tolist(), strict=True)):
+            for row, (one, count) in enumerate(zip(names, evidence.showings.tolist(), strict=True)):
                 said[one] = Said(fold=fold, row=row, showings=count, found=found)
         return said

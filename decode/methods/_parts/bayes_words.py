@@ -22,8 +22,8 @@ from encoders.storage import read_json, write_json
 from encoders.voxelwise.banks import Bank
 from evaluation.statistics.posteriors import FORMAT, KIND, LONGEST, path_of
 
-WORDS = 5
-"""Captions of the most likely candidates that are told."""
+WORDS, LOOKED_AT = 5, 100
+"""Captions that are told, of those of so many of the most likely candidates; all candidates of a caption together."""
 LEAST = 0.005
 """Share below which a label is not told."""
 
@@ -38,9 +38,12 @@ def write_words(readings: Readings, run: RunFolder) -> None:
         return
     read = Conditions.load(evidence)
     folds = {name: fold for fold, names in run.card_facts()["tested"].items() for name in names if name in read.ids}
-    said = readings.said(folds, read, sharpness=1, keep=WORDS, labels=True)
-    none = _unexplained(readings, said)
-    found = {name: _words(one, readings.candidates(one.fold), none=name in none) for name, one in said.items()}
+    said = readings.said(folds, read, sharpness=1, keep=LOOKED_AT, labels=True)
+    none, captions = _unexplained(readings, said), _captions(readings, said, read)
+    found = {
+        name: _words(one, readings.candidates(one.fold), captions[name], none=name in none)
+        for name, one in said.items()
+    }  # fmt: skip
     candidates = max((len(readings.candidates(fold)) for fold in set(folds.values())), default=1)
     facts = {"format": FORMAT, "kind": KIND, "candidates": candidates, "stimuli": found, "made of": made_of}
     write_json(path, facts)
@@ -50,11 +53,35 @@ def _is_of(facts: dict[str, Any], made_of: str) -> bool:
     return (facts.get("format"), facts.get("kind"), facts.get("made of")) == (FORMAT, KIND, made_of)
 
 
-def _words(said: Said, bank: Bank, *, none: bool) -> dict[str, Any]:
+def _captions(
+    readings: Readings, said: Mapping[str, Said], read: Conditions
+) -> dict[str, list[tuple[str, float, int]]]:
+    """Stimulus -> its most likely captions, each with the share of all candidates of that caption and the row of the
+    most likely of these."""
+    told: dict[str, list[tuple[str, float, int]]] = {}
+    for fold in dict.fromkeys(one.fold for one in said.values()):
+        bank, features = readings.candidates(fold), readings.features(fold).candidates
+        lines = [_one_line(caption) for caption in bank.captions]
+        alike: dict[str, list[int]] = {}
+        for row, line in enumerate(lines):
+            alike.setdefault(line, []).append(row)
+        for name in (name for name, one in said.items() if one.fold == fold):
+            found, own = said[name].found, said[name].row
+            evidence, parts = readings.evidence(fold, [name], read), []
+            log_total = found.log_best[own] - np.log(found.share[own, 0])
+            first = {lines[row] or bank.ids[row]: row for row in reversed(found.best[own].tolist())}
+            for row in first.values():
+                same = features[alike[lines[row]] if lines[row] else [row]]
+                share = float(np.exp(evidence.log_likelihood(np.asarray(same, np.float64))[0] - log_total).sum())
+                parts.append((lines[row], share, row))
+            told[name] = sorted(parts, key=lambda part: (-part[1], bank.ids[part[2]]))[:WORDS]
+    return told
+
+
+def _words(said: Said, bank: Bank, captions: Iterable[tuple[str, float, int]], *, none: bool) -> dict[str, Any]:
     found, row = said.found, said.row
-    best = zip(found.best[row].tolist(), found.share[row].tolist(), strict=True)
     return {
-        "captions": [[_one_line(bank.captions[one]), round(share, 4), bank.ids[one]] for one, share in best],
+        "captions": [[caption, round(min(share, 1.0), 4), bank.ids[one]] for caption, share, one in captions],
         "entropy": _nats(float(found.entropy[row])),
         "prior_entropy": _nats(found.prior_entropy),
         "labels": {group: _told(bank.names[group], shares[row]) for group, shares in found.marginals.items()},
