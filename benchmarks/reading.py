@@ -41,7 +41,7 @@ METRICS = (
 )  # fmt: skip
 OPPONENTS = ("takagi", "retrieval", "likely", "correlated", "other_words")
 BLIND = ("decoded", "shuffled", "repeat", "retrieval", "likely", "correlated")
-CALIBRATED = ("kind", "colour", "setting")
+CALIBRATED = ("kind", "category", "colour", "position", "setting", "light", "size", "companion")
 RESAMPLES = 2000
 BANK = Path("pipelines/miniature/image/bank")
 
@@ -178,6 +178,8 @@ def calibration(found: Sequence[Judged]) -> dict[str, dict[str, float]]:
     """Prints the calibration of all subjects together; group -> error, by chance, accuracy."""
     known: dict[str, dict[str, float]] = {}
     for group in CALIBRATED:
+        if not all(any(group in labels for labels in one.labels.values()) for one in found):
+            continue  # a label that not every stimulus has is not in a file of one's own
         sure, right = [], []
         for one in found:
             words = next(two for two in read_posteriors(one.folder) if two.method == "bayes").stimuli
@@ -249,6 +251,7 @@ def main() -> None:
                      "--fields", "") for part, seed in zip(parts, asked.seeds, strict=True)]  # fmt: skip
         print(f"{amount} training stimuli")
         facts[f"{amount} stimuli"] = table(few, ("decoded", "takagi"))
+        facts[f"calibration of {amount}"] = calibration(few)
     if asked.without_kinds:
         poor = {seed: poorer(asked.out, asked.without_kinds, seed=seed) for seed in asked.seeds}
         less = [study(data[seed], asked.out / f"poor{seed}", "--bank", str(poor[seed][0]), "--rows", "decoded",
