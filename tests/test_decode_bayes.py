@@ -380,6 +380,8 @@ def test_every_fold_learns_from_its_own_training_stimuli(planted: Path, tiny_sta
     readings = {fold.name: Reading.load(out / f"learned/bayes/bayes.{fold.name}.safetensors") for fold in folds}
     assert {one.split for one in readings.values()} == {fold.sha256 for fold in folds}
     assert len(read_samples(out, references=None).of("decoded")) == sum(len(fold.test) for fold in folds)
+    computed = json.loads((out / "card.json").read_text())["arithmetic"]["fit"]
+    assert len(computed) == 1 and "unknown" not in computed[0], "conditions of clusters are no earlier version's"
     # refits are of ridges: a row that they did not draw has neither their chance nor their width
     design = read_design(out)
     assert design.in_folds and design.null_of("decoded") is None and np.isnan(design.chance("decoded", "two_way"))

@@ -411,9 +411,20 @@ def test_a_bank_that_cannot_be_is_one_sentence(
 def test_a_bank_of_another_stack_is_said(tmp_path: Path, tiny_stack: Path) -> None:
     items = drawn_items(12, seed=4, modality="image")
     build(tmp_path / "bank", stack=str(tiny_stack), items=items, spaces=("clip-text",), components=4)
-    assert len(check(tmp_path / "bank", stack=str(tiny_stack))) == 3
+    assert len([line for line in check(tmp_path / "bank", stack=str(tiny_stack)) if "captions have" not in line]) == 3
     with pytest.raises(InputError, match="clip-text of miniature-image"):
         check(tmp_path / "bank", stack="miniature-image")
+
+
+def test_captions_that_the_stack_cannot_tell_apart_are_counted(tmp_path: Path, tiny_stack: Path) -> None:
+    lines = [f"thing number {one} on a table" for one in range(10)]
+    lines += ["far " * 200 + one for one in ("cat", "dog", "cup")]  # which are cut before that
+    (tmp_path / "c.txt").write_text("\n".join(lines), encoding="utf-8")
+    items = caption_items(tmp_path / "c.txt")
+    build(tmp_path / "bank", stack=str(tiny_stack), items=items, spaces=("clip-text",), components=8)
+    (said,) = (line for line in check(tmp_path / "bank") if "different conditions" in line)
+    apart = int(said.partition(" captions have ")[2].split()[0])
+    assert said.startswith("clip-text: 13 different captions") and 1 < apart <= 11, "a tiny tokenizer knows few words"
 
 
 def test_a_bank_speaks_of_its_conditions() -> None:

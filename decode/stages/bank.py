@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from brain.errors import InputError, UsageError, expected
 from brain.types import Stimuli
 from decode.run.patterns import folds_of, open_data
@@ -81,6 +83,12 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
                 raise InputError(expected(folder, f"a bank of {stack}", found, "name its own --stack"))
             there = SPACES[name].open(place.path, model=place.model, revision=place.revision, device="cpu").card
             bank.must_be_of(there, where=folder)
+        if SPACES[name].captioned:
+            said = len(set(bank.captions))
+            told_apart = len(np.unique(bank.spaces[name].coordinates, axis=0))
+            if told_apart < said:
+                why = "it does not know all their words, or cuts long ones short"
+                lines.append(f"{name}: {said} different captions have {told_apart} different conditions: {why}")
     lines.append(f"labels: {', '.join(bank.labels) or 'none, so that no marginals are computed'}")
     if data is not None:
         recording = open_data(data, DataSettings())
@@ -89,7 +97,8 @@ def check(folder: Path, *, stack: str = "", data: Path | None = None) -> list[st
             raise InputError(expected(data, "stimuli that the bank is of", recording.stimuli.modality, "give others"))
         true = _true(bank, recording.stimuli, tested, stack=stack)
         refuse_tested(bank, recording.stimuli, tested, true=true, simulated=recording.simulated)
-        lines += [one if stack else f"{one}; name --stack" for one in [looked_at(bank, true)] if one]
+        unlooked = looked_at(bank, true) if stack else "what items look or sound like was not compared: name --stack"
+        lines += [unlooked] if unlooked else []
         lines.append(words_known(bank, recording.stimuli, tested))
     return lines
 

@@ -55,6 +55,14 @@ class Evidence:
         rows = zip(self.linear, self.constant.tolist(), self.showings.tolist(), strict=True)
         return np.stack([block @ linear - own[count] + constant for linear, constant, count in rows])
 
+    def pattern(self, row: int) -> Evidence:
+        """That of one pattern alone."""
+        one, count = slice(row, row + 1), int(self.showings[row])
+        return replace(
+            self, linear=self.linear[one], constant=self.constant[one], showings=self.showings[one],
+            quadratic={count: self.quadratic[count]},
+        )  # fmt: skip
+
     def tempered(self, weight: float) -> Evidence:
         """The log likelihood times `weight`, the inverse of a temperature."""
         return replace(

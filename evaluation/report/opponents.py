@@ -1,4 +1,4 @@
-"""Opponents: rows that show an existing stimulus and draw nothing, and what was drawn in other ways, where they are
+"""Opponents: rows that show an existing stimulus and draw nothing, and what was drawn otherwise, where they are
 ahead of what was drawn.
 
     opponent_lines(scores, card=report.row_card, metric=report.metric_card)
@@ -26,7 +26,7 @@ FEWEST = 5
 def opponent_lines(
     scores: Sequence[Score], *, card: Callable[[str], RowCard], metric: Callable[[str], MetricCard]
 ) -> tuple[str, ...]:
-    """A sentence with every opponent that draws nothing, and one with what was drawn in other ways: the metrics in
+    """A sentence with every opponent that draws nothing, and one with what was drawn otherwise: the metrics in
     which each is ahead of row decoded by more than the 95 % interval of the difference, paired by stimulus, and both
     values.
 

@@ -65,15 +65,17 @@ def _captions(
         alike: dict[str, list[int]] = {}
         for row, line in enumerate(lines):
             alike.setdefault(line, []).append(row)
-        for name in (name for name, one in said.items() if one.fold == fold):
+        names = [name for name, one in said.items() if one.fold == fold]
+        every = readings.evidence(fold, names, read)
+        for place, name in enumerate(names):
             found, own = said[name].found, said[name].row
-            evidence, parts = readings.evidence(fold, [name], read), []
             log_total = found.log_best[own] - np.log(found.share[own, 0])
             first = {lines[row] or bank.ids[row]: row for row in reversed(found.best[own].tolist())}
-            for row in first.values():
-                same = features[alike[lines[row]] if lines[row] else [row]]
-                share = float(np.exp(evidence.log_likelihood(np.asarray(same, np.float64))[0] - log_total).sum())
-                parts.append((lines[row], share, row))
+            same = [alike[lines[row]] if lines[row] else [row] for row in first.values()]
+            candidates = np.asarray(features[np.concatenate(same)], np.float64)
+            shares = np.exp(every.pattern(place).log_likelihood(candidates)[0] - log_total)
+            totals = np.add.reduceat(shares, np.cumsum([0, *map(len, same[:-1])])).tolist()
+            parts = [(lines[row], total, row) for row, total in zip(first.values(), totals, strict=True)]
             told[name] = sorted(parts, key=lambda part: (-part[1], bank.ids[part[2]]))[:WORDS]
     return told
 

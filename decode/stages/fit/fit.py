@@ -149,6 +149,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
 
     choice  the standardisation; of clusters, whose folds are known only now, sessions without training trials change it
     """
+    begun = any(run.path.glob("conditions/*.safetensors"))  # before clusters make theirs
     made, stimuli = cluster_count(recording, settings.data.split) > 0, recording.stimuli
     folds = () if made else folds_of(recording, settings.data.split, run)
     guard_trials(recording, folds)
@@ -170,7 +171,7 @@ def fit_recording(run: RunFolder, recording: Recording, settings: Settings, choi
     check_mappings(recording, folds, settings)
     ids = ids_of(folds)
     guard_folds(run, folds, looks, settings=settings, sound=sound)
-    run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=any(run.path.glob("conditions/*.safetensors")))
+    run.add_arithmetic("fit", arithmetic(settings.machine.device), begun=begun)
     spaces = open_spaces(settings, stimuli=stimuli, ids=ids)
     check_fitting(recording, folds, {name: space.card.shape for name, space in spaces.items()}, settings)
     short = filled_up(recording, settings, ids)
