@@ -48,5 +48,10 @@ def test_more_features_than_stimuli_are_turned_and_predict_the_same() -> None:
     found = voxel_prediction(
         features[:50], responses[:50], x_test=features[50:], y_test=responses[50:], groups=groups, settings=SETTINGS
     )
+    still = voxel_prediction(
+        np.ones_like(features[:50]), responses[:50], x_test=features[50:], y_test=responses[50:], groups=groups,
+        settings=SETTINGS,
+    )  # fmt: skip
+    assert not still.cv.any(), "features that never move predict nothing"
     bound = rounding(sums=500 * 50, scale=1.0)
     assert np.allclose(found.test, columnwise(plain.predict(features[50:]), responses[50:]), rtol=0, atol=bound)

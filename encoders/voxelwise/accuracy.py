@@ -75,4 +75,6 @@ def _spanned(x: Float, x_test: Float) -> tuple[Float, Float]:
         return x, x_test
     both, rows = kernel(np.concatenate([x, x_test])), np.arange(len(x) + len(x_test))
     turned = turn_kernel(both, rows[: len(x)], rows[len(x) :])
+    if not len(turned.spectrum):  # features that never move span nothing
+        return x, x_test
     return turned.scores.astype(np.float32), turned.held.astype(np.float32)
