@@ -243,6 +243,7 @@ def test_the_digest_is_of_labels_and_source_too(tmp_path: Path) -> None:
         ({"names": {"kind": ("a",)}, "labels": {"kind": np.full(ITEMS, 7)}}, "a name of every label"),
         ({"coordinates": np.nan}, "finite numbers"),
         ({"coordinates": None}, "that fit their space"),
+        ({"axes": np.array(1.0, np.float32)}, "that fit their space"),
     ],
 )
 def test_a_bank_that_no_build_writes_is_refused(tmp_path: Path, change: dict[str, Any], said: str) -> None:
@@ -251,6 +252,8 @@ def test_a_bank_that_no_build_writes_is_refused(tmp_path: Path, change: dict[str
         part = bank.spaces["pixels"]
         made = part.coordinates[:, :-1] if change["coordinates"] is None else np.full_like(part.coordinates, np.nan)
         change = {"spaces": {"pixels": replace(part, coordinates=made)}}
+    if "axes" in change:
+        change = {"spaces": {"pixels": replace(bank.spaces["pixels"], axes=change["axes"])}}
     replace(bank, **change).save(tmp_path / "other")
     with pytest.raises(InputError, match=said):
         Bank.load(tmp_path / "other")
@@ -324,6 +327,8 @@ def test_captions_of_tables_texts_and_coco(tmp_path: Path) -> None:
         ("c.tsv", "007\n", "line 1: expected two columns"),
         ("c.tsv", "7\ta\n8\t\n", "a caption of its own for 8"),
         ("c.tsv", "7\ta\n7#2\tb\n7\tc\n", "one name twice"),
+        ("c.tsv", "id\tcaption\n", "expected captions, found none"),
+        ("c.csv", "", "expected captions, found none"),
         ("c.json", "{}", "annotations of COCO"),
         ("c.json", '{"annotations": [{"caption": "a"}]}', "image_id and caption"),
         ("c.json", '{"annotations": [{"image_id": null, "caption": "a"}]}', "found None and 'a'"),

@@ -24,8 +24,9 @@ def must_be_sound(bank: Bank, path: Path) -> None:
     """Refuses (InputError) what no build of ours writes: a bank may be anybody's."""
     texts = [*bank.ids, *(name for known in bank.names.values() for name in known)]
     shapes = [
-        (one.axes.shape, one.mean.shape, one.coordinates.shape[1:])
-        == ((one.axes.shape[0], one.mean.size), (int(np.prod(one.card.shape)),), one.axes.shape[:1])
+        (one.axes.ndim, one.mean.ndim, one.coordinates.ndim) == (2, 1, 2)
+        and one.axes.shape[1] == len(one.mean) == int(np.prod(one.card.shape))
+        and one.coordinates.shape[1] == len(one.axes)
         and one.coordinates.dtype.kind == "f"
         for one in bank.spaces.values()
     ]  # fmt: skip

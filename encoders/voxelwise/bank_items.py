@@ -70,7 +70,7 @@ def caption_items(path: Path) -> Items:
             if short:
                 raise InputError(expected(f"{path}, line {short}", "two columns, id and caption", "others", THEN))
             found = [(cells[0], cells[1]) for _, cells in rows]
-            if [cell.strip().lower() for cell in found[0]] in HEADERS:
+            if found and [cell.strip().lower() for cell in found[0]] in HEADERS:
                 found = found[1:]
         else:
             found = [(f"line-{line}", cells[0]) for line, cells in rows]
