@@ -13,7 +13,6 @@ import importlib.resources
 from functools import cache
 from typing import Any
 
-
 from evaluation.report.pages.environment import environment
 
 HERE = "evaluation.report.pages"
