@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import re
 import subprocess
@@ -139,24 +141,32 @@ def test_page_is_self_contained_and_text_stays_text(report: Report) -> None:
     page = Page()
     page.feed(source)
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "iframe", "object", "embed", "link", "form", "base"}
+    assert not names & {"iframe", "object", "embed", "link", "form", "base"}
+    assert [tag for tag, _ in page.tags].count("script") == 1
     assert not any(key.startswith("on") for _, attributes in page.tags for key in attributes)
     links = [value for _, attributes in page.tags for key, value in attributes.items() if key in ("src", "href")]
-    assert links and all(value is not None and value.startswith("data:image/") for value in links)
+    inside = [value for value in links if value is not None and not value.startswith("#")]
+    assert inside and all(value.startswith("data:image/") for value in inside)
+    anchors = [value[1:] for value in links if value is not None and value.startswith("#")]
+    assert anchors == [attributes["id"] for tag, attributes in page.tags if tag == "h2"]  # the contents list
     assert not re.search(r"url\(|@import", source)
     # an address may be read, as in the command that fetches absent weights; nothing may lead there
     assert not any("://" in value for _, attributes in page.tags for value in attributes.values() if value)
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and a.get("http-equiv"))
     assert policy is not None and policy.startswith("default-src 'none'")
+    script = source.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy and "unsafe-eval" not in policy
     assert MARKUP in page.text and "V1 <b>" in page.text
 
 
 def test_gallery_shows_every_stimulus_and_every_decode(report: Report) -> None:
-    source = report.page.read_text()
-    alts = re.findall(r'<img src="data:image/png;base64,[^"]+" alt="([^"]*)"', source)
-    assert [alt for alt in alts if alt.startswith("seen")] == [f"seen: s{i:02d}" for i in range(STIMULI)]
+    gallery = report.page.read_text().partition('<div class="stimuli')[2].partition("<dialog")[0]
+    assert re.findall(r"<h3>([^<]*)</h3>", gallery) == [f"s{i:02d}" for i in range(STIMULI)]
+    alts = re.findall(r'<img src="data:image/webp;base64,[^"]+" alt="([^"]*)"', gallery)
+    assert sum(alt.startswith("Seen: ") for alt in alts) == STIMULI
     assert sum(alt.startswith("Decoded ") for alt in alts) == 2 * STIMULI - 1
-    assert source.count('<div class="hole">withheld</div>') == 1
+    assert gallery.count('<div class="hole">withheld</div>') == 1
 
 
 def test_same_folder_and_seed_give_the_same_numbers(report: Report) -> None:

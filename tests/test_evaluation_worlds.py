@@ -84,7 +84,7 @@ def test_a_simulated_brain_is_said_in_the_first_screen_and_in_the_facts(tmp_path
     assert f'<span class="badge">{BADGE}</span>' in header and "no person was scanned" in header
     assert "subject subj01 (simulated, in NSD&#39;s layout)" in header
     assert "split nsd-shared1000 (simulated, in NSD&#39;s layout)" in header
-    assert f"<title>afterimage report, {BADGE}</title>" in report.page.read_text()
+    assert f"<title>subj01, afterimage report, {BADGE}</title>" in report.page.read_text()
 
 
 def test_a_recorded_brain_has_no_badge_and_keeps_its_names(tmp_path: Path) -> None:

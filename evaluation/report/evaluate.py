@@ -11,7 +11,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from evaluation.facts import read_json
 from evaluation.find_judge import find_judge, judge_of
 from evaluation.judges import Bench
 from evaluation.profiles import Profile, find_profile
-from evaluation.report.files import EXPORTED, FILES, write_report
+from evaluation.report.costs import FILE as COSTS
+from evaluation.report.costs import Meter
+from evaluation.report.files import EXPORTED, FILES, free_leaves, write_report
 from evaluation.report.statements import null_line, sessions_of
 from evaluation.report.types import Report
 from evaluation.report.worlds import SHOWN, identical_lines
@@ -90,11 +92,14 @@ def evaluate(
     check_draws(how)
     if how.judge:
         find_judge(how.judge)  # a misspelt name is said before anything is read
+    meter = Meter.start()
     samples = read_samples(folder, references=references)
     home = out if out is not None else run_folder(folder) / "report"
     with claim(home):
         free_targets(home, (*FILES, *EXPORTED) if exported else FILES)
+        free_leaves(home)
         report = measure(folder, samples, how=how, out=out)
+        report = replace(report, cost=meter.cost("evaluate"))
         write_report(report)
     return report
 
@@ -188,7 +193,7 @@ def run_folder(folder: Path) -> Path:
     if index is not None or os.path.lexists(home / "settings.json"):
         only_files(home)
         return home
-    for name in (BRAIN_FILE, "card.json", "report", "conditions", CURVES):
+    for name in (BRAIN_FILE, "card.json", "report", "conditions", CURVES, COSTS):
         only_files(inside(home, home / name))
     return home
 

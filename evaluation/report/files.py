@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from brain.errors import InputError, expected
 from brain.files.tables import as_cell, of_cell, read_records
 from brain.writing.opener import write_text
+from brain.writing.places import free_targets, unlinked
 from evaluation.facts import read_json
 from evaluation.metrics import CATALOGUE as METRICS
 from evaluation.report.types import Ladder, Report
@@ -25,21 +27,54 @@ from evaluation.statistics.posteriors import KIND
 
 FILES = ("report.json", "per_stimulus.csv", "report.html")
 """What a report consists of, in the order in which it is written."""
+GALLERY = "gallery"
+"""The folder beside a page in which the leaves of its gallery lie, where not all stimuli have room in the page."""
+GENERATOR, MARKED = b'<meta name="generator" content="afterimage">', 2000
+"""By what a page of ours is known, and within how many of its first bytes."""
 EXPORTED = ("rdms.hdf5", "human.key.csv")
 """The files of an export beside the report's own, the test's folder left aside."""
 
 
 def write_report(report: Report) -> None:
-    """Writes the three files, each whole or not at all; no room or no rights is a StorageError."""
+    """Writes the three files and the leaves of the gallery, each whole or not at all; no room is a StorageError.
+
+    Leaves of an earlier report that this one does not have are removed.
+    """
     from evaluation.report.pages.page import render
 
+    pages = render(report)
     texts = {
         FILES[0]: json.dumps(report_facts(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n",
         FILES[1]: per_stimulus(report.scores, report.doubts),
-        FILES[2]: render(report),
     }
     for name, text in texts.items():
         write_text(report.folder / name, text)
+    stale = set(leaves(report.folder))
+    for name, text in pages.leaves:
+        write_text(report.folder / GALLERY / name, text)
+        stale.discard(report.folder / GALLERY / name)
+    write_text(report.folder / FILES[2], pages.page)
+    for path in stale:
+        path.unlink()
+
+
+def leaves(folder: Path) -> list[Path]:
+    """The pages of a gallery that lie in a report's folder, by number."""
+    named = [path for path in (folder / GALLERY).glob("*.html") if path.stem.isdecimal()]
+    return sorted(named, key=lambda path: int(path.stem))
+
+
+def free_leaves(folder: Path) -> None:
+    """Refuses (InputError), before anything is judged, a folder whose gallery holds what no report of ours has left."""
+    home = unlinked(folder / GALLERY)
+    if not os.path.lexists(home):
+        return
+    free_targets(home, [path.name for path in leaves(folder)])
+    for path in home.iterdir():
+        ours = path.is_file() and path.stem.isdecimal() and path.suffix == ".html"
+        if not ours or GENERATOR not in path.open("rb").read(MARKED):
+            found = f"{path.name}, which is none"
+            raise InputError(expected(home, "pages of a report's gallery alone", found, "name another --out"))
 
 
 def report_facts(report: Report) -> dict[str, Any]:

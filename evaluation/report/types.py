@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.profiles import Profile
+from evaluation.report.costs import Cost
 from evaluation.report.opponents import opponent_lines
 from evaluation.report.statements import blocked_lines, design_lines, drift_lines, row_lines, warning_lines
 from evaluation.report.worlds import (
@@ -92,6 +93,7 @@ class Report(Ladder):
     findings    the judging behind it all, of `samples`
     design      how the test stimuli were left out, and the null of folds
     doubts      what posteriors say of the stimuli, one a method, () where the run has none
+    cost        what judging has taken, None where it was not measured
     """
 
     folder: Path
@@ -110,6 +112,7 @@ class Report(Ladder):
     samples: Samples
     design: Design
     doubts: tuple[Doubt, ...] = ()
+    cost: Cost | None = None
 
     @property
     def page(self) -> Path:

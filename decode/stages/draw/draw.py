@@ -28,6 +28,7 @@ from decode.stages.fit.fit import is_fitted
 from decode.stages.fit.memory import check_networks
 from decode.stages.own_data import accept
 from encoders.conditions import Conditions
+from evaluation.report.costs import metered
 from evaluation.samples.rows import OTHER_REPEATS, REFERENCE, REPEAT, is_row
 from evaluation.samples.writer import SampleWriter
 from pipelines.drawing import Drawn, Watch
@@ -53,7 +54,8 @@ def decode(out: Path, settings: Settings, data: Path, *, stimuli: Sequence[str] 
             missing = missing_of(writer, chosen, settings.sampling, repeated=repeated)
             if missing or lost_conditions(run, writer, settings):
                 opened = Opened(run=run, settings=settings, data=data)
-                draw_missing(opened, run, writer, settings, missing=missing)
+                with metered(run.path, "decode"):
+                    draw_missing(opened, run, writer, settings, missing=missing)
             for method, _ in own_of(settings):
                 method.finish(run, settings)
             if not missing:

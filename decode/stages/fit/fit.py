@@ -42,6 +42,7 @@ from encoders.ridge import RidgeSettings
 from encoders.spaces import CATALOGUE as SPACES
 from encoders.spaces import Space
 from encoders.storage import write_json
+from evaluation.report.costs import metered
 from evaluation.report.worlds import copied_lines
 
 STAGES = ("machine", "fit", "decode", "evaluate")
@@ -78,7 +79,8 @@ def fit(
             run.claim(settings, data, stages)
             if not new:
                 return f"{out}: fitted already"
-            _learn_more(run, recording, settings)
+            with metered(run.path, "fit"):
+                _learn_more(run, recording, settings)
             return f"{out}: fitted already, but for what {', '.join(one.name for one in new)} learned now"
         recording = open_data(data, settings.data)
         for note in (*recording.masked, *recording.notes):
@@ -89,7 +91,8 @@ def fit(
         recording = choice.on(recording)
         together([lambda: check_weights(settings), *later])
         run.claim(settings, data, stages)
-        fit_recording(run, recording, settings, choice)
+        with metered(run.path, "fit"):
+            fit_recording(run, recording, settings, choice)
     return f"{out}: fitted {', '.join(maps_of(settings.maps))}"
 
 

@@ -19,7 +19,7 @@ from encoders.spaces import CATALOGUE as SPACES
 from evaluation.facts import read_json
 from evaluation.find_judge import judge_of
 from evaluation.judges import Judge
-from evaluation.report.files import FILES
+from evaluation.report.files import FILES, free_leaves, leaves
 from evaluation.samples.rows import FILE as CARDS
 from evaluation.samples.rows import add_cards
 from evaluation.samples.types import INDEX
@@ -94,6 +94,7 @@ def check_names(run: RunFolder, settings: Settings) -> Judge:
             f"beside it with `afterimage evaluate {run.path} --profile {how.profile} --out FOLDER`"
         )
     free_targets(run.report, FILES)
+    free_leaves(run.report)
     return judge_of(how.judge, modality)
 
 
@@ -166,8 +167,7 @@ def _report_digest(run: RunFolder) -> str:
     "" where one of them is missing; the card of a run that was judged by an earlier version has none.
     """
     found = hashlib.sha256()
-    for name in FILES:
-        path = run.report / name
+    for path in (*(run.report / name for name in FILES), *leaves(run.report)):
         if not path.is_file():
             return ""
         found.update(hashlib.sha256(path.read_bytes()).digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from evaluation.statistics.posteriors import Words, cited
 
 CAPTIONS, LABELS = 3, 2
 """Captions of a stimulus, and labels of a group, that the gallery tells."""
+LEAST = 0.01
+"""The share of the posterior below which a caption says nothing."""
 NONE = "none of the bank"
 SIDE, LEFT, TOP = 240.0, 44.0, 14.0
 BOX = {"side": SIDE, "left": LEFT, "top": TOP, "width": LEFT + SIDE + 16, "height": TOP + SIDE + 44}
@@ -26,13 +29,13 @@ class Spelled:
     """What a posterior says of one stimulus, as text.
 
     captions  (caption, share) of the most likely candidates, those of one caption together
-    labels    a text a group; doubt: entropy, and the prior's
+    labels    (group, ((label, share, whether it is the true one), ...)); doubt: entropy, and the prior's
     none      said instead of captions and labels where no candidate of the bank explains the pattern, else ""
     """
 
     method: str
     captions: tuple[tuple[str, str], ...]
-    labels: tuple[str, ...]
+    labels: tuple[tuple[str, tuple[tuple[str, str, bool], ...]], ...]
     doubt: str
     none: str = ""
 
@@ -52,21 +55,25 @@ class Diagram:
 
 def spelled(report: Report, stimulus: str) -> tuple[Spelled, ...]:
     """What the posteriors say of a stimulus, one a method that says something of it."""
-    return tuple(_spelled(one.method, one.words[stimulus]) for one in report.doubts if stimulus in one.words)
+    true = report.samples.references[stimulus].labels
+    return tuple(_spelled(one.method, one.words[stimulus], true) for one in report.doubts if stimulus in one.words)
 
 
-def _spelled(method: str, words: Words) -> Spelled:
+def _spelled(method: str, words: Words, true: Mapping[str, str]) -> Spelled:
     doubt = f"entropy {words.entropy:.1f} of {words.prior_entropy:.1f} nats"
     if words.none:
         return Spelled(method=method, captions=(), labels=(), doubt=doubt, none=NONE)
     labels = []
     for group in sorted(words.labels):
-        found = [f"{label or NO_LABEL} {share_of(share)}" for label, share in words.likely(group)[:LABELS]]
-        labels += [f"{group}: {', '.join(found)}"] if found else []
+        found = tuple(
+            (label or NO_LABEL, share_of(share), bool(label) and true.get(group) == label)
+            for label, share in words.likely(group)[:LABELS]
+        )
+        labels += [(group, found)] if found else []
     merged: dict[str, float] = {}
     for text, share in cited(words, most=len(words.captions)):
         merged[text] = merged.get(text, 0.0) + share
-    likely = sorted(merged.items(), key=lambda one: -one[1])[:CAPTIONS]
+    likely = [one for one in sorted(merged.items(), key=lambda one: -one[1])[:CAPTIONS] if one[1] >= LEAST]
     captions = tuple((text, share_of(min(1.0, share))) for text, share in likely)
     return Spelled(method=method, captions=captions, labels=tuple(labels), doubt=doubt)
 
@@ -95,7 +102,10 @@ def doubt_sections(report: Report) -> list[dict[str, Any]]:
 
 def _sentences(one: Doubt) -> list[str]:
     n = len(one.words)
-    found = [f"Method {one.method} searched {one.candidates:,} candidates for each of {n} stimuli."]
+    found = [
+        f"Method {one.method} searched {one.candidates:,} candidates, those of its bank that are no test stimulus, for "
+        f"each of {n} stimuli."
+    ]
     if math.isfinite(one.left):
         found.append(f"The responses leave {percent(one.left)} of the entropy of not knowing, {one.entropy:.1f} nats.")
     if one.unexplained:
@@ -105,12 +115,24 @@ def _sentences(one: Doubt) -> list[str]:
         )
     if one.apart:
         found.append(f"It speaks of {counted(one.apart, 'stimulus', 'stimuli')} more, not judged here.")
+    if sure := [
+        f"{group.group} (mean confidence {group.confidence:.2f}, right {group.accuracy:.2f})"
+        for group in one.calibrations
+        if overconfident(group)
+    ]:
+        found.append(f"Overconfident of {', '.join(sure)}.")
     few = [found.group for found in one.calibrations if not found.bins]
     if few:
         found.append(f"Fewer than {BINS[-1][0]} stimuli are too few for a diagram of {', '.join(few)}.")
     if not one.calibrations:
         found.append("The posterior and the references have no group of labels in common: calibration is not known.")
     return found
+
+
+def overconfident(found: Calibration) -> bool:
+    """Whether labels are right less often than their mean confidence says, by more than 95 % of true ones would be."""
+    spread = math.sqrt(found.confidence * (1 - found.confidence) / found.n)
+    return found.confidence - found.accuracy > 1.96 * spread
 
 
 def _line(found: Calibration) -> dict[str, str]:

@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.resources
-from functools import cache
 from typing import Any
 
 from evaluation.report.pages.environment import environment
-
-HERE = "evaluation.report.pages"
 
 
 def render(template: str, *, script: str = "", **values: Any) -> str:
@@ -30,15 +26,16 @@ def policy(script: str = "") -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     allowed = f" script-src 'sha256-{digest}';" if script else ""
     return (
-        f"default-src 'none'; img-src data: blob:; media-src data:;{allowed} style-src 'unsafe-inline'; "
+        f"default-src 'none'; img-src data:; media-src data:;{allowed} style-src 'unsafe-inline'; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
-@cache
 def script_text(name: str) -> str:
-    """The text of a script among the templates."""
-    return importlib.resources.files(HERE).joinpath("templates", name).read_text("utf-8")
+    """The text of a script among the templates, as it is."""
+    loader = environment().loader
+    assert loader is not None
+    return loader.get_source(environment(), name)[0]
 
 
 def data_uri(data: bytes, kind: str) -> str:

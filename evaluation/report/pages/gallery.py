@@ -1,111 +1,235 @@
-"""The gallery of a page: every stimulus beside all its decodes and one sample of each other row."""
+"""The gallery of a page: stimuli beside all their decodes and one sample of each other row, as many as a page can hold.
+
+    shelf = Shelf.of(report)
+    shelf.fitting(names)        of these stimuli those that one page has room for, evenly spaced
+    shelf.stimuli(names)        as a page shows them
+"""
 
 from __future__ import annotations
 
-import base64
 import io
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from brain.console.progress import progress
 from evaluation.report.pages.doubt import Spelled, spelled
-from evaluation.report.pages.ladder import number
-from evaluation.report.pages.players import SoundPicture, SoundStrips
+from evaluation.report.pages.frame import data_uri
+from evaluation.report.pages.ladder import WORDS, main_row, number, plotted
+from evaluation.report.pages.players import PEAK_MP3, Sounds, common_level, player, spectrogram
+from evaluation.report.pages.strip import every_nth, spread_score
 from evaluation.report.types import Report
 from evaluation.samples.rows import controls_last
-from evaluation.samples.types import Sample, Samples
+from evaluation.samples.sounds import SOUND
+from evaluation.samples.types import Sample
+from evaluation.score import Score
 
-THUMB = 128
+MOST = 60
+"""Stimuli in one page."""
+ROOM = 6_200_000
+"""Characters of all pictures and sounds of a gallery, of the 8 MB that a page may have."""
+SIDES = (256, 192, 128, 96, 64)
+"""Pixels of the longer side, the largest first, of which the first is taken that leaves room for `MOST` stimuli."""
 NATIVE = 96
-MANY = 4000
+"""Pictures up to so many pixels a side are kept as they are, each bit, as long as they are not made smaller."""
+TRIED = 4
+"""Stimuli by which the size of the others is judged."""
+QUALITY = 82
+NEAREST = "retrieval"
+"""The row of the nearest training stimulus."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A picture in the gallery: a data URI, or none with the reason why."""
+class Shot:
+    """One picture or sound of a stimulus.
 
-    uri: str
-    why: str
-    small: bool
+    title  of its row; kind "seen", "decoded" or "other"; alt: what it is, for those who do not see it
+    uri    of the picture or the spectrogram, "" where there is none and `why` says so
+    sound  the mp3, "" of pictures and of silence; small: whether its pixels are enlarged as they are
+    """
+
+    title: str
+    kind: str
+    alt: str
+    uri: str = ""
+    why: str = ""
+    sound: str = ""
+    small: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
-    """One stimulus in the gallery: what was seen, all its decodes, one sample of each control, what posteriors say."""
+class Stimulus:
+    """One stimulus in a gallery: what was shown, all its decodes, one sample of each other row, what posteriors say.
 
-    stimulus: str
-    captions: tuple[str, ...]
-    labels: tuple[str, ...]
+    marks   its first scores as text; scores, labels: JSON that the page's script sorts and filters by
+    """
+
+    name: str
+    caption: str
     marks: tuple[str, ...]
-    seen: Picture | SoundPicture
-    decoded: tuple[Picture | SoundPicture, ...]
-    controls: tuple[Picture | SoundPicture, ...]
+    scores: str
+    labels: str
+    seen: Shot
+    decoded: tuple[Shot, ...]
+    others: tuple[Shot, ...]
     words: tuple[Spelled, ...] = ()
 
+    @property
+    def shots(self) -> tuple[Shot, ...]:
+        """All of them, as they stand."""
+        return (self.seen, *self.decoded, *self.others)
 
-def columns_of(samples: Samples) -> dict[str, Any]:
-    """The columns of the gallery: the main row with how many samples it has, and (row, title) of the others."""
-    depth = {row: 1 + max(sample.index for sample in samples.of(row)) for row in samples.rows()}
-    main = "decoded" if "decoded" in depth else samples.rows()[0]
-    return {
-        "row": main,
-        "title": samples.card(main).title,
-        "decoded": depth[main],
-        "controls": [(row, samples.card(row).title) for row in controls_last(depth, samples.cards) if row != main],
-    }
+    @property
+    def weight(self) -> int:
+        """Characters of its pictures and sounds."""
+        return sum(len(shot.uri) + len(shot.sound) for shot in self.shots)
 
 
-def gallery(report: Report, samples: Samples, sounds: SoundStrips | None) -> list[Strip]:
-    """Every test stimulus in the order of ids, never in the order of scores; `sounds` shows those that are sounds."""
-    from brain.console.progress import progress
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Stimuli of a report as a page shows them.
 
-    def show(sample: Sample | None) -> Picture | SoundPicture:
-        if sounds is None:
-            return picture(samples, sample, side)
-        return sounds.picture(sample, playable=sounds.plays(place))
+    main     the row of which all samples are shown, `depth` of them at most; rows: the others, one sample each
+    scores   of the main row, by which stimuli are sorted; values: stimulus -> its values, NaN for none
+    kept     stimulus -> its samples
+    side     pixels of the longer side that no picture exceeds; sounds: how sounds are shown, None of pictures
+    made     what has been made already
+    """
 
-    columns = columns_of(samples)
-    kept = {sample.key: sample for sample in samples.samples}
-    side = THUMB if len(kept) <= MANY else THUMB // 2
-    two_way, category = report.score(columns["row"], "two_way"), report.score(columns["row"], "category")
-    strips = []
-    for place, stimulus in enumerate(progress(sorted(samples.references), desc="gallery", unit="stimulus")):
-        shown = samples.references[stimulus]
-        drawn = [kept.get((columns["row"], stimulus, index)) for index in range(columns["decoded"])]
-        others = [kept.get((row, stimulus, 0)) for row, _ in columns["controls"]]
-        strips.append(
-            Strip(
-                stimulus=stimulus,
-                captions=shown.captions,
-                labels=tuple(f"{group} {value}" for group, value in sorted(shown.labels.items())),
-                marks=tuple(
-                    f"{text} {number(float(s.values[place]))}"
-                    for text, s in (("two-way", two_way), ("category", category))
-                    if s is not None and np.isfinite(s.values[place])
-                ),
-                seen=show(shown),
-                decoded=tuple(show(sample) for sample in drawn),
-                controls=tuple(show(sample) for sample in others),
-                words=spelled(report, stimulus),
-            )
+    report: Report = field(repr=False)
+    main: str
+    depth: int
+    rows: tuple[str, ...]
+    scores: tuple[Score, ...] = field(repr=False)
+    values: Mapping[str, tuple[float, ...]] = field(repr=False)
+    kept: Mapping[str, tuple[Sample, ...]] = field(repr=False)
+    side: int = SIDES[0]
+    sounds: Sounds | None = None
+    made: dict[tuple[int, tuple[str, ...], str], Stimulus] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, report: Report) -> Shelf:
+        """The shelf of a report's samples, with pictures as large as can be."""
+        samples, main = report.samples, main_row(report)
+        rows = tuple(row for row in controls_last(samples.rows(), samples.cards) if row != main)
+        depth = 1 + max((one.index for one in samples.of(main)), default=0)
+        found = [report.score(main, name) for name in plotted(report)]
+        scores = tuple(one for one in found if one is not None and np.isfinite(one.values).any())
+        known = [dict(zip(one.ids, one.values.tolist(), strict=True)) for one in scores]
+        values = {name: tuple(one.get(name, np.nan) for one in known) for name in samples.references}
+        kept: dict[str, tuple[Sample, ...]] = {}
+        for one in samples.samples:
+            kept[one.stimulus] = (*kept.get(one.stimulus, ()), one)
+        sounds = Sounds.of(samples) if samples.modality == SOUND else None
+        return cls(
+            report=report, main=main, depth=depth, rows=rows, scores=scores, values=values, kept=kept, sounds=sounds
+        )  # fmt: skip
+
+    def smaller(self, side: int) -> Shelf:
+        """The same with no picture larger than that; sounds stay as they are."""
+        return self if self.sounds is not None else replace(self, side=min(self.side, side))
+
+    def strip(self) -> Shelf:
+        """The same with one sample of the main row, and of the others the first that shows an existing stimulus."""
+        looked_up = [row for row in self.rows if self.report.samples.card(row).looked_up]
+        score = spread_score(self.report)
+        places = [at for at, one in enumerate(self.scores) if score is not None and one.metric == score.metric]
+        values = {name: tuple(found[at] for at in places) for name, found in self.values.items()}
+        rows = tuple(sorted(looked_up, key=lambda row: row != NEAREST)[:1])
+        return replace(self, depth=1, rows=rows, scores=tuple(self.scores[at] for at in places), values=values)
+
+    def fitting(self, names: Sequence[str]) -> tuple[Shelf, list[str]]:
+        """With what size of pictures `MOST` of the stimuli fit into a page, and which: all, or evenly spaced ones."""
+        shelf, room, wanted = self, 0, min(MOST, len(names))
+        for side in SIDES if self.sounds is None else SIDES[:1]:
+            shelf = replace(self, side=side)
+            tried = shelf.stimuli(every_nth(names, TRIED))
+            room = int(ROOM * len(tried) / max(1, sum(one.weight for one in tried)))
+            if room >= wanted:
+                break
+        return shelf, every_nth(names, max(1, min(wanted, room)))
+
+    def stimuli(self, names: Sequence[str], *, desc: str = "") -> list[Stimulus]:
+        """These stimuli as they are named; with a `desc` under a progress bar of that name."""
+        return [self.stimulus(name) for name in (progress(names, desc=desc, unit="stimulus") if desc else names)]
+
+    def stimulus(self, name: str) -> Stimulus:
+        """One stimulus, made once; a sample that was withheld, or is not there, says so in its place."""
+        key = self.side, self.rows, name
+        if key not in self.made:
+            self.made[key] = self._stimulus(name)
+        return self.made[key]
+
+    def _stimulus(self, name: str) -> Stimulus:
+        report, shown = self.report, self.report.samples.references[name]
+        kept = {(one.row, one.index): one for one in self.kept.get(name, ())}
+        drawn = [kept.get((self.main, index)) for index in range(self.depth)]
+        others = [kept.get((row, 0)) for row in self.rows]
+        level = self._level([shown, *drawn, *others])
+        title, values = report.samples.card(self.main).title, self.values[name]
+        titles = [f"{title} {index + 1}" if self.depth > 1 else title for index in range(self.depth)]
+        done = WORDS[report.modality]["stimulus"]
+        caption = shown.captions[0] if shown.captions else ""
+        return Stimulus(
+            name=name,
+            caption=caption,
+            marks=tuple(
+                f"{self._title(one)} {number(value)}"
+                for one, value in zip(self.scores, values, strict=True)
+                if np.isfinite(value)
+            ),
+            scores=json.dumps([value if np.isfinite(value) else None for value in values]),
+            labels=json.dumps(dict(sorted(shown.labels.items())), ensure_ascii=False),
+            seen=self._shot(shown, title=done, kind="seen", level=level, about=caption or name),
+            decoded=tuple(
+                self._shot(one, title=label, kind="decoded", level=level, about=name)
+                for label, one in zip(titles, drawn, strict=True)
+            ),
+            others=tuple(
+                self._shot(one, title=report.samples.card(row).title, kind="other", level=level, about=name)
+                for row, one in zip(self.rows, others, strict=True)
+            ),
+            words=spelled(report, name),
         )
-    return strips
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Title of every score that a gallery is sorted by, and whether less is better, in the order of the values."""
+        return [{"title": self._title(one), "lower": one.lower} for one in self.scores]
+
+    def _title(self, score: Score) -> str:
+        return self.report.metric_card(score.metric).title
+
+    def _level(self, some: Sequence[Sample | None]) -> float:
+        """The RMS at which a stimulus' sounds are played; 0 of pictures."""
+        if self.sounds is None:
+            return 0.0
+        heard = [self.report.samples.hear(one) for one in some if one is not None and not one.withheld]
+        return common_level(heard, peak=PEAK_MP3)
+
+    def _shot(self, sample: Sample | None, *, title: str, kind: str, level: float, about: str) -> Shot:
+        alt = f"{title}: {about}"
+        if sample is None or sample.withheld:
+            return Shot(title=title, kind=kind, alt=alt, why="none" if sample is None else "withheld")
+        if self.sounds is not None:
+            wave = self.report.samples.hear(sample)
+            uri, sound = spectrogram(wave), player(wave, level=level)
+            return Shot(title=title, kind=kind, alt=alt, uri=uri, sound=sound)
+        image = self.report.samples.open(sample)
+        uri = picture_uri(image, side=self.side)
+        return Shot(title=title, kind=kind, alt=alt, uri=uri, small=max(image.size) <= NATIVE)
 
 
-def picture(samples: Samples, sample: Sample | None, side: int) -> Picture:
-    """A sample as a data URI: PNG as it is up to 96 pixels, else JPEG with no side above `side`."""
-    if sample is None or sample.withheld:
-        return Picture(uri="", why="withheld" if sample is not None else "none", small=False)
-    image = samples.open(sample)
+def picture_uri(image: Image.Image, *, side: int) -> str:
+    """A picture as WebP: bit for bit up to `NATIVE` pixels, else with no side above `side`."""
     out = io.BytesIO()
     if max(image.size) <= min(side, NATIVE):
-        image.save(out, "PNG")
-        kind = "png"
+        image.save(out, "WEBP", lossless=True, quality=0, method=2)
     else:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        image.save(out, "JPEG", quality=88)
-        kind = "jpeg"
-    uri = f"data:image/{kind};base64,{base64.b64encode(out.getvalue()).decode()}"
-    return Picture(uri=uri, why="", small=max(image.size) <= NATIVE // 2)
+        small = image.copy()
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        small.save(out, "WEBP", quality=QUALITY)
+    return data_uri(out.getvalue(), "image/webp")

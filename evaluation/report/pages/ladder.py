@@ -50,6 +50,23 @@ LEFT, WIDTH, TOP, STEP, RIGHT = 150.0, 210.0, 14.0, 26.0, 52.0
 GEOMETRY = {"left": LEFT, "width": WIDTH, "right": RIGHT, "top": TOP}
 
 
+HEADLINE = 4
+"""Numbers that a page begins with."""
+
+
+def main_row(report: Ladder) -> str:
+    """The row that a page is about: decoded, or in somebody's folder without it the first one."""
+    rows = report.rows()
+    return "decoded" if "decoded" in rows else rows[0]
+
+
+def headline(report: Ladder) -> list[Score]:
+    """The first numbers of the page: four at most, by the places on the cards of their metrics."""
+    carded = [card for name in report.metrics() if (card := report.metric_card(name)).headline]
+    found = [report.score(main_row(report), card.name) for card in sorted(carded, key=lambda card: card.headline)]
+    return [score for score in found if score is not None][:HEADLINE]
+
+
 def percent(share: float) -> str:
     """0.934 -> "93.4 %", without a decimal that says nothing."""
     return f"{100 * share:.1f} %".replace(".0 %", " %")

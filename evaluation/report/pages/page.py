@@ -1,20 +1,26 @@
-"""The page: a report as one HTML file without remote content and without scripts; every text in it stays text.
+"""The page: a report as one HTML file without remote content, whose one script is its own; every text stays text.
 
-The answer first, then the ladder, every test stimulus beside all its decodes, the regions, and the card.
+The answer first, then pictures, the ladder, a gallery of test stimuli beside all their decodes, the regions, and the
+card. Where not all stimuli have room in it, the others stand in leaves of the gallery, files in a folder beside it.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from evaluation.report.pages import frame
 from evaluation.report.pages.doubt import BOX, doubt_sections, ticks
-from evaluation.report.pages.gallery import columns_of, gallery
+from evaluation.report.pages.gallery import Shelf
 from evaluation.report.pages.ladder import (
     GEOMETRY,
     TOP,
     WORDS,
+    headline,
     ladder_table,
     panel,
     percent,
@@ -22,13 +28,14 @@ from evaluation.report.pages.ladder import (
     probability,
     tile,
 )
-from evaluation.report.pages.players import SoundStrips
 from evaluation.report.pages.plots import LINE_HEIGHT, LINE_WIDTH, height_of, plots
+from evaluation.report.pages.strip import STRIP, every_nth, spread
 from evaluation.report.pages.tables import (
     after_line,
     attributes,
     brain_bars,
     condition_lines,
+    cost_lines,
     dimension_lines,
     flatten,
     leak_lines,
@@ -40,43 +47,60 @@ from evaluation.report.regions import glass_brain, read_regions
 from evaluation.report.statements import least_p
 from evaluation.report.types import Report
 from evaluation.report.worlds import badge, layout_of
-from evaluation.samples.sounds import SOUND
 from evaluation.score import Score
 
-HEADLINE = 4
+LEAF = 128
+"""Pixels of a side that no picture exceeds in the leaves of a gallery, which may be many."""
 ALPHA, HALF = 0.05, 0.5
 """The p up to which a score is better than chance, and what two-way identification gives by chance at the most."""
 BLIND = 0.75
 """Below this share of the references found among the others by themselves, a score at chance says nothing."""
 
 
-def render(report: Report) -> str:
-    """The page as text. Damaged region files are an InputError; absent ones are said in the page."""
-    from evaluation.report.pages.environment import environment
+@dataclass(frozen=True, kw_only=True)
+class Pages:
+    """A report as pages: the page itself, and the leaves of its gallery where not all stimuli have room in it.
 
+    leaves  (file name, text) each, made as they are asked for, for all of them are large together
+    """
+
+    page: str
+    leaves: Iterator[tuple[str, str]]
+
+
+def render(report: Report) -> Pages:
+    """The pages of a report. Damaged region files are an InputError; absent ones are said in the page."""
     regions = read_regions(report.folder)
     brain, brain_note = glass_brain(report.folder, regions)
-    run = report.card.get("run", {})
-    columns = columns_of(report.samples)
-    wide = 1 + columns["decoded"] + len(columns["controls"])
-    sounds = None
-    if report.samples.modality == SOUND:
-        sounds = SoundStrips.of(report.samples, columns=wide, home=report.home, page=report.folder)
-    return environment().get_template("page.html.jinja").render(
+    order, words = spread(report)
+    shelf, inside = Shelf.of(report).fitting(order)
+    leaves = leaves_of(shelf, order) if len(inside) < len(order) else []
+    costs = cost_lines(report)
+    page = frame.render(
+        "page.html.jinja",
+        script="page.js",
+        title=title(report),
         answer=answer(report),
         badge=badge(report.simulated),
         said=report.said(),
-        facts=header_facts(report, run),
+        facts=header_facts(report, report.card.get("run", {})),
+        strip=shelf.strip().stimuli(every_nth(order, STRIP)),
+        strip_columns=min(STRIP, len(order)),
+        strip_rule=rule(STRIP, len(order), words),
         tiles=[tile(report, found) for found in headline(report)],
         panels=[panel(report, name) for name in plotted(report)],
         table=ladder_table(report) | ({"said": "Chance of decoded"} if report.design.in_folds else {}),
         attributes=attributes(report),
-        columns=columns,
-        strips=gallery(report, report.samples, sounds),
+        stimuli=shelf.stimuli(sorted(inside), desc="gallery"),
+        rule=rule(len(inside), len(order), words),
+        leaves=[(name, names[0], names[-1]) for name, names in leaves],
+        tested=len(order),
+        metrics=json.dumps(shelf.metrics()),
+        figure=json.dumps(figure_facts(report)),
         doubts=doubt_sections(report),
         doubt_box=BOX,
         doubt_ticks=ticks(),
-        spectrograms=None if sounds is None else sounds.legend(),
+        spectrograms=None if shelf.sounds is None else shelf.sounds.legend(),
         words=WORDS[report.samples.modality],
         conditions=condition_lines(report),
         retrieval=retrieval_lines(report),
@@ -89,6 +113,7 @@ def render(report: Report) -> str:
         brain_note=brain_note,
         brain_bars=brain_bars(report),
         plots=plots(report),
+        costs=costs,
         leaks=leak_lines(report.leaks),
         dimensions=dimension_lines(report),
         profile=report.profile,
@@ -107,6 +132,57 @@ def render(report: Report) -> str:
         },
         geometry=GEOMETRY,
     )
+    return Pages(page=page, leaves=rendered(report, shelf, leaves))
+
+
+def leaves_of(shelf: Shelf, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """(file name, stimuli in the order of ids) of every leaf of a gallery."""
+    found = sorted(names)
+    most = len(shelf.smaller(LEAF).fitting(found)[1])
+    size = math.ceil(len(found) / math.ceil(len(found) / most))  # none of them is left with the last few alone
+    parts = [found[at : at + size] for at in range(0, len(found), size)]
+    return [(f"{number}.html", part) for number, part in enumerate(parts, start=1)]
+
+
+def rendered(report: Report, shelf: Shelf, leaves: Sequence[tuple[str, list[str]]]) -> Iterator[tuple[str, str]]:
+    """(file name, text) of every leaf."""
+    smaller = shelf.smaller(LEAF)
+    for at, (name, names) in enumerate(leaves):
+        yield name, frame.render(
+            "leaf.html.jinja",
+            script="page.js",
+            title=title(report),
+            badge=badge(report.simulated),
+            said=report.said()[:1] if report.simulated else (),
+            stimuli=smaller.stimuli(names, desc=f"gallery, page {at + 1} of {len(leaves)}"),
+            leaves=[(other, f"{part[0]} to {part[-1]}", other == name) for other, part in leaves],
+            tested=sum(len(part) for _, part in leaves),
+            metrics=json.dumps(shelf.metrics()),
+            figure=json.dumps(figure_facts(report)),
+            spectrograms=None if shelf.sounds is None else shelf.sounds.legend(),
+            strip_columns=STRIP,
+        )
+
+
+def rule(count: int, of: int, words: str) -> str:
+    """Which stimuli are shown, as a sentence."""
+    if count >= of:
+        return f"All {of} stimuli; nothing is picked." if of > 1 else "The one stimulus."
+    return f"{count} of {of} stimuli, evenly spaced in the order of {words}; nothing is picked."
+
+
+def title(report: Report) -> str:
+    """What a page is called: subject and recipe where they are known."""
+    run = report.card.get("run", {})
+    known = [text for name in ("subject", "recipe") if (text := _fact(run, name))]
+    return ", ".join([*known, "afterimage report"])
+
+
+def figure_facts(report: Report) -> dict[str, str]:
+    """What a saved figure says below its pictures, and its file's name."""
+    known = [text for name in ("subject", "recipe") if (text := _fact(report.card.get("run", {}), name))]
+    file = "-".join(["afterimage", *(re.sub(r"[^A-Za-z0-9_-]+", "-", text) for text in known)])
+    return {"title": ", ".join([*known, f"judge {report.judge}"]), "badge": badge(report.simulated), "file": file}
 
 
 def answer(report: Report) -> tuple[str, str]:
@@ -232,11 +308,3 @@ def _fact(card: Mapping[str, Any], name: str) -> str:
         if last[-1] == name or (last[-1] in ("name", "id") and last[0].endswith(name) and len(last) == 2):
             return value
     return ""
-
-
-def headline(report: Report) -> list[Score]:
-    """The first numbers of the page: four at most, by the places on the cards of their metrics."""
-    row = "decoded" if "decoded" in report.rows() else report.rows()[0]
-    carded = [card for name in report.metrics() if (card := report.metric_card(name)).headline]
-    found = [report.score(row, card.name) for card in sorted(carded, key=lambda card: card.headline)]
-    return [score for score in found if score is not None][:HEADLINE]

@@ -32,8 +32,10 @@ class Plot:
     chance: float
 
 
-COLOURS = {"two_way": "#b5432a", "category": "#2f5d73", "two_way_within_category": "#d99a2b", "pixcorr": "#7a7f8a"}
-OTHERS = ("#5a8f5c", "#7b5ea7", "#b07a5b")
+COLOURS = {
+    "two_way": "var(--c0)", "category": "var(--c1)", "two_way_within_category": "var(--c2)", "pixcorr": "var(--c5)",
+}  # fmt: skip
+OTHERS = ("var(--c3)", "var(--c4)", "var(--c6)", "var(--c7)", "var(--c8)")
 
 
 def plots(report: Report) -> list[Plot]:
@@ -51,7 +53,7 @@ def plots(report: Report) -> list[Plot]:
         lines = tuple(
             Line(
                 title=_measure_title(report, measure, points[0].n),
-                colour=COLOURS.get(measure) or next(extra, "#555555"),
+                colour=COLOURS.get(measure) or next(extra, "var(--rest)"),
                 dots=tuple(
                     (place[one.label], height_of(one.value), height_of(one.low), height_of(one.high), number(one.value))
                     for one in points

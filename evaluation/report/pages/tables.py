@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from evaluation.report.costs import STAGES, read_costs
 from evaluation.report.pages.ladder import ATTRIBUTES, BRAIN, number, probability, ranged
 from evaluation.report.types import Report
 from evaluation.samples.rows import ordered_rows
@@ -117,6 +118,21 @@ def set_tables(report: Report) -> dict[str, Any]:
         ]
         lines.append({"row": row, "title": title, "n": "; ".join(counts), "cells": texts})
     return {"metrics": names, "lines": lines} if lines else {}
+
+
+def cost_lines(report: Report) -> list[dict[str, str]]:
+    """What every stage took, a line each in the order of a study; judging up to the page last."""
+    found = [*read_costs(report.home), *([report.cost] if report.cost is not None else [])]
+    place = {name: at for at, name in enumerate(STAGES)}
+    return [
+        {
+            "stage": one.stage,
+            "seconds": f"{one.seconds:.1f}",
+            "cpu": f"{one.cpu_seconds:.1f}",
+            "peak": "–" if one.peak_mib is None else f"{one.peak_mib:,.0f} MiB",
+        }
+        for one in sorted(found, key=lambda one: place.get(one.stage, len(place)))
+    ]
 
 
 def leak_lines(leaks: Mapping[str, Any]) -> list[str]:
