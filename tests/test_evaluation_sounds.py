@@ -241,7 +241,7 @@ def test_the_page_plays_the_sounds_and_states_the_axes(report: Report) -> None:
         assert rate == RATE and len(wave) == LENGTH
         waves.append(wave)
     alike = [log_mel(one.astype(np.float32) / rms(one), DEFAULT).ravel() for one in (waves[0], sound(0))]
-    assert np.corrcoef(*alike)[0, 1] > 0.95
+    assert np.corrcoef(*alike)[0, 1] > 0.9
     assert rms(waves[0]) == pytest.approx(rms(waves[1]), rel=0.02)  # of one level, which mp3 keeps nearly
     assert max(np.abs(wave).max() for wave in waves) < 1
     shown = [attrs["src"] or "" for tag, attrs in gallery if tag == "img"]

@@ -291,7 +291,7 @@ KEYS = {
         "signs", "ways", "regions", "wanted",
         "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
         "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
-        "captions", "prior_entropy", "labels", "none", "looked_up",
+        "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib",
     },
     "decode": {
         "reader", "subject", "modality", "trials", "stimuli", "repeats", "sessions", "voxels", "space", "betas", "unit",

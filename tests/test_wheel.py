@@ -18,7 +18,7 @@ from brain.machine.installation import DISTRIBUTION, extra
 from tests.wheel import LIMIT, requirements, tried
 
 ROOMS = ("app", "brain", "decode", "encoders", "evaluation", "pipelines")
-TEXTS = (".py", ".md", ".toml", ".yaml", ".cff", ".ipynb", ".txt", "Makefile", ".jinja", ".rst")
+TEXTS = (".py", ".md", ".toml", ".yaml", ".cff", ".ipynb", ".txt", "Makefile", ".jinja", ".js", ".rst")
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,11 @@ def leaves(folder: Path) -> list[Path]:
     return sorted(named, key=lambda path: int(path.stem))
 
 
+def _made_by_us(page: Path) -> bool:
+    with page.open("rb") as file:
+        return GENERATOR in file.read(MARKED)
+
+
 def free_leaves(folder: Path) -> None:
     """Refuses (InputError), before anything is judged, a folder whose gallery holds what no report of ours has left."""
     home = unlinked(folder / GALLERY)
@@ -72,7 +77,7 @@ def free_leaves(folder: Path) -> None:
     free_targets(home, [path.name for path in leaves(folder)])
     for path in home.iterdir():
         ours = path.is_file() and path.stem.isdecimal() and path.suffix == ".html"
-        if not ours or GENERATOR not in path.open("rb").read(MARKED):
+        if not ours or not _made_by_us(path):
             found = f"{path.name}, which is none"
             raise InputError(expected(home, "pages of a report's gallery alone", found, "name another --out"))
 
