@@ -14,9 +14,9 @@ from decode.recipes import CATALOGUE, DEFAULT
 from decode.run.settings import FIXED, MAPPINGS, METHODS, Absent, Settings, methods_asked, stage_of
 
 Result = TypeVar("Result")
-SEVERAL = ("--beside", "--maps", "--rows", "--sessions", "--voxels", "--stimuli", "--alphas")
+SEVERAL = ("--beside", "--maps", "--rows", "--sessions", "--voxels", "--stimuli", "--silence", "--alphas")
 """Flags that take several values, and would keep the last of two."""
-CLASHES = ("data", "out", "recipe", "run", "stimuli", "to", "help")
+CLASHES = ("data", "out", "recipe", "run", "silence", "stimuli", "to", "help")
 """Flags of the commands themselves, which no mapping or method can have."""
 
 

@@ -151,18 +151,24 @@ def fit(recording: OpenedRecording | Path | str, out: Path | str, *, recipe: str
 
 @_in_python
 def draw(
-    run: Run | Path | str, *, stimuli: Iterable[str] = (), to: Path | str | None = None, **settings: Any
+    run: Run | Path | str, *, stimuli: Iterable[str] = (), to: Path | str | None = None, silence: Iterable[str] = (),
+    **settings: Any,
 ) -> dict[str, list[Any]]:  # fmt: skip
     """Draws what is missing of a fitted run; returns what is decoded: test stimulus -> pictures.
 
     stimuli   only these test stimuli; none named takes all
     to        draw into this folder beside the run instead, by whatever steps, strength, guidance or seed
+    silence   with `to`: regions whose voxels stand at their training mean
     settings  rows, seeds, steps, guidance and the other settings of drawing; what is not named is as the run last had
               it
     Of sounds (waveform (sample,) float32, rate in Hz) are returned; where row decoded is not there, the first row asked
     for. `run.drawn(ROW)` has the others. Errors as `afterimage decode`.
     """
-    names = _texts(stimuli, what="draw: stimuli")
+    from decode.stages.draw.silenced import check_beside
+
+    names, silenced = _texts(stimuli, what="draw: stimuli"), _texts(silence, what="draw: silence")
+    sink = None if to is None else folder_of(to, what="draw: to")
+    check_beside(silenced, sink)
     home = _run(run).path
     stored, data = RunFolder(home).stored()
     method, beside = settings.pop("method", stored.sampling.method), settings.pop("beside", stored.sampling.beside)
@@ -172,7 +178,7 @@ def draw(
     base = replace(base, methods={**stored.methods, **methods})
     asked = _with_settings(base, settings, stages=("machine", "decode"), call="draw")
     check_device(asked.machine.device)
-    if to is None:
+    if sink is None:
         from decode.stages.draw.draw import decode
 
         print(decode(home, asked, data, stimuli=names))
@@ -181,8 +187,9 @@ def draw(
         from decode.stages.draw.beside import draw_beside
         from decode.stages.draw.opened import Opened
 
-        place = Run(folder_of(to, what="draw: to"))
-        draw_beside(Opened(run=RunFolder(home), settings=asked, data=data), asked, to=place.path, stimuli=names)
+        place = Run(sink)
+        opened = Opened(run=RunFolder(home), settings=asked, data=data)
+        draw_beside(opened, asked, to=place.path, stimuli=names, silenced=silenced)
     rows = place.samples().rows()
     found = place.drawn(next(row for row in (ROW, *asked.sampling.rows, *rows) if row in rows)) if rows else {}
     return {name: found[name] for name in names if name in found} if names else found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from brain.files import json_files
 from brain.files.paths import optional
+from brain.writing.origin import plain
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,3 +16,10 @@ def read_json(path: Path) -> dict[str, Any]:
     if optional(path, what="a JSON object", then="write it again or remove it") is None:
         return {}
     return json_files.read_json(path, then="write it again or remove it")
+
+
+def silenced_in(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """The regions whose voxels stood at their training mean while samples were drawn beside a run, by their card."""
+    beside = card.get("beside")
+    found = beside.get("silenced") if isinstance(beside, Mapping) else None
+    return tuple(plain(str(one)) for one in found) if isinstance(found, list) else ()

@@ -289,6 +289,47 @@ def test_a_plain_search_takes_the_best_correlation_and_a_strange_pattern_is_none
     assert len(reading.misfits) == reading.settled_on and (np.diff(reading.misfits) >= 0).all()
 
 
+def test_silenced_voxels_stand_where_the_training_patterns_have_their_mean(run: Path, planted: Path) -> None:
+    one = opened(run, planted)
+    (fold,), shown, early = one.folds, one.recording.responses, one.recording.region("early").mask
+    reading = Reading.load(run / f"learned/bayes/bayes.{fold.name}.safetensors")
+    train, test = (
+        average_repeats(
+            own_trials(shown.trials(shown.of(ids)), voxels=reading.voxels, unit=reading.unit, scaler=reading.scaler)
+        )
+        for ids in (fold.train, fold.test)
+    )
+    patterns = np.where(early, train.values.mean(0, dtype=np.float64), test.values).astype(np.float32)
+    believed = replace(reading, weights=(1.0, 1.0))
+    hand, whole = (believed.together(one, test.repeats).linear for one in (patterns, test.values))
+    found = one.tested(set(fold.test), ("early",), trials="averaged").responses
+    ids, evidence = believed.evidence(found)
+    assert ids == test.ids and np.abs(hand - whole).max() > 0.1 * np.abs(whole).max()
+    np.testing.assert_allclose(evidence.linear, hand, atol=1e-3 * np.abs(whole).max(), rtol=0)
+    found = one.decoded(set(fold.test), lambda trials: trials, settings=one.settings, silenced=("early",))
+    _, evidence = reading.evidence(one.tested(set(fold.test), ("early",), trials="averaged").responses)
+    linear = found["bayes-evidence"].take(ids).values[:, 2:]
+    np.testing.assert_array_equal(linear, evidence.linear.astype(np.float32))
+
+
+def test_with_every_voxel_silenced_rows_of_the_bank_show_one_candidate(
+    run: Path, planted: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    path = other / "learned/bayes/bayes.held-out.safetensors"
+    replace(Reading.load(path), weights=(1.0, 1.0)).save(path)  # of a random stack the posterior is the prior
+    rows, names = ("likely", "correlated", "oracle"), ("s30", "s31", "s32", "s33")
+    again = ["decode", str(other), "--data", str(planted), "--rows", *rows, "--stimuli", *names]
+    assert main([*again, "--to", str(tmp_path / "whole")]) == 0
+    assert main([*again, "--to", str(tmp_path / "blind"), "--silence", "nsdgeneral"]) == 0
+    whole, blind = digests(tmp_path / "whole"), digests(tmp_path / "blind")
+    shown = [{digest for key, digest in drawn.items() if key.startswith("likely/")} for drawn in (whole, blind)]
+    assert len(shown[0]) > 1 and len(shown[1]) == 1
+    changed = {row: {whole[key] != blind[key] for key in whole if key.startswith(row)} for row in rows}
+    assert True in changed["likely"] and True in changed["correlated"] and changed["oracle"] == {False}
+
+
 def test_test_trials_change_nothing_that_is_learned(
     run: Path, planted: Path, tiny_stack: Path, bank: Path, tmp_path: Path
 ) -> None:

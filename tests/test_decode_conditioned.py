@@ -17,6 +17,7 @@ from decode.methods import CATALOGUE as METHODS
 from decode.recipes import CATALOGUE
 from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
+from decode.stages.draw.opened import Opened
 from encoders.conditions import Conditions
 from evaluation.samples.read import read_samples
 from tests.rounding import largest, rounding
@@ -141,6 +142,19 @@ def test_one_stack_is_fine_tuned_for_one_split(
     )
     assert study(data, tmp_path / "run", tiny_stack) == 2
     assert "method mindvis: expected one split to train on, found 2 folds; name one" in capsys.readouterr().err
+
+
+def test_silenced_voxels_stand_at_the_mean_of_training_trials_and_no_other_moves(run: Path) -> None:
+    settings, data = RunFolder(run).stored()
+    opened = Opened(run=RunFolder(run), settings=settings, data=data)
+    (fold,), early = opened.folds, opened.recording.region("early").mask
+    whole, found = (
+        opened.decoded(set(fold.test), lambda one: one, settings=settings, silenced=silenced)["voxels"]
+        for silenced in ((), ("early",))
+    )
+    np.testing.assert_array_equal(found.values[:, ~early], whole.values[:, ~early])
+    raw = largest(opened.recording.responses.values)
+    assert largest(found.values[:, early]) < rounding(sums=8, scale=raw) < largest(whole.values[:, early])
 
 
 def test_voxels_have_a_mean_and_no_oracle(run: Path) -> None:

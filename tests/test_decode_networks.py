@@ -22,6 +22,8 @@ from brain.types import Recording, Responses, Split
 from decode.recipes import CATALOGUE
 from decode.run.folder import RunFolder
 from decode.run.settings import Settings, maps_of
+from decode.stages.draw.opened import Opened
+from decode.stages.draw.silenced import fitted_on
 from decode.stages.fit.fit import task_of
 from decode.stages.fit.spaces import open_spaces
 from encoders.conditions import Conditions
@@ -102,6 +104,22 @@ def task(folder: Path, recording: Recording, fold: Split, space: Space, stack: P
     settings = shared(stack)
     (spec,) = maps_of(settings.maps).values()
     return task_of(RunFolder(folder), recording, fold, spec, none, space=space, settings=settings)
+
+
+def test_of_a_network_silenced_voxels_stand_at_the_mean_of_single_training_trials(residual: Path) -> None:
+    settings, data = RunFolder(residual).stored()
+    opened = Opened(run=RunFolder(residual), settings=settings, data=data)
+    (spec,), (fold,), mapping = maps_of(settings.maps).values(), opened.folds, load_map(map_of(residual))
+    assert fitted_on(settings, spec) == "single"
+    trials = mapping.own(trials_of_test(opened.recording))
+    early = opened.recording.region("early").mask[opened.recording.columns(spec.regions)]
+    shown = opened.recording.responses
+    values = np.where(early, mapping.own(shown.trials(shown.of(fold.train))).values.mean(0), trials.values)
+    hand = mapping.decode(replace(trials, values=values))
+    found = opened.decoded(set(fold.test), lambda one: one, settings=settings, silenced=("early",))[spec.name]
+    whole = mapping.decode(trials).take(hand.ids).values
+    assert np.abs(hand.values - whole).max() > 0.01 * np.abs(whole).max()
+    np.testing.assert_allclose(found.take(hand.ids).values, hand.values, atol=1e-3 * np.abs(whole).max(), rtol=0)
 
 
 def test_a_study_by_a_network_ends_in_a_report_and_says_how_it_was_trained(residual: Path) -> None:

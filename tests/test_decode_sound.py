@@ -18,10 +18,14 @@ from brain.readers import open_recording
 from brain.simulated.layouts.tiny_listener import tiny_listener
 from decode.methods import CATALOGUE as METHODS
 from decode.methods import row_of
+from decode.methods._parts.reranking import open_scorers
 from decode.recipes import CATALOGUE
+from decode.run.folder import RunFolder
 from decode.run.ladder import Ladder
 from decode.run.settings import Settings
+from decode.stages.draw.beside import draw_beside, drawn_of
 from decode.stages.draw.draw import decode
+from decode.stages.draw.opened import Opened
 from decode.stages.fit.fit import STAGES, fit
 from encoders.conditions import Conditions, SpaceCard
 from evaluation.samples.index import read_rows
@@ -115,6 +119,27 @@ def test_what_a_kill_kept_from_being_counted_is_counted_by_the_next_call(
     stamp = path.stat().st_mtime_ns
     decode(run, asked, listener)
     assert path.stat().st_mtime_ns == stamp
+
+
+def test_silenced_sounds_are_drawn_from_and_judged_by_what_is_left_of_the_response(
+    run: Path, listener: Path, asked: Settings, tmp_path: Path
+) -> None:
+    opened = Opened(run=RunFolder(run), settings=asked, data=listener)
+    (fold,), recording = opened.folds, opened.recording
+    blind = opened.tested(fold.test, ("association",), trials="averaged").responses
+    whole, left = (
+        open_scorers(opened.run, recording, opened.folds, settings=asked, tested=tested)[fold.name].measured
+        for tested in (recording.responses, blind)
+    )
+    scale = max(float(np.abs(one.linear).max()) for one in whole.values())
+    assert np.ptp([one.linear[0] for one in left.values()], axis=0).max() < 1e-3 * scale
+    for name, one in whole.items():  # the model is of all voxels still
+        np.testing.assert_array_equal(list(one.quadratic.values()), list(left[name].quadratic.values()))
+    few = sampling.asked(asked, rows=("decoded", "reranked", "oracle"), beside=())
+    drawn = drawn_of(draw_beside(opened, few, to=tmp_path / "blind", stimuli=fold.test[:1], silenced=("association",)))
+    before = {(one.row, one.stimulus): one.sha256 for one in read_rows(run / "samples")}
+    same = {one.row: one.sha256 == before[one.row, one.stimulus] for one in drawn}
+    assert same == {"decoded": False, "reranked": False, "oracle": True}
 
 
 def test_the_card_names_the_vocoder_and_how_windows_were_made(run: Path) -> None:

@@ -291,13 +291,14 @@ KEYS = {
         "signs", "ways", "regions", "wanted",
         "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
         "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
-        "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib",
+        "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib", "silenced",
+        "silenced_voxels",
     },
     "decode": {
         "reader", "subject", "modality", "trials", "stimuli", "repeats", "sessions", "voxels", "space", "betas", "unit",
         "shape", "sha256", "regions", "masked", "notes", "name", "train", "test", "recipe", "machine", "python",
         "system", "packages", "commit", "asked", "reference", "asks", "ways", "courses", "seconds", "flops", "seed",
-        "signs", "encoders", "tower", "r2", "r2 over ceiling", "decoder in the loop",
+        "signs", "encoders", "tower", "r2", "r2 over ceiling", "decoder in the loop", "silenced", "silenced_voxels",
     },
 }  # fmt: skip
 """Room -> keys of card.json, report.json and synthesis.json that it writes."""

@@ -29,10 +29,11 @@ def run(words: Sequence[str]) -> None:
         data: Path = place,
         stimuli: tuple[str, ...] = (),
         to: Path | None = None,
+        silence: tuple[str, ...] = (),
         machine: MachineSettings = base.machine,
         sampling: SamplingSettings = base.sampling,
         method: Any = drawn,
-    ) -> tuple[Path, Path, tuple[str, ...], Path | None, Settings]:
+    ) -> tuple[Path, Path, tuple[str, ...], Path | None, tuple[str, ...], Settings]:
         """Turn test patterns into pictures, beside their controls. Name a run before --help to see its own settings.
 
         Args:
@@ -40,22 +41,26 @@ def run(words: Sequence[str]) -> None:
             data: The data, if they have moved since the fit.
             stimuli: Only these test stimuli; none named takes all.
             to: Draw into this folder instead, by whatever strength, guidance, steps or seed; the run stays as it is.
+            silence: With --to: regions whose voxels stand at their training mean.
         """
         methods = {**stored.methods, **with_knobs(base.methods, method)}
-        return run, data, stimuli, to, replace(base, machine=machine, sampling=sampling, methods=methods)
+        return run, data, stimuli, to, silence, replace(base, machine=machine, sampling=sampling, methods=methods)
 
     hints = runs_own(stored, MachineSettings, SamplingSettings, drawn)
     asked = typed(decode, method=drawn)
-    out, data, stimuli, to, settings = parse(asked, command="decode", words=words, hints=hints)
+    out, data, stimuli, to, silence, settings = parse(asked, command="decode", words=words, hints=hints)
     if not stored.recipe:
         RunFolder(out).stored()
+    from decode.stages.draw.silenced import check_beside
+
+    check_beside(silence, to)
     check_device(settings.machine.device)
     if to is not None:
         from decode.stages.draw.beside import draw_beside, drawn_of
         from decode.stages.draw.opened import Opened
 
         opened = Opened(run=RunFolder(out), settings=settings, data=data)
-        for sample in drawn_of(draw_beside(opened, settings, to=to, stimuli=stimuli)):
+        for sample in drawn_of(draw_beside(opened, settings, to=to, stimuli=stimuli, silenced=silence)):
             print("withheld" if sample.withheld else to / "samples" / sample.file)
         return
     from decode.stages.draw.draw import decode as run_decode

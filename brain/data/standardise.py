@@ -114,6 +114,13 @@ class SessionScaler:
         # a voxel that never moved in training stays at 0, whatever it does later
         return np.where(moves, (values - self.mean[index]) / np.where(moves, std, 1), 0).astype(np.float32)
 
+    def restored(self, scores: NDArray[np.float64]) -> Float:
+        """(session, voxel) float32 in the responses' unit: what has these z-scores, (voxel,), in every session.
+
+        (1, voxel) where all count as one. A voxel that stays 0 is at its mean.
+        """
+        return np.asarray(self.mean + scores * self.std, np.float32)
+
     def voxels(self, columns: NDArray[Any]) -> SessionScaler:
         """The scaler of only these voxels, in this order. `columns`: (voxel,) int index or bool mask."""
         return replace(self, mean=self.mean[:, columns], std=self.std[:, columns])

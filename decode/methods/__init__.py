@@ -85,12 +85,15 @@ class RowTask:
     """What a row of a method's own is drawn from.
 
     run, recording, folds  of the fitted run; settings: the run's; own: the method's
+    tested                 the responses to test stimuli, with voxels of silenced regions at their training mean: what
+                           a row reads of a test stimulus it reads here
     decoder, ladder        opened
     asked                  (stimulus, index) of the samples that are missing
     """
 
     run: RunFolder
     recording: Recording
+    tested: Responses
     folds: tuple[Split, ...]
     settings: Settings
     own: Any
@@ -168,7 +171,10 @@ class Method(Protocol):
         """Learns what it needs besides maps, in `run.learned(name)`, or finds it there; facts by their card's path."""
 
     def patterns(self, run: RunFolder, recording: Recording, *, stimuli: set[str], take: Take) -> Conditions | None:
-        """What it reads of these test stimuli besides maps, under the space's own name; None where it does not."""
+        """What it reads of these test stimuli besides maps, under the space's own name; None where it does not.
+
+        recording  with regions silenced it holds the trials of these stimuli alone
+        """
 
     def open(self, run: RunFolder, settings: Settings, *, true: Mapping[str, Conditions]) -> Any:
         """Its networks in memory, which no setting of its own changes; `true`: map -> true conditions."""

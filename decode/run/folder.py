@@ -62,7 +62,10 @@ PARTS: Mapping[str, Callable[[Any], bool]] = {
     "fitted": _texts,
     "learners": _texts,
     "repeated": _texts,
-    "beside": lambda value: _facts(value) and all(_facts(value.get(one, {})) for one in ("drawn", "decode")),
+    "beside": lambda value: (
+        _facts(value) and all(_facts(value.get(one, {})) for one in ("drawn", "decode"))
+        and _texts(value.get("silenced", []))
+    ),
     "decode": lambda value: _facts(value) and _facts(value.get("maps", {})),
     **dict.fromkeys(("data", "evaluate", "settings", "software"), _facts),
 }

@@ -23,6 +23,7 @@ from evaluation.report.worlds import (
     copied_lines,
     matched_lines,
     recorded_lines,
+    silenced_lines,
     simulated_lines,
     word_lines,
     world_lines,
@@ -129,6 +130,7 @@ class Report(Ladder):
         known = self.card["evaluation"]
         return (
             *known.get("files", ()),
+            *silenced_lines(self.card["run"]),
             *simulated_lines(self.simulated, reader=_reader(self.card["run"])),
             *world_lines(
                 known["judge"], self.samples.drawn_by or self._own_simulator(), modality=self.modality,

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from brain.data.leaks import content_sha256
+from brain.errors import counted
 from brain.files.waveforms import RATE
+from evaluation.facts import silenced_in
 from evaluation.judges import drawn_only
 from evaluation.metrics._parts.verdicts import quoted
 from evaluation.samples.images import IMAGE
@@ -126,6 +128,20 @@ def recorded_lines(data: Mapping[str, Any]) -> tuple[str, ...]:
     said = [f"{_begun(one)}." for one in dict.fromkeys(found)]
     more = [f"{len(said) - NOTED} more notes on the data stand in the card."] if len(said) > NOTED else []
     return (*said[:NOTED], *more)
+
+
+def silenced_lines(card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which regions were silenced while samples were drawn beside a run, by their card; none where none was."""
+    regions = silenced_in(card)
+    if not regions:
+        return ()
+    count = card["beside"].get("silenced_voxels")
+    voxels = f"the {counted(count, 'voxel')}" if type(count) is int else "the voxels"
+    named = " and ".join((", ".join(regions[:-1]), regions[-1])) if len(regions) > 1 else regions[0]
+    return (
+        f"Silenced: {voxels} of {named} stand at their training mean, and nothing was fitted anew: a difference from "
+        "the run says what this decoder takes from there, not what a brain does without it.",
+    )
 
 
 def _begun(sentence: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from brain.errors import InputError, expected
-from evaluation.facts import read_json
+from evaluation.facts import read_json, silenced_in
 from evaluation.score import smallest
 
 NULL = "conditions/null.json"
@@ -175,7 +175,7 @@ class Design:
 def read_design(home: Path) -> Design:
     """The design of a run folder, by its card and RUN/conditions/null.json; damaged ones are an InputError.
 
-    Refits average all repeats of a test stimulus: a run that decoded fewer has none.
+    Refits average all repeats of a test stimulus and read every voxel: what was decoded from less has none.
     """
     card = read_json(home / "card.json")
     tested = card.get("tested", {})
@@ -191,8 +191,12 @@ def read_design(home: Path) -> Design:
         absent = {str(name): str(why) for name, why in facts.get("absent", {}).items()}
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as fault:
         raise InputError(expected(path, "refits of each space", f"others ({fault})", THEN)) from fault
+    why = ""
     if fewer := _test_repeats(card) or _stored_repeats(home):
         why = f"refits average all repeats of a test stimulus, and --test-repeats {fewer} averages fewer"
+    elif silenced := silenced_in(card):
+        why = f"refits read every voxel, and these samples are drawn with {', '.join(silenced)} silenced"
+    if why:
         nulls, absent = {}, dict.fromkeys([*nulls, *absent], why)
     return Design(folds=folds, nulls=nulls, absent=absent, read=_maps_read(card))
 

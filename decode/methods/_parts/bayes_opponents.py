@@ -47,7 +47,7 @@ def other_words(task: RowTask) -> Iterator[Kept]:
 def correlated(task: RowTask) -> Iterator[Kept]:
     """The likeliest candidate by correlation of predicted with measured patterns, drawn without a ridge's share."""
     (method, readings), names, ladder = _of(task), _names(task), task.ladder
-    responses, count = task.recording.responses, task.settings.sampling.test_repeats
+    responses, count = task.tested, task.settings.sampling.test_repeats
     said: dict[str, Said] = {}
     for fold in dict.fromkeys(ladder.fold(name).name for name in names):
         here = {name for name in names if ladder.fold(name).name == fold}

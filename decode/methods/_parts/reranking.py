@@ -1,7 +1,7 @@
 """What an encoding model says of drawn sounds: which of several the brain would have answered like this, and what of
 the decoded condition is left in them.
 
-    scorer = open_scorers(run, recording, folds, settings=settings)["test"]
+    scorer = open_scorers(run, recording, folds, settings=settings, tested=recording.responses)["test"]
     scorer(waves, "clip3_slide1")           # (candidate,) log likelihood of the measured responses
 
 The model is that of a Bayesian reading (`encoders.voxelwise.encoding`): principal components of the true CLAP of the
@@ -23,7 +23,7 @@ import numpy as np
 from brain.data.averages import average_repeats
 from brain.errors import InputError, UsageError
 from brain.files.waveforms import RATE, resampled
-from brain.types import Float, Recording, Split, Stimuli
+from brain.types import Float, Recording, Responses, Split, Stimuli
 from decode.methods import Kept, RowTask, read_from
 from decode.run.folder import RunFolder
 from decode.run.patterns import columns_of, first_repeats
@@ -76,7 +76,7 @@ def reranked(task: RowTask) -> Iterator[Kept]:
     """Draws several samples of each stimulus and keeps the one under which the measured response is likeliest."""
     from pipelines.reranking import best_of
 
-    scorers = open_scorers(task.run, task.recording, task.folds, settings=task.settings)
+    scorers = open_scorers(task.run, task.recording, task.folds, settings=task.settings, tested=task.tested)
     count, ladder = task.own.candidates, task.ladder
     conditions = task.decoder.conditions(ladder, "decoded", [name for name, _ in task.asked])
     names = [name for name, _ in task.asked for _ in range(count)]
@@ -91,12 +91,13 @@ def reranked(task: RowTask) -> Iterator[Kept]:
 
 
 def open_scorers(
-    run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings
+    run: RunFolder, recording: Recording, folds: Sequence[Split], *, settings: Settings, tested: Responses
 ) -> dict[str, Scorer]:
-    """Fold -> its encoding model."""
+    """Fold -> its encoding model, fitted on the recording, and the evidence of the responses to `tested` stimuli."""
     spec = maps_of(settings.maps)[read_from(settings.maps, (SPACE,))[SPACE]]
     clap, true = open_clap(settings), Conditions.load(run.conditions(SPACE, "true"))
-    responses = recording.responses.voxels(columns_of(recording, spec.regions))
+    columns = columns_of(recording, spec.regions)
+    responses, shown = recording.responses.voxels(columns), tested.voxels(columns)
     found = {}
     for fold in folds:
         training, scaler = standardised(responses, fold.train)
@@ -111,8 +112,8 @@ def open_scorers(
         )  # fmt: skip
         if encoding.noise is None:
             raise InputError(f"fold {fold.name}: {SPACE} predicts no voxel to re-rank by; leave the row reranked out")
-        tested = first_repeats(responses.trials(responses.of(fold.test)), settings.sampling.test_repeats)
-        own = average_repeats(scaler.apply(tested))
+        trials = first_repeats(shown.trials(shown.of(fold.test)), settings.sampling.test_repeats)
+        own = average_repeats(scaler.apply(trials))
         rows = ((name, slice(row, row + 1)) for row, name in enumerate(own.ids))
         measured = {name: encoding.evidence(own.values[row], own.repeats[row]) for name, row in rows}
         found[fold.name] = Scorer(clap=clap, features=features, measured=measured)

@@ -1,8 +1,9 @@
 """Drawing beside a run: its test stimuli once more, under other settings or seeds, into a folder of their own.
 
     drawn = draw_beside(opened, settings, to=Path("again"), stimuli=("nsd00013",))
+    drawn = draw_beside(opened, settings, to=Path("blind"), silenced=("V1", "V2"))
 
-    TO/card.json            of which run, with which settings, by what it was computed
+    TO/card.json            of which run, with which settings, without which regions, by what it was computed
     TO/samples/index.jsonl  and one file a sample, as a run has them
 
 The run is read and never written. The same settings and seed give the very files of the run. `python -m evaluation TO`
@@ -37,6 +38,7 @@ from decode.stages.draw.draw import (
     missing_of,
 )
 from decode.stages.draw.opened import Opened
+from decode.stages.draw.silenced import check_silenced
 from decode.stages.fit.fit import is_fitted
 from decode.stages.own_data import must_be_its_own
 from evaluation.samples.index import read_rows
@@ -54,16 +56,24 @@ PASSED_ON = ("settings", "data", "splits", "standardisation", "spaces", "tested"
 
 
 def draw_beside(
-    opened: Opened, settings: Settings, *, to: Path, stimuli: Sequence[str] = (), watch: Watch | None = None
+    opened: Opened,
+    settings: Settings,
+    *,
+    to: Path,
+    stimuli: Sequence[str] = (),
+    silenced: Sequence[str] = (),
+    watch: Watch | None = None,
 ) -> tuple[Sample, ...]:
     """Draws what is missing in `to` of all test stimuli or of `stimuli`, and returns these samples, references first.
 
     opened    the finished run; `settings` its own with another `decode` section or another seed
+    silenced  regions whose voxels stand at their training mean, in any order: see `decode.stages.draw.silenced`
     watch     told every step of a denoising loop; what it raises ends the drawing after the last whole sample
-    Settings that cannot be drawn with, an unknown stimulus, and a folder that is the run's own or holds something else,
-    are errors before anything is written; a call that fails before its first sample leaves nothing behind.
+    Settings that cannot be drawn with, an unknown stimulus or region, and a folder that is the run's own or holds
+    something else, are errors before anything is written; a call that fails before its first sample leaves nothing
+    behind.
     """
-    run, sink = opened.run, RunFolder(to)
+    run, sink, regions = opened.run, RunFolder(to), tuple(sorted(set(silenced)))
     if not is_fitted(run):
         raise InputError(expected(run.path, "a fitted run", "one that is not", "run `afterimage study` first"))
     together([lambda: check_rows(settings), lambda: check_drawing(settings)])
@@ -72,7 +82,7 @@ def draw_beside(
     must_be_its_own(run, opened.data, opened.settings)
     chosen = chosen_of(run, stimuli)
     must_be_beside(run, to)
-    asked = {"run": _digest(run), "seed": settings.machine.seed}
+    asked = {"run": _digest(run), "seed": settings.machine.seed, **_silenced_facts(opened, settings, regions)}
     _must_be_the_same(sink, settings, asked)
     facts = run.card_facts()
     simulated = str(facts.get("simulated", simulated_by(opened.data)))
@@ -85,7 +95,7 @@ def draw_beside(
             if facts.get("null"):
                 write_bytes(to / NULL, (run.path / NULL).read_bytes())
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})
-            draw_missing(opened, sink, writer, settings, missing=missing, watch=watch)
+            draw_missing(opened, sink, writer, settings, missing=missing, silenced=regions, watch=watch)
         keys = asked_of(chosen, settings.sampling, repeated=facts.get("repeated", []))
         found = [writer.done(*key) for key in keys]
     return tuple(one for one in found if one is not None)
@@ -135,15 +145,29 @@ def facts_beside(sink: RunFolder) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _silenced_facts(opened: Opened, settings: Settings, silenced: tuple[str, ...]) -> dict[str, Any]:
+    """What the card says of silenced regions, nothing of none; unknown ones, and those that nothing reads: UsageError.
+
+    Data that are gone, damaged or not the run's own are an InputError.
+    """
+    if not silenced:
+        return {}
+    check_silenced(opened.recording, settings, silenced)
+    return {"silenced": list(silenced), "silenced_voxels": len(opened.recording.columns(silenced))}
+
+
 def _must_be_the_same(sink: RunFolder, settings: Settings, asked: dict[str, Any]) -> None:
-    """Refuses to put samples of another run, other settings or another seed beside those that are there."""
+    """Refuses to put samples of another run, other settings, another seed or other silenced regions beside those that
+    are there; a card without the regions is of none."""
     facts = sink.card_facts()
     if not facts:
         return
     found = facts.get("beside")
     if not isinstance(found, dict):
         raise UsageError(f"--to {sink.path}: expected a folder of an earlier call, found a run; choose another")
-    other = [(name, found.get(name), value) for name, value in asked.items() if found.get(name) != value]
+    names = dict.fromkeys((*asked, "silenced"))
+    other = [(name, found.get(name, []), asked.get(name, [])) for name in names]
+    other = [(name, old, new) for name, old, new in other if old != new]
     if "decode" in found:
         raise UsageError(
             f"--to {sink.path}: expected samples of this version, found some of an earlier one, whose settings had "

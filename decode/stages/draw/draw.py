@@ -218,11 +218,13 @@ def draw_missing(
     settings: Settings,
     *,
     missing: list[Key],
+    silenced: tuple[str, ...] = (),
     watch: Watch | None = None,
 ) -> None:
     """Draws these samples of an opened run into the folder `sink`, which is the run itself or one beside it.
 
-    watch  told every step of a denoising loop; what it raises ends the drawing after the last whole sample
+    silenced  regions whose voxels stand at their training mean, beside the run alone: see `decode.stages.draw.silenced`
+    watch     told every step of a denoising loop; what it raises ends the drawing after the last whole sample
     """
     from pipelines.sampling.micro_batches import FORMATS, WIDTH, rows_depend_on_place
 
@@ -232,7 +234,7 @@ def draw_missing(
         **arithmetic(settings.machine.device), "products_tell_places": rows_depend_on_place(), "calls": calls,
     }  # fmt: skip
     sink.add_arithmetic("decode", facts, begun=len(writer) > 0)
-    ladder = opened.ladder(settings, missing)
+    ladder = opened.ladder(settings, missing, silenced=silenced)
     if sink == opened.run:
         save_decoded(opened, writer, settings, ladder, missing=missing)
     if not missing:
@@ -258,7 +260,7 @@ def draw_missing(
             if row in METHODS[decoder.method].drawn:
                 work = _own_row(
                     row, asked, opened=opened, writer=writer, ladder=ladder, decoder=decoder, settings=settings,
-                    watch=watch,
+                    silenced=silenced, watch=watch,
                 )  # fmt: skip
             else:
                 work = _row(row, asked, opened=opened, writer=writer, ladder=ladder, decoder=decoder, watch=watch)
@@ -319,14 +321,17 @@ def _own_row(
     ladder: Ladder,
     decoder: Decoder,
     settings: Settings,
+    silenced: tuple[str, ...],
     watch: Watch | None,
 ) -> Iterator[None]:
     """Draws and stores a row that a method draws by itself."""
+    method, every = METHODS[decoder.method], {name for fold in opened.folds for name in fold.test}
+    tested = opened.tested(every, silenced, trials="single" if method.trains else "averaged")
     task = RowTask(
-        run=opened.run, recording=opened.recording, folds=opened.folds, settings=settings,
+        run=opened.run, recording=opened.recording, tested=tested.responses, folds=opened.folds, settings=settings,
         own=settings.method(decoder.method), decoder=decoder, ladder=ladder, asked=asked, watch=watch,
     )  # fmt: skip
-    for kept in METHODS[decoder.method].drawn[row](task):
+    for kept in method.drawn[row](task):
         _store(writer, kept.drawn, row=row, index=kept.index, decoder=decoder, candidates=kept.candidates)
         yield
 

@@ -10,7 +10,7 @@ The run is read and never written, so that several may draw from one run at a ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from decode.run.ladder import Ladder, partners
 from decode.run.patterns import first_repeats, folds_of, later_repeats
 from decode.run.settings import SamplingSettings, Settings, maps_of, spaces_of
 from decode.run.showing import seconds_heard
+from decode.stages.draw.silenced import Resting, fitted_on
 from decode.stages.own_data import own_data
 from encoders.conditions import Conditions
 from encoders.mappings import load_map
+from encoders.mappings._parts.knobs import Trials
 from evaluation.samples.rows import OTHER_REPEATS, REPEAT
 
 Key = tuple[str, str, int]
@@ -52,6 +54,11 @@ class Opened:
     def recording(self) -> Recording:
         """The data; those that are gone, damaged or not the run's own are an InputError."""
         return own_data(self.run, self.data, self.settings)
+
+    @cached_property
+    def _resting(self) -> dict[tuple[tuple[str, ...], str, Trials], Resting]:
+        """(silenced regions, fold, trials fitted on) -> where the voxels stand, of what was asked for before."""
+        return {}
 
     @cached_property
     def folds(self) -> tuple[Split, ...]:
@@ -82,8 +89,30 @@ class Opened:
             self._networks[key] = entry.open(self.run, settings, true=self.true)
         return entry.decoder(self._networks[key], settings, own, seconds=self.seconds)
 
-    def ladder(self, settings: Settings, missing: Iterable[Key]) -> Ladder:
-        """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs."""
+    def tested(self, stimuli: Iterable[str], silenced: tuple[str, ...], *, trials: Trials) -> Recording:
+        """The recording; with regions silenced, its trials of these test stimuli alone, the regions' voxels at their
+        training mean in the fold that tests each.
+
+        trials  on what the reader of these responses was fitted, whose mean it is: see `Resting.of`
+        """
+        if not silenced:
+            return self.recording
+        responses, columns = self.recording.responses, self.recording.columns(silenced)
+        found = responses.trials(responses.of(stimuli))
+        for fold in self.folds:
+            rows, key = found.of(fold.test), (silenced, fold.name, trials)
+            if not rows.any():
+                continue
+            if key not in self._resting:
+                self._resting[key] = Resting.of(responses, fold, columns, trials=trials)
+            found = self._resting[key].put(found, rows)
+        return replace(self.recording, responses=found)
+
+    def ladder(self, settings: Settings, missing: Iterable[Key], *, silenced: tuple[str, ...] = ()) -> Ladder:
+        """What the missing rows are drawn from: conditions are decoded of those stimuli alone that a row needs.
+
+        silenced  regions whose voxels stand at their training mean in all that is read of the brain
+        """
         keys, seed, sampling = list(missing), settings.machine.seed, settings.sampling
         own = {"decoded", "retrieval", *methods_of(sampling), *METHODS[sampling.method].drawn}
         if any(not method.needs for method, _ in own_of(settings)):
@@ -97,23 +126,30 @@ class Opened:
             OTHER_REPEATS: later_repeats,
         }
         repeats = {
-            row: self.decoded(stimuli, take, settings=settings)
+            row: self.decoded(stimuli, take, settings=settings, silenced=silenced)
             for row, take in takes.items()
             if (stimuli := {name for other, name, _ in keys if other == row})
         }
         count = sampling.test_repeats
-        decoded = self.decoded(needed, lambda trials: first_repeats(trials, count), settings=settings) if needed else {}
+        decoded: dict[str, Conditions] = {}
+        if needed:
+            decoded = self.decoded(
+                needed, lambda trials: first_repeats(trials, count), settings=settings, silenced=silenced
+            )
         read = [name for names in maps_read(settings).values() for name in names]
         return Ladder(folds=self.folds, true=self.true, decoded=decoded, seed=seed, read=read, repeats=repeats)
 
-    def decoded(self, stimuli: set[str], take: Take, *, settings: Settings) -> dict[str, Conditions]:
+    def decoded(
+        self, stimuli: set[str], take: Take, *, settings: Settings, silenced: tuple[str, ...] = ()
+    ) -> dict[str, Conditions]:
         """Map -> conditions of these test stimuli, each by its fold's mapping, and what methods read besides maps."""
-        found = {
-            name: decoded_conditions(self.run, self.recording, self.folds, name=name, stimuli=stimuli, take=take)
-            for name in self.true
-        }
+        found = {}
+        for name, spec in maps_of(self.settings.maps).items():
+            shown = self.tested(stimuli, silenced, trials=fitted_on(self.settings, spec))
+            found[name] = decoded_conditions(self.run, shown, self.folds, name=name, stimuli=stimuli, take=take)
         for method, _ in own_of(settings):
-            beside = method.patterns(self.run, self.recording, stimuli=stimuli, take=take)
+            shown = self.tested(stimuli, silenced, trials="single" if method.trains else "averaged")
+            beside = method.patterns(self.run, shown, stimuli=stimuli, take=take)
             if beside is not None:
                 found[beside.space.name] = beside
         return found
