@@ -22,6 +22,7 @@ COMMANDS = {
     "decode": "RUN                 test patterns to pictures or sounds, beside their controls",
     "evaluate": "RUN_OR_FOLDER       score samples against what was shown; JSON, CSV and one HTML page",
     "audit": "RUN                 compute every number of a report again from its files; fail on any difference",
+    "compare": "RUN RUN ...         evaluated runs on one page: numbers, paired differences, pictures, settings",
     "study": "DATA --out RUN      fit, decode and evaluate in one go; resumes where it stopped",
     "synthesize": "RUN --region NAME   pictures that a region wants to see, judged by others than the guide",
     "app": "[RUN ...]           finished runs in a browser: seen, heard, drawn again, judged",

@@ -66,7 +66,7 @@ def test_settings_in_which_recipes_differ_are_said_so(command: str, capsys: pyte
 
 
 COMMANDS = {name: f"app/commands/{name}.py" for name in ("simulate", "inspect", "pack", "fit", "decode", "evaluate",
-                                                         "audit", "study", "synthesize", "app", "bank",
+                                                         "audit", "compare", "study", "synthesize", "app", "bank",
                                                          "stacks")}  # fmt: skip
 MODULES = {"encoders.pretrain": encoders.pretrain.main, "pipelines.finetune": pipelines.finetune.main}
 NAMED = re.compile(r"(?<![\w-])--[a-z](?:[a-z-]*[a-z])?")

@@ -51,6 +51,7 @@ REASONS = {
     r"^tests\.notebooks": "writes into the checkout; tests/test_front_door.py holds that against the examples",
     r"^evaluation\.export\.human": "needs the answers of people; tests/test_evaluation_export.py has some",
     r"residual-miniature|shared-miniature|mindvis": "trains a network, over a minute; tests of its own run small ones",
+    r"compare RUN RUN": "names runs of the reader's own; runs/first_strong is compared in their place",
     r"synthesize": "needs a run of a hundred stimuli, over a minute with it; golden tests and the gallery run it",
     r"heard/|lag_s=|mels": "needs a listener's run, over a minute with it; golden tests and the gallery run it",
     r"bayes-miniature --out runs/bayes": "the tutorial's study once more",

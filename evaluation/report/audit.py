@@ -80,7 +80,7 @@ def differences(
         found = f"one without {fault}" if isinstance(fault, KeyError) else f"one of other parts ({fault})"
         raise InputError(expected(home, "a report of this version", found, "evaluate again")) from fault
     samples = read_samples(folder, references=references)
-    _must_be_of_these(home, card, samples)
+    must_be_of_these(home, card, samples)
     report = measure(folder, _in_written_order(samples, written), how=how)
     again = json.loads(json.dumps(report_facts(report)))
     del again["card"]["run"]
@@ -120,7 +120,7 @@ def _in_written_order(samples: Samples, written: Mapping[str, Any]) -> Samples:
     return replace(samples, cards=cards)
 
 
-def _must_be_of_these(home: Path, card: Mapping[str, Any], samples: Samples) -> None:
+def must_be_of_these(home: Path, card: Mapping[str, Any], samples: Samples) -> None:
     """Refuses (InputError) a report older than some of these samples, which is stale and not wrong."""
     for what, now in (("samples", len(samples.samples)), ("references", len(samples.references))):
         written = card.get(what, now)

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from evaluation.metrics import CATALOGUE as METRICS
 from evaluation.metrics._parts.verdicts import NWay, Verdict
 from evaluation.samples.rows import OWN, RowCard
 from evaluation.score import Score
 from evaluation.statistics.folds import DECODED
 from evaluation.statistics.metric_cards import MetricCard
+from evaluation.statistics.paired import paired
 
 MOST, DIGITS = 8, 3
 """Metrics that the sentence names, and digits of a value."""
-FEWEST = 5
-"""Stimuli below which nothing is told apart."""
 
 
 def opponent_lines(
@@ -57,7 +54,8 @@ def _ahead(
         own = decoded.get(one.metric)
         if own is None or not _compared(one.metric, metric) or not _better(one, own):
             continue
-        if not _told_apart(one, own):
+        difference = paired(one, own)
+        if difference is None or not difference.apart:
             continue
         if sum(map(len, ahead.values())) == MOST:
             left += 1
@@ -83,20 +81,6 @@ def _compared(name: str, metric: Callable[[str], MetricCard]) -> bool:
 def _better(one: Score, other: Score) -> bool:
     first, second = round(one.value, DIGITS), round(other.value, DIGITS)  # what is printed alike is no lead
     return first < second if one.lower else first > second
-
-
-def _told_apart(one: Score, other: Score) -> bool:
-    """Whether the 95 % t interval of the mean difference, over stimuli that both have, lies apart from 0."""
-    from scipy.stats import t
-
-    theirs = dict(zip(other.ids, other.values.tolist(), strict=True))
-    apart = np.array([value - theirs[name] for name, value in zip(one.ids, one.values.tolist(), strict=True)
-                      if name in theirs])  # fmt: skip
-    apart = apart[np.isfinite(apart)]
-    if len(apart) < FEWEST:
-        return False
-    error = float(apart.std(ddof=1)) / np.sqrt(len(apart))
-    return bool(abs(apart.mean()) > t.ppf(0.975, len(apart) - 1) * error)
 
 
 def _named(card: RowCard) -> str:

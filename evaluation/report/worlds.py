@@ -95,11 +95,11 @@ def identical_lines(samples: Samples) -> tuple[str, ...]:
 
     Pictures are compared by their pixels and sounds by their samples, in whatever file they lie.
     """
-    shown = {name: _content(samples, one) for name, one in samples.references.items()}
+    shown = {name: content_of(samples, one) for name, one in samples.references.items()}
     lines = []
     for row in samples.rows():
         kept = [one for one in samples.of(row) if not one.withheld]
-        same = sum(_content(samples, one) == shown[one.stimulus] for one in kept)
+        same = sum(content_of(samples, one) == shown[one.stimulus] for one in kept)
         if same:
             lines.append(
                 f"Row {row}: {same} of {len(kept)} samples ARE their references, bit for bit; their scores say nothing "
@@ -116,7 +116,8 @@ def identical_lines(samples: Samples) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _content(samples: Samples, sample: Sample) -> str:
+def content_of(samples: Samples, sample: Sample) -> str:
+    """The digest of a sample's pixels, or of its waveform, in whatever file it lies."""
     if samples.modality == IMAGE:
         return content_sha256(samples.open(sample))
     return content_sha256((samples.hear(sample), RATE))

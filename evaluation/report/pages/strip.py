@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.report.pages.ladder import headline
-from evaluation.report.types import Report
+from evaluation.report.types import Ladder, Report
 from evaluation.score import Score
 
 STRIP = 6
@@ -25,7 +25,7 @@ def every_nth(names: Sequence[str], count: int) -> list[str]:
     return [names[int((at + 0.5) * len(names) / count)] for at in range(count)]
 
 
-def spread_score(report: Report) -> Score | None:
+def spread_score(report: Ladder) -> Score | None:
     """Of the first numbers of a page the one that tells most stimuli apart; None where no stimulus has any."""
     found = [score for score in headline(report) if np.isfinite(score.values).any()]
     return max(found, key=_told_apart, default=None)
