@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
+from evaluation.report.compare import compare
 from evaluation.report.evaluate import Judging, evaluate
 from evaluation.report.pages.strip import every_nth
 from evaluation.report.types import Report
@@ -74,6 +76,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Report:
     how = Judging(judge="mels", bootstrap=100, permutations=0)
     return evaluate(heard(tmp_path_factory.mktemp("heard")), how=how)
+
+
+@pytest.fixture(scope="module")
+def beside(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `afterimage compare` of a run beside a copy of it under a long name."""
+    home = tmp_path_factory.mktemp("beside")
+    return compare([report.home, Path(shutil.copytree(report.home, home / LONG))], out=home / "compare.html")
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +153,10 @@ def test_leaves_of_an_earlier_report_go_and_files_of_others_are_never_touched(tm
 
 
 @NEEDED
-def test_no_page_is_wider_than_the_screen_and_text_is_legible(driver: Any, report: Report, sounds: Report) -> None:
-    pages = (report.page, sounds.page, report.folder / "gallery/1.html")
+def test_no_page_is_wider_than_the_screen_and_text_is_legible(
+    driver: Any, report: Report, sounds: Report, beside: Path
+) -> None:
+    pages = (report.page, sounds.page, report.folder / "gallery/1.html", beside)
     for page in pages:
         for width in WIDTHS:
             look(driver, width=width)
