@@ -43,15 +43,15 @@ MEND = "mend the file, or take it away"
 
 
 def facts(entry: Card) -> dict[str, str]:
-    """The card of an entry as JSON says it, with its licence where it names one; one without a text: `InputError`."""
+    """The card of an entry as JSON says it, with its licence and terms where it names them; no text: `InputError`."""
     fields = ("name", "title", "description", "citation")
     card: dict[str, Any] = {field: getattr(entry, field, None) for field in fields}
     wrong = [field for field, said in card.items() if not isinstance(said, str)]
     if wrong:
         who = f"{type(entry).__module__}, {entry.name}"
         raise InputError(expected(who, "a card of four texts", f"no {' and no '.join(wrong)}", "write them there"))
-    licence = str(getattr(entry, "licence", ""))
-    return {**card, "licence": licence} if licence else card
+    more = {field: str(getattr(entry, field, "")) for field in ("licence", "terms")}
+    return {**card, **{field: said for field, said in more.items() if said}}
 
 
 class Catalogue(Generic[Entry]):

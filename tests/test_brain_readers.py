@@ -182,10 +182,19 @@ def test_data_that_are_no_file_are_said_before_they_are_opened(tmp_path: Path) -
 def test_an_entry_carries_its_card(catalogue: Catalogue[Card]) -> None:
     for entry in catalogue:
         card = facts(entry)
-        assert set(card) - {"licence"} == {"name", "title", "description", "citation"} and card["name"] == entry.name
+        assert set(card) - {"licence", "terms"} == {"name", "title", "description", "citation"}
+        assert card["name"] == entry.name
         assert all(isinstance(text, str) and "\n" not in text for text in card.values())
         assert card["title"] and card["description"]
     assert facts(CATALOGUE["nsd"])["licence"] == "NSD Terms and Conditions"
+
+
+def test_a_reader_says_whether_stimuli_may_be_passed_on() -> None:
+    """Terms stand only where a licence is named, in one clause that goes into a sentence."""
+    assert all(isinstance(reader.terms, str) and (reader.licence or not reader.terms) for reader in CATALOGUE)
+    assert [reader.name for reader in CATALOGUE if reader.terms] == ["nsd"]
+    terms = facts(CATALOGUE["nsd"])["terms"]
+    assert "pass its data on" in terms and not terms.endswith(".") and "terms" not in facts(CATALOGUE["arrays"])
 
 
 def test_the_cards_are_read_without_anything_heavy(checkout: Path) -> None:

@@ -41,13 +41,19 @@ class Inspection:
 
 
 class Reader(Card, Protocol):
-    """One data set format, with its card; `licence` is that of the data, "" where it is not known.
+    """One data set format, with its card.
+
+    licence  that of the data, "" where it is not known
+    terms    why whoever has the data may not pass their stimuli on, in one clause; "" where nothing is known against it
 
     Its methods but `recognises` raise InputError or UsageError.
     """
 
     @property
     def licence(self) -> str: ...
+
+    @property
+    def terms(self) -> str: ...
 
     def recognises(self, path: Path) -> bool:
         """Is this, by its look alone, data of this format? Never raises."""

@@ -39,6 +39,7 @@ class Arrays:
     description = "one subject from one file: responses (trial, voxel), what each trial showed, and more"
     citation = ""
     licence = ""
+    terms = ""
 
     def recognises(self, path: Path) -> bool:
         """A file that ends in .h5, .hdf5 or .npz, or is HDF5 whatever its name, and no BData."""

@@ -80,6 +80,7 @@ class BData:
     description = "responses to pictures or sounds as the Kamitani laboratory publishes them, one row a trial or window"
     citation = "Horikawa and Kamitani 2017; Shen et al. 2019; Park et al. 2025"
     licence = ""
+    terms = ""
 
     def recognises(self, path: Path) -> bool:
         """A BData file, or a folder that holds some, itself or in `bdata`."""

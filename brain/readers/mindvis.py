@@ -81,6 +81,7 @@ class MindVis:
     description = "Generic Object Decoding as MinD-Vis packed it: training trials, test trials, masks of regions"
     citation = "Chen et al. 2023; Horikawa and Kamitani 2017"
     licence = ""
+    terms = ""
 
     def recognises(self, path: Path) -> bool:
         """A folder that holds sbj_N.npz, itself or as MinD-Vis lays its data out."""

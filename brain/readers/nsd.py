@@ -40,6 +40,7 @@ class NSD:
     description = "the Natural Scenes Dataset as its authors lay it out, whole or in part, or simulated"
     citation = "Allen et al. 2022"
     licence = "NSD Terms and Conditions"
+    terms = "who has agreed to NSD's terms may not pass its data on, its pictures among them"
 
     def recognises(self, path: Path) -> bool:
         """A folder that holds nsddata or nsddata_betas."""

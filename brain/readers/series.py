@@ -131,6 +131,7 @@ class Series:
     description = "time series with events, BIDS-like, cut into one row a window of sound"
     citation = ""
     licence = ""
+    terms = ""
 
     def recognises(self, path: Path) -> bool:
         """A folder with sub-*/func/*_events.tsv, or whose `bids` has them and that holds no BData."""

@@ -21,6 +21,7 @@ class Toy:
     description = "responses and pictures in an npz that ends in .toy"
     citation = "nobody, never"
     licence = ""
+    terms = ""
 
     def recognises(self, path: Path) -> bool:
         return path.suffix == ".toy" and path.is_file()
