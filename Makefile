@@ -6,6 +6,7 @@
 #   make fuzz     damaged inputs of every kind that is read; KIND=own-h5 COUNT=300 SEED=1
 #   make docs     the site, _build/docs/index.html: pages, reference, and a gallery whose examples are run
 #   make wheel    the wheel, its size, and its trial in an empty environment
+#   make space    the folder of a public demo on a Hugging Face Space, _build/space
 #   make test-lowest   the core of the tests with the oldest releases that pyproject.toml admits
 #   make test-newest   the same with the newest
 #   make test-processors   the numeric tests as on other processors, as far as this one can show them
@@ -97,7 +98,7 @@ $(VENV)/.browser: | $(VENV)/bin/pip
 	fi
 	@touch $@
 
-.PHONY: help install decode listen demo test docs wheel fuzz test-lowest test-newest test-processors lint bench clean
+.PHONY: help install decode listen demo test docs wheel space fuzz test-lowest test-newest test-processors lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -180,6 +181,13 @@ wheel:
 	_build/wheel/bin/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist .
 	_build/wheel/bin/python -m pip install --disable-pip-version-check --constraint $(PINS) dist/*.whl
 	place=$$(mktemp -d); _build/wheel/bin/python tests/wheel.py dist/*.whl _build/wheel/bin "$$place"; rm -rf "$$place"
+
+# What is in it is tried by tests/test_space.py; app/space/README.md says how it gets to where it is shown.
+space: | $(VENV)/bin/pip
+	rm -rf build _build/space
+	$(VENV)/bin/python -m pip wheel --disable-pip-version-check --no-deps --wheel-dir _build/space .
+	cp app/space/app.py app/space/README.md app/space/requirements.txt _build/space/
+	@echo "_build/space"
 
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m tests.fuzz.run $(KIND) --count $(COUNT) --seed $(SEED)

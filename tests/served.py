@@ -25,9 +25,10 @@ LEFT_OPEN = pytest.mark.filterwarnings(
 @contextlib.contextmanager
 def served(runs: Sequence[Path], how: How | None = None) -> Iterator[tuple[House, int]]:
     """The house and the port at which these runs are served on this machine."""
-    house = House(open_runs(runs))
+    how = how or How(port=0)
+    house = House(open_runs(runs), uploads=not how.public)
     try:
-        with serving(house, how or How(port=0)) as url:
+        with serving(house, how) as url:
             yield house, int(url.rstrip("/").rpartition(":")[2])
     finally:
         house.close()

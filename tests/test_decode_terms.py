@@ -16,8 +16,9 @@ def test_data_under_terms_stay_and_others_do_not(simulated: str | None) -> None:
     assert kept_here({"data": {"reader": "arrays"}}, simulated=simulated) == ""
 
 
-@pytest.mark.parametrize("card", [{}, {"data": {}}, {"data": "nsd"}, {"data": {"reader": "theirs"}}, {"data": {"reader": ["nsd"]}}],
-                         ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "card", [{}, {"data": {}}, {"data": "nsd"}, {"data": {"reader": "theirs"}}, {"data": {"reader": ["nsd"]}}], ids=str
+)
 def test_what_nobody_knows_stays(card: dict[str, Any]) -> None:
     assert "no reader" in kept_here(card, simulated="")
 

@@ -208,6 +208,7 @@ def test_the_page_comes_with_what_it_may_do_and_names_nobody_else(place: tuple[s
     assert status == 200 and all(headers[name] == value for name, value in HEADERS.items())
     config = json.loads(asked(place, "/config")[2])
     assert config["analytics_enabled"] is False and not config.get("mcp_server") and "s28" in json.dumps(config)
+    assert "Public demo" not in json.dumps(config)
 
 
 def test_no_file_leaves_by_any_door(place: tuple[str, int], run: Path) -> None:

@@ -5,42 +5,29 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-import sysconfig
 import tomllib
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from brain.machine.installation import DISTRIBUTION, extra
-from tests.wheel import LIMIT, requirements, tried
+from tests.wheel import LIMIT, ROOMS, built, lent, requirements, tried
+from tests.wheel import committed as files
 
-ROOMS = ("app", "brain", "decode", "encoders", "evaluation", "pipelines")
 TEXTS = (".py", ".md", ".toml", ".yaml", ".cff", ".ipynb", ".txt", "Makefile", ".jinja", ".js", ".rst")
 
 
 @pytest.fixture(scope="module")
 def committed(checkout: Path) -> list[str]:
     """The files of the checkout, those that are new and not ignored among them."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    found = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [name for name in found if (checkout / name).is_file()]
+    return files(checkout)
 
 
 @pytest.fixture(scope="module")
-def wheel(checkout: Path, committed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the checkout, so that nothing is left in it."""
-    home = tmp_path_factory.mktemp("wheel")
-    for name in committed:
-        if name.startswith((*(f"{room}/" for room in ROOMS), "pyproject.toml", "README.md", "LICENSE")):
-            (home / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
-            os.link(checkout / name, home / "copy" / name)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
-    subprocess.run([*command, "--wheel-dir", str(home), str(home / "copy")], check=True)
-    (found,) = home.glob("*.whl")
-    return found
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return built(checkout, tmp_path_factory.mktemp("wheel"))
 
 
 def test_it_is_small_enough_and_says_how_large_it_is(wheel: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -81,12 +68,7 @@ def test_no_requirement_anywhere_is_the_strangers_package(
 def test_it_runs_in_an_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
     """What the project needs is lent from this environment, whose own copy of the project is not on the path."""
     home = tmp_path / "environment"
-    venv.create(home, with_pip=False, symlinks=True)
-    own = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
-    pip = [sys.executable, "-m", "pip", "--python", str(home), "install"]
-    subprocess.run([*pip, "--no-deps", "--no-index", "--quiet", str(wheel)], check=True)
-    # last on the path: only packages are read from there, no .pth file, and so no editable install
-    (own / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    own = lent(home, wheel)
     bare = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     place = tmp_path / "elsewhere"
     said = tried(home / "bin", place, environment=bare)

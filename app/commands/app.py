@@ -26,18 +26,21 @@ def run(words: Sequence[str]) -> None:
         root_path: str = "",
         browser: bool = True,
         auth: Path | None = None,
+        public: bool = False,
     ) -> tuple[tuple[Path, ...], dict[str, object]]:
         """See, hear and draw again what finished runs have decoded, in a browser; nothing leaves this machine.
 
         Args:
             runs: Finished runs; none named takes those in runs/.
-            host: The address to listen at; another one than this machine's own needs --auth.
+            host: The address to listen at; another one than this machine's own needs --auth, or --public.
             port: The port to listen at; 0 takes a free one.
             root_path: The prefix of a proxy before it, such as /user/me/proxy/7860 of JupyterHub.
             browser: Open a browser; --no-browser for an ssh tunnel.
             auth: A file that only you can read, with one NAME:PASSWORD a line; nobody else gets in.
+            public: Show it to everybody: simulated runs alone, without a password, and nothing can be sent in.
         """
-        return runs, {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth}
+        flags = {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth, "public": public}
+        return runs, flags
 
     places, flags = parse(app, command="app", words=words)
     _installed()
@@ -50,7 +53,7 @@ def run(words: Sequence[str]) -> None:
     runs = open_runs(places) if places else open_found(find_runs(RUNS))
     if not runs:
         raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
-    house = House(runs)
+    house = House(runs, uploads=not how.public)
     try:
         with serving(house, how) as url:
             print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.demo.pages import page
+from app.demo.public import notice
 from app.demo.session import House
 from app.demo.tabs import judge, stage, synthesize
 from app.demo.tabs.parts import asking
@@ -33,12 +34,14 @@ KEYS = """() => {
 }"""  # noqa: E501
 
 
-def build(house: House) -> Any:
-    """The demo as gradio Blocks; `serve` starts it."""
+def build(house: House, *, public: bool = False) -> Any:
+    """The demo as gradio Blocks; `serve` starts it. A `public` one says above everything that it is."""
     import gradio as gr
 
     with gr.Blocks(title="afterimage", analytics_enabled=False) as blocks:
         gr.HTML(page("title"))
+        if public:
+            gr.HTML(page("public", lines=notice(house.runs)))
         with gr.Tabs():
             for modality, (label, name) in TABS.items():
                 with gr.Tab(label, id=name):

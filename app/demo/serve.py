@@ -15,6 +15,7 @@ from pathlib import Path
 from app.demo.guard import LOOPBACK, Guard
 from app.demo.interface import KEYS, build
 from app.demo.pages import text_of
+from app.demo.public import HUB, Framed, check_shown
 from app.demo.session import House
 from brain.errors import InputError, UsageError, expected
 from brain.files.paths import read_text
@@ -38,15 +39,18 @@ class How:
     root_path: str = ""
     browser: bool = False
     auth: Path | None = None
+    public: bool = False
 
 
 def check(how: How) -> list[tuple[str, str]]:
     """The names and passwords that are asked for, [] where nobody is; an open door to others is a UsageError."""
-    if how.auth is None and how.host not in LOOPBACK:
+    if how.auth is None and how.host not in LOOPBACK and not how.public:
         raise UsageError(
             f"--host {how.host}: expected --auth FILE with it, for others could reach this demo, found none; "
-            "name a file with one NAME:PASSWORD a line, or leave --host out"
+            "name a file with one NAME:PASSWORD a line, or leave --host out; --public is for simulated runs"
         )
+    if how.auth is not None and how.public:
+        raise UsageError("--public: expected no password, for everybody may look, found --auth; leave one of them out")
     if not 0 <= how.port <= 65535:
         raise UsageError(f"--port: expected 0 to 65535, found {how.port}")
     if how.root_path and (not how.root_path.startswith("/") or "//" in how.root_path):
@@ -74,18 +78,28 @@ def read_auth(path: Path) -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def serving(house: House, how: How) -> Iterator[str]:
-    """The demo at an address, until the block ends; a port that is taken is a UsageError."""
+    """The demo at an address, until the block ends.
+
+    A port that is taken, a run that may not be shown to those who can look, and a public house that takes uploads are
+    a UsageError.
+    """
     auth = check(how)
+    check_shown(house.runs, public=how.public, others=others_can_look(how, names=len(auth)))
+    if how.public and house.uploads:
+        then = "make it by House(runs, uploads=False)"
+        raise UsageError(expected("--public", "a house without uploads", "one that takes them", then))
     cache = house.folder / "cache"
     cache.mkdir(mode=0o700, exist_ok=True)
     with contextlib.ExitStack() as stack:
         for name in [one for one in os.environ if one.startswith("GRADIO_")]:
             del os.environ[name]  # what a shell says of other programs' servers is not meant for this one
         os.environ |= {**OFF, "GRADIO_TEMP_DIR": str(cache)}
+        os.environ.pop("SYSTEM", None)  # by which gradio knows a Space, and would watch files to load them again
         from starlette.middleware import Middleware
 
-        blocks = build(house)
+        blocks = build(house, public=how.public)
         blocks.queue(max_size=QUEUED, api_open=False)
+        before = [Middleware(Framed, by=HUB)] if how.public and "SPACE_ID" in os.environ else []
         guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))
         port = free_port(how.host, how.port)
         try:
@@ -94,12 +108,20 @@ def serving(house: House, how: How) -> Iterator[str]:
                 auth=auth or None, inbrowser=how.browser, share=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, allowed_paths=[], footer_links=[], enable_monitoring=False, mcp_server=False,
                 run_history=False, pwa=False, ssr_mode=False, max_file_size=1, css=text_of("demo.css"), js=KEYS,
-                app_kwargs={"middleware": [guard]},
+                app_kwargs={"middleware": [*before, guard]},
             )  # fmt: skip
         except OSError as error:
             raise _no_port(how.host, port, str(error)) from error
         stack.callback(blocks.close, verbose=False)
         yield str(url)
+
+
+def others_can_look(how: How, *, names: int) -> bool:
+    """Whether somebody else than who starts it may see the demo, where so many names have a password.
+
+    A prefix alone does not say so: JupyterHub's proxy lets nobody but its user through.
+    """
+    return how.public or how.host not in LOOPBACK or names > 1
 
 
 def free_port(host: str, port: int) -> int:

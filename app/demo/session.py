@@ -58,10 +58,13 @@ WAITING = 8
 
 
 class House:
-    """What all visitors share: the runs, the one thread that works, and the folder in which visitors' folders lie."""
+    """What all visitors share: the runs, the one thread that works, and the folder in which visitors' folders lie.
 
-    def __init__(self, runs: Mapping[str, Run]) -> None:
-        self.runs = dict(runs)
+    uploads  whether visitors may send in data of their own
+    """
+
+    def __init__(self, runs: Mapping[str, Run], *, uploads: bool = True) -> None:
+        self.runs, self.uploads = dict(runs), uploads
         self.worker = Worker()
         sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
