@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -21,8 +22,9 @@ import pytest
 
 from app.cli import main
 from app.commands import simulate, study
+from app.demo.guard import HEADERS, Guard
 from app.demo.pages import page
-from app.demo.public import HUB, check_shown, notice
+from app.demo.public import HUB, Framed, check_shown, notice
 from app.demo.runs import Run, open_runs
 from app.demo.serve import How, check, others_can_look, serving
 from app.demo.session import House
@@ -30,9 +32,11 @@ from app.space import app as space_app
 from brain.console import flags
 from brain.errors import UsageError
 from brain.readers import CATALOGUE
-from tests.served import LEFT_OPEN, served
-from tests.test_decode_study import FAST
-from tests.test_demo_server import asked
+from brain.writing.origin import sign
+from tests.conftest import plant
+from tests.served import LEFT_OPEN
+from tests.test_decode_study import words
+from tests.test_demo_server import asked, behind
 from tests.test_docs_commands import ReadSoFar
 from tests.wheel import built, lent, requirements
 
@@ -50,10 +54,10 @@ def space(checkout: Path, tiny_stack: Path, tmp_path_factory: pytest.TempPathFac
     for name in FILES:
         shutil.copy(checkout / "app" / "space" / name, home / name)
     shutil.move(built(checkout, tmp_path_factory.mktemp("wheel")), home)
-    data, out = str(home / "runs/data"), str(home / "runs/first")
-    assert main(["simulate", data, "--sessions", "1", "--trials", "60"]) == 0
-    words = ["study", data, "--out", out, "--recipe", "takagi-miniature", "--stack", str(tiny_stack), *FAST]
-    assert main([*words, "--rows", "decoded", "shuffled"]) == 0
+    (home / "runs/data").mkdir(parents=True)
+    data = plant(home / "runs/data/planted.h5")
+    sign(data.parent, {"by": "tests.conftest"})
+    assert main(words(data, home / "runs/first", tiny_stack, "--rows", "decoded", "shuffled")) == 0
     return home
 
 
@@ -100,9 +104,9 @@ def test_the_study_that_a_space_makes_is_read_by_the_commands(monkeypatch: pytes
         return parse(begin, **more)
 
     monkeypatch.setattr(flags, "parse", read_alone)
-    for command, words in ((simulate, space_app.SIMULATE), (study, space_app.STUDY)):
+    for command, given in ((simulate, space_app.SIMULATE), (study, space_app.STUDY)):
         with pytest.raises(ReadSoFar):
-            command.run(words[1:])
+            command.run(given[1:])
 
 
 def test_python_app_py_starts_the_public_demo_as_a_space_does(space: Path, tmp_path: Path) -> None:
@@ -127,7 +131,7 @@ def test_python_app_py_starts_the_public_demo_as_a_space_does(space: Path, tmp_p
         assert status == 200 and f"frame-ancestors 'self' {HUB}" in headers["content-security-policy"]
         assert config["root"] == "https://me-it.hf.space" and config["space_id"] is None
         said = json.dumps(config)
-        assert "Public demo of simulated brains" in said and "first: 60 trials of 20 stimuli" in said
+        assert "Public demo of simulated brains" in said and "first, 72 trials of 36 stimuli" in said
         for path in SHUT:
             assert {asked(place, path, method=method, body="x")[0] for method in ("GET", "POST")} == {404}
     finally:
@@ -204,13 +208,26 @@ def test_a_public_demo_asks_for_no_password_and_takes_nothing_in(simulated: Run,
         house.close()
 
 
-def test_a_public_demo_elsewhere_is_framed_by_nobody(
-    space: Path, simulated: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SPACE_ID", raising=False)
-    with served([space / "runs/first"], How(port=0, public=True)) as (house, port):
-        _, headers, text = asked(("127.0.0.1", port), "/config")
-    assert "Public demo of simulated brains" in text and not house.uploads
-    assert headers["content-security-policy"].endswith("frame-ancestors 'self'")
+def test_what_a_public_demo_says_of_itself_is_escaped(simulated: Run) -> None:
     hostile = replace(simulated, card={"data": {"trials": "<b>", "stimuli": 3}})
-    assert "<b>" not in page("public", lines=notice({"<i>": hostile}))
+    said = page("public", lines=notice({"<i>": hostile}))
+    assert "&lt;i&gt;, &lt;b&gt; trials of 3 stimuli" in said and "simulated" in said
+    assert len(notice({"bare": replace(simulated, card={})})) == 1
+
+
+@pytest.mark.parametrize("by", ["", HUB])
+def test_the_guard_lets_nobody_frame_it_and_one_site_may_be_added(by: str) -> None:
+    guard = Guard(behind)
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")]}
+    asyncio.run((Framed(guard, by=by) if by else guard)(scope, receive, send))
+    policy = dict(sent[0]["headers"])[b"content-security-policy"].decode()
+    assert policy == HEADERS["content-security-policy"] + (f" {by}" if by else "")
+    assert sent[1]["body"] == b"behind"

@@ -38,12 +38,12 @@ def check_shown(runs: Mapping[str, Run], *, public: bool, others: bool) -> None:
 def notice(runs: Mapping[str, Run]) -> tuple[str, ...]:
     """What a public demo says of itself, above everything."""
     sizes = [(name, run.data_facts()) for name, run in runs.items()]
-    counted = [f"{name}: {facts['trials']} trials of {facts['stimuli']} stimuli" for name, facts in sizes
+    counted = [f"{name}, {facts['trials']} trials of {facts['stimuli']} stimuli" for name, facts in sizes
                if {"trials", "stimuli"} <= set(facts)]  # fmt: skip
     return (
         "Every brain here is simulated: nobody lay in a scanner, and nothing here is evidence about a person. Anybody "
         "may look, nothing can be sent in, and drawings of all visitors wait for each other.",
-        *([f"What was measured of the simulated brains, {'; '.join(counted)}."] if counted else []),
+        *([f"Sizes of the studies: {'; '.join(counted)}."] if counted else []),
     )
 
 
