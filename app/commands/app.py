@@ -9,10 +9,13 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from app.flags import parse
+from brain.console.bounds import within
 from brain.errors import CheckpointAbsent, UsageError
 from brain.machine.installation import extra
 
 RUNS = Path("runs")
+MAX_UPLOAD = 512
+"""MiB of an upload where nobody says another size."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -27,7 +30,8 @@ def run(words: Sequence[str]) -> None:
         browser: bool = True,
         auth: Path | None = None,
         public: bool = False,
-    ) -> tuple[tuple[Path, ...], dict[str, object]]:
+        max_upload: int = MAX_UPLOAD,
+    ) -> tuple[tuple[Path, ...], dict[str, object], int]:
         """See, hear and draw again what finished runs have decoded, in a browser; nothing leaves this machine.
 
         Args:
@@ -38,11 +42,13 @@ def run(words: Sequence[str]) -> None:
             browser: Open a browser; --no-browser for an ssh tunnel.
             auth: A file that only you can read, with one NAME:PASSWORD a line; nobody else gets in.
             public: Show it to everybody: simulated runs alone, without a password, and nothing can be sent in.
+            max_upload: MiB of a file that a visitor may upload and decode; 0 takes none.
         """
-        flags = {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth, "public": public}
-        return runs, flags
+        within("--max-upload", max_upload, 0)
+        how = {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth, "public": public}
+        return runs, how, max_upload
 
-    places, flags = parse(app, command="app", words=words)
+    places, flags, largest = parse(app, command="app", words=words)
     _installed()
     from app.demo.runs import find_runs, open_found, open_runs
     from app.demo.serve import How, check, serving
@@ -53,7 +59,7 @@ def run(words: Sequence[str]) -> None:
     runs = open_runs(places) if places else open_found(find_runs(RUNS))
     if not runs:
         raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
-    house = House(runs, uploads=not how.public)
+    house = House(runs, uploads=largest > 0 and not how.public, max_upload=largest)
     try:
         with serving(house, how) as url:
             print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)

@@ -22,6 +22,8 @@ FOLDERS = ("/assets/", "/static/", "/gradio_api/heartbeat/")
 STREAMS = ("/gradio_api/queue/data", "/gradio_api/startup-events", "/gradio_api/login_check", "/gradio_api/app_id")
 POSTED = ("/login", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/run/predict")
 EVENTS = ("/queue/join", "/run/predict")
+UPLOAD, DOWNLOAD, TOKEN = "/afterimage/upload", "/afterimage/run.zip", "x-afterimage-token"
+"""What `app.demo.uploads` answers, and the header in which a page sends its secret; neither is gradio's."""
 LARGEST = 64 * 1024
 """Bytes of a request: values of sliders and lists."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -37,10 +39,12 @@ HEADERS = {
 """Sent with every answer: a page may ask nobody but this server for anything."""
 
 
-def allowed(method: str, path: str) -> bool:
+def allowed(method: str, path: str, *, uploads: bool = False) -> bool:
     """Whether a page of the demo asks for this path, without the proxy's prefix, by this method."""
     if ".." in path or "\\" in path or "//" in path or "\0" in path:
         return False
+    if uploads and (method, path) in (("POST", UPLOAD), ("GET", DOWNLOAD)):
+        return True
     if method == "POST":
         return path in POSTED
     return method in ("GET", "HEAD") and (path in (*PAGES, *STREAMS) or path.startswith(FOLDERS))
@@ -51,10 +55,13 @@ class Guard:
 
     hosts  the names by which this server may be called, against pages that make a browser call it by another; empty
            where a proxy or a public address stands before it
+    uploads  whether data of one's own may be sent, to routes that have bounds of their own
     """
 
-    def __init__(self, app: App, *, root_path: str = "", hosts: tuple[str, ...] = LOOPBACK) -> None:
-        self.app, self.root_path, self.hosts = app, root_path.rstrip("/"), hosts
+    def __init__(
+        self, app: App, *, root_path: str = "", hosts: tuple[str, ...] = LOOPBACK, uploads: bool = False
+    ) -> None:
+        self.app, self.root_path, self.hosts, self.uploads = app, root_path.rstrip("/"), hosts, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -69,7 +76,7 @@ class Guard:
             if not plain(body):
                 refused = 422, "a page of afterimage sends numbers, names and nothing else"
         if refused:
-            await _answer(send, *refused)
+            await answer(send, *refused)
             return
 
         async def armed(message: MutableMapping[str, Any]) -> None:
@@ -81,22 +88,31 @@ class Guard:
         await self.app(scope, receive, armed)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
-        path = scope["path"]
-        if self.root_path and path.startswith(f"{self.root_path}/"):
-            path = path[len(self.root_path) :]
-        if not allowed(scope["method"], path):
+        path = path_of(scope, self.root_path)
+        if not allowed(scope["method"], path, uploads=self.uploads):
             return 404, "afterimage serves its pages and no files"
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if self.hosts and _name(headers.get("host", "")) not in self.hosts:
+        if self.hosts and _name(header(scope, "host")) not in self.hosts:
             return 421, "this address is not one that afterimage was started for"
-        origin = headers.get("origin", "")
-        if self.hosts and origin and origin.partition("://")[2] != headers.get("host"):
+        origin = header(scope, "origin")
+        if self.hosts and origin and origin.partition("://")[2] != header(scope, "host"):
             return 403, "only pages of this server may ask it for anything"
-        if scope["method"] == "POST":
-            length = headers.get("content-length", "")
+        if scope["method"] == "POST" and path != UPLOAD:
+            length = header(scope, "content-length")
             if not length.isdigit() or int(length) > LARGEST:
                 return 413, "this request is larger than any that a page of afterimage makes"
         return None
+
+
+def path_of(scope: Scope, root_path: str) -> str:
+    """The path that was asked for, without the prefix of a proxy."""
+    path = str(scope["path"])
+    return path[len(root_path) :] if root_path and path.startswith(f"{root_path}/") else path
+
+
+def header(scope: Scope, name: str) -> str:
+    """The last header of that name, "" where there is none."""
+    found = [value.decode("latin-1") for key, value in scope["headers"] if key.decode("latin-1").lower() == name]
+    return found[-1] if found else ""
 
 
 def _name(host: str) -> str:
@@ -156,7 +172,8 @@ def _again(body: bytes) -> Receive:
     return receive
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
+async def answer(send: Send, status: int, text: str) -> None:
+    """A sentence as plain text."""
     body = f"{text}\n".encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.demo.pages import page
+from app.demo.pages import page, text_of
 from app.demo.public import notice
 from app.demo.session import House
-from app.demo.tabs import judge, stage, synthesize
+from app.demo.tabs import judge, stage, synthesize, uploads
 from app.demo.tabs.parts import asking
 from app.demo.views import NOT_DECODING
 
@@ -34,6 +34,11 @@ KEYS = """() => {
 }"""  # noqa: E501
 
 
+def scripts(house: House) -> str:
+    """What the page runs once it is there: keys, and, where there are uploads, what sends a file and fetches a run."""
+    return f"() => {{ ({KEYS})(); ({text_of('uploads.js')})(); }}" if house.uploads else KEYS
+
+
 def build(house: House, *, public: bool = False) -> Any:
     """The demo as gradio Blocks; `serve` starts it. A `public` one says above everything that it is."""
     import gradio as gr
@@ -50,6 +55,9 @@ def build(house: House, *, public: bool = False) -> Any:
                 synthesize.build(gr, house)
             with gr.Tab("Judge", id="judge"):
                 judge.build(gr, blocks, house)
+            if house.uploads:
+                with gr.Tab("Your data", id="uploads"):
+                    uploads.build(gr, blocks, house)
         gr.HTML(page("foot", text=NOT_DECODING))
         blocks.unload(asking(gr, lambda request: house.leave(str(request.session_hash))))
     return blocks

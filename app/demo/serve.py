@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.demo.guard import LOOPBACK, Guard
-from app.demo.interface import KEYS, build
+from app.demo.interface import build, scripts
 from app.demo.pages import text_of
 from app.demo.public import HUB, Framed, check_shown
 from app.demo.session import House
+from app.demo.uploads.routes import Routes
 from brain.errors import InputError, UsageError, expected
 from brain.files.paths import read_text
 
@@ -100,15 +101,17 @@ def serving(house: House, how: How) -> Iterator[str]:
         blocks = build(house, public=how.public)
         blocks.queue(max_size=QUEUED, api_open=False)
         before = [Middleware(Framed, by=HUB)] if how.public and "SPACE_ID" in os.environ else []
-        guard = Middleware(Guard, root_path=how.root_path, hosts=_hosts(how))
+        middleware = [*before, Middleware(Guard, root_path=how.root_path, hosts=_hosts(how), uploads=house.uploads)]
+        if house.uploads:
+            middleware.append(Middleware(Routes, house=house, root_path=how.root_path))
         port = free_port(how.host, how.port)
         try:
             _, url, _ = blocks.launch(
                 server_name=how.host, server_port=port, root_path=how.root_path or None,
                 auth=auth or None, inbrowser=how.browser, share=False, prevent_thread_lock=True, quiet=True,
                 show_error=False, allowed_paths=[], footer_links=[], enable_monitoring=False, mcp_server=False,
-                run_history=False, pwa=False, ssr_mode=False, max_file_size=1, css=text_of("demo.css"), js=KEYS,
-                app_kwargs={"middleware": [*before, guard]},
+                run_history=False, pwa=False, ssr_mode=False, max_file_size=1, css=text_of("demo.css"),
+                js=scripts(house), app_kwargs={"middleware": middleware},
             )  # fmt: skip
         except OSError as error:
             raise _no_port(how.host, port, str(error)) from error

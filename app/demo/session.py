@@ -36,6 +36,7 @@ from app.demo.knobs import (
 )
 from app.demo.looks import chart_of
 from app.demo.runs import Prepared, Run, prepare
+from app.demo.uploads.upload import Upload
 from app.demo.view_types import DecodeView, DrawView, Progress, RankView, SynthesisView, Trajectories
 from app.demo.views import badge, decode_view, drawn_tiles, previews_of, progress_of, rank_view, synthesis_view
 from brain.catalogue import unknown
@@ -60,12 +61,12 @@ WAITING = 8
 class House:
     """What all visitors share: the runs, the one thread that works, and the folder in which visitors' folders lie.
 
-    uploads  whether visitors may send in data of their own
+    uploads  whether visitors may bring data, files of max_upload MiB at most; one child at a time works on them
     """
 
-    def __init__(self, runs: Mapping[str, Run], *, uploads: bool = True) -> None:
-        self.runs, self.uploads = dict(runs), uploads
-        self.worker = Worker()
+    def __init__(self, runs: Mapping[str, Run], *, uploads: bool = True, max_upload: int = 512) -> None:
+        self.runs, self.uploads, self.max_upload = dict(runs), uploads, max_upload
+        self.worker, self.children = Worker(), Worker()
         sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._held = held(self.folder)
@@ -88,6 +89,13 @@ class House:
         """The visitor of that key, None where there is none."""
         return self._visitors.get(key)
 
+    def upload_of(self, token: str) -> Upload | None:
+        """The upload of the visitor who has this secret; None where nobody has."""
+        with self._lock:
+            uploads = [visitor.upload for visitor in self._visitors.values()]
+        found = [one for one in uploads if secrets.compare_digest(one.token.encode(), token.encode())]
+        return found[0] if found and self.uploads else None
+
     def leave(self, key: str) -> None:
         """Ends what the visitor of that key is at, and removes their folder."""
         with self._lock:
@@ -99,6 +107,7 @@ class House:
         """Ends everything and removes every folder."""
         for key in list(self._visitors):
             self.leave(key)
+        self.children.close()
         self.worker.close()  # what is at work ends its step first, and can leave nothing behind
         shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._held)
@@ -160,6 +169,7 @@ class Visitor:
 
     def __init__(self, house: House, folder: Path) -> None:
         self.house, self.folder = house, folder
+        self.upload = Upload(folder.with_name(secrets.token_hex(8)))
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._at = ""
@@ -169,7 +179,7 @@ class Visitor:
     def stop(self, what: str = "", *, left: bool = False) -> None:
         """Ends what this visitor is at, within a step; where `what` is named, only if it is that.
 
-        what  "image" or "sound", drawing one of them again, or "synthesis"
+        what  "image" or "sound", drawing one of them again, "synthesis", or "upload"
         left  they have gone on to something else, and do not want to hear of it
         """
         if what in ("", self._at):
@@ -180,6 +190,7 @@ class Visitor:
         """Ends what is going on and removes the folder."""
         self._gone = True
         self.stop()
+        self.upload.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def decode(self, name: str, stimulus: str) -> Iterator[DecodeView]:
@@ -225,7 +236,7 @@ class Visitor:
             drawn = drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
             return drawn, _rank_of(run, known, read_samples(to, references=None), drawn, stimulus)
 
-        for progress, step, done in self._follow(run.modality, work):
+        for progress, step, done in self.follow(run.modality, work):
             if done is None:
                 yield DrawView(progress=progress, tiles=previews_of(step), command=command, badge=badge(run))
                 continue
@@ -250,7 +261,7 @@ class Visitor:
             how = SynthesisSettings()
             return synthesize_beside(fitted, to=to, request=request, how=how, seed=asked.seed, tell=tell)
 
-        for progress, step, found in self._follow("synthesis", work):
+        for progress, step, found in self.follow("synthesis", work):
             if found is not None:
                 view = synthesis_view(progress, found, trajectories.values, about=about, command=command)
                 yield replace(view, badge=badge(run))
@@ -265,8 +276,10 @@ class Visitor:
         self._number += 1
         return self.folder / str(self._number)
 
-    def _follow(self, what: str, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
-        """(progress, last step, result) of work in the house's thread; the result is None until it is there.
+    def follow(
+        self, what: str, work: Callable[[Any], Any], *, worker: Worker | None = None
+    ) -> Iterator[tuple[Progress, Step | None, Any]]:
+        """(progress, last step, result) of work in the house's thread, or another; no result, None, until it is there.
 
         A visitor is at one thing at a time: another click on the same starts nothing, one on another is told so.
         """
@@ -277,12 +290,12 @@ class Visitor:
             return
         try:
             self._at = what
-            yield from self._alone(work)
+            yield from self._alone(work, worker or self.house.worker)
         finally:
             self._at = ""
             self._busy.release()
 
-    def _alone(self, work: Callable[[Any], Any]) -> Iterator[tuple[Progress, Step | None, Any]]:
+    def _alone(self, work: Callable[[Any], Any], worker: Worker) -> Iterator[tuple[Progress, Step | None, Any]]:
         self._stop, self._left = threading.Event(), False
         stop = self._stop
         for old in self.folder.glob("*"):  # of what was drawn the latest is kept
@@ -294,7 +307,7 @@ class Visitor:
             return
         entered = time.monotonic()
         began, first, step = entered, 0, None
-        stream = self.house.worker.stepwise(self._tidied(work), stop=stop)
+        stream = worker.stepwise(self._tidied(work), stop=stop)
         try:
             for told in stream:
                 if not isinstance(told, Step):
