@@ -23,10 +23,12 @@ LEFT_OPEN = pytest.mark.filterwarnings(
 
 
 @contextlib.contextmanager
-def served(runs: Sequence[Path], how: How | None = None) -> Iterator[tuple[House, int]]:
+def served(
+    runs: Sequence[Path], how: How | None = None, *, uploads: bool = True, max_upload: int = 512
+) -> Iterator[tuple[House, int]]:
     """The house and the port at which these runs are served on this machine."""
     how = how or How(port=0)
-    house = House(open_runs(runs), uploads=not how.public)
+    house = House(open_runs(runs), uploads=uploads and not how.public, max_upload=max_upload)
     try:
         with serving(house, how) as url:
             yield house, int(url.rstrip("/").rpartition(":")[2])
