@@ -27,6 +27,7 @@ from app.cli import main
 from app.demo.session import House
 from evaluation.samples.read import read_samples
 from tests.served import LEFT_OPEN, served
+from tests.test_demo_uploads import MARKUP, pack_small
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
@@ -287,6 +288,32 @@ def test_every_tab_fits_a_wide_screen_and_a_phone_in_both_lights(
         page.shot(screenshots / f"{name}-{page.name}.png")
     assert "What decoding is not" in page.text("body") and page.complaints() == []
     page.close()
+
+
+def test_data_of_one_s_own_are_sent_by_the_keyboard_and_looked_through(
+    page: Page, screenshots: Path, tmp_path: Path
+) -> None:
+    """A file that is none is refused in a sentence; markup in names is text; the page fits a phone too."""
+    page.tab("your data")
+    file = page.wait(lambda: page.all("#uploads-file"), "the box")[0]
+    page.wait(lambda: page.all("#uploads-token [data-token]"), "the secret")
+    (tmp_path / "bad.h5").write_bytes(b"\x80\x04\x95pickle")
+    for path, says in ((tmp_path / "bad.h5", "a Python pickle"), (pack_small(tmp_path / "own.h5"), "Uploaded")):
+        file.send_keys(str(path))
+        file.send_keys(Keys.TAB)
+        page.driver.switch_to.active_element.send_keys(Keys.ENTER)
+        page.wait(lambda says=says: says in page.text("#uploads-status"), says)
+    page.wait(lambda: page.all("#uploads-checked .facts"), "what the file holds")
+    assert f"{MARKUP} (40)" in page.text("#uploads-checked") and "pixels-ridge" in page.text("#uploads-checked")
+    assert not page.all("#uploads-checked img") and page.all("#uploads-study:not([disabled])")
+    assert page.fits()
+    page.shot(screenshots / "uploads.png")
+    page.width = SIZES["phone"][0]
+    page._resize(SIZES["phone"][1])
+    time.sleep(0.3)
+    assert page.fits()
+    page.shot(screenshots / "uploads-phone.png")
+    page.complaints()  # a browser notes each answer that is a refusal
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -54,8 +54,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pack_small(out: Path) -> Path:
     """60 stimuli of 16 x 16 pixels shown twice, 80 voxels that see them; names and captions are full of markup."""
     chance = np.random.default_rng(0)
     y, x = np.mgrid[:16, :16] / 16
@@ -66,10 +65,15 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trials = np.repeat(np.arange(60), 2)
     responses = ((seen - seen.mean(0)) @ chance.normal(size=(256, 80)))[trials] + chance.normal(size=(120, 80))
     return write_arrays(
-        tmp_path_factory.mktemp("own") / "own.h5", responses=responses.astype(np.float32),
-        stimulus=[ids[trial] for trial in trials], images=images, image_ids=ids, regions={MARKUP: np.arange(80) < 40},
-        fields={"subject": MARKUP}, captions={name: (f"<script>alert({at})</script>",) for at, name in enumerate(ids)},
+        out, responses=responses.astype(np.float32), stimulus=[ids[trial] for trial in trials], images=images,
+        image_ids=ids, regions={MARKUP: np.arange(80) < 40}, fields={"subject": MARKUP},
+        captions={name: (f"<script>alert({at})</script>",) for at, name in enumerate(ids)},
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pack_small(tmp_path_factory.mktemp("own") / "own.h5")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.demo.guard import DOWNLOAD, TOKEN, UPLOAD
+from app.demo.uploads.child import NAMES as UPLOADED
 from brain.data.leaks import content_sha256
 from brain.types import Split
 from brain.voxels import VoxelSpace
@@ -198,6 +200,11 @@ def test_the_kinds_of_files() -> None:
     assert not (kinds | families) - strings_of("encoders")
     assert not {"double-conditioning", "miniature-stage"} - strings_of("pipelines")
     assert "responses to synthesized pictures" in strings_of("evaluation")
+
+
+def test_the_addresses_of_the_demo() -> None:
+    assert (UPLOAD, DOWNLOAD, TOKEN) == ("/afterimage/upload", "/afterimage/run.zip", "x-afterimage-token")
+    assert UPLOADED == ("data.h5", "data.npz")
 
 
 def test_the_families_of_maps() -> None:

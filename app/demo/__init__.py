@@ -7,6 +7,7 @@ runs        finished runs as the demo opens them
 looks       pictures, spectrograms, players, slices and charts as they stand in a page
 pages       views as HTML
 guard       which requests are answered at all
+uploads     data of a visitor: received, looked at and studied in child processes with limits
 interface   the tabs, which call the session and hold no numbers of their own
 serve       starts the server
 """

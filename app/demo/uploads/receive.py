@@ -61,6 +61,9 @@ async def receive_file(
         return part.rename(folder / name_of(head))
     except TimeoutError as error:
         raise BrokenOff("the upload came too slowly; try again") from error
+    except OSError as error:
+        found = str(error.strerror)
+        raise StorageError(expected("the server's disk", "room for your file", found, "try again later")) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()

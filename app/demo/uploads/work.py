@@ -18,6 +18,7 @@ from app.demo.runs import Run, open_run
 from app.demo.uploads.child import NAMES
 from app.demo.uploads.limits import CHECK, MIB, STUDY, Limits
 from app.demo.uploads.processes import Child
+from app.demo.uploads.receive import must_have_room
 from app.demo.uploads.recipes import Candidate
 from app.demo.uploads.upload import Checked, Upload
 from app.demo.view_types import Progress
@@ -102,7 +103,10 @@ def _must_be(upload: Upload, serial: int) -> None:
 
 
 def _followed(upload: Upload, words: list[str], limits: Limits, tell: Tell, *, first: str) -> bytes:
-    """What the child printed; what it says is wrong, or a signal that ended it, is an InputError."""
+    """What the child printed; what it says is wrong, or a signal that ended it, is an InputError.
+
+    A disk that it has filled too far is a StorageError, and the end of it.
+    """
     stage, now = "", Step(what=first, step=0, steps=0)
     with Child(words, folder=upload.folder) as child:
         for line in child.lines(limits.seconds):
@@ -111,6 +115,7 @@ def _followed(upload: Upload, words: list[str], limits: Limits, tell: Tell, *, f
                 now = Step(what=stage, step=0, steps=0)
             elif stage and (loop := LOOP.match(line)):
                 now = Step(what=f"{stage}: {loop[1]}", step=int(loop[2]), steps=int(loop[3]))
+            must_have_room(upload.folder, 0)
             tell(now)
         if child.code == 0:
             return child.out
