@@ -3,6 +3,8 @@
 session     everything it does, without gradio: `House`, `Visitor`, their views
 knobs       what can be asked for, and the command that does the same
 views       what is seen, as plain values
+brain       what the brain gave to a stimulus, on a surface where it belongs on one
+surface     the mesh of a page, and where voxels lie on it
 runs        finished runs as the demo opens them
 looks       pictures, spectrograms, players, slices and charts as they stand in a page
 pages       views as HTML

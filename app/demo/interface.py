@@ -10,7 +10,7 @@ from typing import Any
 from app.demo.pages import page, text_of
 from app.demo.public import notice
 from app.demo.session import House
-from app.demo.tabs import judge, stage, synthesize, uploads
+from app.demo.tabs import cortex, judge, stage, synthesize, uploads
 from app.demo.tabs.parts import asking
 from app.demo.views import NOT_DECODING
 
@@ -35,8 +35,9 @@ KEYS = """() => {
 
 
 def scripts(house: House) -> str:
-    """What the page runs once it is there: keys, and, where there are uploads, what sends a file and fetches a run."""
-    return f"() => {{ ({KEYS})(); ({text_of('uploads.js')})(); }}" if house.uploads else KEYS
+    """What the page runs once it is there: keys, surfaces, and, where there are uploads, what sends and fetches."""
+    own = [KEYS, text_of("brain.js"), *([text_of("uploads.js")] if house.uploads else [])]
+    return f"() => {{ {' '.join(f'({one})();' for one in own)} }}"
 
 
 def build(house: House, *, public: bool = False) -> Any:
@@ -47,12 +48,13 @@ def build(house: House, *, public: bool = False) -> Any:
         gr.HTML(page("title"))
         if public:
             gr.HTML(page("public", lines=notice(house.runs)))
+        picked = cortex.build(gr)
         with gr.Tabs():
             for modality, (label, name) in TABS.items():
                 with gr.Tab(label, id=name):
                     stage.build(gr, blocks, house, modality=modality, name=name)
             with gr.Tab("Synthesize", id="synthesize"):
-                synthesize.build(gr, house)
+                synthesize.build(gr, house, picked)
             with gr.Tab("Judge", id="judge"):
                 judge.build(gr, blocks, house)
             if house.uploads:

@@ -30,12 +30,37 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SurfaceView:
+    """A pattern on the mesh that the page has: texts of `app.demo.surface`, and the regions in the order of their bits.
+
+    scale, ends   the colours as stops of a gradient, and what stands at their ends
+    """
+
+    values: str
+    masks: str
+    regions: tuple[str, ...]
+    scale: str
+    ends: tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BrainView:
-    """What the brain gave to a stimulus: (region, mean z, width of its bar from -100 to 100, voxels), and slices."""
+    """What the brain gave to a stimulus: (region, mean z, width of its bar from -100 to 100, voxels), and pictures.
+
+    space, why   the name of the space, and one sentence on what is shown of it
+    surface      the pattern on a surface, None where it has no place on one; glass: a picture of a glass brain, or ""
+    run, choosable   the run, and those of its regions that can be clicked for synthesis
+    """
 
     bars: tuple[tuple[str, str, float, int], ...]
     slices: tuple[str, ...]
     note: str
+    space: str = ""
+    why: str = ""
+    surface: SurfaceView | None = None
+    glass: str = ""
+    run: str = ""
+    choosable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,22 +14,20 @@ from typing import Any
 
 import numpy as np
 
+from app.demo.brain import brain_view
 from app.demo.knobs import anchored
 from app.demo.looks import (
     SMALL,
-    STRONG,
     Tile,
     chart_of,
     common_level,
     player_uri,
     preview_uri,
-    slice_uris,
     spectrogram_uri,
     uri_of,
 )
 from app.demo.runs import Prepared, Ranking, Run
 from app.demo.view_types import (
-    BrainView,
     DecodeView,
     JudgeView,
     Progress,
@@ -260,7 +258,7 @@ def decode_view(run: Run, stimulus: str, known: Prepared | None) -> DecodeView:
         decoded=tuple(replace(tile, kind="decoded") for tile in drawn),
         controls=controls_,
         scores=_scores(run, stimulus),
-        brain=_brain_view(run, known, stimulus),
+        brain=brain_view(run, known, stimulus),
         rank=_stored_rank(run, known, stimulus),
         missing=known.missing if known else (),
         waiting="" if known else "opening the data and showing the test stimuli to the judge",
@@ -279,29 +277,6 @@ def _scores(run: Run, stimulus: str) -> tuple[tuple[str, str, str, str, str], ..
                 numbers = (number(value), number(score.value), number(score.chance))
                 found.append((card.title, card.description, *numbers))
     return tuple(found)
-
-
-def _brain_view(run: Run, known: Prepared | None, stimulus: str) -> BrainView | None:
-    pattern = known.pattern(stimulus) if known else None
-    if known is None or known.opened is None or pattern is None:
-        return None
-    space = known.opened.recording.responses.space
-    most = max([1.0, *(abs(mean) for _, mean, _ in pattern.regions)])  # one scale, so that stimuli can be compared
-    bars = tuple(
-        (name, f"{mean:+.2f}".replace("-", "−"), 100 * mean / most, voxels) for name, mean, voxels in pattern.regions
-    )
-    placed = space.placed
-    where = (
-        "Slices of the data's own grid from below to above, left at the left, front at the top; red is above, blue "
-        f"below the voxel's mean, the deepest colour {STRONG:g} standard deviations from it."
-        if placed
-        else "These data carry no voxel positions, so that there are no slices to show."
-    )
-    note = (
-        "z-scored within session by mean and standard deviation of the training trials, averaged over "
-        f"{pattern.repeats} repeat{'s' if pattern.repeats != 1 else ''} of this stimulus. {where}"
-    )
-    return BrainView(bars=bars, slices=slice_uris(pattern.values, space) if placed else (), note=note)
 
 
 def _stored_rank(run: Run, known: Prepared | None, stimulus: str) -> RankView | None:

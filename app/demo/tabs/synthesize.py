@@ -13,8 +13,8 @@ from app.demo.tabs.parts import stop as end
 from brain.errors import AfterimageError
 
 
-def build(gr: Any, house: House) -> None:
-    """Pictures that a region should respond to."""
+def build(gr: Any, house: House, picked: Any) -> None:
+    """Pictures that a region should respond to; into `picked` a page writes the region that is clicked elsewhere."""
     names = house.names("image")
     if not names:
         gr.HTML(page("message", kind="empty", text=EMPTY["image"]))
@@ -74,6 +74,17 @@ def build(gr: Any, house: House) -> None:
             gr.Dropdown([("none", ""), *((one, one) for one in known)], value=""), chosen.settings.machine.seed,
         )  # fmt: skip
 
+    def pick(text: str, now: str) -> Any:
+        """Count, region and run, a line each; a region that the run's card does not have changes nothing."""
+        _, _, rest = text.partition("\n")
+        name, _, chosen = rest.partition("\n")
+        if chosen not in names or name not in regions(house.run(chosen)):
+            return gr.skip()
+        if chosen == now:
+            return gr.skip(), gr.skip(), name, gr.skip(), gr.skip()
+        head, listed, others, seed = other(chosen)
+        return chosen, head, gr.Dropdown(listed.choices, value=name), others, seed
+
     def halt(request: Any) -> None:
         end(house, request, "synthesis")
 
@@ -81,7 +92,9 @@ def build(gr: Any, house: House) -> None:
     asked = [run, region, against, method, pictures, seed]
     make.click(asking(gr, synthesize), asked, [out], trigger_mode="once", concurrency_limit=None, **QUIET)
     stop.click(asking(gr, halt), None, None, queue=False, **QUIET)
-    run.change(other, [run], [head, region, against, seed], queue=False, **QUIET)
+    # by hand alone: what is clicked elsewhere brings its region along
+    run.input(other, [run], [head, region, against, seed], queue=False, **QUIET)
+    picked.input(pick, [picked, run], [run, head, region, against, seed], queue=False, **QUIET)
 
 
 def _preferred(known: list[str]) -> str:
