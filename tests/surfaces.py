@@ -54,7 +54,8 @@ def recording_on(space: VoxelSpace, regions: dict[str, NDArray[np.bool_]], *, si
 def opened_on(recording: Recording, home: Path) -> Prepared:
     """The recording as the demo has it of a run whose data are open."""
     opened = Opened(run=RunFolder(home), settings=CATALOGUE["bayes-miniature"].settings(), data=home)
-    opened.__dict__.update({"recording": recording, "folds": recording.splits})  # where a cached property keeps what it read
+    # where a cached property keeps what it has read
+    opened.__dict__.update({"recording": recording, "folds": recording.splits})
     responses, (split,) = recording.responses, recording.splits
     return Prepared(opened=opened, scalers={split.name: SessionScaler.fit(responses, responses.of(split.train))})
 

@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import os
 import shlex
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from app.cli import main
 from app.demo.session import House
+from app.demo.surface import VERTICES, mesh
+from brain.data.standardise import SessionScaler
+from brain.types import Region
+from decode.stages.draw.opened import Opened
 from evaluation.samples.read import read_samples
 from tests.served import LEFT_OPEN, served
+from tests.surfaces import vertices
 from tests.test_demo_uploads import MARKUP, pack_small
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -224,6 +235,85 @@ def test_arrow_keys_step_while_the_panel_has_the_focus_and_only_then(page: Page)
     page.driver.execute_script("document.querySelector('#decode-view').focus()")
     page.driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
     page.wait(lambda: page.text("#decode-view h2") == first, "the first again")
+
+
+@pytest.fixture
+def on_fsaverage(demo: tuple[House, int]) -> Iterator[NDArray[np.float32]]:
+    """The run of pictures as if its data lay on fsaverage5, all but the frontal lobe; the mesh (hemisphere, vertex, 3).
+
+    EBA is around the left hemisphere's most lateral vertex and strongly above its mean at every test stimulus, FFA-1
+    around the right one's and below; elsewhere, which the run's card does not have, lies between.
+    """
+    known = demo[0].prepare("first")
+    assert known.opened is not None
+    opened, at, sides = known.opened, mesh().inflated, np.repeat([0, 1], VERTICES)
+    near = [np.linalg.norm(at[side] - at[side][lateral_of(at, side)], axis=1) < 25 for side in (0, 1)]
+    masks = {"EBA": np.append(near[0], near[0] & False), "FFA-1": np.append(near[1] & False, near[1])}
+    kept = at.reshape(-1, 3)[:, 1] < 40
+    masks["elsewhere"] = ~masks["EBA"] & ~masks["FFA-1"] & (at.reshape(-1, 3)[:, 1] > 20)
+    real = opened.recording.responses
+    space = vertices(np.tile(np.arange(VERTICES), 2)[kept], np.array(["L", "R"])[sides[kept]])
+    values = np.random.default_rng(0).standard_normal((len(real.values), len(space))).astype(np.float32)
+    tested = real.of(opened.folds[0].test)
+    values += 8 * tested[:, None] * (1.0 * masks["EBA"] - masks["FFA-1"])[kept].astype(np.float32)
+    regions = tuple(Region(name=name, atlas=name, mask=mask[kept]) for name, mask in masks.items())
+    responses = replace(real, values=values, space=space)
+    recording = replace(opened.recording, responses=responses, regions=regions, ncsnr=None, simulated="")
+    moved = Opened(run=opened.run, settings=opened.settings, data=opened.data)
+    moved.__dict__.update({"recording": recording, "folds": opened.folds})
+    scalers = {fold.name: SessionScaler.fit(responses, responses.of(fold.train)) for fold in opened.folds}
+    demo[0]._prepared["first"] = replace(known, opened=moved, scalers=scalers)
+    yield at
+    demo[0]._prepared["first"] = known
+
+
+def lateral_of(at: NDArray[np.float32], side: int) -> int:
+    """The vertex of a hemisphere that lies farthest out."""
+    return int((at[side, :, 0] * (-1, 1)[side]).argmax())
+
+
+def test_a_region_of_a_surface_is_clicked_for_synthesis(
+    on_fsaverage: NDArray[np.float32], demo: tuple[House, int], screenshots: Path
+) -> None:
+    """The canvas shows each hemisphere from its own side; a vertex is where geometry puts it, red above its mean."""
+    page = Page(demo[1])
+    look = "return document.querySelector('#decode-rest canvas')?.dataset.look ?? ''"
+    page.wait(lambda: page.driver.execute_script(look) == "90 0 1.00", "the surface")
+    canvas = page.driver.find_element(By.CSS_SELECTOR, "#decode-rest canvas")
+    page.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    wide, high = canvas.rect["width"], canvas.rect["height"]
+    scale = min(wide / 2 / 232, high / 150)
+
+    def place_of(side: int) -> tuple[float, float]:
+        """From the canvas' centre: the front of the left hemisphere is at its left, that of the right at its right."""
+        _, y, z = on_fsaverage[side, lateral_of(on_fsaverage, side)]
+        return wide * (side - 0.5) / 2 + scale * y * (-1, 1)[side], -scale * z
+
+    def pixels() -> NDArray[np.uint8]:
+        return np.asarray(Image.open(io.BytesIO(canvas.screenshot_as_png)).convert("RGB"))
+
+    shown = pixels()
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) > 500
+    for side in (0, 1):
+        x, y = place_of(side)
+        red, _, blue = shown[round(shown.shape[0] / 2 + y), round(shown.shape[1] / 2 + x)].astype(int)
+        assert (red > 2 * blue) if side == 0 else (blue > 2 * red)
+    for side, name in ((0, "EBA"), (1, "FFA-1")):
+        x, y = place_of(side)
+        ActionChains(page.driver).move_to_element_with_offset(canvas, round(x), round(y)).click().perform()
+        page.wait(lambda name=name: f"{name} is chosen" in page.text("#decode-rest .chosen"), f"the choice of {name}")
+        assert page.text("#decode-rest .cortex figcaption").startswith(f"{name}: z {'+−'[side]}")
+    canvas.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    page.wait(lambda: page.driver.execute_script(look) == "100 10 1.00", "the turned surface")
+    assert (pixels() != shown).any(-1).mean() > 0.2
+    assert [one.text for one in page.all("#decode-rest .bars button")] == ["EBA", "FFA-1"]  # those of the run's card
+    page.driver.find_element(By.CSS_SELECTOR, "#decode-rest [data-region=EBA]").send_keys(Keys.ENTER)
+    page.wait(lambda: "EBA is chosen" in page.text("#decode-rest .chosen"), "the choice by a key")
+    page.driver.find_element(By.CSS_SELECTOR, "#decode-rest .go").send_keys(Keys.ENTER)
+    chosen = "return document.querySelector('#synthesize-region input')?.value"
+    page.wait(lambda: page.driver.execute_script(chosen) == "EBA", "the region in its tab")
+    assert page.complaints() == []
+    page.close()
 
 
 def test_sounds_are_heard_and_drawn_again(page: Page, screenshots: Path) -> None:

@@ -48,13 +48,13 @@ def build(house: House, *, public: bool = False) -> Any:
         gr.HTML(page("title"))
         if public:
             gr.HTML(page("public", lines=notice(house.runs)))
-        picked = cortex.build(gr)
+        picking = cortex.build(gr)
         with gr.Tabs():
             for modality, (label, name) in TABS.items():
                 with gr.Tab(label, id=name):
                     stage.build(gr, blocks, house, modality=modality, name=name)
             with gr.Tab("Synthesize", id="synthesize"):
-                synthesize.build(gr, house, picked)
+                synthesize.build(gr, house, picking)
             with gr.Tab("Judge", id="judge"):
                 judge.build(gr, blocks, house)
             if house.uploads:

@@ -123,7 +123,7 @@ def _of_vertices(space: VoxelSpace) -> Place:
     of, known = space.shape[0], ids < VERTICES
     why = ""
     if of not in FAMILY.get(space.name.strip().lower(), ()):
-        why = f"Vertices of a surface, {of:,} a hemisphere, other than fsaverage5, the mesh at hand, or a finer fsaverage"
+        why = f"Vertices of a surface, {of:,} a hemisphere, not fsaverage5, the mesh at hand, nor a finer one of it"
     elif not known.any():
         why = f"None of these {len(ids):,} vertices is one that fsaverage5, the mesh at hand, has too"
     if why:
@@ -167,7 +167,7 @@ def places_of(name: str, depth: float) -> NDArray[np.float64]:
 
 
 def voxels_at(space: VoxelSpace, places: NDArray[np.float64]) -> Int:
-    """(place,) the column of the voxel in which each of these places (place, 3) in millimetres lies, NONE of none."""
+    """(vertex,) the column of the voxel in which each of these places (vertex, 3) in millimetres lies, NONE of none."""
     back = np.linalg.inv(space.affine)
     ijk = np.rint(places @ back[:3, :3].T + back[:3, 3]).astype(np.int64)
     volume = np.full(space.shape, NONE, np.int64)
@@ -182,12 +182,12 @@ def values_text(values: Float, columns: Int) -> str:
     """A pattern (voxel,) of z-scores as a page reads it: (vertex,) int16 hundredths, EMPTY where there are no data."""
     rounded = np.clip(np.round(100 * np.nan_to_num(values.astype(np.float64))), -(2**15) + 1, 2**15 - 1)
     known = (columns >= 0) & np.isfinite(values[columns])
-    return packed(np.where(known, rounded[columns], EMPTY).astype("<i2"))
+    return _packed(np.where(known, rounded[columns], EMPTY).astype("<i2"))
 
 
 def masks_text(masks: NDArray[np.bool_], columns: Int) -> str:
-    """Which vertices each region has, of masks (region, voxel): (region, vertex) bits, the lowest bit first."""
-    return packed(np.packbits(masks[:, columns] & (columns >= 0), axis=1, bitorder="little"))
+    """Which vertices each region has, of masks (row, voxel), a row each: (row, vertex) bits, the lowest bit first."""
+    return _packed(np.packbits(masks[:, columns] & (columns >= 0), axis=1, bitorder="little"))
 
 
 @cache
@@ -198,15 +198,15 @@ def mesh_text() -> dict[str, str]:
     low, high = np.quantile(found.depth, (0.02, 0.98))
     depth = np.round(255 * np.clip((found.depth - low) / (high - low), 0, 1))
     return {
-        "coords": packed(np.diff(coords, prepend=0).astype("<i2")),
-        "faces": packed(np.diff(found.faces.T.ravel(), prepend=0).astype("<i2")),
-        "depth": packed(depth.astype(np.uint8)),
-        "colours": packed(colours()),
+        "coords": _packed(np.diff(coords, prepend=0).astype("<i2")),
+        "faces": _packed(np.diff(found.faces.T.ravel(), prepend=0).astype("<i2")),
+        "depth": _packed(depth.astype(np.uint8)),
+        "colours": _packed(colours()),
     }
 
 
 def colours() -> NDArray[np.uint8]:
-    """(255, 3) from -STRONG to STRONG, blue below, red above, as slices have them."""
+    """(row, channel) of 255 rows from -STRONG to STRONG, blue below, red above, as slices have them."""
     import matplotlib
 
     return np.asarray(np.round(255 * matplotlib.colormaps["RdBu_r"](np.linspace(0, 1, 255))[:, :3]), np.uint8)
@@ -223,6 +223,6 @@ def scale_ends() -> tuple[str, str]:
     return f"−{STRONG:g}", f"+{STRONG:g}"
 
 
-def packed(values: NDArray[Any]) -> str:
+def _packed(values: NDArray[Any]) -> str:
     """The bytes of an array, deflated (zlib), as base64."""
     return base64.b64encode(zlib.compress(np.ascontiguousarray(values).tobytes(), 9)).decode()

@@ -8,13 +8,14 @@ from typing import Any
 from app.demo.knobs import MOST_PICTURES, Objective, methods, regions
 from app.demo.pages import page
 from app.demo.session import House
+from app.demo.tabs.cortex import PICKED
 from app.demo.tabs.parts import EMPTY, QUIET, asking, failed, head_of, visitor_of
 from app.demo.tabs.parts import stop as end
 from brain.errors import AfterimageError
 
 
-def build(gr: Any, house: House, picked: Any) -> None:
-    """Pictures that a region should respond to; into `picked` a page writes the region that is clicked elsewhere."""
+def build(gr: Any, house: House, picking: tuple[Any, Any]) -> None:
+    """Pictures that a region should respond to; `picking`, see `cortex`, is how one is clicked elsewhere."""
     names = house.names("image")
     if not names:
         gr.HTML(page("message", kind="empty", text=EMPTY["image"]))
@@ -75,9 +76,8 @@ def build(gr: Any, house: House, picked: Any) -> None:
         )  # fmt: skip
 
     def pick(text: str, now: str) -> Any:
-        """Count, region and run, a line each; a region that the run's card does not have changes nothing."""
-        _, _, rest = text.partition("\n")
-        name, _, chosen = rest.partition("\n")
+        """Region and run, a line each; a region that the run's card does not have changes nothing."""
+        name, _, chosen = text.partition("\n")
         if chosen not in names or name not in regions(house.run(chosen)):
             return gr.skip()
         if chosen == now:
@@ -94,7 +94,8 @@ def build(gr: Any, house: House, picked: Any) -> None:
     stop.click(asking(gr, halt), None, None, queue=False, **QUIET)
     # by hand alone: what is clicked elsewhere brings its region along
     run.input(other, [run], [head, region, against, seed], queue=False, **QUIET)
-    picked.input(pick, [picked, run], [run, head, region, against, seed], queue=False, **QUIET)
+    button, text = picking
+    button.click(pick, [text, run], [run, head, region, against, seed], queue=False, js=PICKED, **QUIET)
 
 
 def _preferred(known: list[str]) -> str:

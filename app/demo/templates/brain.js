@@ -6,7 +6,7 @@ comes once, when a pattern first needs it; a pattern brings its values and the v
   const SIDE = 10242, COUNT = 2 * SIDE, EMPTY = -32768, STRONG = 2.5, STEP = 0.05, REACH = 232;
   const VIEWS = {lateral: [90, 0], medial: [-90, 0], ventral: [0, -90], dorsal: [0, 90], posterior: [0, 0]};
   const looks = {}, drawn = new WeakMap();
-  let mesh = null, picks = 0;
+  let mesh = null;
 
   const unpack = async (text) => {
     const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
@@ -197,11 +197,10 @@ comes once, when a pattern first needs it; a pattern brings its values and the v
     const button = [...section.querySelectorAll('[data-region]')].find((one) => one.dataset.region === region);
     if (figure) { lookOf(figure).marked = region; redraw(figure); }
     for (const one of section.querySelectorAll('[data-region]')) one.setAttribute('aria-pressed', String(one === button));
-    const box = document.querySelector('#synthesize-picked textarea, #synthesize-picked input');
-    if (!button || !note || !box) return;
-    const plain = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(box), 'value');
-    plain.set.call(box, `${++picks}\n${region}\n${section.dataset.run}`);
-    box.dispatchEvent(new Event('input', {bubbles: true}));
+    const pick = document.querySelector('#synthesize-pick');
+    if (!button || !note || !pick) return;
+    pick.dataset.picked = `${region}\n${section.dataset.run}`;
+    pick.click();
     note.querySelector('span').textContent = `${region} is chosen in Synthesize.`;
     note.querySelector('.go').hidden = false;
   };
