@@ -24,7 +24,7 @@ SLICES = (
     "Slices of the data's own grid from below to above, left at the left, front at the top; red is above, blue below "
     f"the voxel's mean, the deepest colour {STRONG:g} standard deviations from it."
 )
-SURFACE = f"Red is above, blue below the voxel's mean, the deepest colour {STRONG:g} standard deviations from it."
+SURFACE = f"Red is above, blue below a vertex's own mean, the deepest colour {STRONG:g} standard deviations from it."
 DRAWING = threading.Lock()
 """Matplotlib's figures are drawn by one thread at a time."""
 

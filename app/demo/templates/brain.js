@@ -151,15 +151,13 @@ comes once, when a pattern first needs it; a pattern brings its values and the v
   /* the borders of regions, thin, and that of the marked one, black */
   const outline = (pattern, look, {wide, high, pixels, item, thick}) => {
     const marked = pattern.names.indexOf(look.marked), {smallest, has} = pattern;
+    const edge = (here, place) => item[place] > 0 && smallest[item[place] - 1] !== smallest[here];
+    const rim = (here, place) => item[place] > 0 && has(marked, item[place] - 1) !== has(marked, here);
     for (let y = 0; y < high - thick; y++) for (let x = 0; x < wide - thick; x++) {
       const place = y * wide + x, here = item[place] - 1;
       if (here < 0) continue;
-      for (const [other, far] of [[place + 1, place + thick], [place + wide, place + thick * wide]]) {
-        const near = item[other] - 1, beyond = item[far] - 1;
-        if (marked >= 0 && beyond >= 0 && has(marked, here) !== has(marked, beyond)) pixels[place] = 0xff000000;
-        else if (near >= 0 && smallest[here] !== smallest[near] && pixels[place] !== 0xff000000)
-          pixels[place] = 0xff000000 | ((pixels[place] >> 1) & 0x7f7f7f);
-      }
+      if (marked >= 0 && (rim(here, place + thick) || rim(here, place + thick * wide))) pixels[place] = 0xff000000;
+      else if (edge(here, place + 1) || edge(here, place + wide)) pixels[place] = 0xff000000 | ((pixels[place] >> 1) & 0x7f7f7f);
     }
   };
 
@@ -191,14 +189,16 @@ comes once, when a pattern first needs it; a pattern brings its values and the v
     if (caption.textContent !== line) caption.textContent = line;
   };
 
+  const press = (section, region) => {
+    for (const one of section.querySelectorAll('[data-region]')) one.setAttribute('aria-pressed', String(one.dataset.region === region));
+  };
   /* a region is chosen: marked here, and the one of the tab Synthesize */
   const choose = (section, region) => {
     const figure = section.querySelector('.cortex'), note = section.querySelector('.chosen');
-    const button = [...section.querySelectorAll('[data-region]')].find((one) => one.dataset.region === region);
     if (figure) { lookOf(figure).marked = region; redraw(figure); }
-    for (const one of section.querySelectorAll('[data-region]')) one.setAttribute('aria-pressed', String(one === button));
+    press(section, region);
     const pick = document.querySelector('#synthesize-pick');
-    if (!button || !note || !pick) return;
+    if (!note || !pick) return;
     pick.dataset.picked = `${region}\n${section.dataset.run}`;
     pick.click();
     note.querySelector('span').textContent = `${region} is chosen in Synthesize.`;
@@ -285,6 +285,7 @@ comes once, when a pattern first needs it; a pattern brings its values and the v
       await mesh;
       drawn.set(figure, {pattern: await patternOf(figure)});
       listen(figure);
+      press(figure.closest('.brain'), lookOf(figure).marked);
       draw(figure);
     } catch (error) {
       figure.querySelector('figcaption').textContent = `This browser cannot draw the surface (${error.message}); the bars hold what it would show by region.`;
