@@ -122,7 +122,8 @@ def _name(host: str) -> str:
 
 
 def plain(body: bytes) -> bool:
-    """Whether an event carries numbers, names, yes or no alone: gradio would fetch what an object's path names."""
+    """Whether an event carries numbers, names, yes or no alone, and lists of names: gradio would fetch what an object's
+    path names."""
     try:
         event = json.loads(body, parse_constant=_refuse, parse_int=_short)
     except (ValueError, RecursionError):
@@ -135,7 +136,11 @@ def plain(body: bytes) -> bool:
         values += list(noted.values())
     elif noted is not None:
         return False
-    return all(value is None or isinstance(value, str | int | float) for value in values)
+    return all(value is None or isinstance(value, str | int | float) or _names(value) for value in values)
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _refuse(word: str) -> float:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.demo.links import COMPARE, read_link
 from app.demo.pages import page, text_of
 from app.demo.public import notice
 from app.demo.session import House
-from app.demo.tabs import cortex, judge, stage, synthesize, uploads
-from app.demo.tabs.parts import asking
+from app.demo.tabs import compare, cortex, judge, stage, synthesize, uploads
+from app.demo.tabs.parts import QUIET, asking
 from app.demo.views import NOT_DECODING
 
 TABS = {"image": ("Decode", "decode"), "sound": ("Listen", "listen")}
@@ -23,6 +24,13 @@ KEYS = """() => {
     if (!side) return;
     event.preventDefault();
     document.getElementById(view.id.replace('view', side)).click();
+  });
+  document.addEventListener('click', async (event) => {
+    const button = event.target.closest && event.target.closest('button.copy');
+    if (!button) return;
+    const text = button.dataset.copy ?? new URL(button.dataset.link, location.href).href;
+    try { await navigator.clipboard.writeText(text); button.textContent = 'Copied'; }
+    catch { const shown = document.createRange(); button.textContent = text; shown.selectNodeContents(button); getSelection().removeAllRanges(); getSelection().addRange(shown); }
   });
   const focusable = () => ['decode-view', 'listen-view'].forEach((id) => {
     const view = document.getElementById(id);
@@ -49,10 +57,13 @@ def build(house: House, *, public: bool = False) -> Any:
         if public:
             gr.HTML(page("public", lines=notice(house.runs)))
         picking = cortex.build(gr)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
+            linked = []
             for modality, (label, name) in TABS.items():
                 with gr.Tab(label, id=name):
-                    stage.build(gr, blocks, house, modality=modality, name=name)
+                    linked += stage.build(gr, blocks, house, modality=modality, name=name)
+            with gr.Tab("Compare", id=COMPARE):
+                linked += compare.build(gr, blocks, house)
             with gr.Tab("Synthesize", id="synthesize"):
                 synthesize.build(gr, house, picking)
             with gr.Tab("Judge", id="judge"):
@@ -61,5 +72,19 @@ def build(house: House, *, public: bool = False) -> Any:
                 with gr.Tab("Your data", id="uploads"):
                     uploads.build(gr, blocks, house)
         gr.HTML(page("foot", text=NOT_DECODING))
+
+        def arrive(request: Any) -> list[Any]:
+            """What the address asks to see."""
+            state = read_link(dict(request.query_params))
+            found = [
+                one
+                for modality, (_, name) in TABS.items()
+                for one in stage.arrived(gr, house, state, modality=modality, name=name)
+            ]
+            ids = (COMPARE, *(name for _, name in TABS.values()))
+            tab = gr.Tabs(selected=state.tab) if state.tab in ids else gr.skip()
+            return [tab, *found, *compare.arrived(gr, house, state)]
+
+        blocks.load(asking(gr, arrive), None, [tabs, *linked], **QUIET)
         blocks.unload(asking(gr, lambda request: house.leave(str(request.session_hash))))
     return blocks

@@ -37,13 +37,14 @@ class Control:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """With what to draw again."""
+    """With what to draw again; silenced: the regions whose voxels stand at their training mean."""
 
     strength: float
     guidance: float
     steps: int
     seed: int
     samples: int = 1
+    silenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,8 @@ def command_of(run: Run, stimulus: str, asked: Asked) -> str:
     knobs = [word for name, value in known.items() if name in reads(run) for word in (f"--{name}", value)]
     words = [
         "afterimage", "decode", str(run.folder.path), "--stimuli", stimulus, *knobs, "--seed", f"{asked.seed:d}",
-        "--seeds", f"{asked.samples:d}", "--rows", "decoded", *beside, "--to", "FOLDER",
+        "--seeds", f"{asked.samples:d}", "--rows", "decoded", *beside,
+        *(("--silence", *asked.silenced) if asked.silenced else ()), "--to", "FOLDER",
     ]  # fmt: skip
     return shlex.join(words)
 

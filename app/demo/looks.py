@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from brain.types import Float
 from brain.voxels import VoxelSpace
@@ -30,6 +32,8 @@ SMALL = 128
 STRONG = 2.5
 """The z-score that has the deepest colour."""
 SLICES = 12
+SIGNED = "afterimage"
+"""The text chunk of a saved PNG that says what it was made with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Tile:
     title, note  what it is, and one short line below
     uri          the picture or the spectrogram, "" where there is none: then `note` says why
     wav          the sound at the level that the players beside it share, "" of pictures
-    file         the stored file itself, to be saved under `name`
+    file         the stored file itself, to be saved under `name`; signed: the same picture with its settings inside
     kind         "seen", "decoded", "control" or "near"
     small        whether its pixels are to be enlarged as they are
     right        of those that are compared: whether it is the true one; None where that is not asked
@@ -51,6 +55,7 @@ class Tile:
     wav: str = ""
     file: str = ""
     name: str = ""
+    signed: str = ""
     kind: str = "control"
     small: bool = False
     right: bool | None = None
@@ -73,6 +78,18 @@ def picture_uri(picture: Image.Image, *, quality: int = 0) -> str:
         picture.save(out, "JPEG", quality=quality)
         return uri_of(out.getvalue(), "image/jpeg")
     picture.save(out, "PNG")
+    return uri_of(out.getvalue())
+
+
+def signed_uri(data: bytes, facts: Mapping[str, Any]) -> str:
+    """A stored PNG with what it was made with inside, as JSON in its text chunk "afterimage"; its pixels are the same.
+
+    facts  the command, the seed and whose brain it is among them, text and numbers alone
+    """
+    with Image.open(io.BytesIO(data)) as picture:
+        known, out = PngInfo(), io.BytesIO()
+        known.add_itxt(SIGNED, json.dumps(facts, ensure_ascii=False, sort_keys=True))
+        picture.save(out, "PNG", pnginfo=known)
     return uri_of(out.getvalue())
 
 

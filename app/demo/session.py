@@ -34,6 +34,7 @@ from app.demo.knobs import (
     settings_of,
     synthesis_command,
 )
+from app.demo.links import link_of, made_with
 from app.demo.looks import chart_of
 from app.demo.runs import Prepared, Run, prepare
 from app.demo.uploads.upload import Upload
@@ -233,7 +234,11 @@ class Visitor:
             micro_batch = int(decoder.facts.get("lane_width", 0))
             batch = micro_batch if loaded() else settings.machine.batch
             gentle = replace(settings, machine=replace(settings.machine, batch=batch))
-            drawn = drawn_of(draw_beside(known.opened, gentle, to=to, stimuli=(stimulus,), watch=watch))
+            drawn = drawn_of(
+                draw_beside(
+                    known.opened, gentle, to=to, stimuli=(stimulus,), silenced=asked.silenced, watch=watch
+                )
+            )  # fmt: skip
             return drawn, _rank_of(run, known, read_samples(to, references=None), drawn, stimulus)
 
         for progress, step, done in self.follow(run.modality, work):
@@ -241,8 +246,12 @@ class Visitor:
                 yield DrawView(progress=progress, tiles=previews_of(step), command=command, badge=badge(run))
                 continue
             drawn, rank = done
-            tiles = drawn_tiles(run, read_samples(to, references=None), drawn, stimulus)
-            yield DrawView(progress=progress, tiles=tiles, command=command, rank=rank, badge=badge(run))
+            made = made_with(run, stimulus, asked)
+            tiles = drawn_tiles(run, read_samples(to, references=None), drawn, stimulus, made=made)
+            yield DrawView(
+                progress=progress, tiles=tiles, command=command, rank=rank, badge=badge(run), silenced=asked.silenced,
+                link=link_of(run, stimulus, asked),
+            )  # fmt: skip
 
     def synthesize(self, name: str, asked: Objective) -> Iterator[SynthesisView]:
         """Makes pictures that a region should respond to: previews with predicted activation, then every scorer."""

@@ -75,7 +75,7 @@ class RankView:
 class DecodeView:
     """One test stimulus: shown, decoded, its controls, what the brain gave, where it stands.
 
-    waiting  what is still being opened, "" once all is there
+    waiting  what is still being opened, "" once all is there; link: the address of the demo in this state
     """
 
     stimulus: str
@@ -92,17 +92,43 @@ class DecodeView:
     missing: tuple[str, ...]
     waiting: str
     reads: str
+    link: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawView:
-    """A drawing that runs, or is done: `command` draws the very same files, `badge` says whose brain it is."""
+    """A drawing that runs, or is done: `command` draws the very same files, `badge` says whose brain it is.
+
+    silenced  the regions whose voxels stood at their training mean; link: the address of the demo in this state
+    """
 
     progress: Progress
     tiles: tuple[Tile, ...] = ()
     rank: RankView | None = None
     command: str = ""
     badge: str = ""
+    silenced: tuple[str, ...] = ()
+    link: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareView:
+    """One test stimulus in two runs.
+
+    sides   (run, whose brain, what run it is, its tiles) each
+    scores  (title, meaning, the stimulus' score in each run, the mean in each run)
+    command the command that writes both runs on one page; link: the address of the demo in this state
+    """
+
+    stimulus: str
+    place: int
+    count: int
+    captions: tuple[str, ...]
+    seen: tuple[Tile, ...]
+    sides: tuple[tuple[str, str, str, tuple[Tile, ...]], ...]
+    scores: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
+    command: str
+    link: str
 
 
 @dataclass(frozen=True, kw_only=True)

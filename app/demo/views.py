@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from app.demo.brain import brain_view
 from app.demo.knobs import anchored
+from app.demo.links import link_of
 from app.demo.looks import (
     SMALL,
     Tile,
@@ -23,6 +24,7 @@ from app.demo.looks import (
     common_level,
     player_uri,
     preview_uri,
+    signed_uri,
     spectrogram_uri,
     uri_of,
 )
@@ -158,9 +160,18 @@ def _is_small(seen: Any) -> bool:
     return hasattr(seen, "size") and isinstance(seen.size, tuple) and max(seen.size) <= SMALL
 
 
-def drawn_tiles(run: Run, samples: Samples, drawn: Sequence[Sample], stimulus: str) -> tuple[Tile, ...]:
-    """What was drawn again, sounds at the level of the stimulus and its stored samples."""
-    return tiles_of(samples, drawn, kind="decoded", seeds=True, level=level_of(run, stimulus))
+def drawn_tiles(
+    run: Run, samples: Samples, drawn: Sequence[Sample], stimulus: str, *, made: Mapping[str, Any]
+) -> tuple[Tile, ...]:
+    """What was drawn again, sounds at the level of the stimulus and its stored samples; pictures have `made` inside."""
+    tiles = tiles_of(samples, drawn, kind="decoded", seeds=True, level=level_of(run, stimulus))
+    if run.modality != "image":
+        return tiles
+    return tuple(
+        replace(tile, signed=signed_uri(samples.read(one), {**made, "index": one.index, "sample seed": one.seed}))
+        if tile.uri else tile
+        for tile, one in zip(tiles, drawn, strict=True)
+    )  # fmt: skip
 
 
 def starts_at_exemplar(run: Run) -> bool:
@@ -261,6 +272,7 @@ def decode_view(run: Run, stimulus: str, known: Prepared | None) -> DecodeView:
         brain=brain_view(run, known, stimulus),
         rank=_stored_rank(run, known, stimulus),
         missing=known.missing if known else (),
+        link=link_of(run, stimulus),
         waiting="" if known else "opening the data and showing the test stimuli to the judge",
         reads="; ".join(" from ".join(one.replace("+", ", ").split("=", 1)) for one in run.settings.maps.maps),
     )
