@@ -36,6 +36,7 @@ from brain.data.standardise import SessionScaler
 from brain.types import Region
 from decode.stages.draw.opened import Opened
 from evaluation.samples.read import read_samples
+from tests.browser import serious
 from tests.served import LEFT_OPEN, served
 from tests.surfaces import vertices
 from tests.test_demo_uploads import MARKUP, pack_small
@@ -50,7 +51,7 @@ pytestmark = [
 QUICK = ("--steps", "10", "--bootstrap", "200", "--permutations", "0")
 SIZES = {"wide": (1400, 1000), "phone": (390, 844)}
 PATIENCE = 90.0
-TABS = ("decode", "listen", "synthesize", "judge")
+TABS = ("decode", "listen", "compare", "synthesize", "judge")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def demo(runs: tuple[Path, Path]) -> Iterator[tuple[House, int]]:
-    with served(runs) as found:
+    beside = runs[0].with_name("second")
+    shutil.copytree(runs[0], beside)
+    with served((*runs, beside)) as found:
         yield found
 
 
@@ -207,6 +210,42 @@ def test_a_slider_at_a_value_of_no_run_draws_what_the_command_draws(
     (drawn,) = read_samples(tmp_path / "again", references=None).of("decoded")
     assert hashlib.sha256(shown).hexdigest() == drawn.sha256
     assert not (runs[0] / "again").exists()
+
+
+def test_a_link_comes_to_its_state_and_silenced_regions_draw_what_the_command_draws(
+    page: Page, demo: tuple[House, int], screenshots: Path, tmp_path: Path
+) -> None:
+    name = demo[0].run("second").stimuli[3]
+    page.driver.get(f"http://127.0.0.1:{demo[1]}/?tab=decode&run=second&stimulus={name}&seed=7&steps=10")
+    page.wait(lambda: page.text("#decode-view h2") == name, "the stimulus of the link")
+    page.wait(lambda: page.all("#decode-seed input")[0].get_attribute("value") == "7", "the seed of the link")
+    box = page.all("#decode-silenced input")[0]
+    box.send_keys("V1")
+    page.wait(lambda: page.all("#decode-silenced [role=option]"), "the regions")
+    box.send_keys(Keys.ENTER)  # it is drawn at once
+    page.wait(lambda: page.all("#decode-drawn .done"), "the picture")
+    (shown,) = page.bytes_shown("#decode-drawn .tiles.main img")
+    assert "Silenced: V1." in page.text("#decode-drawn")
+    page.click("#decode-drawn summary")
+    command = page.text("#decode-drawn code").replace("FOLDER", str(tmp_path / "again"))
+    assert "--silence V1" in command and "--seed 7" in command and main(shlex.split(command)[1:]) == 0
+    (drawn,) = read_samples(tmp_path / "again", references=None).of("decoded")
+    assert hashlib.sha256(shown).hexdigest() == drawn.sha256
+    page.shot(screenshots / "silenced.png")
+    link = page.all("#decode-drawn .linked a")[0].get_attribute("href")
+    page.driver.get(link)
+    page.wait(lambda: "V1" in page.text("#decode-silenced"), "the region of the link")
+
+
+def test_two_runs_beside_each_other(page: Page, demo: tuple[House, int], screenshots: Path) -> None:
+    name = demo[0].run("first").stimuli[2]
+    page.driver.get(f"http://127.0.0.1:{demo[1]}/?tab=compare&run=first&other=second&stimulus={name}")
+    page.wait(lambda: page.text("#compare-view h2") == name, "the stimulus of the link")
+    assert [one.text for one in page.all("#compare-view .side h3")] == ["Seen", "first", "second"]
+    assert page.text("#compare-view").count("simulated brain") == 2
+    page.shot(screenshots / "compare.png")
+    page.click("#compare-next")
+    page.wait(lambda: page.text("#compare-view h2") == demo[0].run("first").stimuli[3], "the next stimulus")
 
 
 def test_a_drawing_is_stopped_where_it_is(page: Page) -> None:
@@ -375,6 +414,8 @@ def test_every_tab_fits_a_wide_screen_and_a_phone_in_both_lights(
         page.wait(lambda name=name: page.all(f"#{name}-view, #judge-ladder .panel"), name)
         time.sleep(0.3)
         assert page.fits(), f"{name} at {page.name}"
+        if dark == (size == "phone"):
+            assert serious(page.driver) == [], f"{name} at {page.name}"
         page.shot(screenshots / f"{name}-{page.name}.png")
     assert "What decoding is not" in page.text("body") and page.complaints() == []
     page.close()

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -21,7 +22,9 @@ from PIL import Image
 
 from app.cli import main
 from app.demo import session
+from app.demo.compare import common, compare_view
 from app.demo.knobs import Asked, Objective, command_of, controls, regions
+from app.demo.links import link_of, read_link
 from app.demo.looks import bytes_of, chart_of, common_level, rms, slice_uris
 from app.demo.pages import page
 from app.demo.runs import find_runs, open_runs
@@ -154,6 +157,58 @@ def test_drawing_again_gives_what_the_command_draws_and_leaves_the_run_alone(
     shown = [hashlib.sha256(bytes_of(tile.uri)).hexdigest() for tile in done.tiles]
     assert shown == [sample.sha256 for sample in stored] and len(set(shown)) == 2
     assert tree(pictures) == before
+
+
+def test_silenced_regions_are_drawn_as_the_command_draws_them_and_the_picture_says_so(
+    house: House, tmp_path: Path
+) -> None:
+    asked = replace(AGAIN, samples=1, silenced=("early",))
+    whole = last(house.visitor("a").draw("first", "s30", replace(asked, silenced=())))
+    done = last(house.visitor("a").draw("first", "s30", asked))
+    assert done.silenced == ("early",) and "Silenced: early." in page("draw", view=done)
+    line = shlex.split(done.command.replace("FOLDER", str(tmp_path / "again")))
+    assert line[line.index("--silence") + 1] == "early" and main(line[1:]) == 0
+    (stored,) = read_samples(tmp_path / "again", references=None).of("decoded")
+    (tile,) = done.tiles
+    assert hashlib.sha256(bytes_of(tile.uri)).hexdigest() == stored.sha256
+    assert bytes_of(tile.uri) != bytes_of(whole.tiles[0].uri)
+    with Image.open(io.BytesIO(bytes_of(tile.signed))) as signed, Image.open(io.BytesIO(bytes_of(tile.uri))) as plain:
+        assert np.array_equal(np.asarray(signed), np.asarray(plain))
+        facts = json.loads(signed.text["afterimage"])
+    assert (facts["seed"], facts["silenced"], facts["stimulus"]) == (3, ["early"], "s30")
+    assert facts["sample seed"] == stored.seed and str(house.run("first").folder.path) not in json.dumps(facts)
+    assert facts["command"].startswith("afterimage decode first --stimuli s30")
+    failed = last(house.visitor("a").draw("first", "s30", replace(asked, silenced=("nowhere",))))
+    assert failed.progress.state == "failed" and "nowhere" in failed.progress.what
+
+
+def test_a_link_says_the_state_and_strangers_links_say_nothing(house: House) -> None:
+    run = house.run("first")
+    link = link_of(run, "s30", replace(AGAIN, silenced=("early", "lateral")))
+    state = read_link(dict(parse_qsl(link.removeprefix("?"))))
+    assert (state.tab, state.run, state.stimulus, state.silenced) == ("decode", "first", "s30", ("early", "lateral"))
+    assert state.numbers == {"strength": 0.9, "guidance": 2.0, "steps": 4, "seed": 3, "samples": 2}
+    odd = read_link({"tab": "x" * 5000, "strength": "nan", "steps": "1e999", "seed": "a", "stimulus": "<b>"})
+    assert (odd.tab, odd.numbers, odd.stimulus) == ("", {}, "<b>")
+
+
+def test_two_runs_stand_beside_each_other_where_they_share_stimuli(
+    house: House, pictures: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(pictures, tmp_path / "again")
+    two = open_runs([pictures, tmp_path / "again"])
+    view = compare_view(*two.values(), "s31")
+    assert (view.place, view.count, view.stimulus) == (4, 8, "s31") and [side[0] for side in view.sides] == list(two)
+    assert [tile.title for tile in view.sides[0][3]][:2] == ["Decoded", "Decoded"]
+    score = two["first"].ladder.score("decoded", "pixcorr")
+    assert score is not None
+    (own,) = [own for title, _, own, _ in view.scores if title == "PixCorr"]
+    assert own == (f"{score.values[score.ids.index('s31')]:.3f}",) * 2
+    text = page("compare", view=view)
+    assert "afterimage compare" in text and "tab=compare&amp;run=first&amp;other=again" in text
+    assert common(two["first"], house.run("listen")) == []
+    with pytest.raises(UsageError, match="nowhere"):
+        compare_view(*two.values(), "nowhere")
 
 
 def test_drawing_with_the_run_s_own_settings_gives_the_run_s_own_samples(house: House) -> None:

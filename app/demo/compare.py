@@ -6,6 +6,7 @@ compare_view(one, other, "nsd00013")
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,8 +44,11 @@ def compare_view(one: Run, other: Run, stimulus: str) -> CompareView:
     sides = []
     for run in (one, other):
         rows = [row for row in run.samples.rows() if row != "decoded" and row in one.samples.rows()]
-        shown = [*run.of("decoded", stimulus), *(sample for row in rows[:ROWS] for sample in run.of(row, stimulus)[:1])]
-        sides.append((run.name, badge(run), headline(run), tiles_of(run.samples, shown, kind="decoded")))
+        decoded = run.of("decoded", stimulus)
+        others = [sample for row in rows[:ROWS] for sample in run.of(row, stimulus)[:1]]
+        tiles = tiles_of(run.samples, [*decoded, *others], kind="control")
+        drawn = tuple(replace(tile, kind="decoded") for tile in tiles[: len(decoded)])
+        sides.append((run.name, badge(run), headline(run), (*drawn, *tiles[len(decoded) :])))
     return CompareView(
         stimulus=stimulus, place=shared.index(stimulus) + 1, count=len(shared), captions=reference.captions, seen=seen,
         sides=tuple(sides), scores=_scores(one, other, stimulus),

@@ -63,7 +63,7 @@ def build(house: House, *, public: bool = False) -> Any:
                 with gr.Tab(label, id=name):
                     linked += stage.build(gr, blocks, house, modality=modality, name=name)
             with gr.Tab("Compare", id=COMPARE):
-                linked += compare.build(gr, blocks, house)
+                compared, then_compare = compare.build(gr, house)
             with gr.Tab("Synthesize", id="synthesize"):
                 synthesize.build(gr, house, picking)
             with gr.Tab("Judge", id="judge"):
@@ -85,6 +85,6 @@ def build(house: House, *, public: bool = False) -> Any:
             tab = gr.Tabs(selected=state.tab) if state.tab in ids else gr.skip()
             return [tab, *found, *compare.arrived(gr, house, state)]
 
-        blocks.load(asking(gr, arrive), None, [tabs, *linked], **QUIET)
+        then_compare(blocks.load(asking(gr, arrive), None, [tabs, *linked, *compared], **QUIET))
         blocks.unload(asking(gr, lambda request: house.leave(str(request.session_hash))))
     return blocks

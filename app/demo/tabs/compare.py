@@ -16,12 +16,15 @@ ALONE = "Two runs that share test stimuli are needed; only one is open. Name bot
 APART = "These two runs share no test stimulus, or one is of pictures and the other of sounds; choose others."
 
 
-def build(gr: Any, blocks: Any, house: House) -> list[Any]:
-    """Two runs and a stimulus; the components that a link sets, [] where there are no two runs."""
+def build(gr: Any, house: House) -> tuple[list[Any], Callable[[Any], object]]:
+    """Two runs and a stimulus: the components that a link sets, and what to show once it has set them.
+
+    There are none, and nothing is shown, where there are no two runs.
+    """
     names = house.names()
     if len(names) < 2:
         gr.HTML(page("message", kind="empty", text=ALONE))
-        return []
+        return [], lambda loaded: None
     first, second = first_two(house)
     with gr.Row(elem_classes="knobs"):
         one = gr.Dropdown(names, value=first, label="Run", filterable=False, elem_id="compare-run", min_width=200)
@@ -58,13 +61,12 @@ def build(gr: Any, blocks: Any, house: House) -> list[Any]:
         return step
 
     asked = [one, other, stimulus]
-    blocks.load(others, asked, [stimulus, view], **QUIET)
     for run in (one, other):
         run.input(others, asked, [stimulus, view], **QUIET)
     stimulus.change(show, asked, [view], trigger_mode="always_last", **QUIET)
     for button, by in ((previous, -1), (following, 1)):
         button.click(stepping(by), asked, [stimulus], queue=False, **QUIET)
-    return asked
+    return asked, lambda loaded: loaded.then(others, asked, [stimulus, view], **QUIET)
 
 
 def first_two(house: House) -> tuple[str, str]:
