@@ -298,7 +298,7 @@ def test_the_chart_keeps_its_steps_however_slow_they_are(house: House, monkeypat
         return "made"
 
     courses, told = Trajectories(), 0
-    for _, step, _ in house.visitor("a")._follow("synthesis", slow):
+    for _, step, _ in house.visitor("a").follow("synthesis", slow):
         courses.add(step)
         told += 1
     assert told > 15 and courses.values == [[1.0, 2.0, 3.0, 4.0, 5.0], [2.0, 4.0, 6.0, 8.0, 10.0]]
@@ -352,7 +352,7 @@ def test_a_fault_of_ours_is_one_sentence_too(house: House, capsys: pytest.Captur
     def broken(tell: Tell) -> str:
         raise ZeroDivisionError("ours")
 
-    ((progress, _, _),) = house.visitor("a")._follow("image", broken)
+    ((progress, _, _),) = house.visitor("a").follow("image", broken)
     assert progress.state == "failed" and "unexpected ZeroDivisionError" in progress.what
     assert "Traceback" in capsys.readouterr().err  # for whoever mends it
 

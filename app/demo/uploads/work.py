@@ -115,8 +115,8 @@ def _followed(upload: Upload, words: list[str], limits: Limits, tell: Tell, *, f
                 now = Step(what=stage, step=0, steps=0)
             elif stage and (loop := LOOP.match(line)):
                 now = Step(what=f"{stage}: {loop[1]}", step=int(loop[2]), steps=int(loop[3]))
-            must_have_room(upload.folder, 0)
             tell(now)
+            must_have_room(upload.folder.parent, 0)  # the folder itself goes when its visitor does
         if child.code == 0:
             return child.out
         if not child.sentence and child.code > 0:
