@@ -17,7 +17,7 @@ from brain.errors import InputError, UsageError
 from pipelines.generators import CATALOGUE as GENERATORS
 from pipelines.sampling.micro_batches import MicroBatches
 from pipelines.stacks.find import resolve
-from pipelines.synthesis import CATALOGUE, Made, Natural, SynthesisContext, SynthesisSettings, mixed
+from pipelines.synthesis import CATALOGUE, Made, Natural, Sight, SynthesisContext, SynthesisSettings, mixed
 from tests.rounding import rounding
 
 DRAWING = ("best-of-n", "braindive", "embedding", "guided", "noise", "search", "unguided")
@@ -85,6 +85,29 @@ def test_following_the_objective_raises_it_and_its_opposite_lowers_it(context: S
     down = -np.mean([one.trajectory[-1] for one in made(against, method, list(range(4)))])
     plain = np.mean([one.trajectory[-1] for one in made(free, "unguided", list(range(4)))])
     assert down < plain < up
+
+
+@pytest.mark.parametrize("method", DRAWING)
+def test_watching_changes_no_picture_and_sees_the_same_whatever_the_batch(
+    context: SynthesisContext, method: str
+) -> None:
+    """What a picture looks like on its way is bound to its seed; candidates belong to none."""
+    seen: dict[str, dict[tuple[int, int], bytes]] = {"alone": {}, "together": {}}
+
+    def watching(kept: dict[tuple[int, int], bytes]) -> SynthesisContext:
+        def watch(sight: Sight) -> None:
+            for row, seed in enumerate(sight.seeds):
+                assert sight.latents is not None
+                kept[seed, sight.step] = sight.latents[row].numpy().tobytes()
+
+        return replace(context, watch=watch)
+
+    alone = [picture for seed in (3, 4) for picture in pixels(made(watching(seen["alone"]), method, [seed]))]
+    together = pixels(made(watching(seen["together"]), method, [3, 4]))
+    assert alone == together == pixels(made(context, method, [3, 4]))
+    assert seen["alone"] == seen["together"]
+    steps = {"best-of-n": 0, "search": 0, "noise": QUICK.few_steps}.get(method, QUICK.steps)
+    assert set(seen["alone"]) == {(seed, step) for seed in (3, 4) for step in range(steps)}
 
 
 def test_no_parameter_keeps_a_gradient(context: SynthesisContext) -> None:

@@ -93,11 +93,13 @@ class Sight:
 
     step, steps  the step, from 0, and how many the loop has; a method may have several loops
     latents      (sample, channel, y, x) the predicted clean samples, None where a loop has none
+    seeds        (sample,) the seed of the picture that each becomes; () where they are candidates for one
     """
 
     step: int
     steps: int
     latents: Tensor | None = field(default=None, repr=False)
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +206,11 @@ class Made:
 
 
 class SynthesisMethod(Protocol):
-    """What a file of `pipelines/synthesis/` puts into its ENTRIES: a card, the settings it reads, and `make`."""
+    """What a file of `pipelines/synthesis/` puts into its ENTRIES: a card, the settings it reads, and `make`.
+
+    control  whether its pictures know nothing of the objective, so that others are compared with them
+    counts   what one value of a trajectory stands for ("denoising step"), "" where a picture has no trajectory
+    """
 
     @property
     def name(self) -> str: ...
@@ -216,6 +222,10 @@ class SynthesisMethod(Protocol):
     def citation(self) -> str: ...
     @property
     def reads(self) -> tuple[str, ...]: ...
+    @property
+    def control(self) -> bool: ...
+    @property
+    def counts(self) -> str: ...
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""

@@ -20,6 +20,8 @@ class Retrieval:
     description: str = "the best natural pictures, none of them made"
     citation: str = ""
     reads: tuple[str, ...] = ()
+    control: bool = False
+    counts: str = ""
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order of worth; more than there are is an InputError."""
@@ -45,6 +47,8 @@ class Unguided:
     description: str = "no objective at all, the control"
     citation: str = ""
     reads: tuple[str, ...] = ("steps", *LOOP)
+    control: bool = True
+    counts: str = ""
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""
@@ -63,6 +67,8 @@ class BestOfN:
     description: str = "many short denoising loops, the best one kept"
     citation: str = ""
     reads: tuple[str, ...] = ("few_steps", "candidates", "conditioned", *MIXED, *LOOP)
+    control: bool = False
+    counts: str = "candidate"
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""
@@ -84,6 +90,8 @@ class Search:
     description: str = "evolution of the initial noise, no gradient"
     citation: str = ""
     reads: tuple[str, ...] = ("few_steps", "candidates", "conditioned", *MIXED, *LOOP)
+    control: bool = False
+    counts: str = "generation"
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""

@@ -21,6 +21,8 @@ class Embedding:
     description: str = "a mixture of the best natural image embeddings, drawn by the image condition"
     citation: str = ""
     reads: tuple[str, ...] = ("steps", *MIXED, *LOOP)
+    control: bool = False
+    counts: str = ""
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order; a stack or an objective without an embedding is a UsageError."""

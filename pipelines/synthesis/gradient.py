@@ -17,6 +17,8 @@ class Guided:
     description: str = "gradient on x0 through the small decoder, none through the UNet"
     citation: str = ""
     reads: tuple[str, ...] = ("steps", "scale", "conditioned", *MIXED, *LOOP)
+    control: bool = False
+    counts: str = "denoising step"
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""
@@ -37,6 +39,8 @@ class BrainDive:
     description: str = "the published loop, gradient through UNet and full decoder"
     citation: str = "Luo et al., NeurIPS 2023 (BrainDiVE)"
     reads: tuple[str, ...] = ("published_steps", "scale", *LOOP)
+    control: bool = False
+    counts: str = "denoising step"
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""
@@ -57,6 +61,8 @@ class Noise:
     description: str = "ascent on the initial noise of a short denoising loop"
     citation: str = ""
     reads: tuple[str, ...] = ("few_steps", "iterations", "rate", "conditioned", *MIXED, *LOOP)
+    control: bool = False
+    counts: str = "step of the ascent"
 
     def make(self, context: SynthesisContext, seeds: Sequence[int]) -> Iterator[Made]:
         """One picture a seed, in order."""

@@ -32,14 +32,16 @@ def sampled(
     hooks: Hooks = NO_HOOKS,
     noise: Tensor | None = None,
     mixtures: Sequence[int] = (),
+    candidates: bool = False,
 ) -> Tensor:
     """Latents (sample, channel, y, x) of one denoising loop a seed, from noise or from the context's reference picture.
 
     conditioned  towards embeddings that the objective rates highly, where the context has any
     mixtures     the seeds of these embeddings where they are not the loops' own
+    candidates   whether one of the samples is chosen afterwards, so that none is a picture on its way
     """
     pipeline, how = context.pipeline, context.settings
-    hooks = watched(context, hooks)
+    hooks = watched(context, hooks, seeds=() if candidates else tuple(seeds))
     latents: Any = None
     if context.reference is not None:
         latents = pipeline.encode_pictures([context.reference] * len(seeds), batches=context.batches)
@@ -57,14 +59,17 @@ def sampled(
     return found
 
 
-def watched(context: SynthesisContext, hooks: Hooks) -> Hooks:
-    """The same hooks, and one that calls the context's `watch` at every step, where there is one."""
+def watched(context: SynthesisContext, hooks: Hooks, *, seeds: tuple[int, ...]) -> Hooks:
+    """The same hooks, and one that calls the context's `watch` at every step, where there is one.
+
+    `seeds` (sample,) are those of the pictures that the samples become, () of candidates.
+    """
     watch = context.watch
     if watch is None:
         return hooks
 
     def look(x0: Tensor, state: SamplerState) -> None:
-        watch(Sight(step=state.step, steps=state.steps, latents=x0.detach().clone()))
+        watch(Sight(step=state.step, steps=state.steps, latents=x0.detach().clone(), seeds=seeds))
 
     return replace(hooks, look=look)
 

@@ -20,7 +20,9 @@ TURN, CALMER = 0.6, 0.8
 def best_of_n(context: SynthesisContext, seed: int) -> Made:
     """The best of short denoising loops from many noises that derive from one seed."""
     how = context.settings
-    latents = sampled(context, many_seeds(seed, how.candidates), steps=how.few_steps, conditioned=how.conditioned)
+    latents = sampled(
+        context, many_seeds(seed, how.candidates), steps=how.few_steps, conditioned=how.conditioned, candidates=True
+    )
     pixels, worth = _judged(context, latents)
     best = int(np.argmax(worth))
     return Made(
@@ -51,7 +53,7 @@ def _generations(context: SynthesisContext, seed: int, *, width: int, count: int
     for _ in range(count):
         latents = sampled(
             context, many_seeds(seed, width), steps=how.few_steps, conditioned=how.conditioned, noise=noise,
-            mixtures=[seed] * width,
+            mixtures=[seed] * width, candidates=True,
         )  # fmt: skip
         pixels, worth = _judged(context, latents)
         top = int(np.argmax(worth))

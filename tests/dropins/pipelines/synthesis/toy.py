@@ -16,6 +16,8 @@ class ToySynthesis:
     description: str = "a method that is only listed"
     citation: str = ""
     reads: tuple[str, ...] = ()
+    control: bool = False
+    counts: str = ""
 
     def make(self, context: Any, seeds: Sequence[int]) -> Iterator[Any]:
         raise NotImplementedError
