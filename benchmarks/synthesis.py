@@ -1,7 +1,7 @@
-"""Activation against cost, every way in one run: python -m benchmarks.synthesis RUN [--region FFA-1] [--pictures 8]
+"""Activation against cost, every method in one run: python -m benchmarks.synthesis RUN [--region FFA-1] [--pictures 8]
 
 RUN is a fitted run. Activation is the second encoder's, which never guided, and the simulated cortex' where there is
-one; cost is FLOPs and seconds a picture, and how little of `braindive`'s (50 steps, the published loop) a way needs.
+one; cost is FLOPs and seconds a picture, and how little of `braindive`'s (50 steps, the published loop) a method needs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[str, SynthesisSettings]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One way: median activation by scorer, FLOPs and seconds a picture."""
+    """One method: median activation by scorer, FLOPs and seconds a picture."""
 
     name: str
     activation: dict[str, float]
@@ -47,7 +47,7 @@ class Measured:
 
 
 def measure(fitted: FittedRun, region: str, pictures: int) -> list[Measured]:
-    """Every way on the same seeds."""
+    """Every method on the same seeds."""
     request = SynthesisRequest(signs={region: 1.0}, methods=(), count=pictures)
     seeds = [sample_seed(fitted.settings.machine.seed, region, number) for number in range(pictures)]
     asked = {region: fitted.readout(region)}
@@ -71,7 +71,7 @@ def measure(fitted: FittedRun, region: str, pictures: int) -> list[Measured]:
 
 
 def table(found: Sequence[Measured]) -> str:
-    """One line a way, ratios to the published loop."""
+    """One line a method, ratios to the published loop."""
     peer = next(one for one in found if one.name == PEER)
     lines = []
     for one in found:
@@ -82,7 +82,7 @@ def table(found: Sequence[Measured]) -> str:
 
 
 def main() -> int:
-    """Prints the table; exit code 1 where no way reaches the peer's activation at a tenth of its FLOPs."""
+    """Prints the table; exit code 1 where no method reaches the peer's activation at a tenth of its FLOPs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.synthesis", description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--region", default="FFA-1")

@@ -253,25 +253,25 @@ def posterior(run: Run | Path | str, *, method: str = "") -> Posterior:
 @_in_python
 def synthesize(
     run: Run | Path | str, region: str | Sequence[str], *, against: Sequence[str] = (),
-    method: str | Sequence[str] = ("guided", "unguided"), n: int = 8, **settings: Any,
+    method: str | Sequence[str] = (), n: int = 8, **settings: Any,
 ) -> Synthesized:  # fmt: skip
     """Makes pictures that a region of a fitted run wants to see, judged by others than the encoder that guided.
 
     region    NAME, or several, as NAME or NAME:WEIGHT; against: regions to keep quiet
-    method    of `afterimage list synthesis`; unguided is the control, what the generator draws anyhow
+    method    of `afterimage list synthesis`, or "random-region"; none named means "guided" and the controls
     n         pictures of each; settings: steps, scale and the others of `pipelines.synthesis.SynthesisSettings`
     Errors as there.
     """
+    from decode.stages.synthesize.methods import synthesis_methods, usual_methods
     from decode.stages.synthesize.objectives import SynthesisRequest, objective_terms
-    from decode.stages.synthesize.synthesize import synthesis_methods
     from decode.stages.synthesize.synthesize import synthesize as make
     from pipelines.synthesis import SynthesisSettings
 
     regions, others = _texts(region, what="synthesize: region"), _texts(against, what="synthesize: against")
-    ways = synthesis_methods(_texts(method, what="synthesize: method"))
+    methods = synthesis_methods(_texts(method, what="synthesize: method")) or usual_methods()
     count = _as_type(n, int, call="synthesize", name="n")
     signs, terms = objective_terms(region=regions, against=others)
-    request = SynthesisRequest(signs=signs, methods=ways, count=count, reference=None, terms=terms)
+    request = SynthesisRequest(signs=signs, methods=methods, count=count, reference=None, terms=terms)
     how = _changed(SynthesisSettings(), settings, others=(), call="synthesize")
     home = _run(run).path
     stored, data = RunFolder(home).stored()

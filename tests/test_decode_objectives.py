@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,19 @@ from brain.data.pack import write_arrays
 from brain.errors import UsageError
 from decode.run.folder import RunFolder
 from decode.run.patterns import open_data
+from decode.run.seeds import sample_seed
 from decode.stages.draw.steps import Step, Stopped
 from decode.stages.synthesize.lab import FittedRun
+from decode.stages.synthesize.methods import known_methods, method_card, usual_methods
 from decode.stages.synthesize.objectives import OneVoxel, Pattern, SynthesisRequest, objective_terms
 from decode.stages.synthesize.synthesize import synthesize_beside
+from decode.stages.synthesize.trajectories import FIRST, STEPS
+from evaluation.report.synthesis import TRAJECTORIES
+from evaluation.samples.images import png_bytes
 from evaluation.samples.index import read_rows
 from pipelines.images.tiny import tiny_stack
 from pipelines.stacks.find import SHELF
-from pipelines.synthesis import SynthesisSettings
+from pipelines.synthesis import CATALOGUE, SynthesisSettings
 from tests.rounding import largest, rounding
 from tests.test_decode_beside import tree
 
@@ -303,6 +310,36 @@ def test_a_ranking_asked_for_more_or_resumed_goes_on_where_it_was(run: Path, tmp
     index.write_text("".join(line for line in lines if '"p001"' not in line))
     assert main([*words, "--n", "4", "--to", str(tmp_path / "twice")]) == 0
     assert pictures(tmp_path / "twice") == whole
+
+
+def test_trajectories_are_stored_and_judged_by_nobody_and_change_no_picture(run: Path, tmp_path: Path) -> None:
+    settings, data = RunFolder(run).stored()
+    fitted = FittedRun(
+        run=RunFolder(run), recording=open_data(data, settings.data), settings=settings, keep=tmp_path / "keep"
+    )
+    how, request = SynthesisSettings(steps=8), SynthesisRequest(signs={"ventral": 1.0}, methods=("guided",), count=4)
+    home = tmp_path / "made"
+    asked = {"how": how, "seed": 5}
+    synthesize_beside(fitted, to=home, request=replace(request, count=1), **asked)
+    first = {one.file: one.sha256 for one in read_rows(home / TRAJECTORIES)}
+    (home / "samples/guided/p000-0.png").unlink()  # is drawn again, and its trajectory is there
+    found = synthesize_beside(fitted, to=home, request=request, **asked)
+    stored = {one.file: one.sha256 for one in read_rows(home / TRAJECTORIES)}
+    assert len(first) == STEPS and len(stored) == FIRST * STEPS and first.items() <= stored.items()
+    (name, strips), = found.strips().items()
+    assert name == "guided" and [one.shown for one in strips] == [(1, 2, 4, 5, 7, 8)] * FIRST
+    assert len({one.sha256 for one in strips[0].samples}) == STEPS and len(set(strips[0].values)) == STEPS
+    assert {row.row: len(row.values["guide"]) for row in found.rows} == {"guided": 4}
+    seeds = [sample_seed(5, "ventral", number) for number in range(4)]
+    bare = CATALOGUE["guided"].make(fitted.context(request, how, random=False), seeds)
+    digests = [hashlib.sha256(png_bytes(one.image.convert("RGB"))).hexdigest() for one in bare]
+    assert [one.sha256 for one in found.samples] == digests
+
+
+def test_without_a_method_there_are_guided_pictures_and_all_controls() -> None:
+    assert usual_methods() == ("guided", "unguided", "random-region")
+    controls = {name for name in known_methods() if method_card(name).control}
+    assert controls == {"unguided", "random-region"} and method_card("random-region").counts == "denoising step"
 
 
 def test_courses_and_costs_of_a_way_survive_a_stop_in_its_middle(run: Path, tmp_path: Path) -> None:

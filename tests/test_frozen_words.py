@@ -295,7 +295,7 @@ KEYS = {
         "labels that the judge has words for", "evaluation", "run",
         "title", "description", "unit", "lower_is_better", "plotted", "headline",
         "row", "median", "low", "high", "percentile", "category", "diversity", "seconds", "flops", "n",
-        "signs", "ways", "regions", "wanted",
+        "signs", "ways", "regions", "wanted", "control", "counts", "strips", "shown", "values", "trajectories",
         "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
         "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
         "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib", "silenced",
@@ -306,6 +306,7 @@ KEYS = {
         "shape", "sha256", "regions", "masked", "notes", "name", "train", "test", "recipe", "machine", "python",
         "system", "packages", "commit", "asked", "reference", "asks", "ways", "courses", "seconds", "flops", "seed",
         "signs", "encoders", "tower", "r2", "r2 over ceiling", "decoder in the loop", "silenced", "silenced_voxels",
+        "control", "counts", "strips", "shown", "values", "steps", "trajectories",
     },
 }  # fmt: skip
 """Room -> keys of card.json, report.json and synthesis.json that it writes."""

@@ -139,7 +139,8 @@ def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(fitted
         assert rows[control]["category"] <= 0.5
     assert guided["flops"] > rows["unguided"]["flops"] > 1e9
     page = (tmp_path / "made/report.html").read_text(encoding="utf-8")
-    assert "://" not in page and page.count("<img") == 12
+    assert "://" not in page and page[page.index("All pictures") :].count("<img") == 12
+    assert page.count('alt="guided, picture 3 at step') == 6
 
 
 def test_a_contrast_moves_both_regions_the_right_way(fitted: FittedRun, tmp_path: Path) -> None:

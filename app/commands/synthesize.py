@@ -36,6 +36,9 @@ class SynthesisFlags(NamedTuple):
 
 def run(words: Sequence[str]) -> None:
     """Makes what is missing and prints the path of the page, last."""
+    from decode.stages.synthesize.methods import synthesis_methods, usual_methods
+
+    usual = usual_methods()
     home = next((Path(word) for word in words if (Path(word) / "settings.json").is_file()), None)
     stored, place = (Settings(recipe=""), Path()) if home is None else RunFolder(home).stored()
 
@@ -46,7 +49,7 @@ def run(words: Sequence[str]) -> None:
         against: tuple[str, ...] = (),
         voxel: str = "",
         pattern: str = "",
-        method: tuple[str, ...] = ("guided",),
+        method: tuple[str, ...] = usual,
         n: int = 8,
         reference: Path | None = None,
         data: Path = place,
@@ -64,7 +67,7 @@ def run(words: Sequence[str]) -> None:
             pattern: A pattern to drive the region's voxels towards: a stimulus, whose measured one is meant, or a file
                 (.npy over all voxels, or .csv with i, j, k, value).
             method: Methods to make them: retrieval, embedding, best-of-n, search, noise, guided, braindive, and the
-                controls unguided and random-region; all takes every one.
+                controls unguided and random-region, with which others are compared; all takes every one.
             n: Pictures of each method.
             reference: A picture to start from.
             data: The data, if they have moved since the fit.
@@ -77,7 +80,6 @@ def run(words: Sequence[str]) -> None:
         RunFolder(flags.run).stored()
     check_device(flags.machine.device)
     from decode.stages.synthesize.objectives import SynthesisRequest, objective_terms
-    from decode.stages.synthesize.synthesize import synthesis_methods
     from decode.stages.synthesize.synthesize import synthesize as make
     from encoders.storage import read_json
 

@@ -10,9 +10,8 @@ from brain.errors import UsageError
 from decode.methods import CATALOGUE as METHODS
 from decode.methods import read_from
 from decode.run.settings import Settings, like
-from decode.stages.synthesize.lab import RANDOM
+from decode.stages.synthesize.methods import RANDOM, known_methods, method_card
 from encoders.spaces import CATALOGUE as SPACES
-from pipelines.synthesis import CATALOGUE as SYNTHESES
 
 MOST_SAMPLES, MOST_PICTURES = 4, 8
 DEFAULTS = {"strength": 1.0, "guidance": 1.0, "steps": 20}
@@ -180,8 +179,7 @@ def activation_of(asked: Objective) -> str:
 
 def methods() -> dict[str, str]:
     """The methods of synthesis and what each is, in one line."""
-    found = {entry.name: entry.description for entry in SYNTHESES}
-    return {**found, RANDOM: "the guided method on as many other voxels, the control"}
+    return {name: method_card(name).description for name in known_methods()}
 
 
 def regions(run: Run) -> list[str]:

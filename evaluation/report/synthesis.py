@@ -1,11 +1,12 @@
 """Judging synthesized pictures: does the region really want to see them? Never by the encoder that guided alone.
 
-    HOME/synthesis.json          the objective, by which methods, each one's trajectories, seconds and FLOPs a picture
+    HOME/synthesis.json          the objective, by which methods, each one's card, trajectories, cost of a picture
     HOME/responses.safetensors   SCORER.ROW -> (picture, region): mean responses to the pictures; row "natural" too
-    HOME/samples/                the pictures, a row a way; signed where the brain is simulated
+    HOME/samples/                the pictures, a row a method; signed where the brain is simulated
+    HOME/trajectories/           what the first of them looked like on their way, to be looked at and not judged
 
 Scorers: `guide` is the encoder that guided, `second` another network's, `truth` the simulated cortex where the data are
-simulated. A way is judged by the last of these there is.
+simulated. A method is judged by the last of these there is.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from evaluation.samples.types import Sample, inside
 
 FOLDER = "synthesis"
 RESPONSES = "responses.safetensors"
+TRAJECTORIES = "trajectories"
+RANKED = "retrieval"
+"""The row of natural pictures, the best first."""
 KIND = "responses to synthesized pictures"
 SCORERS = ("truth", "second", "guide")
 NAMES = {
@@ -48,6 +52,7 @@ PREFERRED = {
     "food": ("food",),
 }
 CONTROLS = ("unguided", "random_region")
+"""Controls of folders whose synthesis.json does not say yet which of its rows are."""
 
 
 def preferred(region: str) -> str:
@@ -59,6 +64,9 @@ def preferred(region: str) -> str:
 class Scored:
     """One method under every scorer.
 
+    control     whether its pictures know nothing of the objective
+    about       what the method is, in one line, "" where synthesis.json does not say
+    counts      what one value of its trajectories stands for, such as "denoising step"
     values      scorer -> (picture,) the objective's value
     median      scorer -> the median; low, high its 95 % bootstrap interval over pictures
     percentile  scorer -> percentage of natural pictures below the median
@@ -68,6 +76,9 @@ class Scored:
     """
 
     row: str
+    control: bool
+    about: str
+    counts: str
     values: Mapping[str, Float]
     median: Mapping[str, float]
     low: Mapping[str, float]
@@ -82,11 +93,27 @@ class Scored:
     def facts(self) -> dict[str, Any]:
         """The row of report.json."""
         return {
-            "row": self.row, "median": dict(self.median), "low": dict(self.low), "high": dict(self.high),
+            "row": self.row, "control": self.control,
+            "median": dict(self.median), "low": dict(self.low), "high": dict(self.high),
             "percentile": dict(self.percentile), "category": self.category, "diversity": self.diversity,
             "profile": dict(self.profile), "seconds": self.seconds, "flops": self.flops,
             "n": len(next(iter(self.values.values()))),
         }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """What one picture looked like while it was made.
+
+    picture  its name ("p000"); steps: how many its loop had
+    shown    (step,) those that are shown, from 1; values: the objective of what is seen there, by the guiding encoders
+    """
+
+    picture: str
+    steps: int
+    shown: tuple[int, ...]
+    values: tuple[float, ...]
+    samples: tuple[Sample, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +139,22 @@ class Synthesis:
         return (*simulated_lines(self.simulated), *world)
 
     @property
+    def controls(self) -> tuple[Scored, ...]:
+        """The rows that others are compared with."""
+        return tuple(row for row in self.rows if row.control)
+
+    def strips(self) -> dict[str, tuple[Strip, ...]]:
+        """Row -> the trajectories of its first pictures, as far as they were stored and are there."""
+        there = {one.key: one for one in read_rows(self.home / TRAJECTORIES)}
+        found = {row.row: _strips(row.row, self.method(row.row).get("strips", {}), there) for row in self.rows}
+        return {row: strips for row, strips in found.items() if strips}
+
+    def method(self, row: str) -> Mapping[str, Any]:
+        """What synthesis.json says of a row, nothing where it does not know it."""
+        found: Mapping[str, Any] = self.facts["ways"].get(row, {})
+        return found
+
+    @property
     def title(self) -> str:
         """The objective in words: "FFA-1 against PPA"."""
         signs = self.facts["signs"]
@@ -121,8 +164,8 @@ class Synthesis:
 
     def best(self) -> Scored:
         """The method with the highest median by the best scorer, controls left out."""
-        ways = [row for row in self.rows if row.row not in CONTROLS]
-        return max(ways or self.rows, key=lambda row: row.median[self.scorer])
+        methods = [row for row in self.rows if not row.control]
+        return max(methods or self.rows, key=lambda row: row.median[self.scorer])
 
 
 def _weighed(name: str, weight: float) -> str:
@@ -149,11 +192,14 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
         opinion = bench.look(open_sample(home, one) for one in here)
         values = {name: tensors[f"{name}.{row}"] @ weights for name in scorers}
         spans = {name: _median_interval(values[name], rng, resamples) for name in scorers}
-        way = facts["ways"].get(row, {})
+        known = facts["ways"].get(row, {})
         verdicts = opinion.verdicts.get("category") if label in opinion.classes.get("category", ()) else None
         rows.append(
             Scored(
                 row=row,
+                control=bool(known.get("control", row in CONTROLS)),
+                about=str(known.get("description", "")),
+                counts=str(known.get("counts", "step")),
                 values=values,
                 median={name: float(np.median(values[name])) for name in scorers},
                 low={name: spans[name][0] for name in scorers},
@@ -162,21 +208,34 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
                 category=None if verdicts is None else float((verdicts == label).mean()),
                 diversity=_diversity(opinion.features),
                 profile=_profile(tensors[f"{scorers[0]}.{row}"], tensors[f"{scorers[0]}.natural"], regions),
-                seconds=float(way.get("seconds", math.nan)),
-                flops=float(way.get("flops", math.nan)),
+                seconds=float(known.get("seconds", math.nan)),
+                flops=float(known.get("flops", math.nan)),
             )
         )
+    rows.sort(key=lambda row: row.control)
     return Synthesis(
         home=home, facts=facts, scorer=scorers[0], rows=tuple(rows), natural=natural, samples=samples,
         judge=bench.card,
     )  # fmt: skip
 
 
-def open_sample(home: Path, sample: Sample) -> Image.Image:
+def open_sample(home: Path, sample: Sample, *, folder: str = "samples") -> Image.Image:
     """The picture of a sample of the synthesis in folder `home`."""
     from brain.files.pictures import open_image
 
-    return open_image(inside(home / "samples", sample.file))
+    return open_image(inside(home / folder, sample.file))
+
+
+def _strips(row: str, stored: Mapping[str, Any], there: Mapping[tuple[str, str, int], Sample]) -> tuple[Strip, ...]:
+    """The trajectories of a row whose pictures are all `there`, by (row, picture, step)."""
+    return tuple(
+        Strip(
+            picture=picture, steps=int(one["steps"]), shown=tuple(one["shown"]), values=tuple(one["values"]),
+            samples=tuple(there[row, picture, step] for step in one["shown"]),
+        )
+        for picture, one in sorted(stored.items())
+        if all((row, picture, step) in there for step in one["shown"])
+    )  # fmt: skip
 
 
 def _median_interval(values: Float, rng: np.random.Generator, resamples: int) -> tuple[float, float]:

@@ -49,7 +49,7 @@ from evaluation.statistics.folds import NULL
 from pipelines.drawing import Watch
 
 MADE = (".lock", ".report.lock", "card.json", "conditions", "samples", "report", "synthesis.json",
-        "responses.safetensors", "encoders", "report.json", "report.html")  # fmt: skip
+        "trajectories", "responses.safetensors", "encoders", "report.json", "report.html")  # fmt: skip
 """What drawing beside a run, synthesis beside it and judging leave in a folder."""
 PASSED_ON = ("settings", "data", "splits", "standardisation", "spaces", "tested", "repeated", "null")
 """What a run's card says that holds of samples beside it too."""

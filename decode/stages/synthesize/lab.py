@@ -24,6 +24,7 @@ from decode.run.seeds import sample_seed
 from decode.run.settings import Settings
 from decode.run.showing import shown
 from decode.stages.draw.steps import Step, Tell
+from decode.stages.synthesize.methods import RANDOM
 from decode.stages.synthesize.objectives import ObjectiveTerm, SynthesisRequest
 from encoders.patterns import standardised
 from encoders.spaces.openclip_image import CONFIG as OPENCLIP
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GUIDE, SECOND, TRUTH = "guide", "second", "truth"
-RANDOM = "random-region"
-"""The control: the way "guided" on as many voxels as were wanted, drawn from all others."""
 CLIP, SECOND_TOWER = "clip", "eye"
 REPORT_EVERY = 10
 """Natural pictures that are looked at from one telling to the next."""

@@ -16,7 +16,6 @@ from typing import Any
 
 from PIL import Image
 
-from brain.catalogue import unknown
 from brain.console.progress import progress
 from brain.data.leaks import content_sha256
 from brain.errors import InputError, UsageError, expected
@@ -29,37 +28,22 @@ from decode.run.settings import Settings
 from decode.stages.draw.beside import beside, must_be_beside
 from decode.stages.draw.steps import Step, Tell
 from decode.stages.own_data import accept, own_data
-from decode.stages.synthesize.lab import RANDOM, FittedRun
+from decode.stages.synthesize.lab import FittedRun
+from decode.stages.synthesize.methods import RANDOM, RANKED, entry_of, method_card, row_of
 from decode.stages.synthesize.objectives import SynthesisRequest
+from decode.stages.synthesize.trajectories import FIRST, Recorder
 from encoders.storage import write_json, write_tensors
 from encoders.voxelwise.model import (
     Readout,
 )
 from evaluation.facts import read_json
 from evaluation.report.pages.synthesis import report_synthesis
-from evaluation.report.synthesis import FOLDER, KIND, RESPONSES, Synthesis, judge_synthesis
+from evaluation.report.synthesis import FOLDER, KIND, RESPONSES, TRAJECTORIES, Synthesis, judge_synthesis
 from evaluation.samples.index import read_rows
 from evaluation.samples.types import inside
 from evaluation.samples.writer import SampleWriter
 from pipelines.images.base import pictures_of
-from pipelines.synthesis import CATALOGUE, Sight, SynthesisContext, SynthesisSettings
-
-RANKED = "retrieval"
-"""The way whose pictures are the first of one ranking, so that none can be made without those before it."""
-
-
-def synthesis_methods(names: Sequence[str]) -> tuple[str, ...]:
-    """The synthesis methods by these names, "all" being every one; an unknown name is a UsageError."""
-    known = (*CATALOGUE.names(), RANDOM)
-    for name in names:
-        if name not in (*known, "all"):
-            raise UsageError(unknown("synthesis method", name, known))
-    return known if "all" in names else tuple(dict.fromkeys(names))
-
-
-def row_of(method: str) -> str:
-    """The row that a method's pictures make."""
-    return method.replace("-", "_")
+from pipelines.synthesis import Sight, SynthesisContext, SynthesisSettings
 
 
 def synthesize(
@@ -110,7 +94,7 @@ def synthesize_beside(
 ) -> Synthesis:
     """Makes what is missing in the folder `to` instead of the run's own, which is only read, and judges it.
 
-    tell  told every natural picture that is looked at, and every step that a way takes, with previews and the
+    tell  told every natural picture that is looked at, and every step that a method takes, with previews and the
           objective in standard deviations over natural pictures; what it raises ends the work
     Pictures of other settings in `to`, and what `synthesize` refuses, are refused before anything is written.
     """
@@ -166,10 +150,15 @@ def _into(
     with SampleWriter(home / "samples", simulated=fitted.recording.simulated) as writer:
         for method in request.methods:
             context = fitted.context(request, how, random=method == RANDOM, seed=seed)
-            if tell is not None:
-                context = replace(context, watch=_reporting(context, method, tell))
+            recorder = Recorder(
+                home / TRAJECTORIES, simulated=fitted.recording.simulated,
+                seeds=[sample_seed(seed, request.name, number) for number in range(min(FIRST, request.count))],
+            )  # fmt: skip
+            reports = [] if tell is None else [_reporting(context, method, tell)]
+            making = replace(context, watch=_each_of([*reports, recorder.watch]))
             known = facts.setdefault(row_of(method), {})
-            for _ in _make(method, context, writer, request=request, seed=seed, known=known):
+            known |= method_card(method).facts()
+            for _ in _make(method, making, writer, recorder, request=request, seed=seed, known=known):
                 # with every picture, for a course is told once: no later call could find it again
                 write_json(home / "synthesis.json", {**read_json(home / "synthesis.json"), "ways": facts})
             if tell is None and known.get("courses") and "flops" not in known:
@@ -195,6 +184,16 @@ def _reporting(context: SynthesisContext, method: str, tell: Tell) -> Callable[[
                 values=tuple(context.judged(pixels)),
             )
         )  # fmt: skip
+
+    return watch
+
+
+def _each_of(watches: Sequence[Callable[[Sight], None]]) -> Callable[[Sight], None]:
+    """Calls all of them at every step, in order."""
+
+    def watch(sight: Sight) -> None:
+        for one in watches:
+            one(sight)
 
     return watch
 
@@ -228,6 +227,7 @@ def _make(
     method: str,
     context: SynthesisContext,
     writer: SampleWriter,
+    recorder: Recorder,
     *,
     request: SynthesisRequest,
     seed: int,
@@ -235,9 +235,9 @@ def _make(
 ) -> Iterator[None]:
     """Makes the missing pictures of one method, a few at a time.
 
-    known  what is known of the method: trajectories by picture, seconds a picture. It is brought up to date, and one
-           thing is
-           yielded, before each picture is stored, so that no picture lies there without its course.
+    known  what is known of the method: trajectories by picture, seconds a picture, and of the first few what is shown
+           of their trajectories. It is brought up to date, and one thing is yielded, before each picture is stored, so
+           that no picture lies there without its course.
     """
     row = row_of(method)
     seeds = [sample_seed(seed, request.name, number) for number in range(request.count)]
@@ -249,12 +249,17 @@ def _make(
     began = time.perf_counter()
     with progress(total=len(missing), desc=method, unit="picture") as bar:
         for some in some_of:
-            made = _method_named(method).make(context, [seeds[number] for number in some])
+            made = entry_of(method).make(context, [seeds[number] for number in some])
             for number, one in zip(some, made, strict=True):
                 if number not in missing:
                     continue
                 trajectories[name(number)] = list(one.trajectory)
                 known["seconds"] = (spent + time.perf_counter() - began) / len(trajectories)
+                aside = time.perf_counter()  # what is shown of a trajectory is no cost of the method
+                strip = recorder.store(context, seed=seeds[number], row=row, name=name(number), method=method)
+                if strip:
+                    known.setdefault("strips", {})[name(number)] = strip
+                began += time.perf_counter() - aside
                 yield
                 writer.write(
                     one.image.convert("RGB"), row=row, stimulus=name(number), index=0, seed=one.seed, method=method,
@@ -269,10 +274,6 @@ def _parts(numbers: Sequence[int], size: int) -> list[list[int]]:
     return [list(numbers[first : first + step]) for first in range(0, len(numbers), step)]
 
 
-def _method_named(name: str) -> Any:
-    return CATALOGUE["guided" if name == RANDOM else name]
-
-
 def flops_of(method: str, context: SynthesisContext, seed: int) -> float:
     """Floating-point operations of one picture of that method, counted on one picture in this thread."""
     from torch.utils.flop_counter import FlopCounterMode
@@ -281,7 +282,7 @@ def flops_of(method: str, context: SynthesisContext, seed: int) -> float:
 
     alone = replace(context, batches=MicroBatches(width=1, threads=0))
     with FlopCounterMode(display=False) as counter:
-        list(_method_named(method).make(alone, [seed]))
+        list(entry_of(method).make(alone, [seed]))
     return float(counter.get_total_flops())
 
 

@@ -1,25 +1,38 @@
-"""The report of synthesized pictures: report.json and a page, the answer first, then all numbers and pictures."""
+"""The report of synthesized pictures: report.json and a page, the answer and pictures first, then all numbers."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from brain.types import Float
 from brain.writing.opener import write_text
 from encoders.storage import write_json
-from evaluation.report.synthesis import CONTROLS, NAMES, Scored, Synthesis, judge_synthesis, open_sample
+from evaluation.report.pages.frame import render as framed
+from evaluation.report.pages.synthesis_charts import BOX, against_cost, against_diversity, along_steps, colours_of
+from evaluation.report.pages.thumbnails import Thumbnail, thumbnails
+from evaluation.report.synthesis import NAMES, RANKED, TRAJECTORIES, Scored, Synthesis, judge_synthesis, open_sample
 from evaluation.report.types import finite
 from evaluation.report.worlds import badge, layout_of
+from evaluation.samples.types import Sample
 
 ROLES = {"clip": "guiding", "eye": "guiding", "second": "second opinion"}
+FIRST = 6
+"""Pictures of a row below the headline."""
+MOST = 60
+"""Pictures of a row in the page."""
+DEEPEST = 40
+"""Percentage of colour in the cell of the strongest response; text on it keeps a contrast of 4.5 and more."""
+Place = tuple[str, str, str, int]
+"""Folder, row, picture and step, 0 of a finished one."""
+NOTHING_COMPARED = (
+    "No control was asked for, so that these pictures were compared with nothing: the generator may draw as much by "
+    "itself. `--method guided unguided random-region` adds the controls."
+)
 
 
 def report_synthesis(home: Path, *, seed: int) -> Path:
@@ -50,34 +63,96 @@ def _natural(values: Float) -> dict[str, float]:
     }  # fmt: skip
 
 
-WIDTH, HEIGHT, LEFT, TOP = 420.0, 240.0, 46.0, 16.0
-COLOURS = ("#b5432a", "#2f5d73", "#d99a2b", "#5a8f5c", "#7b5ea7", "#7a7f8a", "#b07a5b", "#3d8f8f", "#a03d6a")
-
-
 def render(found: Synthesis) -> str:
-    """The page: the answer, every method's numbers, activation against cost and diversity, trajectories, pictures."""
-    from evaluation.report.pages.environment import environment
-
-    colour = {row.row: COLOURS[number % len(COLOURS)] for number, row in enumerate(found.rows)}
-    scorers = list(found.natural)
-    return environment().get_template("synthesis.html.jinja").render(
-        title=found.title,
+    """The page: answer, pictures, every method's numbers, pictures along the trajectories, charts, other regions."""
+    colour, scorers, strips = colours_of(found), list(found.natural), found.strips()
+    shown = _thumbnails(found)
+    kept = {row.row: [shown["samples", *one.key] for one in _of(found, row.row)] for row in found.rows}
+    return framed(
+        "synthesis.html.jinja",
+        title=f"Pictures for {found.title}, subject {found.facts.get('subject', 'unknown')}",
         badge=badge(found.simulated),
         said=found.said(),
         facts=header_facts(found),
         answer=answer(found),
+        alone="" if found.controls else NOTHING_COMPARED,
+        first=[_first(found, row, kept[row.row][:FIRST], colour) for row in _beside(found)],
         scorer=NAMES[found.scorer],
         scorers=[(name, NAMES[name]) for name in scorers],
         rows=[_line(row, scorers, colour[row.row]) for row in found.rows],
-        natural=_natural(found.natural[found.scorer]),
+        natural={name: _signed(value) for name, value in _natural(found.natural[found.scorer]).items()},
+        naturals=len(found.natural[found.scorer]),
         encoders=[(ROLES.get(name, name), one) for name, one in found.facts.get("encoders", {}).items()],
-        cost=_scatter(found, colour, {row.row: math.log10(max(row.flops, 1)) for row in found.rows}),
-        variety=_scatter(found, colour, {row.row: row.diversity for row in found.rows}),
-        trajectories=_trajectories(found, colour),
+        strips=[_strip(found, row, shown, kept[row.row]) for row in found.rows if row.row in strips],
+        without=[_words(row) for row in found.rows if row.row not in strips],
+        scatters=[plot for plot in (against_cost(found), against_diversity(found)) if plot],
+        courses=along_steps(found),
         profile=_profiles(found),
-        gallery=[(row.row.replace("_", " "), _uris(found, row.row)) for row in found.rows],
-        box={"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP},
-    )
+        gallery=[(_words(row), len([one for one in found.samples if one.row == row.row]), kept[row.row])
+                 for row in found.rows],
+        most=MOST,
+        box=BOX,
+    )  # fmt: skip
+
+
+def _words(row: Scored) -> str:
+    return row.row.replace("_", " ")
+
+
+def _of(found: Synthesis, row: str) -> list[Sample]:
+    """The pictures of a row that the page shows, in the order of their seeds."""
+    return [one for one in found.samples if one.row == row][:MOST]
+
+
+def _thumbnails(found: Synthesis) -> dict[Place, Thumbnail]:
+    """Every picture of the page, by its folder and its key there."""
+    places = {("samples", *one.key): one for row in found.rows for one in _of(found, row.row)}
+    strips = [one for some in found.strips().values() for strip in some for one in strip.samples]
+    places |= {(TRAJECTORIES, *one.key): one for one in strips}
+    return thumbnails(places, lambda place: open_sample(found.home, places[place], folder=place[0]))
+
+
+def _beside(found: Synthesis) -> tuple[Scored, ...]:
+    """What stands below the headline: the best method, natural pictures where they were chosen, the controls."""
+    best = found.best()
+    natural = tuple(row for row in found.rows if row.row == RANKED and row.row != best.row)
+    return (best, *natural, *(row for row in found.controls if row.row != best.row))
+
+
+def _first(
+    found: Synthesis, row: Scored, pictures: Sequence[Thumbnail], colour: Mapping[str, str]
+) -> dict[str, Any]:
+    scorer = found.scorer
+    return {
+        "name": _words(row), "colour": colour[row.row], "about": row.about, "control": row.control,
+        "value": f"median {_signed(row.median[scorer])}, above {row.percentile[scorer]:.1f} % of natural pictures",
+        "pictures": pictures,
+    }  # fmt: skip
+
+
+def _strip(
+    found: Synthesis, row: Scored, shown: Mapping[Place, Thumbnail], kept: Sequence[Thumbnail]
+) -> dict[str, Any]:
+    """The first pictures of a row on their way, and each as it was finished."""
+    courses = found.method(row.row).get("courses", {})
+    numbers = {one.stimulus: number for number, one in enumerate(_of(found, row.row))}
+    return {
+        "name": _words(row),
+        "pictures": [
+            {
+                "number": numbers[strip.picture] + 1, "steps": strip.steps,
+                "seen": [(step, shown[TRAJECTORIES, *one.key], _signed(value))
+                         for step, one, value in zip(strip.shown, strip.samples, strip.values, strict=True)],
+                "done": kept[numbers[strip.picture]], "worth": _signed(courses[strip.picture][-1]),
+            }
+            for strip in found.strips()[row.row] if strip.picture in numbers and strip.picture in courses
+        ],
+    }  # fmt: skip
+
+
+def _signed(value: float, decimals: int = 2) -> str:
+    """A number with a true minus sign, and without one before a zero."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
 def header_facts(found: Synthesis) -> list[str]:
@@ -95,35 +170,41 @@ def answer(found: Synthesis) -> tuple[str, str]:
     """One plain sentence, and what stands behind it."""
     best = found.best()
     above = best.percentile[found.scorer]
-    method = best.row.replace("_", " ")
+    method = _words(best)
     first = f"{found.title}: the median picture of {method} drives it more than {above:.1f} % of natural pictures do."
     n = len(best.values[found.scorer])
     parts = [
-        f"Judged by {NAMES[found.scorer]} on {n} pictures, median {best.median[found.scorer]:.2f} "
-        f"({best.low[found.scorer]:.2f} to {best.high[found.scorer]:.2f}); natural pictures reach "
-        f"{np.quantile(found.natural[found.scorer], 0.99):.2f} at their 99th percentile and "
-        f"{found.natural[found.scorer].max():.2f} at best."
+        f"Judged by {NAMES[found.scorer]} on {n} pictures, median {_signed(best.median[found.scorer])} "
+        f"({_signed(best.low[found.scorer])} to {_signed(best.high[found.scorer])}); natural pictures reach "
+        f"{_signed(float(np.quantile(found.natural[found.scorer], 0.99)))} at their 99th percentile and "
+        f"{_signed(float(found.natural[found.scorer].max()))} at best."
     ]
     if best.category is not None:
         parts.append(f"The judge puts {100 * best.category:.0f} % of them into the region's own category.")
-    controls = [row for row in found.rows if row.row in CONTROLS]
-    if controls:
-        parts.append(
-            "Controls: "
-            + ", ".join(f"{row.row.replace('_', ' ')} {row.median[found.scorer]:.2f}" for row in controls)
-            + "."
-        )
+    parts += [_compared(found)] if found.controls else []
     return first, " ".join(parts)
+
+
+def _compared(found: Synthesis) -> str:
+    """What the controls reach, and whether the best method's interval lies above theirs."""
+    best, scorer = found.best(), found.scorer
+    reached = ", ".join(
+        f"{_words(row)} {_signed(row.median[scorer])} ({_signed(row.low[scorer])} to {_signed(row.high[scorer])})"
+        for row in found.controls
+    )
+    below = [_words(row) for row in found.controls if row.high[scorer] >= best.low[scorer] and row.row != best.row]
+    then = f"; the interval of {' and of '.join(below)} reaches into that of {_words(best)}" if below else ""
+    return f"Controls: {reached}{then}."
 
 
 def _line(row: Scored, scorers: Sequence[str], colour: str) -> dict[str, Any]:
     return {
-        "row": row.row.replace("_", " "),
+        "row": _words(row), "about": row.about, "control": row.control,
         "colour": colour,
         "cells": [
             {
-                "median": f"{row.median[name]:.2f}",
-                "span": f"{row.low[name]:.2f} to {row.high[name]:.2f}",
+                "median": _signed(row.median[name]),
+                "span": f"{_signed(row.low[name])} to {_signed(row.high[name])}",
                 "percentile": f"above {row.percentile[name]:.1f} %",
             }
             for name in scorers
@@ -135,74 +216,20 @@ def _line(row: Scored, scorers: Sequence[str], colour: str) -> dict[str, Any]:
     }
 
 
-def _scatter(found: Synthesis, colour: Mapping[str, str], across: Mapping[str, float]) -> dict[str, Any]:
-    """Dots of all methods: their median by the best scorer over something."""
-    up = {row.row: row.median[found.scorer] for row in found.rows}
-    mark = float(np.quantile(found.natural[found.scorer], 0.99))
-    low_x, high_x = min(across.values()), max(across.values())
-    low_y, high_y = min(*up.values(), mark, 0.0), max(*up.values(), mark)
-
-    def place(value: float, low: float, high: float, length: float) -> float:
-        return round(length * (value - low) / (high - low or 1), 1)
-
-    dots = [
-        {
-            "x": LEFT + 10 + place(across[name], low_x, high_x, WIDTH - LEFT - 110),
-            "y": TOP + HEIGHT - place(up[name], low_y, high_y, HEIGHT),
-            "name": name.replace("_", " "),
-            "colour": colour[name],
-        }
-        for name in up
-    ]
-    return {
-        "dots": dots,
-        "mark": TOP + HEIGHT - place(mark, low_y, high_y, HEIGHT),
-        "x": (f"{low_x:.1f}", f"{high_x:.1f}"),
-        "y": (f"{low_y:.1f}", f"{high_y:.1f}"),
-    }
-
-
-def _trajectories(found: Synthesis, colour: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The mean trajectory of the objective, by the guiding encoder, of every method that has one."""
-    lines = []
-    for row in found.rows:
-        trajectories = list(found.facts["ways"].get(row.row, {}).get("courses", {}).values())
-        if trajectories and len(trajectories[0]) > 2:
-            length = min(len(trajectory) for trajectory in trajectories)
-            lines.append((row.row, np.mean([trajectory[:length] for trajectory in trajectories], axis=0)))
-    if not lines:
-        return []
-    low = min(float(line.min()) for _, line in lines)
-    high = max(float(line.max()) for _, line in lines)
-    return [
-        {
-            "name": name.replace("_", " "),
-            "colour": colour[name],
-            "points": " ".join(
-                f"{LEFT + (WIDTH - LEFT - 10) * number / (len(line) - 1):.1f},"
-                f"{TOP + HEIGHT * (1 - (value - low) / (high - low or 1)):.1f}"
-                for number, value in enumerate(line)
-            ),
-            "ends": (f"{low:.1f}", f"{high:.1f}"),
-        }
-        for name, line in lines
-    ]
-
-
 def _profiles(found: Synthesis) -> dict[str, Any]:
     """Off-target profile: a table region x method of mean responses, in standard deviations of natural pictures."""
     regions = list(found.rows[0].profile)
     most = max(1e-6, *(abs(value) for row in found.rows for value in row.profile.values()))
     return {
-        "ways": [row.row.replace("_", " ") for row in found.rows],
+        "methods": [_words(row) for row in found.rows],
         "lines": [
             {
                 "region": region,
                 "wanted": found.facts["signs"].get(region, 0),
                 "cells": [
                     {
-                        "text": f"{row.profile[region]:.1f}".replace("-", "−"),
-                        "share": round(abs(row.profile[region]) / most, 2),
+                        "text": _signed(row.profile[region], 1),
+                        "share": round(DEEPEST * abs(row.profile[region]) / most),
                         "up": row.profile[region] > 0,
                     }
                     for row in found.rows
@@ -211,15 +238,3 @@ def _profiles(found: Synthesis) -> dict[str, Any]:
             for region in regions
         ],
     }
-
-
-def _uris(found: Synthesis, row: str) -> list[str]:
-    return [_uri(open_sample(found.home, one)) for one in found.samples if one.row == row]
-
-
-def _uri(image: Image.Image) -> str:
-    out = io.BytesIO()
-    small = image.copy()
-    small.thumbnail((192, 192), Image.Resampling.LANCZOS)
-    small.save(out, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
