@@ -127,10 +127,14 @@ class Page:
         self.driver.execute_script("document.querySelector(arguments[0]).click()", css)
 
     def tab(self, name: str) -> None:
-        for button in self.all("button[role=tab]"):
-            if str(button.get_attribute("innerText")).strip().lower() == name:
-                button.click()
-                return
+        script = "document.querySelector('.overflow-menu > button')?.click()"
+        for more in (False, True):  # on a phone some tabs stand in a menu
+            if more:
+                self.driver.execute_script(script)
+            for button in self.all("button[role=tab], .overflow-dropdown button"):
+                if button.is_displayed() and str(button.get_attribute("innerText")).strip().lower() == name:
+                    button.click()
+                    return
         raise AssertionError(f"no tab is called {name}")
 
     def fill(self, css: str, value: str) -> None:
