@@ -69,9 +69,9 @@ COMMANDS = {name: f"app/commands/{name}.py" for name in ("simulate", "inspect", 
                                                          "audit", "compare", "study", "synthesize", "app", "bank",
                                                          "stacks")}  # fmt: skip
 MODULES = {"encoders.pretrain": encoders.pretrain.main, "pipelines.finetune": pipelines.finetune.main}
-NAMED = re.compile(r"(?<![\w-])--[a-z](?:[a-z-]*[a-z])?")
-OTHERS = {"--help", "--version", "--no", "--untracked-files", "--porcelain"}
-"""Of every command, of the programs of others, and how the opposite of a flag begins."""
+NAMED = re.compile(r"(?<![\w-])(?<!var\()--[a-z](?:[a-z-]*[a-z])?")
+OTHERS = {"--help", "--version", "--no", "--untracked-files", "--porcelain", "--no-browser"}
+"""Of every command, of the programs of others, how the opposite of a flag begins, and one of these."""
 
 
 def named_in(*paths: Path) -> set[str]:

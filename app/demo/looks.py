@@ -81,15 +81,14 @@ def picture_uri(picture: Image.Image, *, quality: int = 0) -> str:
     return uri_of(out.getvalue())
 
 
-def signed_uri(data: bytes, facts: Mapping[str, Any]) -> str:
-    """A stored PNG with what it was made with inside, as JSON in its text chunk "afterimage"; its pixels are the same.
+def signed_uri(picture: Image.Image, facts: Mapping[str, Any]) -> str:
+    """A picture as PNG with what it was made with inside, as JSON in its text chunk "afterimage"; its pixels stay.
 
     facts  the command, the seed and whose brain it is among them, text and numbers alone
     """
-    with Image.open(io.BytesIO(data)) as picture:
-        known, out = PngInfo(), io.BytesIO()
-        known.add_itxt(SIGNED, json.dumps(facts, ensure_ascii=False, sort_keys=True))
-        picture.save(out, "PNG", pnginfo=known)
+    known, out = PngInfo(), io.BytesIO()
+    known.add_itxt(SIGNED, json.dumps(facts, ensure_ascii=False, sort_keys=True))
+    picture.save(out, "PNG", pnginfo=known)
     return uri_of(out.getvalue())
 
 

@@ -168,7 +168,7 @@ def drawn_tiles(
     if run.modality != "image":
         return tiles
     return tuple(
-        replace(tile, signed=signed_uri(samples.read(one), {**made, "index": one.index, "sample seed": one.seed}))
+        replace(tile, signed=signed_uri(samples.open(one), {**made, "index": one.index, "sample seed": one.seed}))
         if tile.uri else tile
         for tile, one in zip(tiles, drawn, strict=True)
     )  # fmt: skip
