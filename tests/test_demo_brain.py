@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from app.demo.brain import brain_view
-from app.demo.looks import bytes_of
+from app.demo.looks import STRONG, bytes_of
 from app.demo.pages import page, text_of
-from app.demo.surface import EMPTY, VERTICES, colours, mesh, mesh_text, place_of, values_text
+from app.demo.surface import EMPTY, MILLIMETRES, VERTICES, colours, mesh, mesh_text, place_of, values_text
 from app.demo.view_types import BrainView
 from brain.types import Region
 from brain.voxels import VoxelSpace, column_space
@@ -172,7 +172,7 @@ def test_the_script_is_sent_as_it_is_written(checkout: Path) -> None:
     """The environment of pages fills nothing into it; what is written in it twice agrees with the values here."""
     text = (checkout / "app/demo/templates/brain.js").read_text(encoding="utf-8")
     assert text_of("brain.js").rstrip() == text.rstrip()
-    for said in (f"SIDE = {VERTICES}", f"EMPTY = {EMPTY}", "STRONG = 2.5", "STEP = 0.05"):
+    for said in (f"SIDE = {VERTICES}", f"EMPTY = {EMPTY}", f"STRONG = {STRONG:g}", f"STEP = {MILLIMETRES:g}"):
         assert said in text
 
 

@@ -25,7 +25,7 @@ from app.demo import session
 from app.demo.compare import common, compare_view
 from app.demo.knobs import Asked, Objective, command_of, controls, regions
 from app.demo.links import link_of, read_link
-from app.demo.looks import bytes_of, chart_of, common_level, rms, slice_uris
+from app.demo.looks import bytes_of, chart_of, slice_uris
 from app.demo.pages import page
 from app.demo.runs import find_runs, open_runs
 from app.demo.session import House
@@ -39,6 +39,7 @@ from decode.stages.draw.draw import decode
 from decode.stages.draw.steps import Step, Tell
 from decode.stages.fit.fit import STAGES, fit
 from decode.stages.judge.judge import evaluate_run
+from evaluation.report.pages.players import common_level, rms
 from evaluation.samples.read import read_samples
 from tests import sampling
 from tests.rounding import rounding

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,7 +16,6 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.select import Select
 
 from evaluation.report.compare import compare
 from evaluation.report.evaluate import Judging, evaluate
@@ -103,7 +104,12 @@ def names(driver: Any) -> list[str]:
 
 
 def choose(driver: Any, tool: str, text: str) -> None:
-    Select(driver.find_element(By.CSS_SELECTOR, f"[data-tool={tool}]")).select_by_visible_text(text)
+    script = """
+    const [box, text] = [document.querySelector(`[data-tool=${arguments[0]}]`), arguments[1]];
+    box.value = [...box.options].find((one) => one.textContent === text).value;
+    box.dispatchEvent(new Event('change'));
+    """
+    driver.execute_script(script, tool, text)
 
 
 def arrived(folder: Path, suffix: str) -> Path:
@@ -135,6 +141,53 @@ def test_a_page_holds_sixty_stimuli_by_the_rule_and_its_leaves_hold_all(report: 
     leaves = [path.read_text("utf-8") for path in sorted((report.folder / "gallery").iterdir())]
     assert [one.count('<article class="stimulus"') for one in leaves] == [35, 35]
     assert all("simulated: afterimage simulate, seed 0" in one for one in leaves)
+
+
+def test_the_strip_and_the_gallery_have_pictures_and_scores_of_their_own(tmp_path: Path) -> None:
+    """Also where the strip shows the same rows: of several decodes it has one, and one score."""
+    with SampleWriter(tmp_path / "samples") as writer:
+        for i in range(10):
+            writer.reference(Image.fromarray(picture(i)), stimulus=f"s{i}")
+            for index in range(3):
+                drawn = Image.fromarray((0.5 * picture(i) + 0.5 * picture(50 + 3 * i + index)).astype(np.uint8))
+                writer.write(drawn, row="decoded", stimulus=f"s{i}", index=index, seed=index, method="tiny")
+    page = evaluate(tmp_path, how=HOW).page.read_text("utf-8")
+    metrics = json.loads(html.unescape(re.findall(r'data-metrics="([^"]*)"', page)[0]))
+    scores = [json.loads(html.unescape(one)) for one in re.findall(r'data-scores="([^"]*)"', page)]
+    assert len(scores) == 10 and {len(one) for one in scores} == {len(metrics)} and len(metrics) > 1
+    assert page.partition('<div class="stimuli')[2].count("<figcaption>Decoded ") == 30
+
+
+def test_pictures_are_smaller_and_stimuli_fewer_until_they_fit(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evaluation.report.pages import gallery
+
+    names = sorted(report.samples.references)
+    whole = gallery.Shelf.of(report).fitting(names)
+    assert (whole[0].side, len(whole[1])) == (256, 60)
+    monkeypatch.setattr(gallery, "ROOM", gallery.Shelf.of(report).stimulus(names[1]).weight * 20)
+    shelf, few = gallery.Shelf.of(report).fitting(names)
+    held = sum(one.weight for one in shelf.stimuli(few))
+    assert shelf.side == 64 and 10 < len(few) < 40 and held < 1.5 * gallery.ROOM
+
+
+def test_what_stages_took_is_a_line_each_and_a_table(tmp_path: Path) -> None:
+    from evaluation.report.costs import FILE, metered, read_costs
+
+    folder = a_run(tmp_path)
+    with metered(folder, "decode"):
+        sum(range(10**6))
+    with pytest.raises(ValueError, match="torn"), metered(folder, "fit"):
+        raise ValueError("torn")
+    with (folder / FILE).open("a") as file:
+        file.write('{"stage": "fit", "seconds": "many"}\n{"stage": "fi')
+    (cost,) = read_costs(folder)
+    assert cost.stage == "decode" and 0 < cost.cpu_seconds <= cost.seconds + 1
+    assert cost.peak_mib is None or cost.peak_mib > 10
+    page = evaluate(folder, how=HOW).page.read_text("utf-8")
+    table = page.partition('id="costs"')[2].partition("</section>")[0]
+    assert re.findall(r"<tr><td>(\w+)</td>", table) == ["decode", "evaluate"] and "Not recorded: fit." in table
 
 
 def test_leaves_of_an_earlier_report_go_and_files_of_others_are_never_touched(tmp_path: Path) -> None:
@@ -232,13 +285,15 @@ def test_a_figure_is_saved_as_svg_and_png_and_says_whose_brain(driver: Any, repo
     choose(driver, "sort", "PixCorr, best first")
     shown = names(driver)
     for kind in ("svg", "png"):
-        driver.find_element(By.CSS_SELECTOR, f"[data-tool={kind}]").click()
+        driver.execute_script("document.querySelector(arguments[0]).click()", f"[data-tool={kind}]")
     root = ElementTree.parse(arrived(downloads, "svg")).getroot()
     space = "{http://www.w3.org/2000/svg}"
     texts = [one.text or "" for one in root.iter(f"{space}text")]
     assert len(list(root.iter(f"{space}image"))) == 6 * 4  # seen, decoded, retrieval, shuffled
     assert all(any(name[:12] in text for text in texts) for name in shown[:6])
     assert any("simulated: afterimage simulate, seed 0" in text for text in texts)
+    said = " ".join(texts)
+    assert f"6 of the 60 in this page of {STIMULI} tested, by PixCorr, best first" in said
     with Image.open(arrived(downloads, "png")) as figure:
         assert figure.size == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
         assert np.asarray(figure.convert("RGB"), np.float64).std() > 20

@@ -88,15 +88,16 @@ def reads(run: Run) -> set[str]:
     return {one.name for one in fields(METHODS[name].settings)} if name in METHODS.names() else set()
 
 
-def command_of(run: Run, stimulus: str, asked: Asked) -> str:
-    """The command that draws the same files."""
+def command_of(run: Run, stimulus: str, asked: Asked, *, place: str = "") -> str:
+    """The command that draws the same files; `place` stands for the run's path, "" for the path itself."""
     beside = ["--beside"] if run.settings.sampling.beside else []
     known = {
         "strength": repr(float(asked.strength)), "guidance": repr(float(asked.guidance)), "steps": f"{asked.steps:d}",
     }  # fmt: skip
     knobs = [word for name, value in known.items() if name in reads(run) for word in (f"--{name}", value)]
     words = [
-        "afterimage", "decode", str(run.folder.path), "--stimuli", stimulus, *knobs, "--seed", f"{asked.seed:d}",
+        "afterimage", "decode", place or str(run.folder.path), "--stimuli", stimulus, *knobs,
+        "--seed", f"{asked.seed:d}",
         "--seeds", f"{asked.samples:d}", "--rows", "decoded", *beside,
         *(("--silence", *asked.silenced) if asked.silenced else ()), "--to", "FOLDER",
     ]  # fmt: skip

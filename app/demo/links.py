@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,11 +77,11 @@ def read_link(params: Mapping[str, str]) -> State:
 def made_with(run: Run, stimulus: str, asked: Asked) -> dict[str, Any]:
     """What a picture that was drawn in the demo was made with: text and numbers, no path of this machine."""
     return {
-        "software": f"afterimage {version(DISTRIBUTION)}", "run": run.name, "recipe": run.settings.recipe,
+        "software": f"afterimage {version(DISTRIBUTION)}", "run": Path(run.name).name, "recipe": run.settings.recipe,
         "method": run.settings.sampling.method, "subject": str(run.data_facts().get("subject", "")),
         "simulated": "unknown" if run.simulated is None else plain(run.simulated), "stimulus": stimulus,
         **_knobs(run, asked), "silenced": list(asked.silenced),
-        "command": command_of(run, stimulus, asked).replace(str(run.folder.path), run.name),
+        "command": command_of(run, stimulus, asked, place=Path(run.name).name or "RUN"),
     }  # fmt: skip
 
 

@@ -20,13 +20,11 @@ from PIL.PngImagePlugin import PngInfo
 from brain.types import Float
 from brain.voxels import VoxelSpace
 from encoders.sounds.mel import log_mel_tensor
-from evaluation.report.pages.players import mel_png
+from evaluation.report.pages.players import mel_png, rms
 from evaluation.samples.sounds import SILENT, wav_bytes
 
 SPECTROGRAM = (256, 128)
 """Pixels of a spectrogram: width, height."""
-LOUD, PEAK = 0.1, 0.99
-"""The RMS that players share where no sound would clip at it, and the highest peak."""
 SMALL = 128
 """Pictures up to so many pixels a side are enlarged pixel by pixel, not smoothed."""
 STRONG = 2.5
@@ -95,17 +93,6 @@ def signed_uri(picture: Image.Image, facts: Mapping[str, Any]) -> str:
 def preview_uri(seen: Any) -> str:
     """What a step has in mind: a picture, or a log-mel (frame, mel)."""
     return picture_uri(seen, quality=80) if isinstance(seen, Image.Image) else uri_of(mel_png(seen, SPECTROGRAM))
-
-
-def common_level(waves: Sequence[Float]) -> float:
-    """The RMS at which all of these sounds (sample,) can be played and none clips; those without sound do not count."""
-    heard = [wave for wave in waves if float(np.abs(wave).max(initial=0)) >= SILENT]
-    return min([LOUD, *(PEAK * rms(wave) / float(np.abs(wave).max()) for wave in heard)])
-
-
-def rms(wave: Float) -> float:
-    """Root mean square of a sound (sample,)."""
-    return float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))
 
 
 def player_uri(wave: Float, *, level: float, name: str) -> str:

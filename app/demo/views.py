@@ -21,7 +21,6 @@ from app.demo.looks import (
     SMALL,
     Tile,
     chart_of,
-    common_level,
     player_uri,
     preview_uri,
     signed_uri,
@@ -42,6 +41,7 @@ from brain.errors import InputError, UsageError
 from brain.files.pictures import open_image
 from decode.stages.draw.steps import WAITING, Step
 from evaluation.report.pages.ladder import GEOMETRY, WORDS, ladder_table, number, panel, plotted
+from evaluation.report.pages.players import common_level
 from evaluation.report.synthesis import NAMES, Synthesis
 from evaluation.samples.rows import OTHER_REPEATS
 from evaluation.samples.types import Sample, Samples

@@ -10,6 +10,8 @@ from typing import Any
 
 from brain.readers import CATALOGUE
 
+UNSAID = "its reader does not say under which terms its data are"
+
 
 def kept_here(card: Mapping[str, Any], *, simulated: str | None) -> str:
     """Why nobody else may be shown the stimuli of a run, nor be given them, in one clause; "" where they may.
@@ -25,4 +27,4 @@ def kept_here(card: Mapping[str, Any], *, simulated: str | None) -> str:
     reader = data.get("reader", "") if isinstance(data, dict) else ""
     if reader not in CATALOGUE.names():
         return "its card names no reader of data that is known here, so that their terms are unknown"
-    return CATALOGUE[reader].terms
+    return str(getattr(CATALOGUE[reader], "terms", UNSAID))

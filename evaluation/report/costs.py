@@ -22,7 +22,7 @@ from brain.files.paths import read_text
 from brain.writing.opener import appending
 
 FILE = "costs.jsonl"
-STAGES = ("fit", "decode", "curves", "evaluate")
+STAGES = ("fit", "decode", "encoder", "evaluate")
 """Stages in the order in which a study has them."""
 LONGEST = 1_000_000
 """Characters of such a file beyond which nobody of ours has written it."""

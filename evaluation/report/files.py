@@ -27,6 +27,8 @@ from evaluation.statistics.posteriors import KIND
 
 FILES = ("report.json", "per_stimulus.csv", "report.html")
 """What a report consists of, in the order in which it is written."""
+PAGE = 2
+"""Which page a report has; a run whose page is an earlier one is judged again."""
 GALLERY = "gallery"
 """The folder beside a page in which the leaves of its gallery lie, where not all stimuli have room in the page."""
 GENERATOR, MARKED = b'<meta name="generator" content="afterimage">', 2000

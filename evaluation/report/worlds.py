@@ -141,7 +141,8 @@ def silenced_lines(card: Mapping[str, Any]) -> tuple[str, ...]:
     named = " and ".join((", ".join(regions[:-1]), regions[-1])) if len(regions) > 1 else regions[0]
     return (
         f"Silenced: {voxels} of {named} stand at their training mean, and nothing was fitted anew: a difference from "
-        "the run says what this decoder takes from there, not what a brain does without it.",
+        "the run says what this decoder takes from there, not what a brain does without it. Of methods that weigh "
+        "candidates by their likelihood, a voxel at the mean is evidence for the mean, and not the absence of any.",
     )
 
 

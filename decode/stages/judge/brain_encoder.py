@@ -22,6 +22,7 @@ from decode.stages.own_data import own_data
 from encoders.patterns import standardised
 from encoders.ridge import RidgeSettings, fit_ridge
 from evaluation.judges import Bench
+from evaluation.report.costs import metered
 from evaluation.samples.read import read_samples
 from evaluation.statistics.brain import FILE, BrainEncoder
 
@@ -41,7 +42,8 @@ def write_encoder(run: RunFolder, settings: Settings, data: Path, bench: Bench) 
     if len(folds) > 1 or len(folds[0].test) < FEWEST or not shown_regions(recording):
         return f"brain correlation: needs regions and one split with {FEWEST} test stimuli or more"
     show = show_like(read_samples(run.path, references=None))
-    fitted(recording, folds[0], bench, show=show, settings=settings).save(path)
+    with metered(run.path, "encoder"):
+        fitted(recording, folds[0], bench, show=show, settings=settings).save(path)
     return ""
 
 

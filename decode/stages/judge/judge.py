@@ -19,7 +19,7 @@ from encoders.spaces import CATALOGUE as SPACES
 from evaluation.facts import read_json
 from evaluation.find_judge import judge_of
 from evaluation.judges import Judge
-from evaluation.report.files import FILES, free_leaves, leaves
+from evaluation.report.files import FILES, PAGE, free_leaves, leaves
 from evaluation.samples.rows import FILE as CARDS
 from evaluation.samples.rows import add_cards
 from evaluation.samples.types import INDEX
@@ -44,6 +44,8 @@ def evaluate_run(out: Path, settings: Settings, data: Path, *, say: Callable[[st
         if _is_judged(run, settings):
             say(f"{out}: judged already")
             return page
+        if page.is_file() and run.card_facts().get("evaluate", {}).get("page") != PAGE:
+            say(f"{out}: the page there is an earlier version's and is written anew")
         from decode.stages.judge.brain_encoder import write_encoder
 
 
@@ -56,7 +58,7 @@ def evaluate_run(out: Path, settings: Settings, data: Path, *, say: Callable[[st
         page = judge(out, settings.evaluation, seed=settings.machine.seed, say=say)
         # a report is written whole, by what computes now
         metrics = _metrics(settings)
-        written = {"metrics": metrics, "arithmetic": arithmetic(), "report": _report_digest(run)}
+        written = {"metrics": metrics, "arithmetic": arithmetic(), "report": _report_digest(run), "page": PAGE}
         run.add_to_card({"evaluate": {**asked, **written}})
         return page
 
@@ -114,8 +116,9 @@ def _is_judged(run: RunFolder, settings: Settings) -> bool:
     """Whether the report of these very samples, as these settings ask for it, stands."""
     facts = run.card_facts().get("evaluate", {})
     asked = {**_public(settings.evaluation), "samples": _digest(run)}
-    found = {name: one for name, one in facts.items() if name not in ("arithmetic", "metrics", "report")}
+    found = {name: one for name, one in facts.items() if name not in ("arithmetic", "metrics", "report", "page")}
     same = facts.get("metrics", now := _metrics(settings)) == now
+    same = same and facts.get("page") == PAGE
     return same and found == asked and facts.get("report") == _report_digest(run)
 
 

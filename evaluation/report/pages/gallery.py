@@ -140,7 +140,8 @@ class Shelf:
         places = [at for at, one in enumerate(self.scores) if score is not None and one.metric == score.metric]
         values = {name: tuple(found[at] for at in places) for name, found in self.values.items()}
         rows = tuple(sorted(looked_up, key=lambda row: row != NEAREST)[:1])
-        return replace(self, depth=1, rows=rows, scores=tuple(self.scores[at] for at in places), values=values)
+        scores = tuple(self.scores[at] for at in places)
+        return replace(self, depth=1, rows=rows, scores=scores, values=values, made={})
 
     def fitting(self, names: Sequence[str]) -> tuple[Shelf, list[str]]:
         """With what size of pictures `MOST` of the stimuli fit into a page, and which: all, or evenly spaced ones."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluation.facts import silenced_in
 from evaluation.report.pages import frame
 from evaluation.report.pages.doubt import BOX, doubt_sections, ticks
 from evaluation.report.pages.gallery import Shelf
@@ -22,6 +23,7 @@ from evaluation.report.pages.ladder import (
     WORDS,
     headline,
     ladder_table,
+    main_row,
     panel,
     percent,
     plotted,
@@ -46,11 +48,14 @@ from evaluation.report.pages.tables import (
 from evaluation.report.regions import glass_brain, read_regions
 from evaluation.report.statements import least_p
 from evaluation.report.types import Report
-from evaluation.report.worlds import badge, layout_of
+from evaluation.report.worlds import badge, layout_of, silenced_lines, simulated_lines
+from evaluation.samples.types import FOREIGN
 from evaluation.score import Score
 
 LEAF = 128
 """Pixels of a side that no picture exceeds in the leaves of a gallery, which may be many."""
+RUN_STAGES = ("fit", "decode")
+"""Stages of which a run's page says where nothing is known of them."""
 ALPHA, HALF = 0.05, 0.5
 """The p up to which a score is better than chance, and what two-way identification gives by chance at the most."""
 BLIND = 0.75
@@ -75,7 +80,7 @@ def render(report: Report) -> Pages:
     order, words = spread(report)
     shelf, inside = Shelf.of(report).fitting(order)
     leaves = leaves_of(shelf, order) if len(inside) < len(order) else []
-    costs = cost_lines(report)
+    costs, run = cost_lines(report), report.card.get("run", {})
     page = frame.render(
         "page.html.jinja",
         script="page.js",
@@ -83,7 +88,7 @@ def render(report: Report) -> Pages:
         answer=answer(report),
         badge=badge(report.simulated),
         said=report.said(),
-        facts=header_facts(report, report.card.get("run", {})),
+        facts=header_facts(report, run),
         strip=shelf.strip().stimuli(every_nth(order, STRIP)),
         strip_columns=min(STRIP, len(order)),
         strip_rule=rule(STRIP, len(order), words),
@@ -114,6 +119,7 @@ def render(report: Report) -> Pages:
         brain_bars=brain_bars(report),
         plots=plots(report),
         costs=costs,
+        unrecorded=[name for name in RUN_STAGES if run and name not in {one["stage"] for one in costs}],
         leaks=leak_lines(report.leaks),
         dimensions=dimension_lines(report),
         profile=report.profile,
@@ -153,7 +159,7 @@ def rendered(report: Report, shelf: Shelf, leaves: Sequence[tuple[str, list[str]
             script="page.js",
             title=title(report),
             badge=badge(report.simulated),
-            said=report.said()[:1] if report.simulated else (),
+            said=(*silenced_lines(report.card.get("run", {})), *simulated_lines(report.simulated)),
             stimuli=smaller.stimuli(names, desc=f"gallery, page {at + 1} of {len(leaves)}"),
             leaves=[(other, f"{part[0]} to {part[-1]}", other == name) for other, part in leaves],
             tested=sum(len(part) for _, part in leaves),
@@ -172,17 +178,29 @@ def rule(count: int, of: int, words: str) -> str:
 
 
 def title(report: Report) -> str:
-    """What a page is called: subject and recipe where they are known."""
+    """What a page is called: subject and recipe where they are known, and which regions were silenced."""
+    return ", ".join([*_named(report), "afterimage report"])
+
+
+def _named(report: Report) -> list[str]:
+    """Subject and recipe, the method where it is not what the recipe is called for, and silenced regions."""
     run = report.card.get("run", {})
     known = [text for name in ("subject", "recipe") if (text := _fact(run, name))]
-    return ", ".join([*known, "afterimage report"])
+    recipe = _fact(run, "recipe")
+    methods = dict.fromkeys(one.method for one in report.samples.of(main_row(report)) if one.method != FOREIGN)
+    known += [f"method {name}" for name in methods if recipe and name not in recipe]
+    silenced = silenced_in(run)
+    return [*known, *([f"{' and '.join(silenced)} silenced"] if silenced else [])]
 
 
 def figure_facts(report: Report) -> dict[str, str]:
     """What a saved figure says below its pictures, and its file's name."""
-    known = [text for name in ("subject", "recipe") if (text := _fact(report.card.get("run", {}), name))]
-    file = "-".join(["afterimage", *(re.sub(r"[^A-Za-z0-9_-]+", "-", text) for text in known)])
-    return {"title": ", ".join([*known, f"judge {report.judge}"]), "badge": badge(report.simulated), "file": file}
+    known = _named(report)
+    file = "-".join(["afterimage", *(re.sub(r"[^A-Za-z0-9_-]+", "-", text) for text in known)])[:120]
+    return {
+        "title": ", ".join([*known, f"judge {report.judge}"]), "badge": badge(report.simulated), "file": file,
+        "tested": str(len(report.samples.references)),
+    }  # fmt: skip
 
 
 def answer(report: Report) -> tuple[str, str]:

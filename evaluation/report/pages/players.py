@@ -1,7 +1,7 @@
 """Sounds in a page: log-mel spectrograms as small pictures, and mp3 that any browser plays, at one level a stimulus.
 
     sounds = Sounds.of(samples)
-    sounds.spectrogram(wave), sounds.mp3(wave, level=common_level(waves, peak=PEAK_MP3))
+    spectrogram(wave), player(wave, level=common_level(waves, peak=PEAK_MP3))
 """
 
 from __future__ import annotations

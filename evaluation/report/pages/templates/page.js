@@ -114,7 +114,8 @@
     const some = shown.slice(0, Number(tool("rows").value));
     const wide = list.classList.contains("sounds") ? 3 * 64 : SIDE, high = list.classList.contains("sounds") ? 64 : SIDE;
     const heads = some.length ? shots(some[0]).map((one) => one.querySelector("figcaption").textContent) : [];
-    const width = NAME + heads.length * (wide + GAP) + GAP, height = HEAD + some.length * (high + GAP) + FOOT;
+    const width = NAME + heads.length * (wide + GAP) + GAP;
+    let height = HEAD + some.length * (high + GAP) + FOOT;
     const parts = heads.map((head, at) => text(NAME + at * (wide + GAP), 16, wrapped(head, Math.floor(wide / 6.6)).slice(0, 2), 12, 600, "#1b1d22"));
     for (const [row, card] of some.entries()) {
       const y = HEAD + row * (high + GAP);
@@ -130,8 +131,12 @@
       }
     }
     const order = tool("sort").selectedOptions[0].textContent, kept = tool("filter").selectedOptions[0].textContent;
-    const said = `${figure.badge ? `${figure.badge} · ` : ""}${figure.title} · ${some.length} of ${kept}, by ${order}`;
-    parts.push(text(GAP, height - 26, wrapped(said, Math.floor((width - 2 * GAP) / 5.8)).slice(0, 2), 11, 400, "#545b67"));
+    const inPage = cards.length < Number(figure.tested) ? ` of the ${cards.length} in this page` : "";
+    const label = tool("filter").value ? ` (${kept} alone)` : "";
+    const said = `${figure.badge ? `${figure.badge} · ` : ""}${some.length}${inPage} of ${figure.tested} tested, by ${order}${label} · ${figure.title}`;
+    const foot = wrapped(said, Math.floor((width - 2 * GAP) / 5.8));
+    parts.push(text(GAP, height - FOOT + 14, foot, 11, 400, "#545b67"));
+    height += foot.length * 14 - FOOT + 24;
     return {width, height, svg: `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="Helvetica, Arial, sans-serif"><rect width="100%" height="100%" fill="#ffffff"/>${parts.join("")}</svg>`};
   };
   const save = (blob, name) => {
