@@ -24,14 +24,15 @@ from app.cli import main
 from app.demo import session
 from app.demo.compare import common, compare_view
 from app.demo.knobs import Asked, Objective, command_of, controls, regions
-from app.demo.links import link_of, read_link
+from app.demo.links import link_of, made_with, read_link
 from app.demo.looks import bytes_of, chart_of, slice_uris
 from app.demo.pages import page
+from app.demo.public import unplaced
 from app.demo.runs import find_runs, open_runs
 from app.demo.session import House
 from app.demo.view_types import Trajectories
 from app.demo.views import badge, judge_view, rank_view, share_below, sortable, sorted_view, step_to, stimulus_names
-from brain.errors import InputError, UsageError
+from brain.errors import InputError, StorageError, UsageError
 from brain.simulated.layouts.tiny_listener import tiny_listener
 from brain.voxels import VoxelSpace
 from decode.recipes import CATALOGUE
@@ -263,6 +264,30 @@ def test_two_visitors_have_folders_that_only_they_read_and_that_go_with_them(hou
     assert {path.stem[:3] for path in one.folder.rglob("decoded/*.png")} == {"s31"}  # one drawing is kept, the latest
     house.leave("one")
     assert not one.folder.exists() and two.folder.exists()
+
+
+def test_who_is_at_work_is_not_turned_out_by_newcomers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in list(house._visitors):
+        house.leave(key)
+    monkeypatch.setattr(session, "VISITORS", 2)
+    stream = house.visitor("at work").draw("first", "s30", replace(AGAIN, steps=500))
+    next(stream)
+    uploading = house.visitor("uploading")
+    uploading.upload.open_inbox()
+    with pytest.raises(StorageError, match="try again"):
+        house.visitor("newcomer")
+    stream.close()
+    assert house.visitor("newcomer").folder.exists() and uploading.folder.exists()
+    house.leave("uploading")
+
+
+def test_strangers_are_shown_no_path_of_this_machine(pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures, tmp_path / "it's mine")
+    runs = unplaced(open_runs([tmp_path / "it's mine"]))
+    (run,) = runs.values()
+    texts = [command_of(run, "s30", AGAIN), json.dumps(made_with(run, "s30", AGAIN)), judge_view(run).note]
+    assert not any(str(tmp_path) in text for text in texts)
+    assert shlex.split(texts[0])[2] == "it's mine" and "--strength 0.9" in json.loads(texts[1])["command"]
 
 
 def test_a_stranger_with_a_thousand_names_is_one_of_a_few(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

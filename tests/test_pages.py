@@ -180,8 +180,10 @@ def test_what_stages_took_is_a_line_each_and_a_table(tmp_path: Path) -> None:
         sum(range(10**6))
     with pytest.raises(ValueError, match="torn"), metered(folder, "fit"):
         raise ValueError("torn")
-    with (folder / FILE).open("a") as file:
-        file.write('{"stage": "fit", "seconds": "many"}\n{"stage": "fi')
+    with (folder / FILE).open("a", errors="surrogateescape") as file:
+        for odd in ('"many"', "9" * 400, "NaN", "-1"):
+            file.write(f'{{"stage": "fit", "seconds": {odd}, "cpu_seconds": 1, "peak_mib": null}}\n')
+        file.write('{"stage": "<b>", "seconds": 1, "cpu_seconds": 1, "peak_mib": null}\n\udcff{"stage": "fi')
     (cost,) = read_costs(folder)
     assert cost.stage == "decode" and 0 < cost.cpu_seconds <= cost.seconds + 1
     assert cost.peak_mib is None or cost.peak_mib > 10
@@ -197,6 +199,7 @@ def test_leaves_of_an_earlier_report_go_and_files_of_others_are_never_touched(tm
     out = tmp_path / "out"
     evaluate(folder, how=HOW, out=out)
     (out / "gallery/9.html").write_bytes((out / "gallery/1.html").read_bytes())
+    (out / "gallery/.2.html.4194000.part").write_bytes(b"what a killed process has left")
     evaluate(folder, how=HOW, out=out)
     assert sorted(path.name for path in (out / "gallery").iterdir()) == ["1.html", "2.html"]
     (out / "gallery/3.html").write_text("<html>mine</html>")

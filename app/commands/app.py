@@ -50,6 +50,7 @@ def run(words: Sequence[str]) -> None:
 
     places, flags, largest = parse(app, command="app", words=words)
     _installed()
+    from app.demo.public import unplaced
     from app.demo.runs import find_runs, open_found, open_runs
     from app.demo.serve import How, check, serving
     from app.demo.session import House
@@ -59,7 +60,7 @@ def run(words: Sequence[str]) -> None:
     runs = open_runs(places) if places else open_found(find_runs(RUNS))
     if not runs:
         raise UsageError(f"RUN: expected a finished run, found none in {RUNS}/; name one, or make some: make demo")
-    house = House(runs, uploads=largest > 0 and not how.public, max_upload=largest)
+    house = House(unplaced(runs) if how.public else runs, uploads=largest > 0 and not how.public, max_upload=largest)
     try:
         with serving(house, how) as url:
             print(f"afterimage: {', '.join(house.runs)} at {url} (Ctrl-C ends it)", flush=True)

@@ -52,7 +52,7 @@ def compare_view(one: Run, other: Run, stimulus: str) -> CompareView:
     return CompareView(
         stimulus=stimulus, place=shared.index(stimulus) + 1, count=len(shared), captions=reference.captions, seen=seen,
         sides=tuple(sides), scores=_scores(one, other, stimulus),
-        command=shlex.join(["afterimage", "compare", str(one.folder.path), str(other.folder.path)]),
+        command=shlex.join(["afterimage", "compare", one.called, other.called]),
         link=link_of_two(one, other, stimulus),
     )  # fmt: skip
 

@@ -96,7 +96,7 @@ def command_of(run: Run, stimulus: str, asked: Asked, *, place: str = "") -> str
     }  # fmt: skip
     knobs = [word for name, value in known.items() if name in reads(run) for word in (f"--{name}", value)]
     words = [
-        "afterimage", "decode", place or str(run.folder.path), "--stimuli", stimulus, *knobs,
+        "afterimage", "decode", place or run.called, "--stimuli", stimulus, *knobs,
         "--seed", f"{asked.seed:d}",
         "--seeds", f"{asked.samples:d}", "--rows", "decoded", *beside,
         *(("--silence", *asked.silenced) if asked.silenced else ()), "--to", "FOLDER",
@@ -108,7 +108,7 @@ def synthesis_command(run: Run, asked: Objective) -> str:
     """The command that makes the same pictures."""
     against = ["--against", asked.against] if asked.against else []
     words = [
-        "afterimage", "synthesize", str(run.folder.path), "--region", asked.region, *against, "--method", asked.method,
+        "afterimage", "synthesize", run.called, "--region", asked.region, *against, "--method", asked.method,
         "--n", f"{asked.pictures:d}", "--seed", f"{asked.seed:d}", "--to", "FOLDER",
     ]  # fmt: skip
     return shlex.join(words)

@@ -6,6 +6,8 @@ check_shown(house.runs, public=how.public, others=True)
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from app.demo.guard import App, Receive, Scope, Send
@@ -15,6 +17,7 @@ from decode.run.terms import kept_here
 
 OWN_FRAMES = "frame-ancestors 'self'"
 """The rule of `guard.HEADERS` on whose pages may show this one inside themselves."""
+UNREAD = "The report of this run cannot be read."
 HUB = "https://huggingface.co"
 """Whose page shows a Space, inside itself."""
 
@@ -33,6 +36,14 @@ def check_shown(runs: Mapping[str, Run], *, public: bool, others: bool) -> None:
         if others and why:
             then = "leave the run out, or show it on this machine alone, to nobody but yourself"
             raise UsageError(expected(name, "stimuli that others may be shown", why, then))
+
+
+def unplaced(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """The runs as strangers may see them: named by their names, for paths of this machine are nobody else's."""
+    return {
+        name: replace(run, place=Path(name).name or "RUN", trouble=run.trouble and UNREAD)
+        for name, run in runs.items()
+    }  # fmt: skip
 
 
 def notice(runs: Mapping[str, Run]) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ class Run:
     samples    its pictures or sounds; `ladder` the scores of its report, none where it was never evaluated
     simulated  what drew the data, "" for a brain, None where nobody can say
     card       what the run's card says; trouble: why its report cannot be read, "" where it can
+    place      how commands and sentences name the run's folder, "" for its path; where set, no path is shown
     """
 
     name: str
@@ -61,6 +62,12 @@ class Run:
     simulated: str | None
     card: Mapping[str, Any] = field(default_factory=dict, repr=False)
     trouble: str = ""
+    place: str = ""
+
+    @property
+    def called(self) -> str:
+        """The run's folder as commands name it."""
+        return self.place or str(self.folder.path)
 
     @property
     def modality(self) -> str:
@@ -260,8 +267,8 @@ def prepare(run: Run) -> Prepared:
     try:
         if absent:
             raise InputError(
-                f"{run.data}: expected the data of this run, found nothing there; response patterns cannot be shown "
-                "and nothing can be drawn again until they are back in this place"
+                f"{run.place or run.data}: expected the data of this run, found nothing there; response patterns "
+                "cannot be shown and nothing can be drawn again until they are back in this place"
             )
         opened = Opened(run=run.folder, settings=run.settings, data=run.data)
         responses = opened.recording.responses

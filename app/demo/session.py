@@ -78,11 +78,18 @@ class House:
         self._waiting = 0
 
     def visitor(self, key: str) -> Visitor:
-        """The visitor of that key, new where there is none yet; of too many, the one who came first has to leave."""
+        """The visitor of that key, new where there is none yet.
+
+        Of too many, the one who came first of those who are at nothing has to leave; where all are at something, the
+        newcomer is refused (StorageError).
+        """
         with self._lock:
             if key not in self._visitors:
                 if len(self._visitors) >= VISITORS:
-                    self._visitors.pop(next(iter(self._visitors))).close()
+                    idle = next((name for name, one in self._visitors.items() if one.idle), None)
+                    if idle is None:
+                        raise StorageError(f"{VISITORS} browser tabs are at work here; try again in a minute")
+                    self._visitors.pop(idle).close()
                 self._visitors[key] = Visitor(self, self._own_folder())
             return self._visitors[key]
 
@@ -176,6 +183,11 @@ class Visitor:
         self._at = ""
         self._left = self._gone = False
         self._number = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether they are at nothing and have brought no file."""
+        return not self._busy.locked() and not self.upload.folder.exists()
 
     def stop(self, what: str = "", *, left: bool = False) -> None:
         """Ends what this visitor is at, within a step; where `what` is named, only if it is that.

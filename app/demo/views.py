@@ -93,7 +93,7 @@ def judge_view(run: Run) -> JudgeView:
     """The ladder of the run's report."""
     ladder = run.ladder
     if not ladder.scores:
-        again = f"afterimage evaluate {shlex.quote(str(run.folder.path))}"
+        again = f"afterimage evaluate {shlex.quote(run.called)}"
         note = run.trouble or f"This run has no report yet; make one with: {again}, and open the demo again"
         return JudgeView(panels=(), table={}, geometry=GEOMETRY, note=note)
     first = ladder.scores[0]

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from brain.files.paths import read_text
 from brain.writing.opener import appending
+from brain.writing.places import free_targets
 
 FILE = "costs.jsonl"
 STAGES = ("fit", "decode", "encoder", "evaluate")
@@ -64,7 +65,11 @@ class Meter:
 
 @contextlib.contextmanager
 def metered(run: Path, stage: str) -> Iterator[None]:
-    """Adds a line on what this block took to the run's file; a block that fails leaves none."""
+    """Adds a line on what this block took to the run's file; a block that fails leaves none.
+
+    What would keep the line from being written is an InputError or a StorageError before the block.
+    """
+    free_targets(run, [FILE])
     meter = Meter.start()
     yield
     with appending(run / FILE) as file:
@@ -74,9 +79,9 @@ def metered(run: Path, stage: str) -> Iterator[None]:
 def read_costs(run: Path) -> list[Cost]:
     """The lines of a run's file, [] where there is none; what is no such line, a torn last one too, is left out."""
     path = run / FILE
-    if not path.is_file() or path.stat().st_size > LONGEST:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > LONGEST:
         return []
-    lines = read_text(path, what="what the stages of a run took", then="remove it").splitlines()
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()
     return [cost for line in lines if (cost := _read(line)) is not None]
 
 
@@ -84,12 +89,14 @@ def _read(line: str) -> Cost | None:
     try:
         facts = json.loads(line)
         peak = facts["peak_mib"]
-        return Cost(
-            stage=str(facts["stage"])[:40], seconds=float(facts["seconds"]), cpu_seconds=float(facts["cpu_seconds"]),
+        found = Cost(
+            stage=facts["stage"], seconds=float(facts["seconds"]), cpu_seconds=float(facts["cpu_seconds"]),
             peak_mib=None if peak is None else float(peak),
         )  # fmt: skip
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+    numbers = (found.seconds, found.cpu_seconds, found.peak_mib or 0.0)
+    return found if found.stage in STAGES and all(0 <= one < math.inf for one in numbers) else None
 
 
 def _reset_peak() -> bool:

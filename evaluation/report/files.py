@@ -14,6 +14,7 @@ import numpy as np
 
 from brain.errors import InputError, expected
 from brain.files.tables import as_cell, of_cell, read_records
+from brain.writing.locks import PART, sweep
 from brain.writing.opener import write_text
 from brain.writing.places import free_targets, unlinked
 from evaluation.facts import read_json
@@ -51,10 +52,12 @@ def write_report(report: Report) -> None:
     }
     for name, text in texts.items():
         write_text(report.folder / name, text)
-    stale = set(leaves(report.folder))
+    stale, home = set(leaves(report.folder)), report.folder / GALLERY
+    if home.is_dir():
+        sweep(home)
     for name, text in pages.leaves:
-        write_text(report.folder / GALLERY / name, text)
-        stale.discard(report.folder / GALLERY / name)
+        write_text(home / name, text)
+        stale.discard(home / name)
     write_text(report.folder / FILES[2], pages.page)
     for path in stale:
         path.unlink()
@@ -78,6 +81,8 @@ def free_leaves(folder: Path) -> None:
         return
     free_targets(home, [path.name for path in leaves(folder)])
     for path in home.iterdir():
+        if path.is_file() and PART.fullmatch(path.name):
+            continue  # what a killed process has left, swept before leaves are written
         ours = path.is_file() and path.stem.isdecimal() and path.suffix == ".html"
         if not ours or not _made_by_us(path):
             found = f"{path.name}, which is none"

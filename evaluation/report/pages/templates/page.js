@@ -18,16 +18,16 @@
     option(tool("sort"), `${at}:-1`, `${metric.title}, worst first`);
   });
   // Filtering: one label of one group.
-  const groups = {};
+  const groups = new Map();
   cards.forEach((card) => Object.entries(card.labels).forEach(([group, label]) => {
     if (!label) return;
-    groups[group] ??= {};
-    groups[group][label] = (groups[group][label] ?? 0) + 1;
+    if (!groups.has(group)) groups.set(group, new Map());
+    groups.get(group).set(label, (groups.get(group).get(label) ?? 0) + 1);
   }));
   option(tool("filter"), "", `all ${cards.length}`);
-  Object.keys(groups).sort().forEach((group) => {
+  [...groups.keys()].sort().forEach((group) => {
     const parent = tool("filter").appendChild(Object.assign(document.createElement("optgroup"), {label: group}));
-    Object.keys(groups[group]).sort().forEach((label) => option(parent, JSON.stringify([group, label]), `${label} (${groups[group][label]})`));
+    [...groups.get(group)].sort(([one], [other]) => (one < other ? -1 : 1)).forEach(([label, count]) => option(parent, JSON.stringify([group, label]), `${label} (${count})`));
   });
   let shown = cards;
   const arrange = () => {
@@ -93,14 +93,15 @@
 
   // Figures: the stimuli that are shown, a line each, with what brain this is below; pictures go in as PNG, which all programs read.
   const SIDE = 128, GAP = 10, HEAD = 46, NAME = 150, FOOT = 40;
-  const escaped = (text) => text.replace(/[&<>"]/g, (one) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})[one]);
+  // What no XML may hold goes: control characters, and halves of letters.
+  const escaped = (text) => text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "").replace(/[&<>"]/g, (one) => ({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})[one]);
   const wrapped = (text, letters) => {
     const lines = [""];
     text.split(/\s+/).forEach((word) => {
       const last = lines[lines.length - 1];
       if (last && last.length + word.length + 1 > letters) lines.push(word); else lines[lines.length - 1] = last ? `${last} ${word}` : word;
     });
-    return lines.map((line) => (line.length > letters ? `${line.slice(0, letters - 1)}…` : line));
+    return lines.map((line) => ([...line].length > letters ? `${[...line].slice(0, letters - 1).join("")}…` : line));
   };
   const text = (x, y, lines, size, weight, fill) => lines.map((line, at) =>
     `<text x="${x}" y="${y + at * size * 1.25}" font-size="${size}" font-weight="${weight}" fill="${fill}">${escaped(line)}</text>`).join("");
@@ -144,8 +145,11 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   };
-  tool("svg").addEventListener("click", async () => save(new Blob([(await drawn()).svg], {type: "image/svg+xml"}), `${figure.file}.svg`));
-  tool("png").addEventListener("click", async () => {
+  const trying = (kind, make) => tool(kind).addEventListener("click", async () => {
+    try { await make(); } catch (fault) { tools.querySelector("output").textContent = `The figure could not be saved: ${fault.message}`; }
+  });
+  trying("svg", async () => save(new Blob([(await drawn()).svg], {type: "image/svg+xml"}), `${figure.file}.svg`));
+  trying("png", async () => {
     const {width, height, svg} = await drawn(), image = new Image();
     image.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
     await image.decode();
