@@ -1,9 +1,11 @@
 """The demo as somebody waits for it: first page, first intermediate picture, whole decode; and what watching costs.
 
-    python -m benchmarks.demo [RUN] [--times 7]         RUN is a finished run of pictures; runs/first if not said
+    python -m benchmarks.demo [RUN] [--times 7] [--silence V1] [--drawings 200]
+                                                        RUN is a finished run of pictures; runs/first if not said
 
 Seconds in Debian's chromium against a server in a process of its own, median and spread over the times. The last line
-is a ratio in the same run: the same picture by the session with previews, and by the decoding function without.
+but one is a ratio in the same run: the same picture by the session with previews, and by the decoding function
+without. A region switched off is timed from the session's point of view, the last line is the memory of many drawings.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from app.demo.knobs import Asked, settings_of
-from app.demo.runs import open_runs
+from app.demo.runs import Run, open_runs
 from app.demo.session import House
 from decode.stages.draw.beside import draw_beside
 
@@ -41,10 +43,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__.splitlines()[0])
     parser.add_argument("run", nargs="?", type=Path, default=Path("runs/first"))
     parser.add_argument("--times", type=int, default=7)
+    parser.add_argument("--silence", default="V1")
+    parser.add_argument("--drawings", type=int, default=200)
     asked = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.2f} before")
     print(in_a_browser(asked.run, asked.times))
     print(watched(asked.run, asked.times))
+    print(silenced(asked.run, asked.times, asked.silence))
+    print(kept(asked.run, asked.drawings))
 
 
 def in_a_browser(run: Path, times: int) -> str:
@@ -129,6 +135,46 @@ def watched(run: Path, times: int) -> str:
     return (
         f"{'with previews and rank, against without':<46} {statistics.median(ratios):6.2f} x  ({low:.2f} to {high:.2f})"
     )
+
+
+def silenced(run: Path, times: int, region: str) -> str:
+    """Seconds until a stimulus is drawn again with this region silenced, the first one, which reads the data, apart."""
+    house = House(open_runs([run]))
+    (name,) = house.runs
+    seconds = []
+    for number in range(times + 1):
+        asked = settings_asked(house.run(name), seed=0, silenced=(region,))
+        began = time.perf_counter()
+        list(house.visitor("benchmark").draw(name, house.run(name).stimuli[number], asked))
+        seconds.append(time.perf_counter() - began)
+    house.close()
+    return "\n".join([
+        f"{f'{region} switched off, first':<46} {seconds[0]:6.2f} s", spread(f"{region} switched off", seconds[1:]),
+    ])  # fmt: skip
+
+
+def kept(run: Path, drawings: int) -> str:
+    """This process's resident memory after that many drawings against that after 20."""
+    house = House(open_runs([run]))
+    (name,) = house.runs
+    resident = []
+    for number in range(drawings):
+        asked = settings_asked(house.run(name), seed=number, silenced=())
+        list(house.visitor("benchmark").draw(name, house.run(name).stimuli[0], asked))
+        if number + 1 in (20, drawings):
+            text = Path("/proc/self/status").read_text()
+            resident.append(int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS"))) / 1024)
+    house.close()
+    first, last = resident[0], resident[-1]
+    return f"memory after 20 and {drawings} drawings: {first:.0f} and {last:.0f} MiB, {100 * (last / first - 1):+.1f} %"
+
+
+def settings_asked(run: Run, *, seed: int, silenced: tuple[str, ...]) -> Asked:
+    """The run's own settings with a seed and silenced regions."""
+    own = run.settings.method(run.settings.sampling.method)
+    return Asked(
+        strength=own.strength, guidance=own.guidance, steps=own.steps, seed=seed, silenced=silenced
+    )  # fmt: skip
 
 
 def alone(house: House, name: str, asked: Asked, *, to: Path) -> float:
