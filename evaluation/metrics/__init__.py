@@ -73,6 +73,7 @@ class Metric(Protocol):
     best         the value of identical pictures
     bounds       the lowest and the highest value there can be
     lower        whether less is better, as of distances
+    pooled       whether a value hangs on other references or other samples too; two runs are then compared of one pool
     profiles     profile -> its place in the tables of that profile, of those that are made of cards
     plotted      whether it gets a panel; headline: its place among the first numbers of a page, 0 for none
     """
@@ -93,6 +94,8 @@ class Metric(Protocol):
     def bounds(self) -> tuple[float, float]: ...
     @property
     def lower(self) -> bool: ...
+    @property
+    def pooled(self) -> bool: ...
     @property
     def profiles(self) -> Mapping[str, int]: ...
     @property

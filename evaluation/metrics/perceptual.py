@@ -66,6 +66,7 @@ class Distance(Comparison):
     smallest: int = 1
     best: float = 0.0
     lower: bool = True
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs large enough pictures, and its networks."""

@@ -33,6 +33,7 @@ class PixCorr(Comparison):
     plotted: bool = True
     headline: int = 4
     bounds: tuple[float, float] = (-1.0, 1.0)
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs pictures."""
@@ -60,6 +61,7 @@ class Ssim(Comparison):
     plotted: bool = True
     headline: int = 5
     bounds: tuple[float, float] = (-1.0, 1.0)
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs pictures of the window's size."""
@@ -85,6 +87,7 @@ class SsimColumns(Comparison):
     description: str = "the legacy form that takes columns for channels; reads higher on blur"
     citation: str = "Ozcelik & VanRullen 2023, Scientific Reports 13, 15666"
     bounds: tuple[float, float] = (-1.0, 1.0)
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs pictures of the window's height."""

@@ -51,6 +51,7 @@ class Correlation(Comparison):
 
     of: str
     bounds: tuple[float, float] = (-1.0, 1.0)
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs sounds, long enough for what it compares."""
@@ -79,6 +80,7 @@ class MelSsim(Comparison):
     plotted: bool = True
     headline: int = 7
     bounds: tuple[float, float] = (-1.0, 1.0)
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs spectrograms of the window's size."""
@@ -107,6 +109,7 @@ class CentroidError(Comparison):
     best: float = 0.0
     bounds: tuple[float, float] = (0.0, 8000.0)
     lower: bool = True
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs sounds."""
@@ -121,6 +124,8 @@ class CentroidError(Comparison):
 @dataclass(frozen=True, kw_only=True)
 class Pitch(Comparison):
     """What metrics of pitch share: the tracks, and when they are absent."""
+
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs a reference with a pitch."""

@@ -13,7 +13,10 @@ from evaluation.metrics import Views
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The plain answers of a `Metric`; a family adds `absent` and `marks` and overrides what it answers otherwise."""
+    """The plain answers of a `Metric`; a family adds `absent` and `marks` and overrides what it answers otherwise.
+
+    A value counts as one of its pool until a family says that a sample and its own reference alone decide it.
+    """
 
     name: str
     title: str = ""
@@ -24,6 +27,7 @@ class Comparison:
     best: float = 1.0
     bounds: tuple[float, float] = (0.0, 1.0)
     lower: bool = False
+    pooled: bool = True
     profiles: Mapping[str, int] = field(default_factory=dict)
     plotted: bool = False
     headline: int = 0

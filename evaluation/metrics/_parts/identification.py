@@ -163,6 +163,7 @@ class Distance(Comparison):
     best: float = 0.0
     bounds: tuple[float, float] = (0.0, 2.0)
     lower: bool = True
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs features."""

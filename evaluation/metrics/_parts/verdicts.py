@@ -29,6 +29,7 @@ class Verdict(Comparison):
     group: str
     pseudo: bool = False
     network: str = "judge"
+    pooled: bool = False
 
     def absent(self, references: Views) -> str:
         """Why it cannot be computed, "" when it can: it needs verdicts, and true labels in their words."""
@@ -61,6 +62,7 @@ class NWay(Comparison):
     top: int = 1
     pseudo: bool = False
     network: str = "judge"
+    pooled: bool = False
 
     def chance(self, pool: int) -> float | None:
         """`top` of `ways`."""
