@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,17 @@ from scipy.stats import ttest_rel
 
 from app.cli import main
 from brain.writing.locks import claim
-from evaluation.report.comparison import Comparison, compared, is_pooled
+from decode.run.folder import RunFolder
+from decode.stages.draw.beside import _digest
+from evaluation.metrics import CATALOGUE
+from evaluation.metrics._parts.comparison import Comparison as Compared
+from evaluation.report import comparison as module
+from evaluation.report.comparison import Comparison, compared, holm, is_pooled, probability
 from evaluation.report.evaluate import Judging, evaluate
 from evaluation.report.files import read_ladder
+from evaluation.report.judged import read_judged
 from evaluation.samples.writer import SampleWriter
+from evaluation.statistics.paired import Difference
 from tests.rounding import largest, rounding
 from tests.test_evaluation_report import MARKUP, Page, blurred, picture
 from tests.test_evaluation_sounds import noisy, sound
@@ -187,11 +195,144 @@ def test_metrics_with_a_pool_are_known(made: Path) -> None:
     assert {name for name, one in scores.items() if not is_pooled(one)} == {"pixcorr", "ssim"}
 
 
+@pytest.mark.parametrize("change", [{}, {"pooled": False}], ids=["silent", "says it hangs on none"])
+def test_a_metric_that_nobody_knows_counts_as_pooled(
+    change: dict[str, Any], made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = replace(read_judged(made / "a").ladder.scores[0], metric="rarity")
+    assert is_pooled(score)
+    monkeypatch.setattr(module, "METRICS", (*CATALOGUE, Compared(name="rarity", **change)))
+    assert is_pooled(score) is not bool(change)
+
+
+def test_metrics_that_hang_on_no_pool_are_these() -> None:
+    alone = {one.name for one in CATALOGUE if not one.pooled}
+    assert {"pixcorr", "ssim", "lpips", "category", "label_kind", "mel_pcc", "mel_ssim", "f0_error"} <= alone
+    assert not any(name.startswith(("two_way", "top1")) for name in alone)
+
+
 def test_settings_that_differ_are_listed_and_no_others(made: Path) -> None:
     found = compared([made / "a", made / "b"]).differences
     assert found == {"settings / machine / seed": ("0", "3")}
     other = compared([made / "a", made / "c"]).differences
     assert other["split"] == ("shared 00000000", "shared 40000000") and other["settings / maps / folds"] == ("5", "")
+
+
+DRAWN = {"methods/tiny: strength": 0.8, "sampling: method": "tiny", "sampling: dtype": "float32"}
+
+
+def drawn_beside(run: Path, to: Path, *, drawn: dict[str, Any], seed: int, **silenced: Any) -> Path:
+    """The run's samples and card in another folder, as if drawn beside it."""
+    shutil.copytree(run / "samples", to / "samples")
+    card = json.loads((run / "card.json").read_text())
+    card["beside"] = {"run": read_judged(run).origin, "seed": seed, "drawn": drawn, **silenced}
+    (to / "card.json").write_text(json.dumps(card))
+    return judged(to)
+
+
+@pytest.fixture(scope="module")
+def pair(made: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A run that says how it was drawn and from which responses, and two folders beside it, the second silenced."""
+    home = tmp_path_factory.mktemp("pair")
+    run = Path(shutil.copytree(made / "a", home / "run"))
+    card = json.loads((run / "card.json").read_text())
+    card["decode"] = {"sampling": {"method": "tiny", "dtype": "float32"}, "settings": {"strength": 0.8}}
+    (run / "card.json").write_text(json.dumps(card))
+    (run / "content.json").write_text(json.dumps({"responses": "cd" * 32}))
+    blind = {"silenced": ["V1", "V2"], "silenced_voxels": 9}
+    stronger = {**DRAWN, "methods/tiny: strength": 0.9, "maps: folds": 7}
+    return (
+        judged(run), drawn_beside(run, home / "whole", drawn=DRAWN, seed=0),
+        drawn_beside(run, home / "blind", drawn=stronger, seed=4, **blind),
+    )  # fmt: skip
+
+
+def test_folders_beside_a_run_differ_in_what_they_were_drawn_with(pair: tuple[Path, Path, Path]) -> None:
+    run, whole, blind = pair
+    assert compared([run, whole]).differences == {}
+    listed = {
+        "settings / machine / seed": ("0", "4"), "settings / maps / folds": ("5", "7"),
+        "decode / settings / strength": ("0.8", "0.9"), "silenced": ("", "V1; V2"), "silenced voxels": ("", "9"),
+    }  # fmt: skip
+    assert compared([run, blind]).differences == compared([whole, blind]).differences == listed
+
+
+def test_responses_differ_only_where_a_folder_is_beside_another_run(
+    pair: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    run, whole, _ = pair
+    for name, origin, listed in (
+        ("other", "ef" * 32, ("cdcdcdcd", "those of run efefefef")), ("nobody", 3, None),
+    ):  # fmt: skip
+        folder = Path(shutil.copytree(whole, tmp_path / name))
+        edited(folder, lambda facts, origin=origin: facts["card"]["run"]["beside"].update(run=origin))
+        assert compared([run, folder]).differences.get("responses (sha256)") == listed
+
+
+def test_the_digest_of_a_run_is_the_one_that_folders_beside_it_name(pair: tuple[Path, Path, Path]) -> None:
+    assert read_judged(pair[0]).origin == _digest(RunFolder(pair[0])) == read_judged(pair[2]).origin
+
+
+def test_the_page_says_what_was_silenced(pair: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    assert main(["compare", *map(str, pair), "--out", str(out)]) == 0
+    text = page_of(out).text
+    assert "blind: Silenced: the 9 voxels of V1 and V2 stand at their training mean" in text
+    assert text.count("V1, V2 silenced") == 1 and "whole: Silenced" not in text
+
+
+def difference(*, n: int = 12, mean: float, half: float) -> Difference:
+    return Difference(mean=mean, half=half, n=n)
+
+
+def test_p_and_its_correction_are_those_of_scipy_and_of_holm_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=12), rng.normal(0.5, size=12)
+    test = ttest_rel(y, x)
+    low, high = test.confidence_interval(0.95)
+    found = probability(difference(mean=(low + high) / 2, half=(high - low) / 2))
+    assert found == pytest.approx(test.pvalue, rel=100 * rounding(sums=12, scale=1, dtype=np.float64))
+    assert probability(difference(n=4, mean=1, half=0)) == probability(difference(mean=0, half=0)) == 1
+    assert probability(difference(mean=1, half=0)) == 0
+    assert holm([0.5, 0.0625, 0.125, 0.125]) == [0.5, 0.25, 0.375, 0.375] and holm([]) == []
+    assert holm([0.5, 0.75]) == [1, 1]
+
+
+def lead_of(folders: Sequence[Path], out: Path) -> str:
+    assert main(["compare", *map(str, folders), "--out", str(out)]) == 0
+    return page_of(out).text
+
+
+def test_the_lead_is_corrected_and_says_n(made: Path, tmp_path: Path) -> None:
+    text = lead_of([made / "a", made / "b"], tmp_path / "page.html")
+    assert "b is worse in PixCorr" in text and "than a (n 12; Holm over 4 headline metrics)" in text
+    assert "at most about one in twenty would; fewer of two-way and top-1" in text
+    comparison = compared([made / "a", made / "b"])
+    names = [line.card.name for line in comparison.headlines]
+    p = dict(zip(names, holm([probability(cells(comparison)[name].difference) for name in names]), strict=True))
+    assert comparison.verdicts(1) == {name: cells(comparison)[name].better for name in names if p[name] < 0.05}
+
+
+def test_one_interval_of_many_that_lies_apart_is_no_verdict(made: Path) -> None:
+    comparison = compared([made / "a", made / "b"])
+    first = comparison.headlines[0]
+    assert first.cells[0].score is not None
+    near = replace(first.cells[1], difference=difference(mean=-1.05, half=1))
+    lines = [replace(first, card=replace(first.card, name=f"m{i}"), cells=(first.cells[0], near)) for i in range(2)]
+    alone, both = (replace(comparison, lines=tuple(lines[:count])) for count in (1, 2))
+    assert near.better is False and alone.verdicts(1) == {"m0": False} and both.verdicts(1) == {}
+
+
+def test_in_folds_nothing_is_called_better_or_worse(
+    made: Path, copied: Callable[[str], Path], tmp_path: Path
+) -> None:
+    folders = [edited(copied(name), lambda facts: facts["design"].update(folds=6)) for name in "ab"]
+    text = lead_of(folders, tmp_path / "page.html")
+    assert "are compared in 4 headline metrics (n 12), and which is better is left open" in text
+    assert "in folds these intervals are too narrow, and nothing is marked" in text
+    assert "one in twenty" not in text and compared(folders).verdicts(1) == {}
+    classes = [str(facts.get("class")) for _, facts in page_of(tmp_path / "page.html").tags]
+    assert not any("verdict" in one for one in classes)
 
 
 def test_the_strip_is_spread_over_the_first_runs_score(made: Path) -> None:

@@ -4,8 +4,8 @@
     comparison.lines[0].cells[1].difference.apart
 
 Every run is compared with the first one. A difference is taken over the test stimuli that both were judged on, the
-very same under the same id, where profile, judge and design are the same; and of two-way and top-1, where both had the
-same references to choose from. Elsewhere stands a sentence that says why not.
+very same under the same id, where profile, judge and design are the same; and of what hangs on the pool, as two-way and
+top-1 do, where both had the same references to choose from. Elsewhere stands a sentence that says why not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import numpy as np
 from brain.errors import InputError, UsageError, expected
 from brain.writing.origin import plain
 from evaluation.metrics import CATALOGUE as METRICS
-from evaluation.metrics._parts.identification import Top1, TwoWay, TwoWayOtherRecons, TwoWayWithinCategory
 from evaluation.report.evaluate import run_folder
 from evaluation.report.judged import SHA, Judged, read_judged, shown_judge, text_at, version_of
 from evaluation.report.pages.ladder import ATTRIBUTES
@@ -31,15 +30,14 @@ from evaluation.report.worlds import content_of
 from evaluation.score import Score
 from evaluation.statistics.folds import DECODED
 from evaluation.statistics.metric_cards import MetricCard
-from evaluation.statistics.paired import Difference, paired
+from evaluation.statistics.paired import FEWEST, LEVEL, Difference, paired
 
 CATEGORY = "category"
-POOLED = (TwoWay, TwoWayOtherRecons, TwoWayWithinCategory, Top1)
-"""Metrics whose value hangs on the other references, or on the other samples."""
 JUDGING = ("seed", "bootstrap", "permutations", "withheld", "best of")
 """Of a report's card, beside judge and profile."""
 MADE = (("settings",), ("decode", "sampling"), ("decode", "settings"), ("decode", "stack"))
 """Where a run's card has settings."""
+RESPONSES = "responses (sha256)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +89,44 @@ class Comparison:
     def headlines(self) -> tuple[Line, ...]:
         """The lines of headline metrics."""
         return tuple(line for line in self.lines if line.card.headline)
+
+    @property
+    def folded(self) -> bool:
+        """Whether test stimuli were left out in folds: those of a fold share their mappings, and the paired intervals,
+        which take stimuli as independent, are too narrow for a verdict."""
+        return self.first.folds > 1
+
+    def verdicts(self, place: int) -> dict[str, bool]:
+        """Headline metric -> whether the run at `place` is the better one, where it lies apart from the first one by
+        Holm's correction over the headline metrics that they are compared in; none in folds."""
+        cells = {line.card.name: line.cells[place] for line in self.headlines}
+        found = {name: probability(cell.difference) for name, cell in cells.items() if cell.difference is not None}
+        corrected = dict(zip(found, holm(list(found.values())), strict=True))
+        apart = {} if self.folded else {name: cells[name].better for name, p in corrected.items() if p < 1 - LEVEL}
+        return {name: better for name, better in apart.items() if better is not None}
+
+
+def probability(difference: Difference) -> float:
+    """The two-sided p of the paired t test; 1 of fewer than `FEWEST` stimuli, of which nothing lies apart."""
+    from scipy.stats import t
+
+    freedom = difference.n - 1
+    if difference.n < FEWEST or difference.mean == 0:
+        return 1.0
+    if difference.half == 0:
+        return 0.0
+    quantile = t.ppf((1 + LEVEL) / 2, freedom)
+    return float(2 * t.sf(abs(difference.mean) / difference.half * quantile, freedom))
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """The p of tests of one family, corrected for their number by Holm (1979), in their order."""
+    order = sorted(range(len(probabilities)), key=lambda place: probabilities[place])
+    found, largest = [0.0] * len(order), 0.0
+    for before, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - before) * probabilities[place]))
+        found[place] = largest
+    return found
 
 
 def compared(folders: Sequence[Path]) -> Comparison:
@@ -207,16 +243,17 @@ def _unlike(score: Score, own: Score, *, first: Judged, run: Judged, common: tup
     if is_pooled(score) and not pools[0] == pools[1] == set(common):
         splits = " by another split" if run.split != first.split else ""
         return (
-            f"two-way and top-1 hang on the pool, and {run.label} has another one{splits}: "
+            f"what hangs on the pool, as two-way and top-1 do, is compared in one pool, and {run.label} has another "
+            f"one{splits}: "
             f"{len(pools[0])} stimuli, of which {len(common)} are among the {len(pools[1])} of {first.label}"
         )
     return ""
 
 
 def is_pooled(score: Score) -> bool:
-    """Whether a score hangs on the pool that it was found in; of a metric that nobody knows, it may."""
+    """Whether a score hangs on the pool that it was found in; one of a metric that nobody knows counts as such."""
     metric = next((one for one in METRICS if one.named(score.pool) == score.metric), None)
-    return metric is None or isinstance(metric, POOLED)
+    return metric is None or metric.pooled
 
 
 def ordered(first: Judged, common: set[str]) -> tuple[Score | None, tuple[str, ...]]:
@@ -232,19 +269,32 @@ def ordered(first: Judged, common: set[str]) -> tuple[Score | None, tuple[str, .
 
 def differences(runs: Sequence[Judged]) -> dict[str, tuple[str, ...]]:
     """Name -> its value in each run, "" where a run does not say it, of all that is not the same in all of them."""
-    facts = [_facts_of(run) for run in runs]
+    known = {run.origin: run.digest[:SHA] for run in runs if run.origin and run.digest}
+    facts = [_facts_of(run, responses=_responses(run, known)) for run in runs]
     names = dict.fromkeys(name for one in facts for name in one)
     found = {name: tuple(one.get(name, "") for one in facts) for name in names}
+    if any(run.beside and not run.origin for run in runs):
+        del found[RESPONSES]
     return {name: values for name, values in found.items() if len(set(values)) > 1}
 
 
-def _facts_of(run: Judged) -> dict[str, str]:
+def _responses(run: Judged, known: Mapping[str, str]) -> str:
+    """The responses that were decoded; a folder beside a run has no digest of them, and those of that run.
+
+    known  run's digest -> its responses' first letters, of the runs that are compared
+    """
+    if not run.beside or run.digest:
+        return run.digest[:SHA]
+    return known.get(run.origin, f"those of run {run.origin[:SHA]}")
+
+
+def _facts_of(run: Judged, *, responses: str) -> dict[str, str]:
     """What a run stands on, name by name: data, split, judging and every setting of its card."""
     facts = {
         "subject": run.subject,
         "simulated": run.simulated,
         "voxels (sha256)": text_at(run.card, "data", "space", "sha256")[:SHA],
-        "responses (sha256)": run.digest[:SHA],
+        RESPONSES: responses,
         "split": run.split,
         "test stimuli": str(len(run.samples.references)),
         "judge": run.judge,
@@ -256,5 +306,29 @@ def _facts_of(run: Judged) -> dict[str, str]:
         for name in path:
             part = part.get(name) if isinstance(part, Mapping) else None
         if isinstance(part, Mapping):
-            facts |= {f"{' / '.join(path)} / {name}": value for name, value in flatten(part)}
-    return facts
+            facts |= _named(path, part)
+    return facts | _facts_beside(run, facts)
+
+
+def _facts_beside(run: Judged, facts: Mapping[str, str]) -> dict[str, str]:
+    """What a folder beside a run was drawn with, each where the card of a run has the same: in its settings where they
+    have that name, or else where it says how row decoded was drawn."""
+    if not run.beside:
+        return {}
+    places = {"sampling": MADE[1], f"methods/{run.drawn.get('sampling', {}).get('method')}": MADE[2]}
+    found: dict[str, str] = {}
+    for part, named in run.drawn.items():
+        inherited, place = _named(("settings", part), named), _named(places.get(part, ("settings", part)), named)
+        for (name, value), other in zip(inherited.items(), place, strict=True):
+            found[name if name in facts else other] = value
+    if "seed" in run.beside:
+        found["settings / machine / seed"] = str(run.beside["seed"])
+    if run.silenced:
+        found["silenced"] = "; ".join(run.silenced)
+        found["silenced voxels"] = str(run.beside.get("silenced_voxels", ""))
+    return found
+
+
+def _named(path: Sequence[str], part: Mapping[str, Any]) -> dict[str, str]:
+    """The settings at a path of a card by their whole names."""
+    return {f"{' / '.join(path)} / {name}": value for name, value in flatten(part)}

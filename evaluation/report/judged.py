@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from brain.errors import InputError, expected
 from brain.writing.locks import must_be_idle
 from brain.writing.origin import plain
-from evaluation.facts import read_json
+from evaluation.facts import read_json, silenced_in
 from evaluation.report.audit import COUNTS, must_be_of_these
 from evaluation.report.evaluate import run_folder
 from evaluation.report.files import FILES, read_ladder
@@ -31,6 +33,8 @@ LABEL = 40
 """Letters of a run's name in a sentence; its line in the table of runs has all of them."""
 VERSION = ("name", "sha256", "input", "layer")
 """What of a judge's card makes it the judge that it is."""
+FITTED = ("settings", "data", "splits", "spaces", "fitted")
+"""What of a run's card makes it the run that a folder drawn beside it names by its digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,36 @@ class Judged:
         splits = listed if isinstance(listed, list) and listed else [self.card.get("split")]
         named = [f"{text_at(one, 'name')} {text_at(one, 'sha256')[:SHA]}".strip() for one in splits]
         return ", ".join(one for one in named if one)
+
+    @property
+    def beside(self) -> Mapping[str, Any]:
+        """What the card says of samples drawn beside a run, {} of a run itself."""
+        found = self.card.get("beside")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def drawn(self) -> Mapping[str, Any]:
+        """Part -> name -> value of the settings that samples beside a run were drawn with, not the run's."""
+        found: dict[str, dict[str, Any]] = {}
+        listed = self.beside.get("drawn")
+        for key, value in listed.items() if isinstance(listed, Mapping) else ():
+            part, _, name = key.partition(": ")
+            found.setdefault(part, {})[name] = value
+        return found
+
+    @property
+    def origin(self) -> str:
+        """The digest of the run whose decoders drew the samples: this one, or the one beside which they were drawn;
+        "" where nobody says it."""
+        if self.beside or not self.card:
+            return text_at(self.beside, "run")
+        known = {name: self.card.get(name) for name in FITTED}
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def silenced(self) -> tuple[str, ...]:
+        """The regions whose voxels stood at their training mean, () where none did."""
+        return silenced_in(self.card)
 
     @property
     def simulated(self) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from brain.errors import counted
 from evaluation.report.comparison import Comparison, Line
 from evaluation.report.judged import Judged
 from evaluation.report.pages.frame import render as framed
@@ -20,13 +21,13 @@ from evaluation.report.pages.ladder import GEOMETRY, WORDS, Panel, number, panel
 from evaluation.report.pages.players import PEAK_MP3, Sounds, common_level, player, spectrogram
 from evaluation.report.pages.strip import STRIP, every_nth
 from evaluation.report.types import Ladder
-from evaluation.report.worlds import badge, simulated_lines
+from evaluation.report.worlds import badge, silenced_lines, simulated_lines
 from evaluation.samples.rows import RowCard
 from evaluation.samples.sounds import SOUND
 from evaluation.samples.types import Sample
 from evaluation.score import Score
 from evaluation.statistics.folds import DECODED
-from evaluation.statistics.paired import FEWEST
+from evaluation.statistics.paired import FEWEST, Difference
 
 LISTENED = 6 * 2**20
 """Characters of the sounds in a page; the stimuli after that have pictures alone."""
@@ -76,7 +77,7 @@ def render(comparison: Comparison) -> str:
         legend=_legend(comparison, strip),
         panels=_panels(comparison),
         geometry=GEOMETRY,
-        lines=[_numbers(line, letters) for line in comparison.lines],
+        lines=[_numbers(line, letters, marked=not comparison.folded) for line in comparison.lines],
         reasons=[(letters[why], f"{why[:1].upper()}{why[1:]}.") for why in reasons],
         notes=_notes(comparison),
         differences=_settings(comparison),
@@ -109,7 +110,8 @@ def _cautions(runs: Sequence[Judged]) -> list[str]:
     held = [f"{run.label}: {run.known['withheld']} samples were withheld and are not scored."
             for run in runs if run.known.get("withheld")]  # fmt: skip
     picked = [f"{run.label}: {run.known.get('best of')}." for run in runs if _picked(run)]
-    return list(dict.fromkeys([*said, *held, *picked]))
+    blind = [f"{run.label}: {line}" for run in runs for line in silenced_lines(run.card)]
+    return list(dict.fromkeys([*said, *blind, *held, *picked]))
 
 
 def _picked(run: Judged) -> bool:
@@ -123,28 +125,39 @@ def _run(run: Judged, place: int) -> dict[str, Any]:
         "place": place, "name": run.name, "label": run.label, "badge": badge(simulated), "subject": run.subject,
         "recipe": run.recipe, "method": run.method, "split": run.split, "judge": run.judge, "profile": run.profile,
         "folds": run.folds if run.folds > 1 else 0, "stimuli": len(run.samples.references),
-        "samples": len(run.samples.of(DECODED)),
+        "samples": len(run.samples.of(DECODED)), "silenced": _clipped(", ".join(run.silenced)),
     }  # fmt: skip
 
 
 def _lead(comparison: Comparison, place: int) -> str:
-    """One sentence on a run: in which headline metrics it is apart from the first one."""
+    """One sentence on a run: in which headline metrics it is apart from the first one, corrected for their number."""
     run, first = comparison.runs[place], comparison.first
-    cells = [(line.card.title, line.cells[place]) for line in comparison.headlines]
-    compared = [(title, cell) for title, cell in cells if cell.difference is not None]
+    cells = [(line.card, line.cells[place]) for line in comparison.headlines]
+    compared = [(card, cell.difference) for card, cell in cells if cell.difference is not None]
     if not compared:
         why = next((cell.why for _, cell in cells if cell.why), "their reports share no headline metric")
         return f"{run.label} is not compared with {first.label}: {why}."
-    if all(cell.difference.mean == cell.difference.half == 0 for _, cell in compared if cell.difference):
-        return f"{run.label} and {first.label} have the same value at every stimulus, in all headline metrics."
-    found = {sign: [title for title, cell in compared if cell.better is sign] for sign in (True, False)}
+    n, metrics = _pairs([one.n for _, one in compared]), counted(len(compared), "headline metric")
+    if all(one.mean == one.half == 0 for _, one in compared):
+        return f"{run.label} and {first.label} have the same value at every stimulus, in all headline metrics ({n})."
+    if comparison.folded:
+        return (
+            f"{run.label} and {first.label} are compared in {metrics} ({n}), and which is better is left open: "
+            "stimuli of a fold share their mappings, and these intervals take them as independent."
+        )
+    signs = comparison.verdicts(place)
+    found = {sign: [card.title for card, _ in compared if signs.get(card.name) is sign] for sign in (True, False)}
     parts = [f"{word} in {_listed(found[sign])}" for sign, word in ((True, "better"), (False, "worse")) if found[sign]]
-    rest = len(compared) - len(found[True]) - len(found[False])
-    apart = f"{run.label} is {' and '.join(parts)} than {first.label}" if parts else ""
-    metrics = f"{rest} {'headline metric' if rest == 1 else 'headline metrics'}"
-    if not apart:
-        return f"{run.label} is not told apart from {first.label} in any of {metrics}."
-    return f"{apart}{f'; in {metrics} they are not told apart' if rest else ''}."
+    rest, family = len(compared) - len(signs), f"{n}; Holm over {metrics}"
+    if not parts:
+        return f"{run.label} is not told apart from {first.label} in any headline metric ({family})."
+    open_ = f"; in {counted(rest, 'headline metric')} they are not told apart" if rest else ""
+    return f"{run.label} is {' and '.join(parts)} than {first.label} ({family}){open_}."
+
+
+def _pairs(counts: Sequence[int]) -> str:
+    """How many stimuli differences are of: "n 12", "n 9 to 12"."""
+    return f"n {min(counts)}" if min(counts) == max(counts) else f"n {min(counts)} to {max(counts)}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -253,8 +266,8 @@ def _numbered(run: Judged, place: int) -> str:
     return f"{place + 1} {name}"
 
 
-def _numbers(line: Line, letters: dict[str, str]) -> dict[str, Any]:
-    """A metric's line of the table of numbers."""
+def _numbers(line: Line, letters: dict[str, str], *, marked: bool) -> dict[str, Any]:
+    """A metric's line of the table of numbers; marked: whether a difference apart from 0 is called better or worse."""
     cells = []
     for place, cell in enumerate(line.cells):
         score, found = cell.score, cell.difference
@@ -266,7 +279,7 @@ def _numbers(line: Line, letters: dict[str, str]) -> dict[str, Any]:
             "mean": "" if found is None else _signed(found.mean),
             "apart": "" if found is None else f"{_signed(found.low)} to {_signed(found.high)}",
             "pairs": 0 if found is None else found.n,
-            "verdict": {True: "better", False: "worse", None: ""}[cell.better],
+            "verdict": {True: "better", False: "worse", None: ""}[cell.better if marked else None],
             "first": place == 0,
             "letter": letters.get(cell.why, ""),
         })  # fmt: skip
@@ -287,17 +300,33 @@ def _notes(comparison: Comparison) -> list[str]:
         "A value is the mean over a run's own test stimuli, with the 95 % interval and the chance of its own report.",
     ]
     if found:
-        apart = sum(one.apart for one in found)
-        notes += [
+        notes.append(
             f"A difference is the run minus {first}, stimulus by stimulus over the n that both have: the mean with its "
-            "95 % t interval, which takes stimuli as independent and the pool as given. It is marked better or worse "
-            f"where the interval lies apart from 0, of {FEWEST} stimuli or more.",
-            f"These {len(found)} intervals are not corrected for their number: {apart} lie apart from 0, and of "
-            "differences that are none one in twenty would. Metrics of one run hang together.",
-        ]
-        if comparison.first.folds > 1:
-            notes.append("The stimuli of a fold share their mappings: in folds these intervals are too narrow.")
+            "95 % t interval, which takes stimuli as independent and the pool as given."
+        )
+        notes += _folded_notes() if comparison.folded else _verdict_notes(found)
     return notes
+
+
+def _verdict_notes(found: Sequence[Difference]) -> list[str]:
+    """What is called better or worse, and how often that is wrong."""
+    apart = sum(one.apart for one in found)
+    return [
+        f"It is marked better or worse where the interval lies apart from 0, of {FEWEST} stimuli or more. These "
+        f"{len(found)} intervals are not corrected for their number: {apart} of them lie apart from 0, and of "
+        "differences that are none at most about one in twenty would; fewer of two-way and top-1. Metrics of one run "
+        "hang together.",
+        "The first lines of the page are corrected: by Holm over the headline metrics of a run, at 5 % for all of "
+        "them together. They are not corrected for the number of runs.",
+    ]
+
+
+def _folded_notes() -> list[str]:
+    """Why nothing is called better or worse in folds."""
+    return [
+        "The stimuli of a fold share their mappings: in folds these intervals are too narrow, and nothing is marked "
+        "better or worse."
+    ]
 
 
 def _settings(comparison: Comparison) -> list[tuple[str, list[str]]]:
