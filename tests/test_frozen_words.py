@@ -294,7 +294,7 @@ KEYS = {
         "references", "references without a sample", "samples without a reference", "methods", "versions",
         "labels that the judge has words for", "evaluation", "run",
         "title", "description", "unit", "lower_is_better", "plotted", "headline",
-        "row", "median", "low", "high", "percentile", "category", "diversity", "seconds", "flops", "n",
+        "row", "median", "low", "high", "percentile", "category", "diversity", "seconds", "flops", "n", "span",
         "signs", "ways", "regions", "wanted", "control", "counts", "strips", "shown", "values", "trajectories",
         "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
         "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",

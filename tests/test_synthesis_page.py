@@ -17,9 +17,9 @@ from PIL import Image
 from encoders.storage import write_tensors
 from evaluation.report.pages import thumbnails as pages_thumbnails
 from evaluation.report.pages.charts import apart, axis_of
-from evaluation.report.pages.synthesis import DEEPEST, NOTHING_COMPARED, answer, render
+from evaluation.report.pages.synthesis import DEEPEST, NOTHING_COMPARED, RANGES, SPANS, answer, render
 from evaluation.report.pages.thumbnails import ROOM, SIDES, thumbnails
-from evaluation.report.synthesis import KIND, RESPONSES, TRAJECTORIES, Scored, Synthesis, judge_synthesis
+from evaluation.report.synthesis import FEW, KIND, RESPONSES, TRAJECTORIES, Scored, Synthesis, judge_synthesis
 from evaluation.samples.writer import SampleWriter
 
 STEPS = (1, 5, 9, 12, 16, 20)
@@ -31,15 +31,17 @@ def noise(seed: int, side: int = 16) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8))
 
 
-def synthesis(home: Path, methods: dict[str, dict[str, Any]], *, strips: bool = True) -> Synthesis:
-    """A folder of 8 pictures a method, the first method far above the others, judged by their pixels."""
+def synthesis(
+    home: Path, methods: dict[str, dict[str, Any]], *, strips: bool = True, count: int = COUNT
+) -> Synthesis:
+    """A folder of `count` pictures a method, the first method far above the others, judged by their pixels."""
     rng, ways = np.random.default_rng(0), {}
     tensors = {"guide.natural": rng.normal(size=(200, 1)).astype(np.float32)}
     for level, (row, facts) in enumerate(methods.items()):
-        courses = {f"p{i:03d}": [0.1 * i + 0.2 * step for step in range(21)] for i in range(COUNT)}
+        courses = {f"p{i:03d}": [0.1 * i + 0.2 * step for step in range(21)] for i in range(count)}
         ways[row] = {**facts, "courses": courses if facts.get("counts") else {}}
         with SampleWriter(home / "samples") as writer:
-            for i in range(COUNT):
+            for i in range(count):
                 writer.write(noise(100 * level + i), row=row, stimulus=f"p{i:03d}", index=0, seed=i, method=row)
         if strips and facts.get("counts"):
             with SampleWriter(home / TRAJECTORIES) as writer:
@@ -47,7 +49,7 @@ def synthesis(home: Path, methods: dict[str, dict[str, Any]], *, strips: bool = 
                     writer.write(noise(9000 + step), row=row, stimulus="p000", index=step, seed=0, method=row)
             values = [float(step) for step in STEPS]
             ways[row]["strips"] = {"p000": {"steps": 20, "shown": list(STEPS), "values": values}}
-        tensors[f"guide.{row}"] = (4 * (level == 0) + rng.normal(size=(COUNT, 1)) / 4).astype(np.float32)
+        tensors[f"guide.{row}"] = (4 * (level == 0) + rng.normal(size=(count, 1)) / 4).astype(np.float32)
     write_tensors(home / RESPONSES, tensors, kind=KIND, card={"regions": ["FFA-1"]})
     facts = {"signs": {"FFA-1": 1.0}, "subject": "subj01", "ways": ways}
     (home / "synthesis.json").write_text(json.dumps(facts))
@@ -118,6 +120,43 @@ def test_a_control_ahead_of_all_is_never_the_answer_and_is_said_to_reach_it(tmp_
     first, detail = answer(synthesis(tmp_path, {"unguided": {"control": True}, "guided": GUIDED}))
     assert "median picture of guided" in first
     assert "the interval of unguided reaches into that of guided" in detail
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_fewer_than_six_pictures_have_a_range_and_no_interval(count: int, tmp_path: Path) -> None:
+    found = synthesis(tmp_path, {"unguided": {"control": True}, "guided": GUIDED}, count=count)
+    for row in found.rows:
+        facts, values = row.facts(), row.values["guide"]
+        assert (facts["low"]["guide"], facts["high"]["guide"]) == (values.min(), values.max())
+        assert (facts["n"], facts["span"]) == (count, "range")
+    _, detail = answer(found)
+    assert "(range " in detail and "reaches into" not in detail and RANGES in detail
+    page = render(found)
+    words = words_of(page)
+    assert "bootstrap" not in words and "95 % interval" not in words and words.count(SPANS["range"]) == 2
+    assert page.count("<small>range ") == 2 and f"</td><td>{count}</td><td>" in page
+    assert f", n {count})</title>" in page
+
+
+def test_six_pictures_have_an_interval_that_is_narrower_than_their_range(tmp_path: Path) -> None:
+    found = synthesis(tmp_path, {"guided": GUIDED, "unguided": {"control": True}}, count=FEW)
+    assert {row.span for row in found.rows} == {"interval"} and RANGES not in answer(found)[1]
+    words = words_of(render(found))
+    assert words.count(SPANS["interval"]) == 2 and "range" not in words.partition("Every method")[0]
+
+
+def test_a_random_region_is_one_draw_and_the_page_says_so(tmp_path: Path) -> None:
+    lone = synthesis(tmp_path / "a", {"guided": GUIDED, "unguided": {"control": True}})
+    assert "random draw" not in words_of(render(lone))
+    found = synthesis(tmp_path / "b", {"guided": GUIDED, "random_region": {"control": True}})
+    assert "voxels of random region are one random draw by the seed: its interval" in words_of(render(found))
+
+
+def test_the_best_of_several_methods_was_chosen_by_its_number_and_the_page_says_so(tmp_path: Path) -> None:
+    lone = synthesis(tmp_path / "a", {"guided": GUIDED, "unguided": {"control": True}})
+    assert "was chosen by" not in words_of(render(lone))
+    found = synthesis(tmp_path / "b", {"guided": GUIDED, "retrieval": {}, "unguided": {"control": True}})
+    assert "Of 2 methods guided has the highest median by this scorer: it was chosen" in words_of(render(found))
 
 
 def test_an_older_folder_is_read_by_the_names_that_controls_had(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ PREFERRED = {
 }
 CONTROLS = ("unguided", "random_region")
 """Controls of folders whose synthesis.json does not say yet which of its rows are."""
+RANDOM_REGION = "random_region"
+"""The control whose voxels were drawn, once."""
+FEW = 6
+"""Pictures from which on a median has an interval: the range of n values holds it with a chance of 1 - 2 ** (1 - n),
+0.94 of five, and no bootstrap interval is wider than the range."""
 
 
 def preferred(region: str) -> str:
@@ -68,7 +73,8 @@ class Scored:
     about       what the method is, in one line, "" where synthesis.json does not say
     counts      what one value of its trajectories stands for, such as "denoising step"
     values      scorer -> (picture,) the objective's value
-    median      scorer -> the median; low, high its 95 % bootstrap interval over pictures
+    median      scorer -> the median; low, high its 95 % bootstrap interval over pictures, or where they are fewer than
+                FEW the lowest and the highest
     percentile  scorer -> percentage of natural pictures below the median
     category    share of pictures the judge puts into the wanted region's category, None where either has none
     diversity   mean of 1 - Pearson between pictures in the judge's features
@@ -90,6 +96,16 @@ class Scored:
     seconds: float
     flops: float
 
+    @property
+    def n(self) -> int:
+        """How many pictures it has."""
+        return len(next(iter(self.values.values())))
+
+    @property
+    def span(self) -> str:
+        """What low and high are: "interval", or "range" where there are too few pictures for one."""
+        return "range" if self.n < FEW else "interval"
+
     def facts(self) -> dict[str, Any]:
         """The row of report.json."""
         return {
@@ -97,7 +113,7 @@ class Scored:
             "median": dict(self.median), "low": dict(self.low), "high": dict(self.high),
             "percentile": dict(self.percentile), "category": self.category, "diversity": self.diversity,
             "profile": dict(self.profile), "seconds": self.seconds, "flops": self.flops,
-            "n": len(next(iter(self.values.values()))),
+            "n": self.n, "span": self.span,
         }  # fmt: skip
 
 
@@ -162,10 +178,14 @@ class Synthesis:
         down = [_weighed(name, -sign) for name, sign in signs.items() if sign < 0]
         return " and ".join(up) + (f" against {' and '.join(down)}" if down else "")
 
+    @property
+    def candidates(self) -> tuple[Scored, ...]:
+        """The rows that the best one is chosen from: the methods, or where there are none the controls."""
+        return tuple(row for row in self.rows if not row.control) or self.rows
+
     def best(self) -> Scored:
         """The method with the highest median by the best scorer, controls left out."""
-        methods = [row for row in self.rows if not row.control]
-        return max(methods or self.rows, key=lambda row: row.median[self.scorer])
+        return max(self.candidates, key=lambda row: row.median[self.scorer])
 
 
 def _weighed(name: str, weight: float) -> str:
@@ -191,7 +211,7 @@ def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resample
         here = [one for one in samples if one.row == row]
         opinion = bench.look(open_sample(home, one) for one in here)
         values = {name: tensors[f"{name}.{row}"] @ weights for name in scorers}
-        spans = {name: _median_interval(values[name], rng, resamples) for name in scorers}
+        spans = {name: _span_of_median(values[name], rng, resamples) for name in scorers}
         known = facts["ways"].get(row, {})
         verdicts = opinion.verdicts.get("category") if label in opinion.classes.get("category", ()) else None
         rows.append(
@@ -238,7 +258,10 @@ def _strips(row: str, stored: Mapping[str, Any], there: Mapping[tuple[str, str, 
     )  # fmt: skip
 
 
-def _median_interval(values: Float, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
+def _span_of_median(values: Float, rng: np.random.Generator, resamples: int) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the median of (picture,) values; of fewer than FEW their range."""
+    if len(values) < FEW:
+        return float(values.min()), float(values.max())
     drawn = np.median(values[rng.integers(len(values), size=(resamples, len(values)))], axis=1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)

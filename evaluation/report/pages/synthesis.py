@@ -15,7 +15,16 @@ from encoders.storage import write_json
 from evaluation.report.pages.frame import render as framed
 from evaluation.report.pages.synthesis_charts import BOX, against_cost, against_diversity, along_steps, colours_of
 from evaluation.report.pages.thumbnails import Thumbnail, thumbnails
-from evaluation.report.synthesis import NAMES, RANKED, TRAJECTORIES, Scored, Synthesis, judge_synthesis, open_sample
+from evaluation.report.synthesis import (
+    NAMES,
+    RANDOM_REGION,
+    RANKED,
+    TRAJECTORIES,
+    Scored,
+    Synthesis,
+    judge_synthesis,
+    open_sample,
+)
 from evaluation.report.types import finite
 from evaluation.report.worlds import badge, layout_of
 from evaluation.samples.types import Sample
@@ -33,6 +42,12 @@ NOTHING_COMPARED = (
     "No control was asked for, so that these pictures were compared with nothing: the generator may draw as much by "
     "itself. `--method guided unguided random-region` adds the controls."
 )
+SPANS = {
+    "interval": "95 % bootstrap intervals",
+    "range": "of fewer than six pictures, for which an interval would be too narrow, the range from lowest to highest",
+}
+"""What stands beside a median, in words."""
+RANGES = "A range of fewer than six pictures is compared with nothing."
 
 
 def report_synthesis(home: Path, *, seed: int) -> Path:
@@ -80,6 +95,7 @@ def render(found: Synthesis) -> str:
         scorer=NAMES[found.scorer],
         scorers=[(name, NAMES[name]) for name in scorers],
         rows=[_line(row, scorers, colour[row.row]) for row in found.rows],
+        spans=_spans(found),
         natural={name: _signed(value) for name, value in _natural(found.natural[found.scorer]).items()},
         naturals=len(found.natural[found.scorer]),
         encoders=[(ROLES.get(name, name), one) for name, one in found.facts.get("encoders", {}).items()],
@@ -150,6 +166,18 @@ def _strip(
     }  # fmt: skip
 
 
+def _spans(found: Synthesis) -> str:
+    """What stands beside the medians of this page: intervals, ranges or both."""
+    there = {row.span for row in found.rows}
+    return ", or ".join(words for name, words in SPANS.items() if name in there)
+
+
+def _span(row: Scored, scorer: str) -> str:
+    """ "0.10 to 0.30", and a range by its name."""
+    ends = f"{_signed(row.low[scorer])} to {_signed(row.high[scorer])}"
+    return ends if row.span == "interval" else f"range {ends}"
+
+
 def _signed(value: float, decimals: int = 2) -> str:
     """A number with a true minus sign, and without one before a zero."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
@@ -172,39 +200,57 @@ def answer(found: Synthesis) -> tuple[str, str]:
     above = best.percentile[found.scorer]
     method = _words(best)
     first = f"{found.title}: the median picture of {method} drives it more than {above:.1f} % of natural pictures do."
-    n = len(best.values[found.scorer])
+    pictures = "1 picture" if best.n == 1 else f"{best.n} pictures"
     parts = [
-        f"Judged by {NAMES[found.scorer]} on {n} pictures, median {_signed(best.median[found.scorer])} "
-        f"({_signed(best.low[found.scorer])} to {_signed(best.high[found.scorer])}); natural pictures reach "
+        f"Judged by {NAMES[found.scorer]} on {pictures}, median {_signed(best.median[found.scorer])} "
+        f"({_span(best, found.scorer)}); natural pictures reach "
         f"{_signed(float(np.quantile(found.natural[found.scorer], 0.99)))} at their 99th percentile and "
         f"{_signed(float(found.natural[found.scorer].max()))} at best."
     ]
     if best.category is not None:
         parts.append(f"The judge puts {100 * best.category:.0f} % of them into the region's own category.")
+    parts += [_chosen(found)] if len(found.candidates) > 1 else []
     parts += [_compared(found)] if found.controls else []
+    parts += [_drawn_once(row) for row in found.rows if row.row == RANDOM_REGION]
     return first, " ".join(parts)
 
 
+def _chosen(found: Synthesis) -> str:
+    """How the best of several methods came into the headline."""
+    best = found.best()
+    return (
+        f"Of {len(found.candidates)} methods {_words(best)} has the highest median by this scorer: it was chosen by "
+        f"this very number, so that number and {best.span} flatter it."
+    )
+
+
+def _drawn_once(row: Scored) -> str:
+    """What a random region cannot say."""
+    return f"The voxels of {_words(row)} are one random draw by the seed: its {row.span} says nothing of other draws."
+
+
 def _compared(found: Synthesis) -> str:
-    """What the controls reach, and whether the best method's interval lies above theirs."""
+    """What the controls reach, and whether the best method's interval lies above theirs; ranges are not compared."""
     best, scorer = found.best(), found.scorer
     reached = ", ".join(
-        f"{_words(row)} {_signed(row.median[scorer])} ({_signed(row.low[scorer])} to {_signed(row.high[scorer])})"
+        f"{_words(row)} {_signed(row.median[scorer])} ({_span(row, scorer)})"
         for row in found.controls
     )
-    below = [_words(row) for row in found.controls if row.high[scorer] >= best.low[scorer] and row.row != best.row]
+    others = [row for row in found.controls if row.row != best.row]
+    known = [row for row in others if "range" not in (row.span, best.span)]
+    below = [_words(row) for row in known if row.high[scorer] >= best.low[scorer]]
     then = f"; the interval of {' and of '.join(below)} reaches into that of {_words(best)}" if below else ""
-    return f"Controls: {reached}{then}."
+    return f"Controls: {reached}{then}.{'' if known == others else f' {RANGES}'}"
 
 
 def _line(row: Scored, scorers: Sequence[str], colour: str) -> dict[str, Any]:
     return {
         "row": _words(row), "about": row.about, "control": row.control,
-        "colour": colour,
+        "colour": colour, "n": row.n,
         "cells": [
             {
                 "median": _signed(row.median[name]),
-                "span": f"{_signed(row.low[name])} to {_signed(row.high[name])}",
+                "span": _span(row, name),
                 "percentile": f"above {row.percentile[name]:.1f} %",
             }
             for name in scorers

@@ -140,5 +140,6 @@ def _name(row: str) -> str:
 
 
 def _title(row: Scored, scorer: str) -> str:
-    words = f"{row.row.replace('_', ' ')}: {row.median[scorer]:.2f} ({row.low[scorer]:.2f} to {row.high[scorer]:.2f})"
+    ends = f"{row.low[scorer]:.2f} to {row.high[scorer]:.2f}"
+    words = f"{row.row.replace('_', ' ')}: {row.median[scorer]:.2f} ({row.span} {ends}, n {row.n})"
     return words.replace("-", "−")
