@@ -10,9 +10,10 @@ import shlex
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -28,7 +29,7 @@ from app.demo.links import link_of, made_with, read_link
 from app.demo.looks import bytes_of, chart_of, slice_uris
 from app.demo.pages import page
 from app.demo.public import unplaced
-from app.demo.runs import find_runs, open_runs
+from app.demo.runs import Run, find_runs, open_runs
 from app.demo.session import House
 from app.demo.view_types import Trajectories
 from app.demo.views import badge, judge_view, rank_view, share_below, sortable, sorted_view, step_to, stimulus_names
@@ -40,6 +41,7 @@ from decode.stages.draw.draw import decode
 from decode.stages.draw.steps import Step, Tell
 from decode.stages.fit.fit import STAGES, fit
 from decode.stages.judge.judge import evaluate_run
+from evaluation.report.pages.ladder import number as printed
 from evaluation.report.pages.players import common_level, rms
 from evaluation.samples.read import read_samples
 from tests import sampling
@@ -206,11 +208,74 @@ def test_two_runs_stand_beside_each_other_where_they_share_stimuli(
     assert score is not None
     (own,) = [own for title, _, own, _ in view.scores if title == "PixCorr"]
     assert own == (f"{score.values[score.ids.index('s31')]:.3f}",) * 2
+    (means,) = [means for title, _, _, means in view.scores if title == "PixCorr"]
+    about = f"n 8, chance {printed(score.chance)}"
+    assert means == ((printed(score.value), about),) * 2 and view.apart == ()
     text = page("compare", view=view)
+    assert f"<td>{printed(score.value)}<small>{about}</small></td>" in text
     assert "afterimage compare" in text and "tab=compare&amp;run=first&amp;other=again" in text
     assert common(two["first"], house.run("listen")) == []
     with pytest.raises(UsageError, match="nowhere"):
         compare_view(*two.values(), "nowhere")
+
+
+def changed(run: Path, to: Path, change: Callable[[Any], None]) -> list[Run]:
+    """The run, and a copy of it in whose report.json something is changed."""
+    shutil.copytree(run, to)
+    place = to / "report" / "report.json"
+    facts = json.loads(place.read_text())
+    change(facts)
+    place.write_text(json.dumps(facts))
+    return list(open_runs([run, to]).values())
+
+
+def other_judge(facts: Any) -> None:
+    facts["card"]["evaluation"]["judge"]["sha256"] = "0" * 64
+
+
+def other_profile(facts: Any) -> None:
+    facts["card"]["evaluation"]["profile"] = "dimmed"
+
+
+def folded(facts: Any) -> None:
+    facts["design"]["folds"] = 4
+
+
+def test_scores_by_another_judge_do_not_stand_beside_each_other(pictures: Path, tmp_path: Path) -> None:
+    view = compare_view(*changed(pictures, tmp_path / "again", other_judge), "s31")
+    dashed = {title for title, _, own, means in view.scores if own[1] == "–" and means[1] == ("–", "")}
+    both = {title for title, _, own, means in view.scores if "–" not in (*own, means[0][0], means[1][0])}
+    assert "PixCorr" in both and "Two-way" in dashed and len(both | dashed) == len(view.scores)
+    (sentence,) = view.apart
+    assert "Two-way" in sentence and "another version of it" in sentence
+    assert sentence.replace("'", "&#39;") in page("compare", view=view)
+
+
+@pytest.mark.parametrize(("change", "why"), [(other_profile, "under profile dimmed"), (folded, "in 4 folds")])
+def test_nothing_of_another_design_stands_beside_a_run(
+    change: Callable[[Any], None], why: str, pictures: Path, tmp_path: Path
+) -> None:
+    view = compare_view(*changed(pictures, tmp_path / "again", change), "s31")
+    assert view.scores == () and why in " ".join(view.apart) and why in page("compare", view=view)
+
+
+def test_scores_that_hang_on_the_pool_need_the_same_pool(pictures: Path, tmp_path: Path) -> None:
+    two = changed(pictures, tmp_path / "again", lambda facts: None)
+    place = two[1].folder.report / "per_stimulus.csv"
+    place.write_text("".join(line for line in place.read_text().splitlines(keepends=True) if "s33" not in line))
+    view = compare_view(*two, "s31")
+    numbers = {title: (own, means) for title, _, own, means in view.scores}
+    assert numbers["PixCorr"][1][1][1].startswith("n 7, chance ") and numbers["PixCorr"][0][1] != "–"
+    assert numbers["Two-way"][0][1] == numbers["Two-way"][1][1][0] == "–"
+    assert numbers["Two-way"][1][0][1] == "n 8, chance 0.500"
+    assert len(view.apart) == 1 and "7 stimuli" in view.apart[0]
+
+
+def test_a_run_without_a_report_says_so_beside_another(pictures: Path, tmp_path: Path) -> None:
+    two = changed(pictures, tmp_path / "again", lambda facts: None)
+    shutil.rmtree(two[1].folder.report)
+    view = compare_view(*two, "s31")
+    assert view.scores == () and "afterimage evaluate" in view.apart[0]
 
 
 def test_drawing_with_the_run_s_own_settings_gives_the_run_s_own_samples(house: House) -> None:

@@ -116,7 +116,8 @@ class CompareView:
     """One test stimulus in two runs.
 
     sides   (run, whose brain, what run it is, its tiles) each
-    scores  (title, meaning, the stimulus' score in each run, the mean in each run)
+    scores  (title, meaning, the stimulus' score in each run, the mean in each run and n and chance below it)
+    apart   why numbers of the second run are missing, a sentence each
     command the command that writes both runs on one page; link: the address of the demo in this state
     """
 
@@ -126,7 +127,8 @@ class CompareView:
     captions: tuple[str, ...]
     seen: tuple[Tile, ...]
     sides: tuple[tuple[str, str, str, tuple[Tile, ...]], ...]
-    scores: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...]
+    scores: tuple[tuple[str, str, tuple[str, ...], tuple[tuple[str, str], ...]], ...]
+    apart: tuple[str, ...]
     command: str
     link: str
 

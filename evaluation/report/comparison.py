@@ -207,7 +207,7 @@ def _cell(
     why = obstacle(first, run, common) or (_missing(first) if own is None else "")
     if own is None or why:
         return Cell(score=score, why=why)
-    if why := _unlike(score, own, first=first, run=run, common=common):
+    if why := unlike(score, own, first=first, run=run, common=common):
         return Cell(score=score, why=why)
     difference = paired(score, own, among=common)
     few = f"fewer than two stimuli have a value in both {run.label} and {first.label}"
@@ -233,7 +233,7 @@ def obstacle(first: Judged, run: Judged, common: tuple[str, ...]) -> str:
     return f"no test stimulus of {run.label} is one of {first.label}{splits}{other}"
 
 
-def _unlike(score: Score, own: Score, *, first: Judged, run: Judged, common: tuple[str, ...]) -> str:
+def unlike(score: Score, own: Score, *, first: Judged, run: Judged, common: tuple[str, ...]) -> str:
     """Why this metric of two runs is not compared, "" where it is."""
     theirs, ours = run.judge_of(score), first.judge_of(own)
     if score.judge != own.judge or version_of(theirs) != version_of(ours):
