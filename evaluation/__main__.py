@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from brain.console.commands import command, readable
 from brain.console.flags import parse
+from evaluation.facts import judged_like
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> None:
-    def asked(folder: Path, /, *, how: Asked = USUAL) -> tuple[Path, Asked]:
+    beside = next((Path(word) for word in words if (Path(word) / "card.json").is_file()), None)
+    usual = USUAL if beside is None else replace(USUAL, **judged_like(beside))
+
+    def asked(folder: Path, /, *, how: Asked = usual) -> tuple[Path, Asked]:
         """Judge a run or any folder of pictures or sounds.
 
         Args:

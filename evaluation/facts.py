@@ -18,6 +18,19 @@ def read_json(path: Path) -> dict[str, Any]:
     return json_files.read_json(path, then="write it again or remove it")
 
 
+JUDGED = ("judge", "profile", "bootstrap", "permutations")
+"""How a run is judged: what is drawn beside it is judged alike, unless something else is asked for."""
+
+
+def judged_like(folder: Path) -> dict[str, Any]:
+    """How the run is judged that this folder was drawn beside, by the folder's card; {} where it does not say so."""
+    beside = read_json(folder / "card.json").get("beside") if (folder / "card.json").is_file() else None
+    found = beside.get("judging") if isinstance(beside, Mapping) else None
+    kinds = dict(zip(JUDGED, (str, str, int, int), strict=True))
+    known = found if isinstance(found, Mapping) else {}
+    return {name: known[name] for name, kind in kinds.items() if type(known.get(name)) is kind}
+
+
 def silenced_in(card: Mapping[str, Any]) -> tuple[str, ...]:
     """The regions whose voxels stood at their training mean while samples were drawn beside a run, by their card."""
     beside = card.get("beside")

@@ -104,7 +104,11 @@ def test_every_row_of_the_ladder_can_be_drawn_beside(run: Path, planted: Path, t
     card = json.loads((out / "card.json").read_text())
     assert card["beside"]["drawn"]["methods/takagi: strength"] == 0.9 and card["simulated"] == ""
     assert str(planted.parent) not in (out / "card.json").read_text()
-    assert main(["evaluate", str(out), "--judge", "pixels", "--bootstrap", "200", "--permutations", "0"]) == 0
+    # by the run's own judge, resamples and permutations, unless others are asked for
+    assert RunFolder(run).stored()[0].evaluation.judge == "pixels"
+    assert main(["evaluate", str(out), "--permutations", "0"]) == 0
+    judged = json.loads((out / "report/report.json").read_text())["card"]["evaluation"]
+    assert (judged["judge"]["name"], judged["bootstrap"], judged["permutations"]) == ("pixels", 200, 0)
     assert (out / "report" / "report.html").is_file()
 
 

@@ -298,8 +298,8 @@ KEYS = {
         "signs", "ways", "regions", "wanted", "control", "counts", "strips", "shown", "values", "trajectories",
         "posteriors", "posterior", "method", "candidates", "stimuli", "stimuli not judged", "unexplained", "entropy",
         "entropy_over_prior", "calibration", "group", "accuracy", "confidence", "error", "by_chance", "bins", "right",
-        "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib", "silenced",
-        "silenced_voxels",
+        "captions", "prior_entropy", "labels", "none", "looked_up", "stage", "cpu_seconds", "peak_mib", "judging",
+        "silenced", "silenced_voxels",
     },
     "decode": {
         "reader", "subject", "modality", "trials", "stimuli", "repeats", "sessions", "voxels", "space", "betas", "unit",

@@ -248,10 +248,10 @@ def test_the_gallery_sorts_and_filters(driver: Any, report: Report) -> None:
     score = report.score("decoded", "pixcorr")
     assert score is not None
     values = dict(zip(score.ids, score.values.tolist(), strict=True))
-    choose(driver, "sort", "PixCorr, best first")
+    choose(driver, "sort", "PixCorr, best of these 60 first")
     best = [values[name] for name in names(driver)]
     assert best == sorted(best, reverse=True)
-    choose(driver, "sort", "PixCorr, worst first")
+    choose(driver, "sort", "PixCorr, worst of these 60 first")
     assert [values[name] for name in names(driver)] == sorted(best)
     group = report.samples.references
     wanted = [name for name in names(driver) if group[name].labels["category"] == "faces"]
@@ -285,7 +285,7 @@ def test_a_figure_is_saved_as_svg_and_png_and_says_whose_brain(driver: Any, repo
     from xml.etree import ElementTree
 
     driver.get(report.page.as_uri())
-    choose(driver, "sort", "PixCorr, best first")
+    choose(driver, "sort", "PixCorr, best of these 60 first")
     shown = names(driver)
     for kind in ("svg", "png"):
         driver.execute_script("document.querySelector(arguments[0]).click()", f"[data-tool={kind}]")
@@ -296,7 +296,7 @@ def test_a_figure_is_saved_as_svg_and_png_and_says_whose_brain(driver: Any, repo
     assert all(any(name[:12] in text for text in texts) for name in shown[:6])
     assert any("simulated: afterimage simulate, seed 0" in text for text in texts)
     said = " ".join(texts)
-    assert f"6 of the 60 in this page of {STIMULI} tested, by PixCorr, best first" in said
+    assert f"6 of the 60 in this page of {STIMULI} tested, by PixCorr, best of these 60 first" in said
     with Image.open(arrived(downloads, "png")) as figure:
         assert figure.size == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
         assert np.asarray(figure.convert("RGB"), np.float64).std() > 20

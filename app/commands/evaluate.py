@@ -12,12 +12,17 @@ from app.flags import parse, runs_own
 from brain.machine.devices import check_device
 from decode.run.folder import RunFolder
 from decode.run.settings import EvaluationSettings, MachineSettings, Settings
+from evaluation.facts import judged_like
 
 
 def run(words: Sequence[str]) -> None:
     """Judges and prints the path of the page, last."""
     home = next((Path(word) for word in words if (Path(word) / "settings.json").is_file()), None)
     stored, data = (Settings(recipe=""), Path()) if home is None else RunFolder(home).stored()
+    beside = next((Path(word) for word in words if (Path(word) / "card.json").is_file()), None)
+    if home is None and beside is not None:
+        # what was drawn beside a run is judged as the run is
+        stored = replace(stored, evaluation=replace(stored.evaluation, **judged_like(beside)))
 
     def evaluate(
         folder: Positional[Path],

@@ -41,6 +41,8 @@ from decode.stages.draw.opened import Opened
 from decode.stages.draw.silenced import check_silenced
 from decode.stages.fit.fit import is_fitted
 from decode.stages.own_data import must_be_its_own
+from evaluation.facts import JUDGED
+from evaluation.judges import CATALOGUE as JUDGES
 from evaluation.samples.index import read_rows
 from evaluation.samples.rows import REFERENCE
 from evaluation.samples.types import Sample
@@ -91,7 +93,10 @@ def draw_beside(
         if missing:
             known = {name: facts[name] for name in PASSED_ON if name in facts}
             before = facts_beside(sink).get("drawn", {})
-            drawn = {**asked, "drawn": {**before, **drawn_facts(settings)}}
+            own = opened.settings.evaluation
+            # a judge of one's own is a folder, whose place no card says
+            judging = {name: getattr(own, name) for name in JUDGED if name != "judge" or own.judge in JUDGES.names()}
+            drawn = {**asked, "drawn": {**before, **drawn_facts(settings)}, "judging": judging}
             if facts.get("null"):
                 write_bytes(to / NULL, (run.path / NULL).read_bytes())
             sink.add_to_card({"simulated": simulated, "beside": drawn, **known})

@@ -87,6 +87,8 @@ def render(report: Report) -> Pages:
         title=title(report),
         answer=answer(report),
         badge=badge(report.simulated),
+        silenced=", ".join(silenced_in(run)),
+        brief=brief(report),
         said=report.said(),
         facts=header_facts(report, run),
         strip=shelf.strip().stimuli(every_nth(order, STRIP)),
@@ -233,6 +235,16 @@ def answer(report: Report) -> tuple[str, str]:
     if found.ceiling is not None and row != "oracle":
         parts.append(f"The same generator fed the true condition reaches {percent(found.ceiling)}.")
     return first, " ".join(parts)
+
+
+def brief(report: Report) -> str:
+    """What the headline's number is held against, in one line; "" where there is no two-way identification."""
+    found = report.score(main_row(report), "two_way")
+    if found is None:
+        return ""
+    chance = [f"chance {percent(found.chance)}"] if math.isfinite(found.chance) else []
+    p = [] if found.p is None else [probability(found.p)]
+    return " · ".join([*chance, f"95 % interval {percent(found.low)} to {percent(found.high)}", *p, f"n {found.n}"])
 
 
 def too_few(report: Report) -> bool:

@@ -14,8 +14,9 @@
   // Sorting: by id as the page stands, or by a score with the best or the worst first; what has no score comes last.
   option(tool("sort"), "", "id");
   metrics.forEach((metric, at) => {
-    option(tool("sort"), `${at}:1`, `${metric.title}, best first`);
-    option(tool("sort"), `${at}:-1`, `${metric.title}, worst first`);
+    const these = cards.length < Number(figure.tested) ? ` of these ${cards.length}` : "";
+    option(tool("sort"), `${at}:1`, `${metric.title}, best${these} first`);
+    option(tool("sort"), `${at}:-1`, `${metric.title}, worst${these} first`);
   });
   // Filtering: one label of one group.
   const groups = new Map();
@@ -59,7 +60,7 @@
     const all = shots(card), seen = all[0], chosen = all[Math.min(at, all.length - 1)];
     open = {card, at};
     dialog.querySelector("h3").textContent = card.name;
-    dialog.querySelector(".beside").replaceChildren(...(chosen === seen ? [seen] : [seen, chosen]).map(large));
+    dialog.querySelector(".beside").replaceChildren(...(chosen === seen ? all.slice(0, 2) : [seen, chosen]).map(large));
     dialog.querySelector("p").textContent = [...card.node.querySelectorAll(".about p")].map((one) => one.textContent).join(" · ");
     dialog.classList.toggle("sounds", list.classList.contains("sounds"));
     if (!dialog.open) dialog.showModal();
