@@ -313,9 +313,9 @@ def _verdict_notes(found: Sequence[Difference]) -> list[str]:
     apart = sum(one.apart for one in found)
     return [
         f"It is marked better or worse where the interval lies apart from 0, of {FEWEST} stimuli or more. These "
-        f"{len(found)} intervals are not corrected for their number: {apart} of them lie apart from 0, and of "
-        "differences that are none at most about one in twenty would; fewer of two-way and top-1. Metrics of one run "
-        "hang together.",
+        f"{len(found)} intervals are not corrected for their number: {apart} {'lies' if apart == 1 else 'lie'} "
+        "apart from 0, and of differences that are none at most about one in twenty would; fewer of two-way and top-1. "
+        "Metrics of one run hang together.",
         "The first lines of the page are corrected: by Holm over the headline metrics of a run, at 5 % for all of "
         "them together. They are not corrected for the number of runs.",
     ]
