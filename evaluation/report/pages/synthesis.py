@@ -44,7 +44,7 @@ NOTHING_COMPARED = (
 )
 SPANS = {
     "interval": "95 % bootstrap intervals",
-    "range": "of fewer than six pictures, for which an interval would be too narrow, the range from lowest to highest",
+    "range": "the range, lowest to highest, of fewer than six pictures (an interval of so few is too narrow)",
 }
 """What stands beside a median, in words."""
 RANGES = "A range of fewer than six pictures is compared with nothing."
