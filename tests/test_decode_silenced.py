@@ -34,7 +34,8 @@ EARLY, LATE, APART = (np.arange(VOXELS) // 8 == place for place in range(3))
 ROWS = ("decoded", "shuffled", "mean", "repeat", "retrieval", "oracle")
 SENTENCE = (
     "Silenced: the 8 voxels of early stand at their training mean, and nothing was fitted anew: a difference from the "
-    "run says what this decoder takes from there, not what a brain does without it."
+    "run says what this decoder takes from there, not what a brain does without it. Of methods that weigh candidates "
+    "by their likelihood, a voxel at the mean is evidence for the mean, and not the absence of any."
 )
 Wide = NDArray[np.float64]
 
