@@ -36,6 +36,8 @@ ROOMS = ("brain", "encoders", "pipelines", "evaluation", "decode", "app")
 OPENERS = ("brain/writing/opener.py", "brain/writing/locks.py")
 APART = {
     "app/demo/session.py": "a visitor's folder, which it guards by itself",
+    "app/demo/uploads": "a visitor's folder, and the kernel's own files",
+    "evaluation/report/costs.py": "the kernel's own file",
     "pipelines/images/tiny.py": "a small stack for tests, made in a new folder",
     "pipelines/sounds/tiny.py": "a small stack for tests, made in a new folder",
     "pipelines/miniature": "the recipes that train the bundled networks, run by those who build the package",

@@ -219,6 +219,7 @@ def test_a_slider_at_a_value_of_no_run_draws_what_the_command_draws(
 def test_a_link_comes_to_its_state_and_silenced_regions_draw_what_the_command_draws(
     page: Page, demo: tuple[House, int], screenshots: Path, tmp_path: Path
 ) -> None:
+    page.wait(lambda: page.all("#decode-rest .bars"), "what the brain gave")  # nothing is on its way when one leaves
     name = demo[0].run("second").stimuli[3]
     page.driver.get(f"http://127.0.0.1:{demo[1]}/?tab=decode&run=second&stimulus={name}&seed=7&steps=10")
     page.wait(lambda: page.text("#decode-view h2") == name, "the stimulus of the link")
@@ -227,7 +228,8 @@ def test_a_link_comes_to_its_state_and_silenced_regions_draw_what_the_command_dr
     box.send_keys("V1")
     page.wait(lambda: page.all("#decode-silenced [role=option]"), "the regions")
     box.send_keys(Keys.ENTER)  # it is drawn at once
-    page.wait(lambda: page.all("#decode-drawn .done"), "the picture")
+    page.wait(lambda: page.all("#decode-drawn :is(.done, .failed)"), "the picture")
+    assert page.all("#decode-drawn .done"), page.text("#decode-drawn")
     (shown,) = page.bytes_shown("#decode-drawn .tiles.main img")
     assert "Silenced: V1." in page.text("#decode-drawn")
     page.click("#decode-drawn summary")
@@ -242,6 +244,7 @@ def test_a_link_comes_to_its_state_and_silenced_regions_draw_what_the_command_dr
 
 
 def test_two_runs_beside_each_other(page: Page, demo: tuple[House, int], screenshots: Path) -> None:
+    page.wait(lambda: page.all("#decode-rest .bars"), "what the brain gave")
     name = demo[0].run("first").stimuli[2]
     page.driver.get(f"http://127.0.0.1:{demo[1]}/?tab=compare&run=first&other=second&stimulus={name}")
     page.wait(lambda: page.text("#compare-view h2") == name, "the stimulus of the link")

@@ -112,7 +112,8 @@ def test_no_request_is_larger_than_a_page_makes(length: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        [{"path": "http://a.org/x", "meta": {"_type": "gradio.FileData"}}], [["a", "b"]], [{"url": "http://a.org"}],
+        [{"path": "http://a.org/x", "meta": {"_type": "gradio.FileData"}}], [{"url": "http://a.org"}],
+        [["a", {"path": "b"}]], [[["a"]]], [[1, 2]],
         ["first", {"path": "/etc/passwd"}], {"path": "x"}, "first", [float("nan")], [float("inf")], [10**30],
     ],
     ids=str,

@@ -12,7 +12,6 @@ a folder that nobody else reads. Every long action is a generator of views: clos
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -25,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.demo.folders import PREFIX, held, sweep
 from app.demo.knobs import (
     MOST_PICTURES,
     Asked,
@@ -52,7 +52,6 @@ from evaluation.samples.read import read_samples
 from evaluation.samples.types import Sample, Samples
 from pipelines.synthesis import SynthesisSettings
 
-PREFIX = "afterimage-demo-"
 VISITORS = 64
 """Browser tabs that are known at a time."""
 WAITING = 8
@@ -380,29 +379,6 @@ def unexpected(error: Exception) -> str:
     """One sentence on a fault of ours, whose traceback goes to the terminal that serves."""
     traceback.print_exception(error)
     return f"an unexpected {type(error).__name__}; the terminal that serves this page says where"
-
-
-def held(folder: Path) -> int:
-    """A lock on the folder, held until this process ends, however it ends."""
-    handle = os.open(folder / ".held", os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return handle
-
-
-def sweep() -> None:
-    """Removes the folders of demos of this user that were killed before they could."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        mark = folder / ".held"
-        if folder.is_symlink() or not mark.is_file() or folder.stat().st_uid != os.getuid():
-            continue
-        handle = os.open(mark, os.O_RDWR | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue  # a demo that is at work
-        finally:
-            os.close(handle)
 
 
 def loaded() -> bool:
