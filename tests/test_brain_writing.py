@@ -35,7 +35,7 @@ from encoders.storage import write_json, write_tensors
 ROOMS = ("brain", "encoders", "pipelines", "evaluation", "decode", "app")
 OPENERS = ("brain/writing/opener.py", "brain/writing/locks.py")
 APART = {
-    "app/demo/session.py": "a visitor's folder, which it guards by itself",
+    "app/demo/folders.py": "the lock of a demo's own folder",
     "app/demo/uploads": "a visitor's folder, and the kernel's own files",
     "evaluation/report/costs.py": "the kernel's own file",
     "pipelines/images/tiny.py": "a small stack for tests, made in a new folder",
