@@ -301,11 +301,11 @@ def test_silenced_voxels_stand_where_the_training_patterns_have_their_mean(run: 
     )
     patterns = np.where(early, train.values.mean(0, dtype=np.float64), test.values).astype(np.float32)
     believed = replace(reading, weights=(1.0, 1.0))
-    hand, whole = (believed.together(one, test.repeats).linear for one in (patterns, test.values))
+    silenced, whole = (believed.together(one, test.repeats).linear for one in (patterns, test.values))
     found = one.tested(set(fold.test), ("early",), trials="averaged").responses
     ids, evidence = believed.evidence(found)
-    assert ids == test.ids and np.abs(hand - whole).max() > 0.1 * np.abs(whole).max()
-    np.testing.assert_allclose(evidence.linear, hand, atol=1e-3 * np.abs(whole).max(), rtol=0)
+    assert ids == test.ids and np.abs(silenced - whole).max() > 0.1 * np.abs(whole).max()
+    np.testing.assert_allclose(evidence.linear, silenced, atol=1e-3 * np.abs(whole).max(), rtol=0)
     found = one.decoded(set(fold.test), lambda trials: trials, settings=one.settings, silenced=("early",))
     _, evidence = reading.evidence(one.tested(set(fold.test), ("early",), trials="averaged").responses)
     linear = found["bayes-evidence"].take(ids).values[:, 2:]

@@ -527,7 +527,7 @@ def test_a_child_knows_nothing_of_the_server_s_environment(tmp_path: Path, monke
     from app.demo.uploads.limits import environment
 
     monkeypatch.setenv("A_SECRET", "x")
-    monkeypatch.setenv("PYTHONSTARTUP", "/tmp/evil.py")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "evil.py"))
     found = environment(tmp_path)
     assert not {"A_SECRET", "PYTHONSTARTUP"} & set(found) and found["HOME"] == found["TMPDIR"] == str(tmp_path)
     assert CHECK.memory < STUDY.memory and CHECK.seconds < STUDY.seconds

@@ -455,6 +455,12 @@ def test_a_report_that_is_being_written_is_refused(
     assert code == 4 and "at work on it" in said
 
 
+def test_no_page_is_written_into_a_run(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = made / "b/report/page.html"
+    code, said = refused([str(made / "a"), str(made / "b"), "--out", str(page)], capsys)
+    assert code == 2 and "a page beside the runs" in said and not page.exists()
+
+
 def test_the_command_writes_over_its_earlier_page(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,9 @@ def compare(runs: Sequence[Path], *, out: Path) -> Path:
         came = f"{len(runs)}" if runs else "none"
         raise UsageError(expected("command line", "two runs or more", came, "name the runs, the first one first"))
     free_page(out)
+    inside = next((run for run in runs if out.resolve().is_relative_to(run.resolve())), None)
+    if inside is not None:
+        raise UsageError(expected(f"--out {out}", "a page beside the runs", f"one in {inside}", "name another place"))
     write_text(out, render(compared(runs)))
     return out
 

@@ -16,10 +16,11 @@ from brain.errors import counted
 from evaluation.report.comparison import Comparison, Line
 from evaluation.report.judged import Judged
 from evaluation.report.pages.frame import render as framed
-from evaluation.report.pages.gallery import NATIVE, SIDES, Shot, picture_uri
+from evaluation.report.pages.gallery import SIDES, Shot
 from evaluation.report.pages.ladder import GEOMETRY, WORDS, Panel, number, panel
 from evaluation.report.pages.players import PEAK_MP3, Sounds, common_level, player, spectrogram
 from evaluation.report.pages.strip import STRIP, every_nth
+from evaluation.report.pages.thumbnails import webp
 from evaluation.report.types import Ladder
 from evaluation.report.worlds import badge, silenced_lines, simulated_lines
 from evaluation.samples.rows import RowCard
@@ -201,7 +202,8 @@ def _shot(run: Judged, sample: Sample | None, *, title: str, about: str, level: 
         wave = run.samples.hear(sample)
         return replace(shot, uri=spectrogram(wave), sound=player(wave, level=level))
     image = run.samples.open(sample)
-    return replace(shot, uri=picture_uri(image, side=SIDES[0]), small=max(image.size) <= NATIVE)
+    thumbnail = webp(image, SIDES[0])
+    return replace(shot, uri=thumbnail.uri, small=thumbnail.small)
 
 
 def _first(run: Judged, stimulus: str) -> Sample | None:

@@ -7,21 +7,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from brain.console.progress import progress
 from evaluation.report.pages.doubt import Spelled, spelled
-from evaluation.report.pages.frame import data_uri
 from evaluation.report.pages.ladder import WORDS, main_row, number, plotted
 from evaluation.report.pages.players import PEAK_MP3, Sounds, common_level, player, spectrogram
 from evaluation.report.pages.strip import every_nth, spread_score
+from evaluation.report.pages.thumbnails import SIDES as THUMBNAILS
+from evaluation.report.pages.thumbnails import webp
 from evaluation.report.types import Report
 from evaluation.samples.rows import controls_last
 from evaluation.samples.sounds import SOUND
@@ -32,13 +31,10 @@ MOST = 60
 """Stimuli in one page."""
 ROOM = 6_200_000
 """Characters of all pictures and sounds of a gallery, of the 8 MB that a page may have."""
-SIDES = (256, 192, 128, 96, 64)
+SIDES = (*THUMBNAILS, 64)
 """Pixels of the longer side, the largest first, of which the first is taken that leaves room for `MOST` stimuli."""
-NATIVE = 96
-"""Pictures up to so many pixels a side are kept as they are, each bit, as long as they are not made smaller."""
 TRIED = 4
 """Stimuli by which the size of the others is judged."""
-QUALITY = 82
 NEAREST = "retrieval"
 """The row of the nearest training stimulus."""
 
@@ -220,17 +216,5 @@ class Shelf:
             uri, sound = spectrogram(wave), player(wave, level=level)
             return Shot(title=title, kind=kind, alt=alt, uri=uri, sound=sound)
         image = self.report.samples.open(sample)
-        uri = picture_uri(image, side=self.side)
-        return Shot(title=title, kind=kind, alt=alt, uri=uri, small=max(image.size) <= NATIVE)
-
-
-def picture_uri(image: Image.Image, *, side: int) -> str:
-    """A picture as WebP: bit for bit up to `NATIVE` pixels, else with no side above `side`."""
-    out = io.BytesIO()
-    if max(image.size) <= min(side, NATIVE):
-        image.save(out, "WEBP", lossless=True, quality=0, method=2)
-    else:
-        small = image.copy()
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
-        small.save(out, "WEBP", quality=QUALITY)
-    return data_uri(out.getvalue(), "image/webp")
+        shown = webp(image, self.side)
+        return Shot(title=title, kind=kind, alt=alt, uri=shown.uri, small=shown.small)
