@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -73,7 +74,10 @@ def metered(run: Path, stage: str) -> Iterator[None]:
     meter = Meter.start()
     yield
     with appending(run / FILE) as file:
-        file.write(json.dumps(asdict(meter.cost(stage))).encode() + b"\n")
+        end = file.seek(0, os.SEEK_END)
+        # a line that a kill has torn ends before this one begins
+        torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+        file.write(b"\n" * torn + json.dumps(asdict(meter.cost(stage))).encode() + b"\n")
 
 
 def read_costs(run: Path) -> list[Cost]:
