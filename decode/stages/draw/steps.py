@@ -11,6 +11,7 @@ thing it would have told.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,11 +52,12 @@ class Worker:
     """One thread that does one piece of work at a time, in the order in which they were given."""
 
     def __init__(self) -> None:
-        import torch
-
-        # torch gives a thread that is born in the middle of other work that work's number of threads
-        threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(1, "work", initializer=torch.set_num_threads, initargs=(threads,))
+        # torch gives a thread that is born in the middle of other work that work's number of threads; where it is not
+        # loaded yet nobody is at such work, and loading it would take longer than all else before a demo's first page
+        torch = sys.modules.get("torch")
+        self._pool = ThreadPoolExecutor(
+            1, "work", initializer=_with_threads, initargs=(torch.get_num_threads() if torch else None,)
+        )  # fmt: skip
 
     def stepwise(
         self, work: Callable[[Tell], Result], *, stop: threading.Event
@@ -102,3 +104,10 @@ class Worker:
     def close(self) -> None:
         """Begins nothing more, and waits until what is at work has ended."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _with_threads(threads: int | None) -> None:
+    """Gives the thread that calls it so many threads of torch, as many as torch takes by itself for None."""
+    import torch
+
+    torch.set_num_threads(torch.get_num_threads() if threads is None else threads)

@@ -42,7 +42,6 @@ from evaluation.report.synthesis import FOLDER, KIND, RESPONSES, TRAJECTORIES, S
 from evaluation.samples.index import read_rows
 from evaluation.samples.types import inside
 from evaluation.samples.writer import SampleWriter
-from pipelines.images.base import pictures_of
 from pipelines.synthesis import Sight, SynthesisContext, SynthesisSettings
 
 
@@ -172,6 +171,8 @@ def _into(
 
 def _reporting(context: SynthesisContext, method: str, tell: Tell) -> Callable[[Sight], None]:
     """Reports a method's steps: how the pictures look now and what the guiding encoders make of them."""
+
+    from pipelines.images.base import pictures_of
 
     def watch(sight: Sight) -> None:
         if sight.latents is None:

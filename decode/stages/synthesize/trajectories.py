@@ -17,7 +17,6 @@ import numpy as np
 from PIL import Image
 
 from evaluation.samples.writer import SampleWriter
-from pipelines.images.base import pictures_of
 from pipelines.synthesis import Sight, SynthesisContext
 
 FIRST = 3
@@ -61,6 +60,8 @@ class Recorder:
         Nothing is written, and {} returned, of a picture that had no denoising loop of its own.
         """
         import torch
+
+        from pipelines.images.base import pictures_of
 
         latents = self._latents.pop(seed, {})
         if not latents:
