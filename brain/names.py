@@ -31,4 +31,7 @@ def one_line(name: str, where: object) -> str:
 
 def unseen(name: str) -> bool:
     """Does the name hold a letter that cannot be seen, or that a terminal obeys?"""
-    return any(unicodedata.category(letter) in UNSEEN or letter in TURNS for letter in name)
+    # what Python calls printable is none of it: most names are told by one call
+    return not name.isprintable() and any(
+        unicodedata.category(letter) in UNSEEN or letter in TURNS for letter in name
+    )  # fmt: skip

@@ -114,5 +114,6 @@ def _nats(entropy: float) -> float:
 
 def _one_line(caption: str) -> str:
     """A caption of anybody's as a reader takes it: one line, without what cannot be seen."""
-    seen = "".join(letter for letter in " ".join(caption.split()) if not unseen(letter))
+    line = " ".join(caption.split())
+    seen = "".join(letter for letter in line if not unseen(letter)) if unseen(line) else line
     return seen[: LONGEST["caption"]]
