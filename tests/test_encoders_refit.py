@@ -207,7 +207,7 @@ SMALL = (
 
 def test_noise_is_noise_in_every_design() -> None:
     """The benchmark's numbers in a small form; docs/background/statistics.md has those of 100 seeds."""
-    found = noise(SMALL, seeds=16, draws=39)
+    found = noise(SMALL, seeds=10, draws=39)
     assert len(found) == 7 * len(SMALL)
     outside = [one for one in found if not one.kept]
     assert not outside, outside
@@ -215,7 +215,7 @@ def test_noise_is_noise_in_every_design() -> None:
 
 def test_the_bounds_catch_a_tool_that_is_wrong() -> None:
     """Narrow intervals, a p that is too small, a p that is not uniform and a wrong chance: each is found."""
-    found = [scored(experiment(SMALL[2], seed=seed), seed=seed, draws=39) for seed in range(16)]
+    found = [scored(experiment(SMALL[2], seed=seed), seed=seed, draws=39) for seed in range(10)]
 
     def kept(**wrong: float) -> list[bool]:
         return [one.kept for one in numbers("x", [replace(one, **wrong) for one in found], alpha=0.01)]

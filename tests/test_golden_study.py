@@ -118,10 +118,10 @@ def fitted(study: Path) -> FittedRun:
 def synthesized(
     fitted: FittedRun, home: Path, *methods: str, against: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], Any]:
-    """Four pictures of each way that drive FFA-1, in a folder beside the run: rows and facts of their report."""
+    """Four pictures of each way that drive FFA-1, in eight steps, beside the run: rows and facts of their report."""
     signs, _ = objective_terms(region=("FFA-1",), against=against)
     request = SynthesisRequest(signs=signs, methods=methods, count=4)
-    synthesize_beside(fitted, to=home, request=request, how=SynthesisSettings(), seed=0)
+    synthesize_beside(fitted, to=home, request=request, how=SynthesisSettings(steps=8), seed=0)
     report_synthesis(home, seed=0)
     facts = json.loads((home / "report.json").read_text(encoding="utf-8"))
     return {row["row"]: row for row in facts["rows"]}, facts
