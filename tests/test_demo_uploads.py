@@ -221,6 +221,8 @@ def test_without_uploads_there_is_neither_tab_nor_request() -> None:
 def test_the_flag_takes_no_size_below_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["app", "--max-upload", "-1", "--no-browser"]) == 2
     assert "--max-upload: expected 0 or more, found -1" in capsys.readouterr().err
+    assert main(["app", "--public", "--max-upload", "64", "--no-browser"]) == 2
+    assert "--public: expected no uploads, for it takes nothing in, found --max-upload 64" in capsys.readouterr().err
 
 
 # how much comes in

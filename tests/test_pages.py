@@ -20,9 +20,11 @@ from selenium.webdriver.common.keys import Keys
 from evaluation.report.compare import compare
 from evaluation.report.evaluate import Judging, evaluate
 from evaluation.report.pages.strip import every_nth
+from evaluation.report.pages.synthesis import render
 from evaluation.report.types import Report
 from evaluation.samples.writer import SampleWriter
 from tests.browser import NEEDED, asked, chromium, complaints, look, overflow, serious
+from tests.test_synthesis_page import GUIDED, synthesis
 
 STIMULI = 70
 """More than a page holds."""
@@ -84,6 +86,15 @@ def beside(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of `afterimage compare` of a run beside a copy of it under a long name."""
     home = tmp_path_factory.mktemp("beside")
     return compare([report.home, Path(shutil.copytree(report.home, home / LONG))], out=home / "compare.html")
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of pictures that were synthesized for a region of a simulated brain, and of two controls."""
+    home, plain = tmp_path_factory.mktemp("driven"), {**GUIDED, "control": True, "description": LONG}
+    methods = {"guided": GUIDED, "unguided": plain, "random_region": {**plain, "counts": ""}}
+    (page := home / "page.html").write_text(render(synthesis(home, methods, simulated="afterimage simulate, seed 0")))
+    return page
 
 
 @pytest.fixture(scope="module")
@@ -213,9 +224,9 @@ def test_leaves_of_an_earlier_report_go_and_files_of_others_are_never_touched(tm
 
 @NEEDED
 def test_no_page_is_wider_than_the_screen_and_text_is_legible(
-    driver: Any, report: Report, sounds: Report, beside: Path
+    driver: Any, report: Report, sounds: Report, beside: Path, driven: Path
 ) -> None:
-    pages = (report.page, sounds.page, report.folder / "gallery/1.html", beside)
+    pages = (report.page, sounds.page, report.folder / "gallery/1.html", beside, driven)
     for page in pages:
         for width in WIDTHS:
             look(driver, width=width)
@@ -233,13 +244,13 @@ def test_no_page_is_wider_than_the_screen_and_text_is_legible(
 @NEEDED
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1000, 800), (1400, 900)])
 def test_the_first_screen_holds_the_headline_the_badge_and_pictures(
-    driver: Any, report: Report, sounds: Report, width: int, height: int
+    driver: Any, report: Report, sounds: Report, driven: Path, width: int, height: int
 ) -> None:
-    for page in (report.page, sounds.page):
+    for page in (report.page, sounds.page, driven):
         look(driver, width=width, height=height)
         driver.get(page.as_uri())
         low = "(css) => document.querySelector(css).getBoundingClientRect().bottom"
-        script = f"return ['h1', '.badge', '.strip img'].map({low})"
+        script = f"return ['h1', '.badge', ':is(.strip, .first) img'].map({low})"
         assert max(driver.execute_script(script)) <= height, page
 
 

@@ -32,7 +32,7 @@ def noise(seed: int, side: int = 16) -> Image.Image:
 
 
 def synthesis(
-    home: Path, methods: dict[str, dict[str, Any]], *, strips: bool = True, count: int = COUNT
+    home: Path, methods: dict[str, dict[str, Any]], *, strips: bool = True, count: int = COUNT, simulated: str = ""
 ) -> Synthesis:
     """A folder of `count` pictures a method, the first method far above the others, judged by their pixels."""
     rng, ways = np.random.default_rng(0), {}
@@ -40,11 +40,11 @@ def synthesis(
     for level, (row, facts) in enumerate(methods.items()):
         courses = {f"p{i:03d}": [0.1 * i + 0.2 * step for step in range(21)] for i in range(count)}
         ways[row] = {**facts, "courses": courses if facts.get("counts") else {}}
-        with SampleWriter(home / "samples") as writer:
+        with SampleWriter(home / "samples", simulated=simulated) as writer:
             for i in range(count):
                 writer.write(noise(100 * level + i), row=row, stimulus=f"p{i:03d}", index=0, seed=i, method=row)
         if strips and facts.get("counts"):
-            with SampleWriter(home / TRAJECTORIES) as writer:
+            with SampleWriter(home / TRAJECTORIES, simulated=simulated) as writer:
                 for step in STEPS:
                     writer.write(noise(9000 + step), row=row, stimulus="p000", index=step, seed=0, method=row)
             values = [float(step) for step in STEPS]

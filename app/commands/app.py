@@ -30,7 +30,7 @@ def run(words: Sequence[str]) -> None:
         browser: bool = True,
         auth: Path | None = None,
         public: bool = False,
-        max_upload: int = MAX_UPLOAD,
+        max_upload: int | None = None,
     ) -> tuple[tuple[Path, ...], dict[str, object], int]:
         """See, hear and draw again what finished runs have decoded, in a browser; nothing leaves this machine.
 
@@ -42,11 +42,17 @@ def run(words: Sequence[str]) -> None:
             browser: Open a browser; --no-browser for an ssh tunnel.
             auth: A file that only you can read, with one NAME:PASSWORD a line; nobody else gets in.
             public: Show it to everybody: simulated runs alone, without a password, and nothing can be sent in.
-            max_upload: MiB of a file that a visitor may upload and decode; 0 takes none.
+            max_upload: MiB of a file that a visitor may upload and decode, 512 if not said; 0 takes none.
         """
-        within("--max-upload", max_upload, 0)
+        if max_upload and public:
+            raise UsageError(
+                f"--public: expected no uploads, for it takes nothing in, found --max-upload {max_upload}; "
+                "leave one of them out"
+            )
+        largest = MAX_UPLOAD if max_upload is None else max_upload
+        within("--max-upload", largest, 0)
         how = {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth, "public": public}
-        return runs, how, max_upload
+        return runs, how, largest
 
     places, flags, largest = parse(app, command="app", words=words)
     _installed()

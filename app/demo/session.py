@@ -180,6 +180,8 @@ class Visitor:
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._at = ""
+        self.drawn = ("", "")
+        """The run and the stimulus that were drawn last, or are being drawn."""
         self._left = self._gone = False
         self._number = 0
 
@@ -229,7 +231,7 @@ class Visitor:
         run = self.house.run(name)
         settings = settings_of(run, asked)
         command = command_of(run, stimulus, asked)
-        to = self._place()
+        to, self.drawn = self._place(), (name, stimulus)
 
         def work(tell: Callable[[Step], None]) -> tuple[tuple[Sample, ...], RankView | None]:
             known = self.house.prepare(name)

@@ -75,8 +75,11 @@ def build(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> li
     def halt(request: Any) -> None:
         end(house, request, modality)
 
-    def leave(request: Any) -> str:
-        """What is being drawn belongs to another stimulus now."""
+    def leave(run: str, stimulus: str, request: Any) -> Any:
+        """What is being drawn belongs to another stimulus now, unless it was asked for after the change."""
+        visitor = house.known_visitor(str(request.session_hash))
+        if visitor is not None and visitor.drawn == (run, stimulus):
+            return gr.skip()
         end(house, request, modality, left=True)
         return ""
 
@@ -91,9 +94,9 @@ def build(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> li
     shown = {"inputs": [run, stimulus], "outputs": [seen, rest], "concurrency_limit": None, **QUIET}
     blocks.load(asking(gr, show), **shown)
     stimulus.change(asking(gr, show), trigger_mode="always_last", **shown)
-    stimulus.change(asking(gr, leave), None, [drawn], queue=False, **QUIET)
+    stimulus.change(asking(gr, leave), [run, stimulus], [drawn], queue=False, **QUIET)
     # the other run may have the same stimulus, which then does not change
-    run.change(asking(gr, leave), None, [drawn], queue=False, **QUIET)
+    run.change(asking(gr, leave), [run, stimulus], [drawn], queue=False, **QUIET)
     run.input(other, [run], [head, stimulus, *sliders, seed, silenced, drawn], queue=False, **QUIET).then(
         asking(gr, show), **shown
     )
