@@ -224,10 +224,13 @@ def test_leaves_of_an_earlier_report_go_and_files_of_others_are_never_touched(tm
 
 @NEEDED
 def test_no_page_is_wider_than_the_screen_and_text_is_legible(
-    driver: Any, report: Report, sounds: Report, beside: Path, driven: Path
+    driver: Any, report: Report, sounds: Report, beside: Path, driven: Path, checkout: Path
 ) -> None:
-    pages = (report.page, sounds.page, report.folder / "gallery/1.html", beside, driven)
-    for page in pages:
+    """What is seen lies in build/screenshots afterwards, wide and light, narrow and dark."""
+    pages = {"report": report.page, "report-sounds": sounds.page, "report-leaf": report.folder / "gallery/1.html",
+             "compare-page": beside, "synthesis-page": driven}  # fmt: skip
+    (shots := checkout / "build" / "screenshots").mkdir(parents=True, exist_ok=True)
+    for name, page in pages.items():
         for width in WIDTHS:
             look(driver, width=width)
             driver.get(page.as_uri())
@@ -235,6 +238,7 @@ def test_no_page_is_wider_than_the_screen_and_text_is_legible(
         for dark in (False, True):
             look(driver, width=390 if dark else 1400, dark=dark)
             driver.get(page.as_uri())
+            driver.save_screenshot(str(shots / f"{name}-{'dark' if dark else 'light'}.png"))
             driver.execute_script("[...document.querySelectorAll('.stimulus')].slice(4).forEach((one) => one.remove())")
             assert serious(driver) == [], (page, dark)
     assert complaints(driver) == []
