@@ -191,6 +191,8 @@ def test_the_page_names_units_methods_and_natural_pictures(tmp_path: Path) -> No
     for words in axes:
         assert f">{words}<" in page
     assert not re.search(r"\bways?\b", said) and "<title>Pictures for FFA-1, subject subj01</title>" in page
+    assert "drives it more than all 200 natural pictures do." in said
+    assert re.search(r"above \d\d\.\d % of 200 natural pictures", said)
     assert page.index("<h1>") < page.index("<img") < page.index("Every method")
     pictures = re.findall(r'<img [^>]*alt="([^"]*)"', page)
     assert len(pictures) == page.count("<img") and pictures[:7] == [

@@ -244,7 +244,8 @@ def brief(report: Report) -> str:
         return ""
     chance = [f"chance {percent(found.chance)}"] if math.isfinite(found.chance) else []
     p = [] if found.p is None else [probability(found.p)]
-    return " · ".join([*chance, f"95 % interval {percent(found.low)} to {percent(found.high)}", *p, f"n {found.n}"])
+    interval, pool = f"95 % interval {percent(found.low)} to {percent(found.high)}", f"n\N{NO-BREAK SPACE}{found.n}"
+    return " · ".join([*chance, interval, *p, pool])
 
 
 def too_few(report: Report) -> bool:

@@ -141,7 +141,7 @@ def _first(
     scorer = found.scorer
     return {
         "name": _words(row), "colour": colour[row.row], "about": row.about, "control": row.control,
-        "value": f"median {_signed(row.median[scorer])}, above {row.percentile[scorer]:.1f} % of natural pictures",
+        "value": f"median {_signed(row.median[scorer])}, above {_below(found, row)}",
         "pictures": pictures,
     }  # fmt: skip
 
@@ -197,9 +197,7 @@ def header_facts(found: Synthesis) -> list[str]:
 def answer(found: Synthesis) -> tuple[str, str]:
     """One plain sentence, and what stands behind it."""
     best = found.best()
-    above = best.percentile[found.scorer]
-    method = _words(best)
-    first = f"{found.title}: the median picture of {method} drives it more than {above:.1f} % of natural pictures do."
+    first = f"{found.title}: the median picture of {_words(best)} drives it more than {_below(found, best)} do."
     pictures = "1 picture" if best.n == 1 else f"{best.n} pictures"
     parts = [
         f"Judged by {NAMES[found.scorer]} on {pictures}, median {_signed(best.median[found.scorer])} "
@@ -213,6 +211,13 @@ def answer(found: Synthesis) -> tuple[str, str]:
     parts += [_compared(found)] if found.controls else []
     parts += [_drawn_once(row) for row in found.rows if row.row == RANDOM_REGION]
     return first, " ".join(parts)
+
+
+def _below(found: Synthesis, row: Scored) -> str:
+    """How many natural pictures lie below a method's median; a rounded share is not called all of them."""
+    natural = found.natural[found.scorer]
+    share = "all" if row.percentile[found.scorer] == 100 else f"{min(row.percentile[found.scorer], 99.9):.1f} % of"
+    return f"{share} {len(natural)} natural pictures"
 
 
 def _chosen(found: Synthesis) -> str:
