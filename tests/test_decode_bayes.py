@@ -454,7 +454,12 @@ def test_another_bank_than_the_fits_is_refused(run: Path, planted: Path, bank: P
     one = opened(run, planted)
     readings: Readings = METHODS["bayes"].open(one.run, one.settings, true=one.true)
     fold = one.folds[0].name
-    readings._readings[fold] = replace(readings.reading(fold), bank="0" * 64)
+    other = replace(readings.reading(fold), bank="f" * 64)
+    shutil.copytree(run, tmp_path / "run")
+    other.save(tmp_path / "run/learned/bayes/bayes.held-out.safetensors")
+    with pytest.raises(InputError, match="expected the bank that the run was fitted with, found another"):
+        METHODS["bayes"].open(RunFolder(tmp_path / "run"), one.settings, true=one.true)  # before weights are read
+    readings._readings[fold] = other
     with pytest.raises(InputError, match="expected the bank that the run was fitted with, found another"):
         readings.candidates(one.folds[0].name)
 

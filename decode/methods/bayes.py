@@ -148,6 +148,7 @@ class Bayes(Generated):
         """The generator, the bank, and the models of every fold."""
         maps = read_from(settings.maps, self.spaces, method=self.name)
         found = self.readings(run, settings, {space: true[name] for space, name in maps.items()})
+        found.candidates(next(iter(run.card_facts()["tested"])))  # another bank is told before weights are read
         return replace(found, generator=super().open(run, settings, true=true))
 
     def decoder(self, opened: Readings, settings: Settings, own: Any, *, seconds: float) -> Decoder:
