@@ -56,7 +56,7 @@ def main(data: str, out: str, kills: int) -> int:
     draw = random.Random(7)
     for _ in range(kills):
         children = launch(data, out)
-        aim = min(STEPS - 1, step_of(out) + draw.randint(1, 5))
+        aim = min(STEPS - 1, step_of(out) + draw.randint(3, 8))
         until = time.monotonic() + 60
         while step_of(out) < aim and time.monotonic() < until:
             time.sleep(0.002)

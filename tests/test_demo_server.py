@@ -263,7 +263,7 @@ def test_the_command_serves_until_it_is_told_to_end_and_leaves_no_folder(run: Pa
     line = process.stdout.readline()
     assert "first at http://127.0.0.1:" in line and list(tmp_path.iterdir())
     loaded = Path(f"/proc/{process.pid}/maps").read_text()
-    assert "numpy" in loaded and "torch" not in loaded  # the first page does not wait for what draws
+    assert "numpy" in loaded and "libtorch" not in loaded  # the first page does not wait for what draws
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 143 and "Traceback" not in err

@@ -346,6 +346,21 @@ def test_who_is_at_work_is_not_turned_out_by_newcomers(house: House, monkeypatch
     house.leave("uploading")
 
 
+def test_leaving_for_another_stimulus_ends_a_drawing_and_what_was_asked_for_since_goes_on(house: House) -> None:
+    visitor = house.visitor("leaving")
+    stream = visitor.draw("first", "s30", replace(AGAIN, steps=500))
+    assert next(stream).progress.state in ("waiting", "running")
+    assert not visitor.leave_for("first", "s30", "image")  # its own change comes late
+    assert next(stream).progress.state in ("waiting", "running")
+    assert not list(visitor.draw("first", "s31", AGAIN))  # the first one is at work, and stays what is drawn
+    assert visitor.leave_for("first", "s31", "image")
+    *_, last = stream
+    assert last.progress.state == "left"
+    assert list(visitor.draw("first", "s31", AGAIN))[-1].progress.state == "done"
+    assert not visitor.leave_for("first", "s31", "image") and visitor.leave_for("other", "s31", "image")
+    house.leave("leaving")
+
+
 def test_strangers_are_shown_no_path_of_this_machine(pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(pictures, tmp_path / "it's mine")
     runs = unplaced(open_runs([tmp_path / "it's mine"]))

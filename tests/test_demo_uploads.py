@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import io
@@ -33,11 +34,12 @@ from app.demo.interface import scripts
 from app.demo.pages import page
 from app.demo.serve import How
 from app.demo.session import House, Visitor
-from app.demo.uploads import receive
+from app.demo.uploads import processes, receive, routes
 from app.demo.uploads.archive import members
 from app.demo.uploads.limits import CHECK, STUDY
 from app.demo.uploads.processes import Child
 from app.demo.uploads.recipes import candidate, fitted_to
+from app.demo.uploads.routes import Routes
 from app.demo.uploads.upload import BUSY, Upload
 from app.demo.uploads.work import NO_FILE, UploadView, check, checked_of, study
 from brain.data.pack import write_arrays
@@ -345,8 +347,11 @@ def npy(values: Any) -> bytes:
 )  # fmt: skip
 def test_what_is_neither_hdf5_nor_npz_is_one_sentence(place: tuple[House, int], body: bytes, found: str) -> None:
     house, port = place
-    status, says = sent(port, house.visitor("other").upload.token, body)
+    visitor = house.visitor("other")
+    status, says = sent(port, visitor.upload.token, body)
     assert status == 415 and says.count("\n") == 0 and f"found {found}" in says
+    until(lambda: visitor.idle, "who has brought nothing")
+    assert not visitor.upload.folder.exists()
     assert says.startswith("your file: expected an HDF5 or npz file of responses and pictures")
 
 
@@ -542,6 +547,15 @@ def test_a_child_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     assert not in_folder(tmp_path)
 
 
+def test_a_child_that_lives_on_without_its_pipes_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "MODULE", "timeit")
+    words = ["-n1", "-r1", "import os, time; os.close(1); os.close(2); time.sleep(60)"]
+    seen, began = list[str](), time.monotonic()
+    with pytest.raises(StorageError, match="work of at most 1 s"), Child(words, folder=tmp_path) as child:
+        seen.extend(iter(child.lines(1.0)))
+    assert time.monotonic() - began < 30 and not in_folder(tmp_path)
+
+
 # one real study
 
 
@@ -584,6 +598,29 @@ def test_a_run_is_fetched_by_its_owner_alone_and_holds_no_data(
         assert {one.filename: one.compress_type for one in archive.infolist()}["settings.json"] == zipfile.ZIP_DEFLATED
     assert not os.path.isabs(settings["data"]) and packed.read_bytes()[:4096] not in data
     assert sorted(one.name for one in upload.folder.iterdir()) == ["in", "run"]  # nothing is left of the archive
+
+
+def test_who_stands_still_gets_no_more_of_a_run(
+    studied: tuple[House, int, list[UploadView]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "IDLE", 0.2)
+    upload, parts = studied[0].visitor("one").upload, list[bytes]()
+
+    async def stalled(message: Any) -> None:
+        if body := message.get("body"):
+            parts.append(body)
+            await asyncio.sleep(60)
+
+    async def nobody(*_: Any) -> None:
+        raise AssertionError("handed on")
+
+    ours = Routes(nobody, house=studied[0])
+    asyncio.run(ours._send_run(upload, stalled))
+    held = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    assert len(parts) == 1 and not [one for one in held if str(studied[0].folder) in one and "deleted" in one]
+    monkeypatch.setattr(routes, "AT_ONCE", 0)
+    with pytest.raises(StorageError, match="runs are being sent already"):
+        asyncio.run(ours._send_run(upload, stalled))
 
 
 def test_an_archive_follows_no_link_and_holds_nothing_hidden(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ ROWS = (
     "--rows", "decoded", "shuffled", "oracle", "--beside", "--steps", "6", "--permutations", "200",
     "--bootstrap", "1000",
 )  # fmt: skip
+DEFAULT = SynthesisSettings()
 
 
 def rows_of(run: Path, metric: str) -> dict[str, dict[str, Any]]:
@@ -116,12 +117,12 @@ def fitted(study: Path) -> FittedRun:
 
 
 def synthesized(
-    fitted: FittedRun, home: Path, *methods: str, against: tuple[str, ...] = ()
+    fitted: FittedRun, home: Path, *methods: str, against: tuple[str, ...] = (), how: SynthesisSettings = DEFAULT
 ) -> tuple[dict[str, Any], Any]:
-    """Four pictures of each way that drive FFA-1, in eight steps, beside the run: rows and facts of their report."""
+    """Four pictures of each way that drive FFA-1, in a folder beside the run: rows and facts of their report."""
     signs, _ = objective_terms(region=("FFA-1",), against=against)
     request = SynthesisRequest(signs=signs, methods=methods, count=4)
-    synthesize_beside(fitted, to=home, request=request, how=SynthesisSettings(steps=8), seed=0)
+    synthesize_beside(fitted, to=home, request=request, how=how, seed=0)
     report_synthesis(home, seed=0)
     facts = json.loads((home / "report.json").read_text(encoding="utf-8"))
     return {row["row"]: row for row in facts["rows"]}, facts
@@ -144,6 +145,7 @@ def test_a_synthesized_picture_drives_the_true_region_and_controls_do_not(fitted
 
 
 def test_a_contrast_moves_both_regions_the_right_way(fitted: FittedRun, tmp_path: Path) -> None:
-    rows, _ = synthesized(fitted, tmp_path / "made", "guided", "unguided", against=("PPA",))
+    fewer = SynthesisSettings(steps=8)
+    rows, _ = synthesized(fitted, tmp_path / "made", "guided", "unguided", against=("PPA",), how=fewer)
     up, plain = rows["guided"]["profile"], rows["unguided"]["profile"]
     assert up["FFA-1"] > plain["FFA-1"] + 1 and up["PPA"] < plain["PPA"] + 0.2

@@ -44,13 +44,13 @@ def run(words: Sequence[str]) -> None:
             public: Show it to everybody: simulated runs alone, without a password, and nothing can be sent in.
             max_upload: MiB of a file that a visitor may upload and decode, 512 if not said; 0 takes none.
         """
-        if max_upload and public:
+        largest = MAX_UPLOAD if max_upload is None else max_upload
+        within("--max-upload", largest, 0)
+        if public and max_upload:
             raise UsageError(
                 f"--public: expected no uploads, for it takes nothing in, found --max-upload {max_upload}; "
                 "leave one of them out"
             )
-        largest = MAX_UPLOAD if max_upload is None else max_upload
-        within("--max-upload", largest, 0)
         how = {"host": host, "port": port, "root_path": root_path, "browser": browser, "auth": auth, "public": public}
         return runs, how, largest
 

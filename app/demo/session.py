@@ -66,7 +66,7 @@ class House:
 
     def __init__(self, runs: Mapping[str, Run], *, uploads: bool = True, max_upload: int = 512) -> None:
         self.runs, self.uploads, self.max_upload = dict(runs), uploads, max_upload
-        self.worker, self.children = Worker(), Worker()
+        self.worker, self.children = Worker(), Worker(computes=False)
         sweep()
         self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._held = held(self.folder)
@@ -180,8 +180,7 @@ class Visitor:
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._at = ""
-        self.drawn = ("", "")
-        """The run and the stimulus that were drawn last, or are being drawn."""
+        self._of = ("", "")
         self._left = self._gone = False
         self._number = 0
 
@@ -199,6 +198,17 @@ class Visitor:
         if what in ("", self._at):
             self._left = left
             self._stop.set()
+
+    def leave_for(self, name: str, stimulus: str, what: str) -> bool:
+        """Ends drawing `what`, an image or a sound, for another stimulus than this one, and says whether it did so.
+
+        What is drawn of this one was asked for before its change was heard of, as somebody does who comes by a link.
+        """
+        if self._of == (name, stimulus):
+            return False
+        self._of = ("", "")
+        self.stop(what, left=True)
+        return True
 
     def close(self) -> None:
         """Ends what is going on and removes the folder."""
@@ -231,7 +241,7 @@ class Visitor:
         run = self.house.run(name)
         settings = settings_of(run, asked)
         command = command_of(run, stimulus, asked)
-        to, self.drawn = self._place(), (name, stimulus)
+        to = self._place()
 
         def work(tell: Callable[[Step], None]) -> tuple[tuple[Sample, ...], RankView | None]:
             known = self.house.prepare(name)
@@ -254,7 +264,7 @@ class Visitor:
             )  # fmt: skip
             return drawn, _rank_of(run, known, read_samples(to, references=None), drawn, stimulus)
 
-        for progress, step, done in self.follow(run.modality, work):
+        for progress, step, done in self.follow(run.modality, work, of=(name, stimulus)):
             if done is None:
                 yield DrawView(progress=progress, tiles=previews_of(step), command=command, badge=badge(run))
                 continue
@@ -299,7 +309,7 @@ class Visitor:
         return self.folder / str(self._number)
 
     def follow(
-        self, what: str, work: Callable[[Any], Any], *, worker: Worker | None = None
+        self, what: str, work: Callable[[Any], Any], *, worker: Worker | None = None, of: tuple[str, str] = ("", "")
     ) -> Iterator[tuple[Progress, Step | None, Any]]:
         """(progress, last step, result) of work in the house's thread, or another; no result, None, until it is there.
 
@@ -311,7 +321,7 @@ class Visitor:
                 yield Progress(state="failed", what=busy), None, None
             return
         try:
-            self._at = what
+            self._at, self._of = what, of
             yield from self._alone(work, worker or self.house.worker)
         finally:
             self._at = ""

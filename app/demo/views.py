@@ -42,7 +42,7 @@ from brain.files.pictures import open_image
 from decode.stages.draw.steps import WAITING, Step
 from evaluation.report.pages.ladder import GEOMETRY, WORDS, ladder_table, number, panel, plotted
 from evaluation.report.pages.players import common_level
-from evaluation.report.synthesis import NAMES, Synthesis
+from evaluation.report.synthesis import NAMES, Synthesis, percentage
 from evaluation.samples.rows import OTHER_REPEATS
 from evaluation.samples.types import Sample, Samples
 
@@ -331,8 +331,7 @@ def _nearest_tiles(run: Run, ranking: Ranking, stimulus: str) -> tuple[Tile, ...
 
 def share_below(natural: Any, value: float) -> str:
     """The percentage of these values (picture,) that are below, rounded down, so that 100 % is all of them."""
-    below = int((natural < value).sum())
-    return f"{math.floor(1000 * below / len(natural)) / 10:.1f} %"
+    return percentage(100 * float((natural < value).mean()))
 
 
 def ordinal(place: int) -> str:

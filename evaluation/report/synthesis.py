@@ -192,6 +192,11 @@ def _weighed(name: str, weight: float) -> str:
     return name if weight == 1 else f"{weight:g} x {name}"
 
 
+def percentage(share: float) -> str:
+    """A percentage from 0 to 100 with one decimal, rounded down, so that 100.0 % is all of them."""
+    return f"{math.floor(round(10 * share, 6)) / 10:.1f} %"
+
+
 def judge_synthesis(home: Path, *, seed: int, judge: str = "miniature", resamples: int = 2000) -> Synthesis:
     """Every method in the folder under every scorer; a folder without pictures or responses is an InputError."""
     facts = read_json(home / "synthesis.json")

@@ -78,10 +78,7 @@ def build(gr: Any, blocks: Any, house: House, *, modality: str, name: str) -> li
     def leave(run: str, stimulus: str, request: Any) -> Any:
         """What is being drawn belongs to another stimulus now, unless it was asked for after the change."""
         visitor = house.known_visitor(str(request.session_hash))
-        if visitor is not None and visitor.drawn == (run, stimulus):
-            return gr.skip()
-        end(house, request, modality, left=True)
-        return ""
+        return "" if visitor is None or visitor.leave_for(run, stimulus, modality) else gr.skip()
 
     def other(run: str) -> tuple[Any, ...]:
         chosen = house.run(run)

@@ -64,15 +64,27 @@ class Child:
     def lines(self, seconds: float) -> Iterator[str]:
         """Each line that it writes, and "" at every beat without one; a StorageError where it takes too long."""
         end = time.monotonic() + seconds
+        yield from self._heard(end, seconds)
+        while not self._over():  # it may live on without its pipes
+            _must_be_before(end, seconds)
+            yield ""
+
+    def _over(self) -> bool:
+        """Whether it has ended, or does within a beat."""
+        try:
+            self._process.wait(BEAT)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _heard(self, end: float, seconds: float) -> Iterator[str]:
         with selectors.DefaultSelector() as ready:
             rests: dict[Any, bytes] = {self._process.stdout: b"", self._process.stderr: b""}
             for pipe in rests:
                 ready.register(pipe, selectors.EVENT_READ)
             while ready.get_map():
                 found = ready.select(BEAT)
-                if time.monotonic() > end:
-                    then = "give a smaller one, or do it on a machine of yours"
-                    raise StorageError(expected("your file", f"work of at most {seconds:g} s", "more", then))
+                _must_be_before(end, seconds)
                 for key, _ in found:
                     part = os.read(key.fd, 65536)
                     if not part:
@@ -95,3 +107,9 @@ class Child:
                 self.sentence = text.removeprefix(SAYS) if text.startswith(SAYS) else self.sentence
             if text:
                 yield text
+
+
+def _must_be_before(end: float, seconds: float) -> None:
+    if time.monotonic() > end:
+        then = "give a smaller one, or do it on a machine of yours"
+        raise StorageError(expected("your file", f"work of at most {seconds:g} s", "more", then))

@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from app.demo.guard import DOWNLOAD, TOKEN, UPLOAD, App, Receive, Scope, Send, answer, header, path_of
+from app.demo.uploads import receive as receiving
 from app.demo.uploads.archive import open_archive
 from app.demo.uploads.receive import MIB, BrokenOff, TooLarge, receive_file
 from app.demo.uploads.upload import Upload
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from app.demo.session import House
 
 AT_ONCE = 4
-"""Files that are received at a time, over all visitors."""
+"""Files that are received at a time, and runs that are sent, over all visitors."""
 STATUS = {TooLarge: 413, BrokenOff: 400, InputError: 415, UsageError: 409, StorageError: 507}
 UNKNOWN = "this page is not known to the server, or not any more; load it again"
 
@@ -30,7 +31,7 @@ class Routes:
 
     def __init__(self, app: App, *, house: House, root_path: str = "") -> None:
         self.app, self.house, self.root_path = app, house, root_path.rstrip("/")
-        self._receiving = 0
+        self._receiving = self._sending = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = path_of(scope, self.root_path) if scope["type"] == "http" else ""
@@ -48,7 +49,7 @@ class Routes:
             if path == UPLOAD:
                 await self._receive(upload, scope, receive, send)
             else:
-                await _send_run(upload, send)
+                await self._send_run(upload, send)
         except AfterimageError as error:
             await answer(send, next(code for kind, code in STATUS.items() if isinstance(error, kind)), str(error))
 
@@ -64,11 +65,40 @@ class Routes:
                 path = await receive_file(
                     receive, upload.open_inbox(), limit=limit, declared=declared, gone=lambda: upload.gone
                 )
+                upload.received()
+                size = path.stat().st_size
             finally:
                 self._receiving -= 1
-            upload.received()
-            size = path.stat().st_size
+                upload.tidy()
         await answer(send, 200, f"{size} bytes")
+
+    async def _send_run(self, upload: Upload, send: Send) -> None:
+        """The run as a zip file, to its owner; whoever stands still for `IDLE` seconds, or has left, gets no more."""
+        if upload.run is None:
+            raise UsageError("there is no finished run of your data; study them first")
+        if self._sending >= AT_ONCE:
+            raise StorageError(f"{AT_ONCE} runs are being sent already; try again in a minute")
+        self._sending += 1
+        try:
+            with upload.alone():
+                packing = open_archive(upload.place, beside=upload.folder)
+                file, size = await asyncio.to_thread(packing.__enter__)
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": [
+                    (b"content-type", b"application/zip"), (b"content-length", str(size).encode()),
+                    (b"content-disposition", b'attachment; filename="run.zip"'), (b"cache-control", b"no-store"),
+                ]})  # fmt: skip
+                while not upload.gone and (part := await asyncio.to_thread(file.read, MIB)):
+                    more = {"type": "http.response.body", "body": part, "more_body": True}
+                    await asyncio.wait_for(send(more), receiving.IDLE)
+                if not upload.gone:
+                    await send({"type": "http.response.body", "body": b""})
+            except TimeoutError:
+                return
+            finally:
+                packing.__exit__(None, None, None)
+        finally:
+            self._sending -= 1
 
     async def _logged_in(self, scope: Scope) -> bool:
         """Whether gradio lets this browser in, by its own answer."""
@@ -85,21 +115,3 @@ class Routes:
 
         await self.app(asked, nothing, heard)
         return status[0] == 200
-
-
-async def _send_run(upload: Upload, send: Send) -> None:
-    if upload.run is None:
-        raise UsageError("there is no finished run of your data; study them first")
-    with upload.alone():
-        packing = open_archive(upload.place, beside=upload.folder)
-        file, size = await asyncio.to_thread(packing.__enter__)
-    try:
-        await send({"type": "http.response.start", "status": 200, "headers": [
-            (b"content-type", b"application/zip"), (b"content-length", str(size).encode()),
-            (b"content-disposition", b'attachment; filename="run.zip"'), (b"cache-control", b"no-store"),
-        ]})  # fmt: skip
-        while part := await asyncio.to_thread(file.read, MIB):
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-    finally:
-        packing.__exit__(None, None, None)

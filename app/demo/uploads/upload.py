@@ -98,6 +98,11 @@ class Upload:
         self.checked = None
         self.forget()
 
+    def tidy(self) -> None:
+        """Without a whole file nothing is kept: whose file was refused has brought none."""
+        if not self.has_file:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def forget(self) -> None:
         """Removes the run."""
         self.run = None

@@ -51,13 +51,13 @@ class Stopped(Exception):
 class Worker:
     """One thread that does one piece of work at a time, in the order in which they were given."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, computes: bool = True) -> None:
+        """`computes`: whether its work is torch's, which is loaded with the first of it."""
         # torch gives a thread that is born in the middle of other work that work's number of threads; where it is not
         # loaded yet nobody is at such work, and loading it would take longer than all else before a demo's first page
         torch = sys.modules.get("torch")
-        self._pool = ThreadPoolExecutor(
-            1, "work", initializer=_with_threads, initargs=(torch.get_num_threads() if torch else None,)
-        )  # fmt: skip
+        threads = torch.get_num_threads() if torch else None
+        self._pool = ThreadPoolExecutor(1, "work", initializer=(lambda: _with_threads(threads)) if computes else None)
 
     def stepwise(
         self, work: Callable[[Tell], Result], *, stop: threading.Event

@@ -24,6 +24,7 @@ from evaluation.report.synthesis import (
     Synthesis,
     judge_synthesis,
     open_sample,
+    percentage,
 )
 from evaluation.report.types import finite
 from evaluation.report.worlds import badge, layout_of
@@ -214,10 +215,10 @@ def answer(found: Synthesis) -> tuple[str, str]:
 
 
 def _below(found: Synthesis, row: Scored) -> str:
-    """How many natural pictures lie below a method's median; a rounded share is not called all of them."""
+    """How many natural pictures lie below a method's median."""
     natural = found.natural[found.scorer]
-    share = "all" if row.percentile[found.scorer] == 100 else f"{min(row.percentile[found.scorer], 99.9):.1f} % of"
-    return f"{share} {len(natural)} natural pictures"
+    below = row.percentile[found.scorer]
+    return f"{'all' if below == 100 else f'{percentage(below)} of'} {len(natural)} natural pictures"
 
 
 def _chosen(found: Synthesis) -> str:
@@ -256,7 +257,7 @@ def _line(row: Scored, scorers: Sequence[str], colour: str) -> dict[str, Any]:
             {
                 "median": _signed(row.median[name]),
                 "span": _span(row, name),
-                "percentile": f"above {row.percentile[name]:.1f} %",
+                "percentile": f"above {percentage(row.percentile[name])}",
             }
             for name in scorers
         ],
