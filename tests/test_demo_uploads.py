@@ -268,7 +268,7 @@ def test_a_body_that_never_says_its_length_is_cut_off_at_the_limit(place: tuple[
         for part in zeros(LIMIT):
             line.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         assert line.recv(64).split()[1] == b"413"  # though nobody said that it is over
-    assert not upload.has_file and not any(upload.inbox.iterdir())
+    assert not upload.has_file and not upload.folder.exists()
     assert upload.serial == 0
 
 

@@ -143,7 +143,7 @@ def test_the_teacher_hides_three_quarters_of_the_patches() -> None:
 def test_the_recipe_runs_as_a_command(tmp_path: Path) -> None:
     """A few steps of one real stage through accelerate's launcher."""
     command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "1", "--cpu", "-m"]
-    command += ["pipelines.miniature.recipe_sound", "--work", str(tmp_path), "--scale", "0.001", "--stage", "judge"]
+    command += ["pipelines.miniature.recipe_sound", "--work", str(tmp_path), "--scale", "0.001", "--stage", "text"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert newest(tmp_path / "judge").is_file()
+    assert newest(tmp_path / "text").is_file()
